@@ -1,0 +1,67 @@
+# `make help` lists the targets. All of them install into .venv from requirements.lock first.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := $(CURDIR)/.venv
+SANDBOX := quickstart
+export PATH := $(VENV)/bin:$(PATH)
+
+VARIANTS = $(shell python -c 'import yaml; print(*yaml.safe_load(open("dvc.yaml"))["vars"][0]["variant_names"])' 2>/dev/null)
+# Side by side (make -jN), each TensorFlow gets one thread; results do not depend on it.
+THREADS = $(if $(findstring jobserver,$(MAKEFLAGS)),TF_NUM_INTEROP_THREADS=1 LOKY_MAX_CPU_COUNT=1)
+
+.PHONY: help install quickstart test repro chains upstream lint format bench lock clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/installed ## install everything into .venv, at the versions of requirements.lock
+
+$(VENV)/installed: requirements.lock
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(VENV)/bin/python -m stages.report.offline .dvc/tmp/plots_offline.html
+	$(VENV)/bin/dvc config --local plots.html_template tmp/plots_offline.html
+	touch $@
+
+quickstart: install ## the whole pipeline on the embedded digits, in a copy of this repository: ./quickstart
+	rm -rf $(SANDBOX) && mkdir $(SANDBOX)
+	git ls-files -z | tar --create --null --files-from=- | tar --extract --directory $(SANDBOX)
+	sed -i.bak 's/experiment: null/experiment: quickstart/' $(SANDBOX)/conf/config.yaml && rm $(SANDBOX)/conf/config.yaml.bak
+	cd $(SANDBOX) && dvc config --local core.no_scm true && dvc repro --quiet && python -m stages.report --table
+	@echo "pictures: $(SANDBOX)/plots/*.png, page: $(SANDBOX)/plots/report.html"
+
+repro: chains ## the CIFAR-10 codelab; `make -j2 repro` trains the variants side by side
+	dvc repro
+
+upstream: install
+	dvc repro --quiet prepare
+
+# A variant's chain is DVC's own; run side by side they end in the dvc.lock of a plain `dvc repro`.
+chains: upstream
+	@$(MAKE) --no-print-directory $(addprefix chain@,$(VARIANTS))
+
+chain@%:
+	$(THREADS) dvc repro --quiet attack@$*
+
+test: install ## all tests; those that need npm or a Chromium are skipped where it is missing
+	python -m pytest $(PYTEST_ARGS)
+
+lint: install ## ruff and mypy
+	ruff check . && ruff format --check . && mypy
+
+format: install ## let ruff put the code into shape
+	ruff check --fix . && ruff format .
+
+bench: install ## ours beside the reference's way, in one run; writes benchmarks/results.json
+	python benchmarks/codelab.py
+
+lock: ## pin the newest versions that pyproject.toml allows into requirements.lock
+	rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv
+	.lock-venv/bin/python -m pip install --quiet --upgrade --editable '.[dev]'
+	.lock-venv/bin/python -m pip freeze --exclude-editable > requirements.lock
+	rm -rf .lock-venv
+
+clean: ## remove everything that git does not keep, the store of finished work included
+	rm -rf $(VENV) $(SANDBOX) .store data .dvc/cache .dvc/tmp .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

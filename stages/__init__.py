@@ -1,0 +1,1 @@
+"""The pipeline's package: one folder a DVC stage, run as `python -m stages.<stage> [variant]`."""

@@ -1,0 +1,81 @@
+"""Stage attack: what every checkpoint of one variant gives away about its members."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from stages import store
+from stages.artefacts import read_outputs, write_json, write_table
+from stages.attack import tables
+from stages.attack.checkpoint import CheckpointResult, attack_checkpoint
+from stages.attack.schema import Attack
+from stages.attack.slices import Groups, load_groups
+from stages.cli import run, track
+from stages.errors import UserError
+from stages.params import load
+
+MEMBER = Path("data/prepare/member.npy")
+
+
+def main(argv: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m stages.attack",
+        description="Attack each checkpoint data/score/VARIANT/epoch_NNNN.npz as the section `attack` of "
+        "params.yaml says. Writes privacy.csv, halves.csv, roc.csv, histograms.csv and exposed.csv to "
+        "data/attack/VARIANT, and metrics/attack/VARIANT.json.",
+    )
+    parser.add_argument("variant", help="a name under `variants` in params.yaml")
+    variant = parser.parse_args(argv).variant
+    config = load("attack", Attack)
+    groups = load_groups(config.groups) if config.groups else None
+    source = Path("data/score", variant)
+    files = sorted(source.glob("epoch_*.npz"))
+    if not files:
+        raise UserError(
+            f"{source}: no score files; `dvc repro score@{variant}` makes them, if it is a variant"
+        )
+    with store.exclusive("attack", variant):
+        # What the other checkpoints hold and where members stand in the dataset leave an attack alone.
+        key = store.inputs("attack", variant, without_deps=[str(source), str(MEMBER)])
+        key["groups"] = store.file_digest(config.groups) if config.groups else None
+        results = {
+            int(file.stem.removeprefix("epoch_")): _result(file, config, groups, key)
+            for file in track(files, len(files), f"attack@{variant}: checkpoints")
+        }
+        _write(variant, results, np.load(MEMBER), files)
+
+
+def _result(file: Path, config: Attack, groups: Groups | None, key: dict) -> CheckpointResult:
+    """A checkpoint's result, from the store when the same scores were attacked the same way before."""
+    entry = store.digest(key | {"scores": store.file_digest(file)})
+    if (arrays := store.get("attack", entry)) is None:
+        with store.timed(f"attack@{key['variant']}"):
+            arrays = attack_checkpoint(read_outputs(file), config, groups).to_arrays()
+        store.put("attack", entry, arrays)
+    return CheckpointResult.from_arrays(arrays)
+
+
+def _write(variant: str, results: dict[int, CheckpointResult], member: np.ndarray, files: list[Path]) -> None:
+    """All tables of the variant; UserError where a score file has other members than the others."""
+    for file, result in zip(files, results.values(), strict=True):
+        if len(result.member_loss) != len(member):
+            raise UserError(f"{file}: {len(result.member_loss)} members, {MEMBER} has {len(member)}")
+    labels = read_outputs(files[-1]).member_labels
+    folder = Path("data/attack", variant)
+    rows = tables.privacy_rows(variant, results)
+    halves = tables.privacy_rows(variant, results, halves=True)
+    exposed = tables.exposed_rows(variant, results, member, labels)
+    write_table(folder / "privacy.csv", rows, tables.PRIVACY_COLUMNS)
+    write_table(folder / "halves.csv", halves, tables.HALVES_COLUMNS)
+    write_table(folder / "roc.csv", tables.roc_rows(variant, results), tables.ROC_COLUMNS)
+    write_table(folder / "histograms.csv", tables.histogram_rows(variant, results), tables.HISTOGRAM_COLUMNS)
+    write_table(folder / "exposed.csv", exposed, tables.EXPOSED_COLUMNS)
+    write_json(f"metrics/attack/{variant}.json", tables.summary(rows))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,103 @@
+"""95% intervals and p-values of the numbers read off a ROC curve."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import special, stats
+
+from stages.attack.roc import Roc, auc
+
+LEVEL = 0.05
+"""One minus the confidence of every interval, and the level at which leaks are declared."""
+MIN_FALSE_POSITIVES = 5
+"""A TPR at an FPR is refused when fewer non-members than this are expected above the threshold."""
+Z = float(stats.norm.isf(LEVEL / 2))
+
+
+def lower_rate(k: np.ndarray, n: np.ndarray, tail: float) -> np.ndarray:
+    """Clopper-Pearson lower bound of k successes in n, one-sided error `tail`; arrays broadcast."""
+    k, n = np.broadcast_arrays(np.asarray(k, float), np.asarray(n, float))
+    return np.where(k <= 0, 0.0, special.betaincinv(np.maximum(k, 1), n - np.maximum(k, 1) + 1, tail))
+
+
+def upper_rate(k: np.ndarray, n: np.ndarray, tail: float) -> np.ndarray:
+    """Clopper-Pearson upper bound of k successes in n, one-sided error `tail`; arrays broadcast."""
+    k, n = np.broadcast_arrays(np.asarray(k, float), np.asarray(n, float))
+    return 1.0 - lower_rate(n - k, n, tail)
+
+
+def delong_variance(curve: Roc) -> float:
+    """Variance of the AUC (DeLong 1988) from midranks: placements of each side in the other, ties half."""
+    members, nonmembers = np.diff(curve.tp), np.diff(curve.fp)
+    of_members = (curve.n_nonmember - curve.fp[1:] + nonmembers / 2) / curve.n_nonmember
+    of_nonmembers = (curve.tp[:-1] + members / 2) / curve.n_member
+    return _variance_of_mean(of_members, members) + _variance_of_mean(of_nonmembers, nonmembers)
+
+
+def _variance_of_mean(values: np.ndarray, counts: np.ndarray) -> float:
+    """Variance of the mean of values repeated counts times; 0 for a single one."""
+    total = counts.sum()
+    if total < 2:
+        return 0.0
+    mean = np.dot(values, counts) / total
+    return float(np.dot((values - mean) ** 2, counts) / (total - 1) / total)
+
+
+def auc_interval(curve: Roc) -> tuple[float, float]:
+    """95% interval of the AUC: DeLong's variance on the logit scale, always within [0, 1].
+
+    Where the groups are separated completely the variance says nothing; then min(n_member,
+    n_nonmember) disjoint pairs that all agree give a Clopper-Pearson bound.
+    """
+    value = auc(curve)
+    pairs = min(curve.n_member, curve.n_nonmember)
+    if value in (0.0, 1.0):
+        bound = (LEVEL / 2) ** (1.0 / pairs)
+        return (bound, 1.0) if value else (0.0, 1.0 - bound)
+    half = Z * np.sqrt(delong_variance(curve)) / (value * (1.0 - value))
+    centre = special.logit(value)
+    return float(special.expit(centre - half)), float(special.expit(centre + half))
+
+
+def advantage_p(d: float, n_member: int, n_nonmember: int) -> float:
+    """P(advantage >= d) when both sides have one distribution: one-sided Kolmogorov-Smirnov.
+
+    Hodges' (1958) corrected asymptotic formula, as scipy.stats.ks_2samp(method="asymp"); ties make it
+    conservative.
+    """
+    if d <= 0:
+        return 1.0
+    m, n = max(n_member, n_nonmember), min(n_member, n_nonmember)
+    z = np.sqrt(m * n / (m + n)) * d
+    return float(min(1.0, np.exp(-2 * z**2 - 2 * z * (m + 2 * n) / np.sqrt(m * n * (m + n)) / 3)))
+
+
+def tpr_interval(curve: Roc, fpr: float) -> tuple[float, float] | None:
+    """95% interval of the TPR at a true FPR of `fpr`; None where FPR * n_nonmember < 5.
+
+    Two independent errors: which threshold has that FPR (the number of non-members above it is
+    binomial, so it lies between two order statistics), and how many members exceed a threshold
+    (Clopper-Pearson). The corners of the two 95% intervals are joined, which covers at
+    least 95% since a sum of deviations is at least the root of their squares' sum.
+    """
+    n = curve.n_nonmember
+    if fpr * n < MIN_FALSE_POSITIVES - 1e-9:
+        return None
+    few, many = stats.binom.ppf([LEVEL / 2, 1 - LEVEL / 2], n, fpr).astype(int)
+    # The few-th non-member from the top lies above the sought threshold, the (many + 1)-th does not.
+    strict = int(np.searchsorted(curve.fp, few)) if few else 0
+    above = curve.tp[strict] if few else 0
+    beyond = curve.tp[np.searchsorted(curve.fp, many + 1) - 1] if many < n else curve.n_member
+    low = lower_rate(above, curve.n_member, LEVEL / 2)
+    high = upper_rate(beyond, curve.n_member, LEVEL / 2)
+    return float(low), float(high)
+
+
+def holm(p_values: np.ndarray, level: float = LEVEL) -> np.ndarray:
+    """Which hypotheses Holm's step-down procedure rejects, bool (n,); valid under any dependence."""
+    p_values = np.asarray(p_values, float)
+    order = np.argsort(p_values, kind="stable")
+    passed = p_values[order] * np.arange(len(p_values), 0, -1) <= level
+    rejected = np.zeros(len(p_values), bool)
+    rejected[order] = np.logical_and.accumulate(passed)
+    return rejected

@@ -1,0 +1,1 @@
+"""Merged tables, figures and one self-contained page: from numbers to a decision."""

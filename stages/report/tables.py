@@ -1,0 +1,75 @@
+"""Merge the stages' tables into the three that are committed, and read tables as numbers."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stages.artefacts import read_table, write_table
+from stages.errors import UserError
+
+Row = dict[str, Any]
+TEXT = frozenset({"variant", "attack", "slice", "half", "side", "leaks", "note"})
+
+# merged table -> where each variant's part of it is
+PARTS = {
+    "training": "data/train/{variant}/history.csv",
+    "privacy": "data/attack/{variant}/privacy.csv",
+    "roc": "data/attack/{variant}/roc.csv",
+}
+
+
+def merge(table: str, variants: Iterable[str], root: Path = Path()) -> Path:
+    """Write plots/<table>.csv: the variants' rows in the order of the variants, cells as they were.
+
+    Raises UserError for a missing part and for parts with different columns.
+    """
+    parts = {variant: root / PARTS[table].format(variant=variant) for variant in variants}
+    columns = {variant: header(path) for variant, path in parts.items()}
+    first = next(iter(columns))
+    for variant, names in columns.items():
+        if names != columns[first]:
+            raise UserError(f"{parts[variant]}: columns {names} differ from those of {first}: {columns[first]}")
+    merged = root / f"plots/{table}.csv"
+    write_table(merged, (row for path in parts.values() for row in read_table(path)), columns[first])
+    return merged
+
+
+def header(path: Path) -> list[str]:
+    """The columns of a CSV; UserError when there is no such file or it is empty."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; `dvc repro` writes it")
+    with open(path, newline="") as file:
+        columns = next(csv.reader(file), None)
+    if not columns:
+        raise UserError(f"{path}: empty, not even a header")
+    return columns
+
+
+def read(path: Path) -> list[Row]:
+    """Rows of a CSV; text columns as strings, all others as floats, NaN for empty cells."""
+    header(path)
+    return [
+        {name: cell if name in TEXT else float(cell) if cell else math.nan for name, cell in row.items()}
+        for row in read_table(path)
+    ]
+
+
+def where(rows: Iterable[Row], **wanted: Any) -> Iterator[Row]:
+    """The rows whose cells equal `wanted`."""
+    items = list(wanted.items())
+    return (row for row in rows if all(row[name] == value for name, value in items))
+
+
+def labels(path: Path) -> dict[str, str]:
+    """Variant name -> label, in the order of params.yaml, as keys and `label` of section `variants`."""
+    try:
+        variants: Mapping[str, Any] = yaml.safe_load(path.read_text())["variants"]
+        return {str(name): str(values.get("label", name)) for name, values in variants.items()}
+    except (FileNotFoundError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{path}: needs a section `variants`; `python -m stages.compose` writes it") from None

@@ -1,0 +1,1 @@
+"""Stage score: what each checkpoint says about every member and non-member."""

@@ -1,0 +1,1 @@
+"""Stage train: the target models' training, with a checkpoint each few epochs."""

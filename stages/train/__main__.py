@@ -1,0 +1,86 @@
+"""Stage train: one variant, all its epochs, a checkpoint each `epochs_per_report`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages import store
+from stages.artefacts import empty_folder, read_json, write_arrays, write_json, write_table
+from stages.cli import run, track
+from stages.params import load
+from stages.train.checkpoints import HISTORY
+from stages.train.schema import Variant
+
+PREPARED = Path("data/prepare")
+
+
+def main(argv: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m stages.train",
+        description="Train one variant on the members of data/prepare. Writes data/train/VARIANT/epoch_NNNN.npz "
+        "(weights and optimizer), data/train/VARIANT/history.csv and metrics/train/VARIANT.json. Finished epochs "
+        "are taken from the store; a killed run goes on where it stopped.",
+    )
+    parser.add_argument("variant", help="a name under `variants` in params.yaml")
+    name = parser.parse_args(argv).variant
+    config = load(f"variants.{name}", Variant)
+    folder = Path("data/train", name)
+    with store.exclusive("train", name):
+        empty_folder(folder)
+        history = []
+        for epoch, arrays in track(_epochs(name, config), config.epochs, f"train@{name}: epochs"):
+            if epoch in config.checkpoint_epochs:
+                write_arrays(folder / f"epoch_{epoch:04}.npz", arrays)
+            history.append(
+                {"variant": name, "epoch": epoch} | {k: float(arrays[f"history/{k}"]) for k in HISTORY}
+            )
+        write_table(folder / "history.csv", history, list(history[0]))
+        last = {k: v for k, v in history[-1].items() if v == v and k != "variant"}
+        weights = sum(v.size for k, v in arrays.items() if k.startswith("weights/"))
+        write_json(f"metrics/train/{name}.json", last | {"parameters": weights})
+
+
+def epoch_inputs(name: str) -> dict[str, Any]:
+    """What every epoch of a variant depends on: all of the stage's inputs but the number of epochs.
+
+    Where the noise is solved from a target epsilon, it depends on the number of epochs.
+    """
+    privacy = load(f"variants.{name}", Variant).privacy
+    solved = privacy is not None and privacy.target_epsilon is not None
+    return store.inputs("train", name, without_params=[] if solved else [f"variants.{name}.epochs"])
+
+
+def _epochs(name: str, config: Variant) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """(epoch, its arrays) for each epoch, from the store where it is there, else trained now."""
+    base = epoch_inputs(name)
+    trainer, before = None, None
+    for epoch in range(1, config.epochs + 1):
+        key = store.digest(base | {"epoch": epoch})
+        arrays = store.get("epoch", key)
+        if arrays is None:
+            with store.timed(f"train@{name}", resumed=epoch > 1):
+                trainer = trainer or _trainer(name, config)
+                if before is not None:
+                    trainer.restore(before)
+                arrays = trainer.run(epoch)
+            store.put("epoch", key, arrays)
+        yield epoch, arrays
+        before = arrays
+
+
+def _trainer(name: str, config: Variant):
+    """TensorFlow is imported only when there is an epoch to train, and first by the module that sets it up."""
+    from stages import backend  # noqa: F401, I001
+    from stages.train.trainer import Data, Trainer
+
+    arrays = {key: np.load(PREPARED / f"{key}.npy") for key in ("images", "labels", "member", "nonmember")}
+    return Trainer(name, config, Data(**arrays, n_classes=read_json(PREPARED / "dataset.json")["n_classes"]))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,49 @@
+"""The target models: functions from an input shape and a variant's parameters to a Keras model of logits.
+
+Another architecture is another function in `MODELS` (and its name in `schema.MODEL_NAMES`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+
+from stages.params import refuse
+from stages.train.schema import Variant
+
+KERNEL, POOL = 3, 2
+
+
+def small_cnn(shape: tuple[int, int, int], n_classes: int, config: Variant) -> keras.Model:
+    """The codelab's CNN: `num_conv` times 3x3 convolution and 2x2 max pooling, then two dense layers.
+
+    Input (batch, *shape) in [0, 1], output (batch, n_classes) logits.
+    """
+    _check_depth(shape, config.num_conv)
+    layers: list[keras.layers.Layer] = [keras.layers.Input(shape)]
+    for _ in range(config.num_conv):
+        layers.append(keras.layers.Conv2D(config.filters, KERNEL, activation=config.activation))
+        layers.append(keras.layers.MaxPooling2D(POOL))
+    layers.append(keras.layers.Flatten())
+    layers.append(keras.layers.Dense(config.dense_units, activation=config.activation))
+    layers.append(keras.layers.Dense(n_classes))
+    return keras.Sequential(layers)
+
+
+MODELS: dict[str, Callable[[tuple[int, int, int], int, Variant], keras.Model]] = {"small_cnn": small_cnn}
+
+
+def build(shape: tuple[int, int, int], n_classes: int, config: Variant, seed: int) -> keras.Model:
+    """A freshly initialised model. Keras draws initial weights from its global generator: seeded here."""
+    keras.utils.set_random_seed(seed)
+    return MODELS[config.model](shape, n_classes, config)
+
+
+def _check_depth(shape: tuple[int, int, int], num_conv: int) -> None:
+    """Refuse more convolutions than the image has pixels for."""
+    side, deepest = min(shape[:2]), 0
+    while side >= KERNEL + POOL - 1:
+        side, deepest = (side - KERNEL + 1) // POOL, deepest + 1
+    if num_conv > deepest:
+        raise refuse("num_conv", num_conv, f"1..{deepest} for images of {shape[0]} x {shape[1]}")

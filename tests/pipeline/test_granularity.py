@@ -1,0 +1,78 @@
+"""A change reruns what depends on it and nothing else."""
+
+import pytest
+import yaml
+from sandbox import Sandbox, ran
+
+pytestmark = pytest.mark.pipeline
+
+CNN2 = ["train@cnn2", "score@cnn2", "attack@cnn2"]
+LAST = ["gate", "report"]
+
+
+def test_nothing_changed_runs_nothing(finished: Sandbox):
+    assert finished.repro() == []
+    assert finished.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_learning_rate_in_conf_reruns_its_variant(finished: Sandbox):
+    finished.edit("conf/experiment/smallest.yaml", "cnn2: {", "cnn2: {learning_rate: 0.002, ")
+    assert finished.repro() == ["compose", *CNN2, *LAST]
+    assert (
+        yaml.safe_load((finished.root / "params.yaml").read_text())["variants"]["cnn2"]["learning_rate"]
+        == 0.002
+    )
+
+
+def test_learning_rate_by_exp_run_reruns_its_variant(finished: Sandbox):
+    done = finished.dvc("exp", "run", "-S", "variants.cnn2.learning_rate=0.002")
+    assert [stage for stage in ran(done.stdout) if stage != "compose"] == [*CNN2, *LAST]
+    assert (
+        yaml.safe_load((finished.root / "params.yaml").read_text())["variants"]["cnn2"]["learning_rate"]
+        == 0.002
+    )
+
+
+def test_attack_parameter_reruns_attacks(finished: Sandbox):
+    finished.append("conf/config.yaml", "attack: {seed: 7}")
+    assert finished.repro() == ["compose", "attack@cnn2", "attack@cnn3", *LAST]
+
+
+def test_report_parameter_reruns_report(finished: Sandbox):
+    finished.append("conf/config.yaml", "report: {dpi: 77}")
+    assert finished.repro() == ["compose", "report"]
+
+
+def test_comment_in_conf_reruns_compose(finished: Sandbox):
+    finished.append("conf/config.yaml", "# a comment")
+    assert finished.repro() == ["compose"]
+
+
+def test_new_variant_runs_its_own_chain(finished: Sandbox):
+    (finished.root / "conf/variant/wide.yaml").write_text("defaults: [cnn2, _self_]\nlabel: Wide\n")
+    finished.edit(
+        "conf/config.yaml", "  - attack: default", "  - variant@variants.wide: wide\n  - attack: default"
+    )
+    finished.edit(
+        "conf/experiment/smallest.yaml",
+        "  cnn3: {",
+        "  wide: {epochs: 2, epochs_per_report: 2, filters: 4}\n  cnn3: {",
+    )
+    finished.edit("dvc.yaml", "variant_names: [", "variant_names: [wide, ")
+    finished.edit(
+        "dvc.yaml", "      - data/attack/cnn2\n", "      - data/attack/cnn2\n      - data/attack/wide\n"
+    )
+    finished.edit(
+        "dvc.yaml",
+        "      - data/train/cnn2/history.csv\n",
+        "      - data/train/cnn2/history.csv\n      - data/train/wide/history.csv\n",
+    )
+    assert finished.repro() == ["compose", "train@wide", "score@wide", "attack@wide", *LAST]
+
+
+def test_params_edited_by_hand_are_restored_and_the_difference_printed(finished: Sandbox):
+    finished.edit("params.yaml", "label: 2 Layers", "label: Two Layers")
+    done = finished.dvc("repro")
+    assert ran(done.stdout) == ["compose"]
+    assert "variants.cnn2.label: 'Two Layers' -> '2 Layers'" in done.stdout
+    assert finished.run("git", "status", "--porcelain").stdout == ""

@@ -1,0 +1,136 @@
+"""Bit-exactness: killed, resumed, extended, repeated and parallel runs leave the same bytes."""
+
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from sandbox import Sandbox, environment
+
+pytestmark = pytest.mark.pipeline
+
+EPOCHS = 6
+
+
+def checkpoints(sandbox: Sandbox, folder: str = "data/train/cnn2") -> dict[str, str]:
+    """Digest of each file that training left."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted((sandbox.root / folder).iterdir())
+    }
+
+
+def forget(sandbox: Sandbox) -> None:
+    """Remove all results of training."""
+    shutil.rmtree(sandbox.root / ".store", ignore_errors=True)
+    shutil.rmtree(sandbox.root / "data/train", ignore_errors=True)
+
+
+@pytest.fixture
+def ready(sandbox: Sandbox) -> Sandbox:
+    """A sandbox with data and parameters, in which nothing has been trained."""
+    sandbox.edit("conf/experiment/smallest.yaml", "cnn2: {epochs: 2", f"cnn2: {{epochs: {EPOCHS}")
+    sandbox.repro("prepare")
+    return sandbox
+
+
+def train(sandbox: Sandbox) -> subprocess.CompletedProcess[str]:
+    return sandbox.python("-m", "stages.train", "cnn2")
+
+
+def test_killed_runs_resume_to_the_same_bytes(ready: Sandbox):
+    """Ten SIGKILLs at random moments of the training, then a run to the end, against one run."""
+    train(ready)
+    expected = checkpoints(ready)
+    assert len(expected) == EPOCHS + 1
+    forget(ready)
+    moments, killed = random.Random(0), 0
+    entries = ready.root / ".store/epoch"
+    while killed < 10:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "stages.train", "cnn2"], cwd=ready.root, env=environment(),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        before = len(list(entries.glob("*.npz")))
+        while process.poll() is None and len(list(entries.glob("*.npz"))) == before:
+            time.sleep(0.005)  # until the first epoch of this run, so that the kills fall into training
+        time.sleep(moments.uniform(0, 0.25))
+        process.kill()
+        process.wait()
+        killed += 1
+        done = sorted(entries.glob("*.npz"), key=os.path.getmtime)
+        if len(done) >= EPOCHS:  # leave something to train for the next victim
+            for path in done[moments.randrange(1, EPOCHS) :]:
+                path.unlink()
+    train(ready)
+    assert checkpoints(ready) == expected
+
+
+def test_extended_run_equals_a_long_one_and_trains_only_the_rest(ready: Sandbox):
+    train(ready)
+    expected = checkpoints(ready)
+    forget(ready)
+    ready.edit("params.yaml", f"epochs: {EPOCHS}\n", "epochs: 4\n")
+    train(ready)
+    assert len(checkpoints(ready)) == 5
+    first_four = {path: path.stat().st_mtime_ns for path in (ready.root / ".store/epoch").iterdir()}
+    contents = {path: path.read_bytes() for path in first_four}
+    ready.edit("params.yaml", "epochs: 4\n", f"epochs: {EPOCHS}\n")
+    train(ready)
+    assert checkpoints(ready) == expected
+    assert len(list((ready.root / ".store/epoch").iterdir())) == EPOCHS
+    assert all(path.read_bytes() == content for path, content in contents.items())
+
+
+def test_fresh_process_repeats_the_bytes_whatever_the_threads(ready: Sandbox):
+    train(ready)
+    expected = checkpoints(ready)
+    forget(ready)
+    ready.python("-m", "stages.train", "cnn2", TF_NUM_INTEROP_THREADS="1")
+    assert checkpoints(ready) == expected
+
+
+def test_ctrl_c_ends_training_within_two_seconds_and_keeps_finished_epochs(ready: Sandbox):
+    ready.edit("params.yaml", f"epochs: {EPOCHS}\n", "epochs: 1000\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stages.train", "cnn2"], cwd=ready.root, env=environment(),
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    entries = ready.root / ".store/epoch"
+    while len(list(entries.glob("*.npz"))) < 3:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    _, errors = process.communicate(timeout=60)
+    assert time.monotonic() - started < 2
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert not list(entries.glob(".*"))
+
+
+def test_side_by_side_equals_serial(sandbox: Sandbox):
+    """`make -j2` against `dvc repro`: the same results, the same dvc.lock."""
+    sandbox.repro()
+    serial = {name: (sandbox.root / name).read_bytes() for name in ("dvc.lock", "plots/privacy.csv")}
+    for name in (".store", "data", ".dvc/cache", "metrics", "plots"):
+        shutil.rmtree(sandbox.root / name)
+    (sandbox.root / "dvc.lock").unlink()
+    (sandbox.root / ".venv").symlink_to(Path(sys.executable).parents[1])  # nothing to install
+    sandbox.run("make", "-j2", "repro", "--assume-old=install")
+    assert {name: (sandbox.root / name).read_bytes() for name in serial} == serial
+
+
+def test_experiments_in_temporary_copies_share_the_store(finished: Sandbox):
+    before = {path: path.stat().st_mtime_ns for path in (finished.root / ".store/epoch").glob("*.npz")}
+    done = finished.dvc("exp", "run", "--temp", "-S", "variants.cnn2.epochs=3")
+    assert "train@cnn2" in done.stdout
+    after = set((finished.root / ".store/epoch").glob("*.npz"))
+    assert len(after) == len(before) + 1
+    assert set(before) < after

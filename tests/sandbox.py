@@ -1,0 +1,98 @@
+"""Copies of this repository, in temporary folders, in which real stages run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+EXPERIMENT = """# @package _global_
+# The smallest run that passes through every stage.
+defaults:
+  - override /dataset: digits
+variants:
+  cnn2: {epochs: 2, epochs_per_report: 1, filters: 4, dense_units: 8}
+  cnn3: {epochs: 2, epochs_per_report: 1, filters: 4, dense_units: 8}
+"""
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A copy of the repository, set up for the smallest experiment, with commands that run in it."""
+
+    root: Path
+
+    def run(self, *command: str, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the environment that runs the tests; its output is in the failure's message."""
+        done = subprocess.run(
+            command, cwd=self.root, env=environment() | env, text=True, capture_output=True, check=False
+        )
+        if check and done.returncode:
+            raise AssertionError(
+                f"{' '.join(command)} exited {done.returncode}:\n{done.stdout}\n{done.stderr}"
+            )
+        return done
+
+    def python(self, *args: str, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, *args, check=check, **env)
+
+    def dvc(self, *args: str, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+        return self.run("dvc", *args, check=check, **env)
+
+    def repro(self, *args: str, **env: str) -> list[str]:
+        """`dvc repro`; the names of the stages that ran, in order."""
+        return ran(self.dvc("repro", *args, **env).stdout)
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace text in a file; it must be there."""
+        text = (self.root / path).read_text()
+        assert old in text, f"{path} has no {old!r}"
+        (self.root / path).write_text(text.replace(old, new))
+
+    def append(self, path: str, line: str) -> None:
+        """Add a line to a file."""
+        with open(self.root / path, "a") as file:
+            file.write(f"{line}\n")
+
+    def copy(self, target: Path) -> Sandbox:
+        shutil.copytree(self.root, target, symlinks=True)
+        return Sandbox(target)
+
+
+def ran(output: str) -> list[str]:
+    """The stages that a `dvc repro` or `dvc exp run` says it ran."""
+    return re.findall(r"^Running stage '(.+?)'", output, flags=re.MULTILINE)
+
+
+def environment() -> dict[str, str]:
+    """This process's environment, less what would tie a sandbox to the repository under test."""
+    keep = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "GIT_"))}
+    path = os.pathsep.join([str(Path(sys.executable).parent), keep.get("PATH", "")])
+    who = {
+        f"GIT_{role}_{what}": "tests@example.org"
+        for role in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    }
+    return keep | who | {"PATH": path, "PYTHONDONTWRITEBYTECODE": "1", "DVC_NO_ANALYTICS": "1"}
+
+
+def make_sandbox(target: Path) -> Sandbox:
+    """Copy what git tracks or would track, with the smallest experiment chosen, into its own git repository."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, check=True, capture_output=True,
+    ).stdout.decode()  # fmt: skip
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    sandbox = Sandbox(target)
+    (target / "conf/experiment/smallest.yaml").write_text(EXPERIMENT)
+    sandbox.edit("conf/config.yaml", "experiment: null", "experiment: smallest")
+    sandbox.run("git", "init", "--quiet", "--initial-branch=main")
+    return sandbox

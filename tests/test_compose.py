@@ -1,0 +1,112 @@
+"""conf/ -> params.yaml: what is refused, in which words, and what is written."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+from sandbox import ROOT
+
+from stages import compose
+from stages.errors import UserError
+
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+@pytest.fixture
+def conf(tmp_path, monkeypatch):
+    """A copy of conf/ and dvc.yaml in an empty folder, which is the working folder."""
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_EXP_NAME", raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("variants.cnn2.batch_size=0", ["variants.cnn2.batch_size", "0", "at least 1"]),
+        ("variants.cnn2.batch_size=many", ["variants.cnn2.batch_size", "many"]),
+        ("variants.cnn2.activation=rleu", ["variants.cnn2.activation", "rleu", "relu", "tanh"]),
+        ("variants.cnn2.epochs_per_report=51", ["variants.cnn2.epochs_per_report", "51", "1..50"]),
+        ("variants.cnn3.learning_rate=-1", ["variants.cnn3.learning_rate", "-1", "above 0"]),
+        ("variants.cnn3.learning_rate=.nan", ["variants.cnn3.learning_rate", "nan", "above 0"]),
+        ("+variants.cnn2.momentum=0.9", ["variants.cnn2.momentum", "unknown key", "learning_rate"]),
+        ("variants.cnn2.model=resnet", ["variants.cnn2.model", "resnet", "small_cnn"]),
+        ("variants.cnn2.num_conv=0", ["variants.cnn2.num_conv", "0", "at least 1"]),
+        ("variants.cnn2.seed=-3", ["variants.cnn2.seed", "-3"]),
+        ("+variants.cnn2.privacy.l2_norm_clip=1", ["variants.cnn2.privacy", "exactly one"]),
+        ("dataset=imagenet", ["dataset", "imagenet", "cifar10", "digits"]),
+        ("variants.cnn9.epochs=1", ["cnn9"]),
+        ("+colour=red", ["colour", "variants"]),
+        ("attack.mode=fast", ["attack.mode", "fast", "default", "reference"]),
+    ],
+)
+def test_bad_values_end_in_one_line_that_names_the_key(override, words, conf):
+    with pytest.raises(UserError) as error:
+        compose.main([override])
+    for word in words:
+        assert word in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (conf / "params.yaml").exists()
+
+
+def test_command_prints_one_line_and_exits_with_2(conf):
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.compose", "variants.cnn2.batch_size=0"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "error: variants.cnn2.batch_size: got 0, allowed: an integer of at least 1"
+    ]
+
+
+def test_composes_the_committed_file_and_says_what_it_changes(conf, capsys):
+    edited = yaml.safe_dump(PARAMS | {"dataset": PARAMS["dataset"] | {"seed": 5}})
+    (conf / "params.yaml").write_text(edited)
+    compose.main([])
+    assert (conf / "params.yaml").read_text() == (ROOT / "params.yaml").read_text()
+    assert capsys.readouterr().out.splitlines() == [
+        f"params.yaml: dataset.seed: 5 -> {PARAMS['dataset']['seed']}"
+    ]
+
+
+def test_inside_an_experiment_params_are_checked_but_left_alone(conf, monkeypatch):
+    compose.main(["variants.cnn2.learning_rate=0.5"])
+    before = (conf / "params.yaml").read_text()
+    monkeypatch.setenv("DVC_EXP_NAME", "exp")
+    compose.main([])
+    assert (conf / "params.yaml").read_text() == before
+    (conf / "params.yaml").write_text(before.replace("batch_size: 50", "batch_size: 0"))
+    with pytest.raises(UserError, match="batch_size"):
+        compose.main([])
+
+
+def test_damaged_params_are_written_anew(conf, capsys):
+    (conf / "params.yaml").write_text("a: [")
+    compose.main([])
+    assert (conf / "params.yaml").read_text() == (ROOT / "params.yaml").read_text()
+
+
+def test_graph_and_configuration_must_name_the_same_variants(conf):
+    graph = (conf / "dvc.yaml").read_text()
+    (conf / "dvc.yaml").write_text(graph.replace("variant_names: [", "variant_names: [extra, "))
+    with pytest.raises(UserError, match=r"variants: conf/config.yaml has .* dvc.yaml has .*extra"):
+        compose.main([])
+
+
+def test_variants_inherit(conf):
+    (conf / "conf/variant/wide.yaml").write_text("defaults: [cnn3, _self_]\nlabel: Wide\nfilters: 64\n")
+    text = compose.composed("conf", ["+variant@variants.wide=wide"])
+    assert yaml.safe_load(text)["variants"]["wide"] == PARAMS["variants"]["cnn3"] | {
+        "label": "Wide",
+        "filters": 64,
+    }
+
+
+def test_differences_name_added_removed_and_changed_leaves():
+    lines = compose.differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 3, "d": 4}})
+    assert lines == ["a.b: 1 -> 3", "a.c: 2 -> '(absent)'", "a.d: '(absent)' -> 4"]
