@@ -54,7 +54,7 @@ format: install ## let ruff put the code into shape
 	ruff check --fix . && ruff format .
 
 bench: install ## ours beside the reference's way, in one run; writes benchmarks/results.json
-	python benchmarks/codelab.py
+	python -m benchmarks.codelab
 
 lock: ## pin the newest versions that pyproject.toml allows into requirements.lock
 	rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv

@@ -27,6 +27,17 @@ from stages.errors import UserError
 from stages.params import check
 
 EXAMPLE_COLUMNS = ("side", "index", "label", "loss", "probability")
+SHOWN = (
+    "attack",
+    "slice",
+    "members",
+    "non-members",
+    "AUC (95%)",
+    "advantage",
+    "TPR at 1% FPR",
+    "epsilon ≥",
+    "leaks",
+)
 EPOCH = 1
 """An audited file is one checkpoint; its rows carry this epoch."""
 
@@ -39,7 +50,8 @@ def main(argv: Sequence[str]) -> None:
     if args.groups and "group" not in settings["slices"]:
         settings["slices"].append("group")
     config = check("audit", settings, Attack)
-    result = attack_checkpoint(outputs, config, load_groups(args.groups) if args.groups else None)
+    groups = load_groups(args.groups) if args.groups else None
+    result = attack_checkpoint(outputs, config, groups, with_halves=False)
     rows = tables.privacy_rows(args.file.stem, {EPOCH: result})
     show(rows)
     write(args.out, args.file.stem, rows, result, outputs)
@@ -56,8 +68,8 @@ def _parser() -> argparse.ArgumentParser:
         "file",
         type=Path,
         metavar="FILE.npz",
-        help="arrays member_logits (or member_probs) float (n, n_classes), member_labels int (n,), and the same "
-        "for nonmember_; never unpickled",
+        help="arrays member_logits (or member_probs) float (n, n_classes), member_labels int (n,), "
+        "and the same for nonmember_; never unpickled",
     )
     parser.add_argument(
         "--attacks", default="threshold,logistic", help="comma-separated (default: %(default)s)"
@@ -112,9 +124,21 @@ def show(rows: Sequence[Row], console: Console | None = None) -> None:
             row["leaks"],
         )
     console.print(table)
-    for row in rows:
-        if row["note"]:
-            console.print(f"{row['attack']}, {row['slice']}: {row['note']}", markup=False, highlight=False)
+    for line in _remarks(rows):
+        console.print(line, markup=False, highlight=False)
+
+
+def _remarks(rows: Sequence[Row]) -> list[str]:
+    """The notes of the rows, less the many about rates that need more non-members than there are."""
+    notes = [(row, note) for row in rows for note in row["note"].split("; ") if note]
+    remarks = [
+        f"{row['attack']}, {row['slice']}: {note}" for row, note in notes if not note.startswith("no tpr")
+    ]
+    if len(remarks) < len(notes):
+        remarks.append(
+            "Rates at small FPR are left out where non-members are too few: see `note` in privacy.csv."
+        )
+    return remarks
 
 
 def _number(value: float | None) -> str:

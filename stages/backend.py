@@ -38,7 +38,7 @@ with _quiet():
     import tensorflow as tf
 
 PREDICT_BATCH = 50  # larger batches fall out of the processor's caches and are slower
-CHUNK = 100  # batches a graph call: Python, and with it Ctrl-C, gets its turn in between
+CHUNK = 2500  # examples a graph call: Python, and with it Ctrl-C, gets its turn in between
 
 tf.config.threading.set_intra_op_parallelism_threads(1)
 tf.config.threading.set_inter_op_parallelism_threads(
@@ -54,7 +54,7 @@ def to_input(images: tf.Tensor) -> tf.Tensor:
 def predictor(model: keras.Model) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """A function (images, indices) -> logits that runs `model` in the graph, batch by batch.
 
-    images: uint8 (n, H, W, C), may be memory-mapped: no more than `CHUNK` batches are read at once.
+    images: uint8 (n, H, W, C), may be memory-mapped: no more than `CHUNK` are read at once.
     indices: integers (m,). Returns float32 (m, n_classes) in the order of `indices`.
     """
 
@@ -71,10 +71,9 @@ def predictor(model: keras.Model) -> Callable[[np.ndarray, np.ndarray], np.ndarr
         return out.concat()
 
     def predict(images: np.ndarray, indices: np.ndarray) -> np.ndarray:
-        size = PREDICT_BATCH * CHUNK
         parts = [
-            logits_of(tf.constant(images[indices[start : start + size]])).numpy()
-            for start in range(0, len(indices), size)
+            logits_of(tf.constant(images[indices[start : start + CHUNK]])).numpy()
+            for start in range(0, len(indices), CHUNK)
         ]
         return np.concatenate(parts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +23,8 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     except UserError as error:
         sys.exit(_fail(str(error), 2))
     except KeyboardInterrupt:
-        sys.exit(_fail("interrupted; finished work is kept", 130))
+        _fail("interrupted; finished work is kept", 130)
+        os._exit(130)  # at once: the libraries' own farewell takes seconds
 
 
 def _fail(message: str, code: int) -> int:

@@ -79,6 +79,6 @@ def _one_line(error: OmegaConfBaseException, schema: type) -> str:
     if re.search(r"not in '\w+'", text):
         owner = error.object_type if isinstance(error.object_type, type) else schema
         return f"unknown key, allowed: {known(owner)}"
-    if "Missing mandatory value" in text or "MISSING" in text:
+    if "missing mandatory value" in text.lower():
         return "missing, and it has no default"
     return text[:1].lower() + text[1:]

@@ -32,7 +32,7 @@ def conf(tmp_path, monkeypatch):
         ("variants.cnn2.activation=rleu", ["variants.cnn2.activation", "rleu", "relu", "tanh"]),
         ("variants.cnn2.epochs_per_report=51", ["variants.cnn2.epochs_per_report", "51", "1..50"]),
         ("variants.cnn3.learning_rate=-1", ["variants.cnn3.learning_rate", "-1", "above 0"]),
-        ("variants.cnn3.learning_rate=.nan", ["variants.cnn3.learning_rate", "nan", "above 0"]),
+        ("variants.cnn3.learning_rate=nan", ["variants.cnn3.learning_rate", "nan", "above 0"]),
         ("+variants.cnn2.momentum=0.9", ["variants.cnn2.momentum", "unknown key", "learning_rate"]),
         ("variants.cnn2.model=resnet", ["variants.cnn2.model", "resnet", "small_cnn"]),
         ("variants.cnn2.num_conv=0", ["variants.cnn2.num_conv", "0", "at least 1"]),

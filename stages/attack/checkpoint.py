@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from stages.artefacts import Outputs
 from stages.attack import reference
@@ -22,7 +23,6 @@ from stages.attack.slices import Groups, slices
 
 LEAST = 10
 """Members and non-members that an attack needs; a trained one needs as many in each block."""
-LEAST_REFERENCE = {"threshold": 1, "threshold_entropy": 1}
 LEAST_REFERENCE_TRAINED = 15  # two folds, three-fold search, up to 5-10 neighbours within
 
 Ranked = tuple[np.ndarray, np.ndarray]
@@ -73,16 +73,21 @@ class CheckpointResult:
         )
 
 
-def attack_checkpoint(outputs: Outputs, config: Attack, groups: Groups | None = None) -> CheckpointResult:
+def attack_checkpoint(
+    outputs: Outputs, config: Attack, groups: Groups | None = None, with_halves: bool = True
+) -> CheckpointResult:
     """All attacks on all slices of one checkpoint. Deterministic given `config.seed`."""
     examples = pool(outputs)
     if config.mode == "reference":
         examples = reference.ReferenceExamples(examples.logits, examples.labels, examples.is_member)
-    rows, curves = attack_examples(examples, config, groups)
+    # One thread: results do not depend on the number of cores, and small fits do not wait for each other.
+    with threadpool_limits(1):
+        rows, curves = attack_examples(examples, config, groups)
+        halves = _attack_halves(examples, config) if with_halves else []
     n_member = len(outputs.member_labels)
     return CheckpointResult(
         rows=rows,
-        halves=_attack_halves(examples, config),
+        halves=halves,
         curves=curves,
         member_loss=np.asarray(examples.loss[:n_member], np.float64),
         nonmember_loss=np.asarray(examples.loss[n_member:], np.float64),
@@ -127,7 +132,7 @@ def attack_examples(
 
 def _attack_halves(examples: Examples, config: Attack) -> list[Row]:
     """Rows with the non-members cut into two random halves: one to choose by, one to report."""
-    kinds = [kind for kind in ("entire", "class") if kind in ("entire", *config.slices)]
+    kinds = ["entire", "class"] if "class" in config.slices else ["entire"]
     config = replace(config, slices=kinds)
     members, nonmembers = (np.flatnonzero(examples.is_member == side) for side in (True, False))
     shuffled = np.random.default_rng([config.seed, 2]).permutation(nonmembers)
@@ -136,7 +141,7 @@ def _attack_halves(examples: Examples, config: Attack) -> list[Row]:
         at = np.concatenate([members, np.sort(shuffled[stream - 3 :: 2])])
         part = type(examples)(examples.logits[at], examples.labels[at], examples.is_member[at])
         if part.is_member.all():
-            raise ValueError("a single non-member cannot be cut into halves")
+            return []  # a single non-member cannot be cut
         rows += [row | {"half": half} for row in attack_examples(part, config, stream=stream)[0]]
     return rows
 

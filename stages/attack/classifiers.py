@@ -1,8 +1,8 @@
 """Trained attackers: scikit-learn classifiers whose every score comes from a model that did not see it.
 
 The examples are cut into blocks that each hold the same share of both sides. Block k is scored by a
-model trained on blocks 0..k-1, and block 0, which has no past, by one trained on all the others. Scores
-become ranks within their block, which makes blocks comparable.
+model trained on blocks 0..k-1, and block 0, which has no past, by one trained on block 1. Scores become
+ranks within their block, which makes blocks comparable.
 
 Why not plain cross-fitting: there every pair of folds is used twice (once each way), so under the null
 fold statistics are correlated and pooled AUCs are over-dispersed by up to sqrt(2). Going forward only,
@@ -16,16 +16,18 @@ from __future__ import annotations
 import importlib
 import inspect
 import warnings
+from collections.abc import Hashable
+from functools import cache
 from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn import config_context
 
 from stages.attack.schema import Estimator
 from stages.errors import UserError
+
+SCORING = ("decision_function", "predict_proba")
 
 
 def load_estimator(estimator: Estimator) -> type:
@@ -39,7 +41,7 @@ def load_estimator(estimator: Estimator) -> type:
         hasattr(found, "fit") and (hasattr(found, "predict_proba") or hasattr(found, "decision_function"))
     ):
         raise UserError(
-            f"attack.estimators: {estimator.path} is no classifier with predict_proba or decision_function"
+            f"attack.estimators: {estimator.path} is no classifier with fit and {' or '.join(SCORING)}"
         )
     return found
 
@@ -48,7 +50,7 @@ def build(estimator: Estimator, seed: int) -> Any:
     """An unfitted classifier; `seed` is its random_state where it has one. UserError for bad settings."""
     settings = dict(estimator.settings)
     kind = load_estimator(estimator)
-    if "random_state" in inspect.signature(kind).parameters:
+    if _takes_seed(kind):
         settings.setdefault("random_state", seed)
     try:
         return kind(**settings)
@@ -77,7 +79,7 @@ def forward_scores(
     seeds = rng.integers(2**31, size=n_blocks)
     scores = np.empty(len(X))
     for k in range(n_blocks):
-        past = block < k if k else block > 0
+        past = block < k if k else block == 1
         now = block == k
         raw = _fit_and_score(X[past], is_member[past], X[now], build(estimator, int(seeds[k])))
         scores[now] = (rankdata(raw) - 0.5) / len(raw)
@@ -86,23 +88,38 @@ def forward_scores(
 
 def _fit_and_score(X: np.ndarray, is_member: np.ndarray, new: np.ndarray, model: Any) -> np.ndarray:
     """Scores of new rows; features scaled by the training rows, sides balanced by weights."""
-    scaler = StandardScaler().fit(X)
-    settings = {}
-    if "sample_weight" in inspect.signature(model.fit).parameters:
-        settings["sample_weight"] = compute_sample_weight("balanced", is_member)
-    with warnings.catch_warnings():
+    mean, scale = X.mean(axis=0), X.std(axis=0)
+    scale[scale == 0] = 1.0
+    if "n_neighbors" in model.get_params():
+        # The first block of a small slice may hold fewer examples than neighbours are asked for.
+        model.set_params(n_neighbors=min(model.n_neighbors, len(X)))
+    with warnings.catch_warnings(), config_context(assume_finite=True):
         # An attacker that stops early is still an attacker: its scores are judged, not its optimum.
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", UserWarning)
         try:
-            model.fit(scaler.transform(X), is_member, **settings)
+            model.fit((X - mean) / scale, is_member, **_balance(model, is_member))
         except (TypeError, ValueError) as error:
-            raise UserError(
-                f"attack.estimators: {type(model).__name__}: {' '.join(str(error).split())}"
-            ) from None
-    new = scaler.transform(new)
-    raw = (
-        model.decision_function(new)
-        if hasattr(model, "decision_function")
-        else model.predict_proba(new)[:, 1]
-    )
-    return np.asarray(raw, float)
+            reason = " ".join(str(error).split())
+            raise UserError(f"attack.estimators: {type(model).__name__}: {reason}") from None
+        new = (new - mean) / scale
+        if hasattr(model, "decision_function"):
+            return np.asarray(model.decision_function(new), float)
+        return np.asarray(model.predict_proba(new)[:, 1], float)
+
+
+def _balance(model: object, is_member: np.ndarray) -> dict[str, np.ndarray]:
+    """The fit argument that gives both sides the same total weight, where the classifier takes one."""
+    if not _takes_weights(type(model)):  # type: ignore[arg-type]
+        return {}
+    share = is_member.mean()
+    return {"sample_weight": np.where(is_member, 0.5 / share, 0.5 / (1.0 - share))}
+
+
+@cache
+def _takes_weights(kind: Hashable) -> bool:
+    return "sample_weight" in inspect.signature(kind.fit).parameters  # type: ignore[attr-defined]
+
+
+@cache
+def _takes_seed(kind: type) -> bool:
+    return "random_state" in inspect.signature(kind).parameters

@@ -22,6 +22,7 @@ METRICS = (
     "epsilon_low",
 )
 """What is measured on each attack, slice and checkpoint; the names are columns of plots/privacy.csv."""
+BACKWARDS = "AUC below 0.5: members score lower than non-members, which the advantage does not count"
 
 Row = dict[str, Any]
 
@@ -43,14 +44,14 @@ def row_of_curve(curve: roc.Roc, ratio: float) -> Row:
     notes = []
     if high < 0.5:
         notes.append(
-            "AUC below 0.5: members score lower than non-members, which the advantage does not count"
+            "AUC below 0.5: members score lower than non-members; the advantage counts the other way only"
         )
     row: Row = {
         "auc": roc.auc(curve),
         "auc_low": low,
         "auc_high": high,
         "advantage": value,
-        "advantage_p": intervals.advantage_p(value, curve.n_member, curve.n_nonmember),
+        "advantage_p": intervals.advantage_p(curve),
         "ppv": roc.ppv(curve.tpr, curve.fpr, ratio),
         "balanced_accuracy": roc.balanced_accuracy(curve),
     }

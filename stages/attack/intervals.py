@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special, stats
 
-from stages.attack.roc import Roc, auc
+from stages.attack.roc import Roc, advantage, auc
 
 LEVEL = 0.05
 """One minus the confidence of every interval, and the level at which leaks are declared."""
 MIN_FALSE_POSITIVES = 5
 """A TPR at an FPR is refused when fewer non-members than this are expected above the threshold."""
+EXACT = 500
 Z = float(stats.norm.isf(LEVEL / 2))
 
 
-def lower_rate(k: np.ndarray, n: np.ndarray, tail: float) -> np.ndarray:
+def lower_rate(k: ArrayLike, n: ArrayLike, tail: float) -> np.ndarray:
     """Clopper-Pearson lower bound of k successes in n, one-sided error `tail`; arrays broadcast."""
     k, n = np.broadcast_arrays(np.asarray(k, float), np.asarray(n, float))
     return np.where(k <= 0, 0.0, special.betaincinv(np.maximum(k, 1), n - np.maximum(k, 1) + 1, tail))
 
 
-def upper_rate(k: np.ndarray, n: np.ndarray, tail: float) -> np.ndarray:
+def upper_rate(k: ArrayLike, n: ArrayLike, tail: float) -> np.ndarray:
     """Clopper-Pearson upper bound of k successes in n, one-sided error `tail`; arrays broadcast."""
     k, n = np.broadcast_arrays(np.asarray(k, float), np.asarray(n, float))
     return 1.0 - lower_rate(n - k, n, tail)
@@ -59,12 +63,25 @@ def auc_interval(curve: Roc) -> tuple[float, float]:
     return float(special.expit(centre - half)), float(special.expit(centre + half))
 
 
-def advantage_p(d: float, n_member: int, n_nonmember: int) -> float:
-    """P(advantage >= d) when both sides have one distribution: one-sided Kolmogorov-Smirnov.
+def advantage_p(curve: Roc) -> float:
+    """P-value of the advantage when both sides have one distribution: one-sided Kolmogorov-Smirnov.
 
-    Hodges' (1958) corrected asymptotic formula, as scipy.stats.ks_2samp(method="asymp"); ties make it
-    conservative.
+    Exact up to EXACT examples a side, where the asymptotic formula understates p by up to a half (the
+    statistic lives on a lattice); above that Hodges' formula. Ties make it conservative.
     """
+    m, n = curve.n_member, curve.n_nonmember
+    if max(m, n) > EXACT:
+        return asymptotic_p(advantage(curve), m, n)
+    members = np.repeat(curve.thresholds, np.diff(curve.tp))
+    nonmembers = np.repeat(curve.thresholds, np.diff(curve.fp))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # exact counting may overflow: then asymptotic
+        found = stats.ks_2samp(members, nonmembers, alternative="less", method="exact")
+    return float(found.pvalue)
+
+
+def asymptotic_p(d: float, n_member: int, n_nonmember: int) -> float:
+    """P(one-sided Kolmogorov-Smirnov statistic >= d), Hodges' (1958) corrected asymptotic formula."""
     if d <= 0:
         return 1.0
     m, n = max(n_member, n_nonmember), min(n_member, n_nonmember)

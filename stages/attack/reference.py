@@ -2,7 +2,7 @@
 
 For comparing with old reports only. Its trained attackers report leakage where there is none: members
 left out by the balancing are all scored by the last fold's model, and one ROC pools scores of
-different models. Written from the description of the procedure; the global numpy seed is an explicit one here.
+different models. Written from the description of the procedure; the seed is explicit, not global.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from stages.attack.signals import Examples
 
 TOP = 5
 """The reference lists this many of the largest epsilon bounds; the largest of them is reported here."""
+UNSOUND = "reference semantics: intervals and p-value are not valid for trained attackers"
 
 
 class ReferenceExamples(Examples):
@@ -118,7 +119,7 @@ def measure(scores: np.ndarray, is_member: np.ndarray, trained: bool) -> Row:
     curve = roc.sorted_roc(scores, is_member)
     row = row_of_curve(curve, curve.n_nonmember / curve.n_member)
     value = float(np.max(np.abs(curve.tpr - curve.fpr)))
-    one_sided = intervals.advantage_p(value, curve.n_member, curve.n_nonmember)
+    one_sided = intervals.asymptotic_p(value, curve.n_member, curve.n_nonmember)
     notes = (
         ["reference semantics: intervals and p-value are not valid for trained attackers"] if trained else []
     )

@@ -55,7 +55,7 @@ def roc(member_scores: np.ndarray, nonmember_scores: np.ndarray) -> Roc:
 
 
 def auc(curve: Roc) -> float:
-    """P(member's score > non-member's) + P(equal) / 2, the Mann-Whitney statistic over n_member * n_nonmember."""
+    """P(member's score > non-member's) + P(equal) / 2: Mann-Whitney's U / (n_member * n_nonmember)."""
     twice = np.sum(np.diff(curve.fp) * (curve.tp[1:] + curve.tp[:-1]))
     return float(twice / (2 * curve.n_member * curve.n_nonmember))
 

@@ -53,7 +53,7 @@ def default_estimators() -> dict[str, Estimator]:
         "knn": Estimator("sklearn.neighbors.KNeighborsClassifier", {"n_neighbors": 50}),
         "gradient_boosting": Estimator(
             "sklearn.ensemble.HistGradientBoostingClassifier",
-            {"max_iter": 40, "max_leaf_nodes": 8, "learning_rate": 0.1, "early_stopping": False},
+            {"max_iter": 20, "max_leaf_nodes": 8, "learning_rate": 0.2, "early_stopping": False},
         ),
     }
 

@@ -52,6 +52,10 @@ def load_groups(path: Path | str) -> dict[str, Group]:
     return groups
 
 
+def _are_positions(value: object) -> bool:
+    return isinstance(value, list) and all(type(i) is int and i >= 0 for i in value)
+
+
 def slices(
     examples: Examples, kinds: Sequence[str], groups: Groups | None = None, both_ends: bool = False
 ) -> Iterator[tuple[str, np.ndarray]]:

@@ -112,7 +112,7 @@ def finding(rule: str, limit: float, checkpoint: Checkpoint) -> dict[str, Any] |
     if excess <= 0:
         return None
     side = "below" if rule.startswith("min_") else "above"
-    return found | {"value": reading.value, "excess": excess, "reason": f"{excess:.4f} {side} {limit:g}"}
+    return found | {"value": reading.value, "excess": excess, "reason": f"{excess:.3g} {side} {limit:g}"}
 
 
 def _advantage(row: Row) -> Reading:

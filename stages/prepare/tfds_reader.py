@@ -21,7 +21,7 @@ import numpy as np
 
 from stages.cli import track
 from stages.params import one_of
-from stages.prepare.examples import Examples, RefusedError, UnavailableError
+from stages.prepare.examples import DamagedError, Examples, RefusedError, UnavailableError
 
 PROBE_SECONDS = 4.0
 BATCH = 500
@@ -40,7 +40,7 @@ def may_hold(folder: Path, name: str) -> bool:
 def copy_in(folder: Path, name: str) -> Any:
     """The TFDS builder of the newest copy of dataset `name` in `folder`.
 
-    Raises UnavailableError where there is none, RefusedError for a copy whose description is damaged.
+    Raises UnavailableError where there is none, DamagedError for one whose description is.
     """
     if not may_hold(folder, name):
         raise UnavailableError(f"none in {folder}")
@@ -50,7 +50,7 @@ def copy_in(folder: Path, name: str) -> Any:
     except tfds.core.DatasetNotFoundError:
         raise UnavailableError(f"none in {folder}") from None
     except Exception as error:  # whatever a damaged description makes TFDS stumble over
-        raise RefusedError(f"{folder / name}: not a sound TFDS dataset ({one_line(error)})") from None
+        raise DamagedError(f"{folder / name}: not a sound TFDS dataset ({one_line(error)})") from None
 
 
 def download(name: str, folder: Path) -> Any:
@@ -114,7 +114,7 @@ def read(builder: Any, splits: Sequence[str]) -> Examples:
     Within a split the order is that of the feature `id` where there is one (numbers in it count as
     numbers), else TFDS's own with shuffle_files=False. Raises UserError for a split that is missing
     and RefusedError for a dataset without one image and one class label, for images of several shapes or
-    not of 8 bits, or for damaged files.
+    not of 8 bits, its kind DamagedError for damaged files.
     """
     for split in splits:
         one_of(f"dataset: split of {builder.name}", split, list(builder.info.splits))
@@ -165,11 +165,11 @@ def _read_split(builder: Any, split: str, image: str, label: str) -> tuple[np.nd
             for key in keys:
                 columns[key].append(rows[key])
     except Exception as error:  # TensorFlow's errors for truncated or altered records
-        raise RefusedError(f"{builder.name}: {builder.data_dir} cannot be read ({one_line(error)})") from None
+        raise DamagedError(f"{builder.name}: {builder.data_dir} cannot be read ({one_line(error)})") from None
     if len(shapes := dict.fromkeys(images.shape[1:] for images in columns[image])) > 1:
         raise RefusedError(f"{builder.name}: images of several shapes, {_list(shapes)}; one is required")
     if (got := sum(map(len, columns[label]))) != n or not n:
-        raise RefusedError(
+        raise DamagedError(
             f"{builder.name}: split {split} at {builder.data_dir} holds {got} examples, not {n}"
         )
     images, labels = np.concatenate(columns[image]), np.concatenate(columns[label]).astype(np.int32)

@@ -64,7 +64,7 @@ class Study:
         try:
             return self.gate["variants"][variant]
         except KeyError:
-            raise UserError(f"metrics/gate.json: no verdict on {variant}; `dvc repro gate` writes it") from None
+            raise UserError(f"metrics/gate.json: no verdict on {variant}; run `dvc repro gate`") from None
 
     @cached_property
     def entire(self) -> list[Row]:
@@ -96,11 +96,14 @@ class Study:
 
     def claimed(self, variant: str, epoch: int) -> float:
         """The epsilon claimed at an epoch, NaN without differential privacy."""
-        rows = where(self.training, variant=variant, epoch=float(epoch))
-        return next((row["epsilon"] for row in rows), math.nan)
+        return self._claims.get((variant, epoch), math.nan)
+
+    @cached_property
+    def _claims(self) -> dict[tuple[str, int], float]:
+        return {(row["variant"], int(row["epoch"])): row["epsilon"] for row in self.training}
 
     def strongest(self, variant: str, epoch: int, column: str = "auc") -> Row | None:
-        """The row of the attack that is strongest in `column` at a checkpoint; None when none was measured."""
+        """The row of the attack that is strongest in `column` at a checkpoint; None without any."""
         rows = where(self.entire, variant=variant, epoch=float(epoch))
         return max(
             (row for row in rows if not math.isnan(row[column])), key=lambda row: row[column], default=None
@@ -130,7 +133,7 @@ def check_claim(study: Study) -> None:
         claimed = study.claimed(row["variant"], int(row["epoch"]))
         if row["epsilon_low"] > claimed:  # false where either is NaN
             raise UserError(
-                f"{row['variant']}, epoch {row['epoch']:.0f}: attack {row['attack']} on {row['slice']} proves "
-                f"epsilon >= {row['epsilon_low']:.3f}, but the training claims {claimed:.3f}: "
+                f"{row['variant']}, epoch {row['epoch']:.0f}: attack {row['attack']} on {row['slice']} "
+                f"proves epsilon >= {row['epsilon_low']:.3f}, but the training claims {claimed:.3f}: "
                 "the accounting, the training or the audit is wrong"
             )

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -24,7 +25,7 @@ from stages.artefacts import atomic
 INK, GRID, PAPER = "#1b1f24", "#d7dbe1", "#fefefe"
 THEME = {INK: "currentColor", GRID: "var(--grid)", PAPER: "var(--paper)"}
 
-STYLE = {
+STYLE: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": GRID,
     "axes.facecolor": "none",
@@ -143,9 +144,7 @@ def label_ends(ax: Axes, ends: list[tuple[float, float, str, str]], spacing: flo
     `spacing` is the least distance of two labels as a fraction of the axes' height.
     """
     low, high = ax.get_ylim()
-    places = sorted(
-        ((y - low) / (high - low), text, color) for _, y, text, color in ends if math.isfinite(y)
-    )
+    places = sorted(((y - low) / (high - low), text, color) for _, y, text, color in ends if math.isfinite(y))
     spacing = min(spacing, 1 / max(1, len(places)))
     heights = [place[0] for place in places]
     for i in range(1, len(heights)):

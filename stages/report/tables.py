@@ -34,7 +34,7 @@ def merge(table: str, variants: Iterable[str], root: Path = Path()) -> Path:
     first = next(iter(columns))
     for variant, names in columns.items():
         if names != columns[first]:
-            raise UserError(f"{parts[variant]}: columns {names} differ from those of {first}: {columns[first]}")
+            raise UserError(f"{parts[variant]}: columns {names}, but {first} has {columns[first]}")
     merged = root / f"plots/{table}.csv"
     write_table(merged, (row for path in parts.values() for row in read_table(path)), columns[first])
     return merged

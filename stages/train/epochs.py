@@ -1,7 +1,7 @@
 """The epoch loop: one graph that walks a table of batches, for any Keras classification model.
 
 The images stay on the device as bytes; a batch is gathered, cast, and used inside the graph, so that
-Python is entered once per `backend.CHUNK` steps instead of once a step.
+Python is entered once per `backend.CHUNK` examples instead of once a step.
 """
 
 from __future__ import annotations
@@ -85,8 +85,9 @@ def epoch_runner(
 
     def run(batches: Batches) -> Epoch:
         loss, correct = 0.0, 0
-        for start in range(0, len(batches.sizes), backend.CHUNK):
-            part = slice(start, start + backend.CHUNK)
+        stride = max(backend.CHUNK // batches.rows.shape[1], 1)
+        for start in range(0, len(batches.sizes), stride):
+            part = slice(start, start + stride)
             chunk = steps(*(tf.constant(table[part]) for table in batches))
             loss += float(chunk[0])
             correct += int(chunk[1])

@@ -35,6 +35,8 @@ WEIGHTLESS = (
     keras.layers.ZeroPadding2D,
 )
 
+DROPOUTS = (keras.layers.Dropout, keras.layers.SpatialDropout2D)
+
 # Examples differentiated at a time: their per-example gradients stay in the processor's cache, and
 # memory does not grow with the batch.
 CHUNK = 64
@@ -58,10 +60,36 @@ def check(model: keras.Model) -> str | None:
                 "example's gradient no longer bounds what one example changes, and its moving averages "
                 "get no noise; a private variant needs a model without it (GroupNormalization is allowed)"
             )
+        if any(getattr(layer, f"{kind}_regularizer", None) for kind in ("kernel", "bias", "activity")):
+            raise UserError(
+                f"layer {layer.name}: a regularizer is no part of an example's loss, which is all that a "
+                "private variant's gradients are of; remove it"
+            )
     reason = _why_generic(model)
     if reason is None:
         return None
     return f"{reason}: its per-example gradients come from tf.vectorized_map, which may be slower"
+
+
+def gradient(
+    model: keras.Model, l2_norm_clip: float, noise_multiplier: float, expected_batch_size: int
+) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], Result]:
+    """The private gradient of a step, a function of (images, labels, seed) as the epoch loop calls it.
+
+    It is the clipped sum plus noise of standard deviation noise_multiplier * l2_norm_clip, divided by the
+    *expected* batch size: the drawn size would tell who was drawn. Arguments of the function and further
+    returns as in `clipped_sum`, seed as in `noise`. Raises UserError for a model that `check` refuses.
+    """
+    check(model)
+    stddev = noise_multiplier * l2_norm_clip if noise_multiplier else 0.0  # 0 with an infinite clip too
+
+    def step(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> Result:
+        sums, losses, logits = clipped_sum(model, images, labels, l2_norm_clip)
+        noises = noise(model.trainable_variables, stddev, seed)
+        mean = [(one + extra) / expected_batch_size for one, extra in zip(sums, noises, strict=True)]
+        return mean, losses, logits
+
+    return step
 
 
 def clipped_sum(model: keras.Model, images: tf.Tensor, labels: tf.Tensor, l2_norm_clip: float) -> Result:
@@ -96,19 +124,17 @@ def clipped_sum(model: keras.Model, images: tf.Tensor, labels: tf.Tensor, l2_nor
     return sums, losses.concat(), logits.concat()
 
 
-def noise(variables: list[Any], stddev: float, seed: Any, epoch: Any, step: Any) -> list[tf.Tensor]:
+def noise(variables: list[Any], stddev: float, seed: tf.Tensor) -> list[tf.Tensor]:
     """Independent normal noise of standard deviation `stddev` in the shape of each variable.
 
-    seed: int64 (2,), the run's (see `sampling.noise_seed`). The generator is counter-based: the key is
-    (seed[0], seed[1] + place), where place packs (epoch, step, index of the variable) into disjoint
-    bits, and Philox maps different keys to disjoint streams. So no two draws of a run share noise, and
-    a resumed epoch draws what it would have drawn. epoch < 2^20, step < 2^24, at most 2^16 variables.
+    seed: int64 (2,), a row of `sampling.step_seeds`. The generator is counter-based: the seed's pair,
+    with the index of the variable in its lowest 16 bits, is mapped one to one to a stream, and Philox's
+    streams are disjoint. So no two (epoch, step, variable) of a run share noise, and an epoch that is
+    trained again after a resume draws what it would have drawn.
     """
-    seed = tf.cast(seed, tf.int64)
-    place = (tf.cast(epoch, tf.int64) * 2**24 + tf.cast(step, tf.int64)) * 2**16
     return [
         tf.random.stateless_normal(
-            v.shape, tf.stack([seed[0], seed[1] + place + index]), stddev=stddev, alg="philox"
+            v.shape, seed + tf.constant([0, index], tf.int64), stddev=stddev, alg="philox"
         )
         for index, v in enumerate(variables)
     ]
@@ -156,7 +182,7 @@ def _explicit(
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         for layer in model.layers:
             if not layer.weights:
-                hidden = layer(hidden, training=True) if layer._call_has_training_arg else layer(hidden)
+                hidden = layer(hidden, training=True) if isinstance(layer, DROPOUTS) else layer(hidden)
                 continue
             inputs, hidden = hidden, _linear(layer, hidden)
             if layer.trainable:

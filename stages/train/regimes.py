@@ -72,15 +72,7 @@ class Private:
     def gradient(self, model: keras.Model) -> Gradient:
         if remark := private.check(model):
             print(remark, flush=True)
-        clip = self.privacy.l2_norm_clip
-        stddev = self.noise_multiplier * clip
-
-        def gradient(images, labels, seed):
-            sums, losses, logits = private.clipped_sum(model, images, labels, clip)
-            noise = private.noise(model.trainable_variables, stddev, seed)
-            return [(a + b) / self.batch_size for a, b in zip(sums, noise, strict=True)], losses, logits
-
-        return gradient
+        return private.gradient(model, self.privacy.l2_norm_clip, self.noise_multiplier, self.batch_size)
 
     def spent(self, epoch: int) -> accounting.Epsilon:
         return accounting.epsilon(

@@ -96,5 +96,5 @@ def tfds_copy(small: tuple[np.ndarray, np.ndarray], tmp_path: Path, monkeypatch:
     )
     tfds.disable_progress_bar()
     config = tfds.download.DownloadConfig(try_download_gcs=False)
-    tfds.builder("cifar10", data_dir=tmp_path / "tfds").download_and_prepare(download_config=config)
-    return tmp_path / "tfds"
+    tfds.builder("cifar10", data_dir=tmp_path / "copies").download_and_prepare(download_config=config)
+    return tmp_path / "copies"

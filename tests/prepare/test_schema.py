@@ -18,7 +18,7 @@ CONF = Path(__file__).parents[2] / "conf" / "dataset"
 @pytest.mark.parametrize(
     ("values", "match"),
     [
-        ({}, r"dataset\.name: missing"),
+        ({}, r"dataset\.name: .*missing"),
         ({"name": "mnist", "splits": 1}, r"dataset\.splits: unknown key, allowed: name, member_split"),
         ({"name": "../etc"}, r"dataset\.name: got '\.\./etc', allowed: cifar10, digits, or"),
         ({"name": "mnist/../.."}, r"dataset\.name: got"),

@@ -46,7 +46,7 @@ def test_the_seed_decides() -> None:
     # Two independent halves agree on about half.
     assert 0.4 < (draw(LABELS, 0.5, 1) == draw(LABELS, 0.5, 2)).mean() < 0.6
     # Not the same positions in each class.
-    first, second = (draw(LABELS, 0.5, 1)[LABELS == label][:142] for label in (0, 1))
+    first, second = (draw(LABELS, 0.5, 1)[label == LABELS][:142] for label in (0, 1))
     assert (first != second).any()
 
 

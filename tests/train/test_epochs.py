@@ -109,7 +109,7 @@ def test_loop_updates_batch_statistics_and_adds_regularisers():
 def test_predictor_equals_keras_predict_in_the_order_of_the_indices():
     keras.utils.set_random_seed(4)
     model = mixed()
-    images, _ = data(backend.PREDICT_BATCH * backend.CHUNK + 37)
+    images, _ = data(backend.CHUNK + 37)
     index = RNG.permutation(len(images))
     got = backend.predictor(model)(images, index)
     expected = model.predict(images[index].astype(np.float32) / 255, verbose=0)

@@ -1,0 +1,179 @@
+"""Measure whether the attacks' intervals and verdicts are honest: the Null and the Power table.
+
+Null: members and non-members from one distribution (Gaussian logits; or membership permuted over a score
+file), so every `leaks: yes`, every interval without 0.5 and every epsilon bound above 0 is an error.
+Power: a planted shift d of the members' loss, where the AUC is Phi(d / sqrt 2) and the TPR at FPR f is
+Phi(d + Phi^-1(f)).
+
+`python benchmarks/calibration.py [--scores FILE.npz]` writes benchmarks/calibration.json and prints
+Markdown. Every draw is seeded by its number; expensive attackers stop at --minutes each and say how
+many draws they had.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import norm
+from threadpoolctl import threadpool_limits
+
+from stages.artefacts import Outputs, read_json, read_outputs, write_json
+from stages.attack.checkpoint import attack_examples
+from stages.attack.reference import ReferenceExamples
+from stages.attack.schema import THRESHOLD_ATTACKS, Attack, default_estimators
+from stages.attack.signals import Examples, pool
+from stages.attack.tables import decide
+from stages.cli import run
+
+N_MEMBER, N_NONMEMBER, N_CLASSES = 5_000, 1_000, 10
+SHIFTS = (0.1, 0.5, 1.0, 2.0)
+CHEAP = ("logistic",)
+ATTACKS = (*THRESHOLD_ATTACKS, *default_estimators())
+
+Draw = Callable[[np.random.Generator], Examples]
+
+
+def gaussian(rng: np.random.Generator) -> Examples:
+    """Gaussian logits with a bonus for the label, the same for both sides."""
+    n = N_MEMBER + N_NONMEMBER
+    labels = rng.integers(0, N_CLASSES, n)
+    logits = rng.normal(size=(n, N_CLASSES))
+    logits[np.arange(n), labels] += 2.0
+    return Examples(logits, labels, np.arange(n) < N_MEMBER)
+
+
+def permuted(outputs: Outputs, n_member: int, n_nonmember: int) -> Draw:
+    """Random members and non-members among all examples of a score file."""
+    examples = pool(outputs)
+
+    def draw(rng: np.random.Generator) -> Examples:
+        rows = rng.permutation(len(examples.labels))[: n_member + n_nonmember]
+        return Examples(examples.logits[rows], examples.labels[rows], np.arange(len(rows)) < n_member)
+
+    return draw
+
+
+def shifted(d: float) -> Draw:
+    """Losses that are one monotone function of N(0, 1) for non-members and N(-d, 1) for members."""
+
+    def draw(rng: np.random.Generator) -> Examples:
+        n = N_MEMBER + N_NONMEMBER
+        labels, is_member = rng.integers(0, N_CLASSES, n), np.arange(n) < N_MEMBER
+        logits = np.zeros((n, N_CLASSES))
+        logits[np.arange(n), labels] = 2.0 + rng.normal(size=n) + d * is_member
+        return Examples(logits, labels, is_member)
+
+    return draw
+
+
+def rows_of(draw: Draw, attack: str, mode: str, draws: int, minutes: float) -> list[dict[str, Any]]:
+    """The entire-dataset row of each draw, until `draws` or `minutes` are reached."""
+    rows: list[dict[str, Any]] = []
+    start = time.monotonic()
+    while len(rows) < draws and time.monotonic() - start < 60 * minutes:
+        config = Attack(mode=mode, attacks=[attack], slices=["entire"], seed=len(rows))
+        examples = draw(np.random.default_rng([len(rows), 20]))
+        if mode == "reference":
+            examples = ReferenceExamples(examples.logits, examples.labels, examples.is_member)
+        rows += decide(attack_examples(examples, config)[0])
+    return rows
+
+
+def summarise(rows: Sequence[dict[str, Any]], auc: float, tpr: float | None = None) -> dict[str, float]:
+    """Shares over draws: leaks, intervals that cover the truth, epsilon above 0; and means."""
+
+    def share(values: Any) -> float:
+        return float(np.mean(list(values)))
+
+    result = {
+        "draws": len(rows),
+        "leaks": share(row["leaks"] == "yes" for row in rows),
+        "auc_covered": share(row["auc_low"] <= auc <= row["auc_high"] for row in rows),
+        "epsilon_above_0": share(row["epsilon_low"] > 0 for row in rows),
+        "auc_mean": share(row["auc"] for row in rows),
+        "auc_sd": float(np.std([row["auc"] for row in rows])),
+        "advantage_mean": share(row["advantage"] for row in rows),
+        "epsilon_low_mean": share(row["epsilon_low"] for row in rows),
+    }
+    if tpr is not None:
+        low, high = "tpr_at_fpr_0.01_low", "tpr_at_fpr_0.01_high"
+        result["tpr_covered"] = share(row[low] <= tpr <= row[high] for row in rows)
+    return result
+
+
+def null_tasks(scores: Path | None) -> list[tuple[str, str, str, Draw, float | None]]:
+    """(table, mode, attack, draw, None): the gaussian null, and the permuted one where there are scores."""
+    sources: dict[str, Callable[[str, str], Draw]] = {"gaussian": lambda mode, attack: gaussian}
+    if scores:
+        outputs = read_outputs(scores)
+        full = len(outputs.member_labels), len(outputs.nonmember_labels)
+
+        def of_scores(mode: str, attack: str) -> Draw:
+            cheap = mode == "default" and attack in (*THRESHOLD_ATTACKS, *CHEAP)
+            return permuted(outputs, *(full if cheap else (N_MEMBER, N_NONMEMBER)))
+
+        sources["permuted"] = of_scores
+    tasks = [("default", attack) for attack in ATTACKS]
+    tasks += [("reference", attack) for attack in ("threshold", "threshold_entropy", "logistic")]
+    return [
+        (f"null {source}", mode, attack, make(mode, attack), None)
+        for source, make in sources.items()
+        for mode, attack in tasks
+    ]
+
+
+def power_tasks() -> list[tuple[str, str, str, Draw, float | None]]:
+    """(table, mode, attack, draw, d) of the planted shifts."""
+    tasks = [("default", "threshold"), ("default", "logistic"), ("reference", "logistic")]
+    return [(f"power d={d}", mode, attack, shifted(d), d) for d in SHIFTS for mode, attack in tasks]
+
+
+def markdown(results: dict[str, dict[str, Any]]) -> str:
+    """The tables as Markdown."""
+    lines: list[str] = []
+    for kind, columns in (
+        ("null", ("draws", "leaks", "auc_covered", "epsilon_above_0", "auc_sd", "advantage_mean")),
+        ("power", ("draws", "leaks", "auc_covered", "tpr_covered", "auc_mean", "auc_sd")),
+    ):
+        lines += [
+            "",
+            "| table | mode | attack | " + " | ".join(columns) + " |",
+            "|" + "---|" * (3 + len(columns)),
+        ]
+        for key, values in results.items():
+            if key.startswith(kind):
+                cells = [
+                    f"{values[c]:.3f}" if c != "draws" else str(values[c]) for c in columns if c in values
+                ]
+                lines.append("| " + " | ".join([*key.split(", "), *cells]) + " |")
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scores", type=Path, help="score file whose membership is permuted (null only)")
+    parser.add_argument("--draws", type=int, default=500)
+    parser.add_argument("--minutes", type=float, default=2.0, help="at most, for each attack and table")
+    parser.add_argument("--only", default="", help="tables, modes or attacks with this text in their name")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
+    args = parser.parse_args(argv)
+    results = read_json(args.out) if args.out.exists() else {}
+    for table, mode, attack, draw, d in [*null_tasks(args.scores), *power_tasks()]:
+        key = f"{table}, {mode}, {attack}"
+        if args.only not in key:
+            continue
+        truth = (0.5, None) if d is None else (norm.cdf(d / np.sqrt(2)), norm.cdf(d + norm.ppf(0.01)))
+        with threadpool_limits(1):
+            results[key] = summarise(rows_of(draw, attack, mode, args.draws, args.minutes), *truth)
+        print(key, results[key], flush=True)
+        write_json(args.out, results)
+    print(markdown(results))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,190 @@
+"""The whole codelab: ours beside the reference's way, in one run on one machine.
+
+Each part runs in a process of its own, the two ways in turn, `--rounds` times; the table has medians.
+Timed on real CIFAR-10: the second epoch of training with validation, a pass of scoring over all 60,000
+images after a short one, and the threshold and logistic regression attacks on one checkpoint's real
+scores. "Whole codelab" is put together from these parts (2 variants, 50 epochs, 25 checkpoints each), not
+run in full. Writes benchmarks/results.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parents[1]
+PREPARED = ROOT / "data/prepare"
+RESULTS = ROOT / "benchmarks/results.json"
+SCORES = ROOT / "data/score/cnn2/epoch_0050.npz"
+VARIANTS = {"cnn2": 2, "cnn3": 3}
+EPOCHS, CHECKPOINTS = 50, 25
+WARM_UP = 1000
+Timing = dict[str, float]
+
+
+def clock(work: Callable[[], object]) -> float:
+    """Seconds that `work` takes."""
+    started = time.monotonic()
+    work()
+    return time.monotonic() - started
+
+
+def load() -> dict[str, np.ndarray]:
+    """The prepared dataset."""
+    return {name: np.load(PREPARED / f"{name}.npy") for name in ("images", "labels", "member", "nonmember")}
+
+
+def reference_train(variant: str) -> Timing:
+    """`Model.fit` with validation, `Model.predict` of both sides."""
+    from benchmarks import reference
+
+    data = load()
+    x, y = reference.prepare(data["images"], data["labels"], 10)
+    (x_in, y_in), (x_out, y_out) = ((x[data[side]], y[data[side]]) for side in ("member", "nonmember"))
+    model = reference.small_cnn(VARIANTS[variant], x.shape[1:], 10)
+    epochs = [clock(lambda: reference.fit(model, x_in, y_in, x_out, y_out)) for _ in range(2)]
+    reference.predict(model, x_out[:WARM_UP])
+    return {"epoch": epochs[-1], "score": clock(lambda: reference.predict(model, x_in, x_out))}
+
+
+def our_train(variant: str) -> Timing:
+    """Our trainer's epoch, our scorer's pass."""
+    from stages import backend
+    from stages.train.schema import Variant
+    from stages.train.trainer import Data, Trainer
+
+    data = load()
+    config = Variant(label=variant, num_conv=VARIANTS[variant])
+    trainer = Trainer(variant, config, Data(**data, n_classes=10))
+    epochs = [clock(lambda number=number: trainer.run(number)) for number in (1, 2)]
+    predict = backend.predictor(trainer.model)
+    everyone = np.concatenate([data["member"], data["nonmember"]])
+    predict(data["images"], everyone[:WARM_UP])
+    return {"epoch": epochs[-1], "score": clock(lambda: predict(data["images"], everyone))}
+
+
+def reference_attack(scores: str) -> Timing:
+    """The reference procedure: per slice two folds, a grid search in each."""
+    from benchmarks import attack_speed
+
+    return {"attack": attack_speed.time_reference(scores)}
+
+
+def our_attack(scores: str) -> Timing:
+    from benchmarks import attack_speed
+
+    return {"attack": attack_speed.time_ours(scores)}
+
+
+PARTS = {part.__name__: part for part in (reference_train, our_train, reference_attack, our_attack)}
+
+
+def run_part(part: str, argument: str, **env: str) -> Timing:
+    """A part's timings, from a process of its own; `memory` is its peak in MiB."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.codelab", "--part", part, argument],
+        cwd=ROOT, env=os.environ | env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        sys.exit(f"{part} {argument} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def one_round(scores: Path) -> dict[str, Timing]:
+    """All parts once, the two ways in turn; then our variants side by side."""
+    timings = {}
+    for variant in VARIANTS:
+        timings[f"reference {variant}"] = run_part("reference_train", variant)
+        timings[f"ours {variant}"] = run_part("our_train", variant)
+    with ThreadPoolExecutor() as pool:
+        beside = pool.map(lambda v: run_part("our_train", v, TF_NUM_INTEROP_THREADS="1"), VARIANTS)
+        timings |= {f"side by side {v}": timing for v, timing in zip(VARIANTS, beside, strict=True)}
+    timings["reference attack"] = run_part("reference_attack", str(scores))
+    timings["ours attack"] = run_part("our_attack", str(scores))
+    return timings
+
+
+def summarise(rounds: list[dict[str, Timing]]) -> dict[str, dict[str, float]]:
+    """Row name -> reference, ours (seconds or MiB) and their ratio, from medians over the rounds."""
+
+    def median(name: str, key: str) -> float:
+        return statistics.median(timings[name][key] for timings in rounds)
+
+    def total(way: str, key: str) -> float:
+        return sum(median(f"{way} {variant}", key) for variant in VARIANTS)
+
+    beside = {key: max(median(f"side by side {v}", key) for v in VARIANTS) for key in ("epoch", "score")}
+    attacks = {
+        way: len(VARIANTS) * CHECKPOINTS * median(f"{way} attack", "attack") for way in ("reference", "ours")
+    }
+    reference = EPOCHS * total("reference", "epoch") + CHECKPOINTS * total("reference", "score")
+    ours = EPOCHS * beside["epoch"] + CHECKPOINTS * beside["score"]
+    rows = {
+        f"train epoch, {v}": (median(f"reference {v}", "epoch"), median(f"ours {v}", "epoch"))
+        for v in VARIANTS
+    }
+    rows |= {
+        "train epoch, both variants side by side": (total("reference", "epoch"), beside["epoch"]),
+        "score 60,000 images": (median("reference cnn2", "score"), median("ours cnn2", "score")),
+        "attack a checkpoint": (median("reference attack", "attack"), median("ours attack", "attack")),
+        "whole codelab": (reference + attacks["reference"], ours + attacks["ours"]),
+        "after a change of an attack parameter": (reference + attacks["reference"], attacks["ours"]),
+    }
+    peaks = [max(t["memory"] for timings in rounds for n, t in timings.items() if is_ours(n) != theirs)
+             for theirs in (True, False)]  # fmt: skip
+    rows["peak memory of a process, MiB"] = (peaks[0], peaks[1])
+    return {name: {"reference": a, "ours": b, "ratio": a / b} for name, (a, b) in rows.items()}
+
+
+def is_ours(name: str) -> bool:
+    return not name.startswith("reference")
+
+
+def show(rows: dict[str, dict[str, float]]) -> None:
+    """Print the table."""
+    table = Table("seconds, medians", "reference", "ours", "ratio")
+    for name, row in rows.items():
+        table.add_row(name, f"{row['reference']:.2f}", f"{row['ours']:.2f}", f"{row['ratio']:.2f}")
+    Console(width=100).print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="how often each part is timed (default: 3)")
+    parser.add_argument(
+        "--scores", type=Path, default=SCORES, help="score file to attack (default: the last of cnn2)"
+    )
+    parser.add_argument("--part", nargs=2, metavar=("PART", "ARGUMENT"), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.part:
+        timing = PARTS[args.part[0]](args.part[1])
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps(timing | {"memory": peak}))
+        return
+    if not args.scores.exists():
+        sys.exit(f"{args.scores}: no such file; `make repro` makes it")
+    rounds = [one_round(args.scores) for _ in range(args.rounds)]
+    rows = summarise(rounds)
+    show(rows)
+    machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    RESULTS.write_text(json.dumps({"machine": machine, "rounds": rounds, "table": rows}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""The result as one compact table on a terminal, or as plain text in a pipe."""
+
+from __future__ import annotations
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from stages.report.study import Study
+from stages.report.summary import lines
+
+HEADS = {
+    "variant": "Variant",
+    "which": "Checkpoint",
+    "epoch": "Epoch",
+    "val_accuracy": "Val. acc.",
+    "auc": "AUC [95%]",
+    "advantage": "Advantage",
+    "tpr": "TPR at 1% FPR [95%]",
+    "claimed": "ε claimed",
+    "audited": "ε proven",
+    "verdict": "Verdict",
+}
+RIGHT = ("epoch", "val_accuracy", "advantage", "claimed", "audited")
+
+
+def print_table(study: Study, console: Console | None = None) -> None:
+    """Print last and recommended checkpoint of each variant, of the strongest attack."""
+    console = console or Console()
+    if not console.is_terminal:
+        console = Console(file=console.file, width=160, color_system=None)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title_justify="left")
+    found = lines(study)
+    private = any(line.claimed != "-" for line in found)
+    heads = {name: head for name, head in HEADS.items() if private or name != "claimed"}
+    for name, head in heads.items():
+        table.add_column(head, justify="right" if name in RIGHT else "left", no_wrap=name != "verdict")
+    for line in found:
+        style = {"ship": "green"}.get(line.verdict, "" if line.which == "last" else "yellow")
+        table.add_row(*(getattr(line, name) for name in heads), style=style)
+    console.print(table)
+    for variant, label in study.labels.items():
+        if study.recommended(variant) is None:
+            console.print(f"{label}: no checkpoint passes the gate", style="red", highlight=False)

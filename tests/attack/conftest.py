@@ -1,0 +1,22 @@
+"""Score files in miniature."""
+
+import numpy as np
+import pytest
+
+from stages.artefacts import Outputs
+
+
+def make_outputs(n_member=400, n_nonmember=200, n_classes=4, shift=0.0, seed=0) -> Outputs:
+    """Gaussian logits with a bonus of 2 for the label, members' bonus larger by `shift`."""
+    rng = np.random.default_rng(seed)
+    n = n_member + n_nonmember
+    labels = rng.integers(0, n_classes, n).astype(np.int32)
+    logits = rng.normal(size=(n, n_classes)).astype(np.float32)
+    logits[np.arange(n), labels] += 2.0
+    logits[np.arange(n_member), labels[:n_member]] += shift
+    return Outputs(logits[:n_member], labels[:n_member], logits[n_member:], labels[n_member:])
+
+
+@pytest.fixture
+def outputs():
+    return make_outputs

@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest, ks_2samp, norm
+
+from stages.attack.intervals import (
+    advantage_p,
+    auc_interval,
+    delong_variance,
+    holm,
+    lower_rate,
+    tpr_interval,
+    upper_rate,
+)
+from stages.attack.roc import auc, roc
+
+SCORES = st.lists(st.integers(-4, 4), min_size=2, max_size=25).map(lambda values: np.array(values, float))
+
+
+@given(SCORES, SCORES)
+def test_delong_variance_against_placements_one_by_one(members, nonmembers):
+    wins = (members[:, None] > nonmembers) + 0.5 * (members[:, None] == nonmembers)
+    slow = wins.mean(axis=1).var(ddof=1) / len(members) + wins.mean(axis=0).var(ddof=1) / len(nonmembers)
+    assert delong_variance(roc(members, nonmembers)) == pytest.approx(slow, abs=1e-12)
+
+
+def test_delong_variance_against_a_bootstrap():
+    rng = np.random.default_rng(0)
+    members, nonmembers = rng.normal(0.7, 1, 300), rng.normal(0, 1, 150)
+    values = [auc(roc(rng.choice(members, 300), rng.choice(nonmembers, 150))) for _ in range(2000)]
+    assert np.sqrt(delong_variance(roc(members, nonmembers))) == pytest.approx(np.std(values), rel=0.08)
+
+
+@given(SCORES, SCORES)
+def test_auc_interval_holds_the_auc_and_stays_in_the_unit_interval(members, nonmembers):
+    curve = roc(members, nonmembers)
+    low, high = auc_interval(curve)
+    assert 0 <= low <= auc(curve) + 1e-12
+    assert auc(curve) - 1e-12 <= high <= 1
+
+
+def test_auc_interval_of_complete_separation():
+    low, high = auc_interval(roc(np.arange(10, 30.0), np.arange(10.0)))
+    assert (low, high) == (pytest.approx(0.025**0.1), 1.0)
+    assert auc_interval(roc(np.arange(10.0), np.arange(10, 30.0))) == (0.0, pytest.approx(1 - 0.025**0.1))
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.0, 3.0])
+def test_auc_interval_covers_the_truth(shift):
+    rng = np.random.default_rng(1)
+    truth, hits = norm.cdf(shift / np.sqrt(2)), 0
+    for _ in range(400):
+        low, high = auc_interval(roc(rng.normal(shift, 1, 300), rng.normal(0, 1, 100)))
+        hits += low <= truth <= high
+    assert 0.92 <= hits / 400 <= 0.98
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.0])
+def test_tpr_interval_covers_the_truth(shift):
+    rng = np.random.default_rng(2)
+    truth, hits = norm.cdf(shift + norm.ppf(0.01)), 0
+    for _ in range(300):
+        low, high = tpr_interval(roc(rng.normal(shift, 1, 3000), rng.normal(0, 1, 1000)), 0.01)
+        hits += low <= truth <= high
+    assert hits / 300 >= 0.94
+
+
+def test_tpr_interval_is_refused_below_five_expected_nonmembers():
+    rng = np.random.default_rng(3)
+    assert tpr_interval(roc(rng.normal(size=900), rng.normal(size=499)), 0.01) is None
+    assert tpr_interval(roc(rng.normal(size=900), rng.normal(size=500)), 0.01) is not None
+
+
+def test_rates_are_clopper_pearson():
+    for k, n in ((0, 10), (3, 10), (10, 10), (40, 5000)):
+        interval = binomtest(k, n).proportion_ci(0.95, method="exact")
+        assert lower_rate(k, n, 0.025) == pytest.approx(interval.low)
+        assert upper_rate(k, n, 0.025) == pytest.approx(interval.high)
+
+
+@pytest.mark.parametrize(
+    ("m", "n", "method"), [(5000, 1000, "asymp"), (600, 5000, "asymp"), (60, 40, "exact")]
+)
+def test_advantage_p_against_scipy(m, n, method):
+    rng = np.random.default_rng(4)
+    members, nonmembers = rng.normal(0.05, 1, m), rng.normal(0, 1, n)
+    expected = ks_2samp(members, nonmembers, alternative="less", method=method).pvalue
+    assert advantage_p(roc(members, nonmembers)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_no_advantage_has_p_1():
+    assert advantage_p(roc(np.zeros(900), np.zeros(900))) == 1.0
+    assert advantage_p(roc(np.zeros(9), np.ones(9))) == pytest.approx(1.0)
+
+
+def test_holm_by_hand():
+    assert holm(np.array([0.01, 0.04, 0.03, 0.005])).tolist() == [True, False, False, True]
+    assert holm(np.array([0.05])).tolist() == [True]
+    assert holm(np.array([])).tolist() == []
+    # The second smallest fails, so a third that would pass on its own does not.
+    assert holm(np.array([0.001, 0.03, 0.04])).tolist() == [True, False, False]

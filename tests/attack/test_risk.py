@@ -1,0 +1,44 @@
+import numpy as np
+from scipy.stats import norm
+
+from stages.attack.risk import lt_iqr, membership_probability, most_exposed
+from stages.attack.signals import Examples, pool
+
+
+def test_membership_probability_is_calibrated():
+    """Of the examples given probability p, at base rate one half a share p are members."""
+    rng = np.random.default_rng(0)
+    n, d = 40_000, 1.5
+    is_member = np.arange(n) < n // 2
+    z = rng.normal(size=n) + d * is_member
+    examples = Examples(np.column_stack([z, np.zeros(n)]), np.zeros(n, int), is_member)
+    probability = membership_probability(examples, seed=0)
+    truth = norm.pdf(z - d) / (norm.pdf(z - d) + norm.pdf(z))
+    assert np.abs(probability - truth).mean() < 0.03
+    for low in (0.1, 0.4, 0.7):
+        bin_ = (low <= probability) & (probability < low + 0.2)
+        assert abs(is_member[bin_].mean() - probability[bin_].mean()) < 0.03
+
+
+def test_no_leak_no_risk(outputs):
+    probability = membership_probability(pool(outputs(n_member=5000, n_nonmember=3000)), seed=0)
+    assert np.abs(probability - 0.5).mean() < 0.08
+
+
+def test_class_without_one_side_is_undecided(outputs):
+    examples = pool(outputs(n_member=60, n_nonmember=40, n_classes=2))
+    labels = np.where(examples.is_member, 0, 1)
+    probability = membership_probability(Examples(examples.logits, labels, examples.is_member), seed=0)
+    assert (probability == 0.5).all()
+
+
+def test_lt_iqr_by_hand():
+    losses = np.array([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0], [3.0, 1.0], [4.0, 1.0]])
+    assert lt_iqr(losses).tolist() == [2.0, 0.0]
+    assert lt_iqr(losses[:1]).tolist() == [0.0, 0.0]
+
+
+def test_most_exposed_first_ties_by_probability_then_position():
+    scores, probability = np.array([1.0, 3, 1, 1]), np.array([0.5, 0.1, 0.9, 0.5])
+    assert most_exposed(scores, probability).tolist() == [1, 2, 0, 3]
+    assert most_exposed(scores, probability, most=2).tolist() == [1, 2]

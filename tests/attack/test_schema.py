@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.attack.schema import Attack, default_estimators
+from stages.errors import UserError
+from stages.params import check
+
+CONF = Path(__file__).parents[2] / "conf" / "attack"
+
+
+def read(name):
+    """A file of conf/attack with what it inherits from default.yaml."""
+    value = yaml.safe_load((CONF / name).read_text())
+    value.pop("defaults", None)
+    return yaml.safe_load((CONF / "default.yaml").read_text()) | value
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in CONF.glob("*.yaml")))
+def test_conf_files_fit_the_schema_and_hold_the_audits_estimators(name):
+    config = check("attack", read(name), Attack)
+    assert config.estimators == default_estimators()
+
+
+def test_full_has_every_named_attack():
+    assert check("attack", read("full.yaml"), Attack).attacks == [
+        "threshold",
+        "threshold_confidence",
+        "threshold_entropy",
+        "threshold_modified_entropy",
+        "logistic",
+        "mlp",
+        "random_forest",
+        "knn",
+        "gradient_boosting",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"mode": "fast"}, "attack.mode: got 'fast', allowed: default, reference"),
+        ({"attacks": ["svm"]}, "attack.attacks: got 'svm', allowed: "),
+        ({"attacks": []}, "attack.attacks"),
+        ({"attacks": ["logistic", "logistic"]}, "each name once"),
+        ({"mode": "reference", "attacks": ["gradient_boosting"]}, "attack.attacks"),
+        ({"slices": ["classes"]}, "attack.slices: got 'classes'"),
+        ({"slices": ["group"]}, "attack.groups"),
+        ({"folds": 1}, "attack.folds: got 1, allowed: 2 to 20"),
+        ({"seed": -1}, "attack.seed"),
+        ({"seed": "x"}, "attack.seed"),
+        ({"speed": 1}, "attack.speed: unknown key"),
+        ({"estimators": {"mine": {"path": "LogisticRegression"}}}, "path"),
+        ({"estimators": {"threshold": {"path": "a.B"}}}, "attack.estimators"),
+    ],
+)
+def test_impossible_values_name_their_key(values, named):
+    with pytest.raises(UserError) as caught:
+        check("attack", values, Attack)
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_estimator_of_ones_own_becomes_an_attack():
+    mine = {"path": "sklearn.naive_bayes.GaussianNB"}
+    config = check("attack", {"attacks": ["mine"], "estimators": {"mine": mine}}, Attack)
+    assert config.estimators["mine"].settings == {}

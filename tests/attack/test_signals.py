@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+from scipy.special import log_softmax, softmax
+from scipy.stats import entropy
+
+from stages.attack.signals import SIGNALS, Examples, pool
+
+
+def examples(logits, labels):
+    return Examples(np.asarray(logits, float), np.asarray(labels), np.ones(len(labels), bool))
+
+
+@pytest.fixture
+def some():
+    rng = np.random.default_rng(0)
+    return examples(rng.normal(scale=3, size=(50, 5)), rng.integers(0, 5, 50))
+
+
+def test_members_come_first(outputs):
+    pooled = pool(outputs(n_member=3, n_nonmember=2))
+    assert pooled.is_member.tolist() == [True] * 3 + [False] * 2
+    assert pooled.logits.dtype == np.float64
+
+
+def test_loss_is_cross_entropy(some):
+    expected = -log_softmax(some.logits, axis=1)[np.arange(50), some.labels]
+    np.testing.assert_allclose(some.loss, expected, rtol=1e-12)
+    np.testing.assert_allclose(SIGNALS["threshold"](some), -expected, rtol=1e-12)
+
+
+def test_tiny_losses_keep_their_precision():
+    loss = examples([[60.0, 0.0], [80.0, 0.0], [0.0, 900.0]], [0, 0, 0]).loss
+    np.testing.assert_allclose(loss, [np.exp(-60), np.exp(-80), 900.0], rtol=1e-12)
+
+
+def test_confidence_orders_as_the_largest_probability(some):
+    order = np.argsort(SIGNALS["threshold_confidence"](some))
+    np.testing.assert_array_equal(order, np.argsort(softmax(some.logits, axis=1).max(axis=1)))
+
+
+def test_entropy(some):
+    expected = -entropy(softmax(some.logits, axis=1), axis=1)
+    np.testing.assert_allclose(SIGNALS["threshold_entropy"](some), expected, rtol=1e-10)
+
+
+def test_modified_entropy(some):
+    p = softmax(some.logits, axis=1)
+    expected = []
+    for row, label in zip(p, some.labels, strict=True):
+        others = np.delete(row, label)
+        expected.append((1 - row[label]) * np.log(row[label]) + np.sum(others * np.log(1 - others)))
+    np.testing.assert_allclose(SIGNALS["threshold_modified_entropy"](some), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_certain_targets_give_finite_scores_and_the_right_order(name):
+    certain = examples([[1000.0, 0, 0], [5.0, 0, 0], [0.5, 0, 0]], [0, 0, 0])
+    scores = SIGNALS[name](certain)
+    assert np.isfinite(scores).all()
+    assert scores[0] > scores[1] > scores[2]
+
+
+def test_certain_and_wrong_is_finite():
+    wrong = examples([[1000.0, 0, 0]], [1])
+    assert all(np.isfinite(signal(wrong)).all() for signal in SIGNALS.values())

@@ -1,0 +1,82 @@
+import json
+
+import numpy as np
+import pytest
+
+from stages.attack.signals import Examples, pool
+from stages.attack.slices import Group, load_groups, slices
+from stages.errors import UserError
+
+
+def test_names_and_order(outputs):
+    names = [name for name, _ in slices(pool(outputs(n_classes=2)), ["entire", "class", "correctness"])]
+    assert names == ["entire dataset", "class=0", "class=1", "correct", "incorrect"]
+
+
+def test_class_and_correctness_masks():
+    examples = Examples(
+        np.array([[2.0, 0], [0, 2], [2, 0]]), np.array([0, 0, 1]), np.array([True, True, False])
+    )
+    masks = dict(slices(examples, ["class", "correctness"]))
+    assert masks["class=0"].tolist() == [True, True, False]
+    assert masks["correct"].tolist() == [True, False, False]
+    assert masks["incorrect"].tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_each_example_is_in_one_decile(outputs, ties):
+    examples = pool(outputs())
+    if ties:
+        examples = Examples(examples.logits.round(0), examples.labels, examples.is_member)
+    masks = [mask for _, mask in slices(examples, ["percentile"])]
+    assert len(masks) == 10
+    np.testing.assert_array_equal(np.sum(masks, axis=0), 1)
+    if not ties:
+        assert {int(mask.sum()) for mask in masks} == {60}
+
+
+def test_deciles_go_up_with_the_loss(outputs):
+    examples = pool(outputs())
+    named = list(slices(examples, ["percentile"]))
+    assert (named[0][0], named[-1][0]) == ("loss_percentile=0-10", "loss_percentile=90-100")
+    means = [examples.loss[mask].mean() for _, mask in named]
+    assert means == sorted(means)
+
+
+def test_reference_deciles_count_boundaries_twice():
+    labels = np.zeros(11, int)
+    examples = Examples(np.column_stack([np.arange(11.0), np.zeros(11)]), labels, labels == 0)
+    masks = [mask for _, mask in slices(examples, ["percentile"], both_ends=True)]
+    assert [int(mask.sum()) for mask in masks] == [2] * 10
+
+
+def test_groups_from_a_file(outputs, tmp_path):
+    path = tmp_path / "groups.json"
+    path.write_text(json.dumps({"odd": {"member": [1, 3], "nonmember": [0]}, "none": {}}))
+    groups = load_groups(path)
+    examples = pool(outputs(n_member=5, n_nonmember=3))
+    masks = dict(slices(examples, ["group"], groups))
+    assert np.flatnonzero(masks["group=odd"]).tolist() == [1, 3, 5]
+    assert not masks["group=none"].any()
+
+
+@pytest.mark.parametrize(
+    "text", ["not json", "[]", "{}", '{"a": [1]}', '{"a": {"member": [-1]}}', '{"a": {"member": [1.5]}}']
+)
+def test_bad_group_files_are_named_in_one_line(tmp_path, text):
+    path = tmp_path / "groups.json"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"groups\.json") as caught:
+        load_groups(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_group_file(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        load_groups(tmp_path / "none.json")
+
+
+def test_position_beyond_the_arrays(outputs):
+    examples = pool(outputs(n_member=5, n_nonmember=3))
+    with pytest.raises(UserError, match="allowed: 0 to 2"):
+        list(slices(examples, ["group"], {"a": Group(nonmember=(3,))}))

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+
+from stages.attack.checkpoint import attack_checkpoint
+from stages.attack.schema import Attack
+from stages.attack.tables import (
+    PRIVACY_COLUMNS,
+    decide,
+    exposed_rows,
+    histogram_rows,
+    privacy_rows,
+    roc_rows,
+    summary,
+)
+
+
+@pytest.fixture
+def results(outputs):
+    config = Attack(attacks=["threshold"], slices=["entire", "class"])
+    return {epoch: attack_checkpoint(outputs(shift=epoch / 4, seed=epoch), config) for epoch in (2, 4, 10)}
+
+
+def p_row(p, attack="threshold", **more):
+    return {"attack": attack, "advantage_p": p} | more
+
+
+def test_holm_runs_within_an_attack_and_skips_refused_rows():
+    rows = [p_row(0.02), p_row(0.03), p_row(None), p_row(0.03, "logistic")]
+    assert [row["leaks"] for row in decide(rows)] == ["yes", "yes", "no", "yes"]
+    rows += [p_row(0.9)]
+    assert [row["leaks"] for row in decide(rows)] == ["no", "no", "no", "yes", "no"]
+
+
+def test_halves_are_corrected_apart():
+    rows = [p_row(0.03, half="select"), p_row(0.9, half="report")]
+    assert [row["leaks"] for row in decide(rows)] == ["yes", "no"]
+
+
+def test_rows_have_the_columns_and_checkpoints_in_order(results):
+    rows = privacy_rows("cnn2", results)
+    assert all(set(row) == set(PRIVACY_COLUMNS) for row in rows)
+    assert [row["epoch"] for row in rows if row["slice"] == "entire dataset"] == [2, 4, 10]
+    assert {row["leaks"] for row in rows} == {"yes", "no"}
+
+
+def test_summary_is_the_last_checkpoint(results):
+    rows = privacy_rows("cnn2", results)
+    last = next(row for row in rows if row["epoch"] == 10 and row["slice"] == "entire dataset")
+    found = summary(rows)
+    assert list(found) == ["threshold"]
+    assert found["threshold"]["auc"] == last["auc"]
+    assert found["threshold"]["leaks"] == "yes"
+    assert "tpr_at_fpr_0.001" not in found["threshold"]  # refused, so absent
+
+
+def test_histograms_share_bins_and_count_everyone(results):
+    rows = histogram_rows("cnn2", results)
+    bins = {(row["epoch"], row["side"]): [] for row in rows}
+    for row in rows:
+        bins[row["epoch"], row["side"]].append((row["low"], row["high"], row["count"]))
+    edges = {tuple(cell[:2] for cell in cells) for cells in bins.values()}
+    assert len(edges) == 1
+    assert sum(cell[2] for cell in bins[2, "member"]) == 400
+    assert sum(cell[2] for cell in bins[10, "nonmember"]) == 200
+
+
+def test_exposed_members_are_named_by_dataset_index(results):
+    index, labels = np.arange(400) + 1000, np.arange(400) % 4
+    rows = exposed_rows("cnn2", results, index, labels)
+    assert [row["rank"] for row in rows] == list(range(1, 101))
+    scores = [row["score"] for row in rows]
+    assert scores == sorted(scores, reverse=True)
+    first, at = rows[0], rows[0]["index"] - 1000
+    losses = [result.member_loss[at] for result in results.values()]
+    assert first["score"] == pytest.approx(np.subtract(*np.percentile(losses, [75, 25])))
+    assert (first["label"], first["loss"]) == (labels[at], losses[-1])
+
+
+def test_curves_are_on_the_entire_dataset(results):
+    rows = roc_rows("cnn2", results)
+    assert {row["slice"] for row in rows} == {"entire dataset"}
+    assert max(sum(row["epoch"] == epoch for row in rows) for epoch in (2, 4, 10)) <= 500

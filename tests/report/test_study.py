@@ -1,0 +1,68 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.errors import UserError
+from stages.report.study import Study, check_claim, pareto
+from stages.report.tables import PARTS, merge, read, where
+
+points = st.lists(st.tuples(st.integers(0, 8).map(float), st.integers(0, 8).map(float)))
+
+
+@given(points)
+def test_pareto_against_the_definition(found):
+    def beaten(point):
+        return any(o[0] >= point[0] and o[1] <= point[1] and o != point for o in found)
+
+    assert sorted(pareto(found)) == sorted({point for point in found if not beaten(point)})
+
+
+def test_pareto_passes_over_what_was_not_measured():
+    assert pareto([(math.nan, 0.1), (0.5, math.nan), (0.5, 0.2)]) == [(0.5, 0.2)]
+
+
+def merged(root):
+    for table in PARTS:
+        merge(table, Study(root).labels)
+    return Study(root)
+
+
+def test_claim_holds_or_stops_the_report(study):
+    found = merged(study(dp=("cnn3_dp",)))
+    check_claim(found)
+    row = next(where(found.privacy, variant="cnn3_dp", slice="class=2"))
+    row["epsilon_low"] = found.claimed("cnn3_dp", int(row["epoch"])) + 0.01
+    with pytest.raises(
+        UserError, match=r"^cnn3_dp, epoch 2: attack threshold on class=2 proves epsilon >= [^\n]*$"
+    ):
+        check_claim(found)
+
+
+def test_a_variant_without_a_claim_cannot_break_it(study):
+    found = merged(study())
+    for row in found.privacy:
+        row["epsilon_low"] = 100.0
+    check_claim(found)
+
+
+def test_strongest_passes_over_refused_rows(study):
+    found = merged(study(refused=True))
+    assert found.strongest("cnn2", 8)["attack"] == "logistic"
+    assert found.strongest("cnn2", 10)["attack"] == "threshold"
+    assert found.strongest("cnn2", 3) is None
+
+
+def test_epochs_are_in_order_of_number(study):
+    found = merged(study())
+    assert found.epochs("cnn2")[:6] == [2, 4, 6, 8, 10, 12]
+    assert found.shown("cnn2")["last"] == 50
+
+
+def test_missing_verdict_is_one_line(study):
+    root = study()
+    (root / "metrics/gate.json").write_text('{"policy": [], "variants": {}}')
+    with pytest.raises(UserError, match="no verdict on cnn2"):
+        Study(root).verdict("cnn2")
+    assert read(root / "data/train/cnn2/history.csv")

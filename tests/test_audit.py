@@ -1,0 +1,161 @@
+"""The audit's command line, as a person with a model of another framework uses it."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from stages.attack.tables import PRIVACY_COLUMNS
+from stages.audit import main
+from stages.errors import UserError
+
+
+def arrays(shift=0.0, n_member=600, n_nonmember=300, seed=0):
+    rng = np.random.default_rng(seed)
+    n = n_member + n_nonmember
+    labels, logits = rng.integers(0, 3, n), rng.normal(size=(n, 3)).astype(np.float32)
+    logits[np.arange(n), labels] += 2 + shift * (np.arange(n) < n_member)
+    return {
+        "member_logits": logits[:n_member],
+        "member_labels": labels[:n_member],
+        "nonmember_logits": logits[n_member:],
+        "nonmember_labels": labels[n_member:],
+    }
+
+
+@pytest.fixture
+def audit(tmp_path):
+    """Run the audit on arrays; its privacy.csv as dicts."""
+
+    def run(values, *options):
+        np.savez(tmp_path / "model.npz", **values)
+        main([str(tmp_path / "model.npz"), "--out", str(tmp_path / "out"), *options])
+        with open(tmp_path / "out" / "privacy.csv", newline="") as file:
+            return list(csv.DictReader(file))
+
+    return run
+
+
+def test_a_leak_is_reported(audit, tmp_path, capsys):
+    rows = audit(arrays(shift=2.0))
+    assert tuple(rows[0]) == PRIVACY_COLUMNS
+    assert [row["slice"] for row in rows if row["attack"] == "logistic"] == [
+        "entire dataset",
+        "class=0",
+        "class=1",
+        "class=2",
+    ]
+    assert {row["leaks"] for row in rows if row["slice"] == "entire dataset"} == {"yes"}
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["threshold"]["auc"] == float(rows[0]["auc"])
+    assert summary["threshold"]["leaks"] == "yes"
+    shown = capsys.readouterr().out
+    assert "entire dataset" in shown
+    assert "logistic" in shown
+    with open(tmp_path / "out" / "examples.csv", newline="") as file:
+        examples = list(csv.DictReader(file))
+    assert len(examples) == 900
+    assert examples[600]["side"] == "nonmember"
+
+
+def test_no_leak_is_not_reported(audit):
+    assert {row["leaks"] for row in audit(arrays())} == {"no"}
+
+
+def test_probabilities_do_as_well_as_logits(audit):
+    values = arrays(shift=1.0)
+    for side in ("member", "nonmember"):
+        exp = np.exp(values.pop(f"{side}_logits").astype(float))
+        values[f"{side}_probs"] = exp / exp.sum(axis=1, keepdims=True)
+    assert float(audit(values)[0]["auc"]) == pytest.approx(
+        float(audit(arrays(shift=1.0))[0]["auc"]), abs=1e-5
+    )
+
+
+def test_options_choose_attacks_slices_and_mode(audit, tmp_path):
+    rows = audit(arrays(), "--attacks", "threshold_entropy,knn", "--slices", "correctness,percentile")
+    assert {row["attack"] for row in rows} == {"threshold_entropy", "knn"}
+    assert {row["slice"] for row in rows} >= {"correct", "incorrect", "loss_percentile=90-100"}
+    rows = audit(arrays(), "--mode", "reference", "--attacks", "threshold", "--slices", "entire")
+    assert len(rows) == 1
+    groups = tmp_path / "groups.json"
+    groups.write_text(json.dumps({"vip": {"member": list(range(50)), "nonmember": list(range(50))}}))
+    rows = audit(arrays(), "--attacks", "threshold", "--slices", "entire", "--groups", str(groups))
+    assert [row["slice"] for row in rows] == ["entire dataset", "group=vip"]
+
+
+def test_reruns_are_byte_identical(audit, tmp_path):
+    audit(arrays(), "--seed", "3")
+    names = ("privacy.csv", "summary.json", "examples.csv")
+    first = [(tmp_path / "out" / name).read_bytes() for name in names]
+    audit(arrays(), "--seed", "3")
+    assert first == [(tmp_path / "out" / name).read_bytes() for name in names]
+
+
+def test_one_example_a_side_is_a_row_with_a_reason(audit):
+    rows = audit(arrays(n_member=1, n_nonmember=1), "--slices", "entire")
+    assert [row["auc"] for row in rows] == ["", ""]
+    assert all("at least" in row["note"] and row["leaks"] == "no" for row in rows)
+
+
+def broken(**changes):
+    return arrays() | changes
+
+
+NAN = arrays()["member_logits"].copy()
+NAN[3, 1] = np.nan
+BAD = {
+    "nan": (broken(member_logits=NAN), "NaN"),
+    "shape": (broken(nonmember_logits=np.zeros(300)), "shape"),
+    "classes": (broken(nonmember_logits=np.zeros((300, 4))), "classes"),
+    "label": (broken(member_labels=np.full(600, 3)), "0..2"),
+    "float labels": (broken(member_labels=np.zeros(600)), "integers"),
+    "empty": (broken(member_logits=np.zeros((0, 3)), member_labels=np.zeros(0, int)), "empty"),
+    "missing": ({"member_logits": NAN}, "needs|lacks"),
+    "pickle": (broken(member_labels=np.array([None] * 600)), "plain arrays"),
+    "not probabilities": (
+        {name.replace("logits", "probs"): value for name, value in arrays().items()},
+        "probabilities",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_files_are_one_line_that_names_the_file(audit, case):
+    values, reason = BAD[case]
+    with pytest.raises(UserError, match=reason) as caught:
+        audit(values)
+    assert "model.npz" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "options", [("--attacks", "svm"), ("--slices", "classes"), ("--mode", "fast"), ("--attacks", "")]
+)
+def test_bad_options_list_what_is_allowed(audit, options):
+    with pytest.raises(UserError, match=r"allowed: |at least one of"):
+        audit(arrays(), *options)
+
+
+def run_python(*command):
+    return subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=120)
+
+
+def test_command_line_ends_with_2_and_one_line(tmp_path):
+    (tmp_path / "bad.npz").write_bytes(b"not a zip")
+    done = run_python("-m", "stages.audit", str(tmp_path / "bad.npz"))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "bad.npz" in done.stderr
+
+
+def test_nothing_heavy_is_imported():
+    code = (
+        "import sys, stages.audit, stages.attack.__main__;"
+        "print([name for name in ('tensorflow', 'keras', 'dvc', 'matplotlib') if name in sys.modules])"
+    )
+    done = run_python("-c", code)
+    assert done.stdout.strip() == "[]", done.stderr
