@@ -37,12 +37,12 @@ repro: chains ## the CIFAR-10 codelab; `make -j2 repro` trains the variants side
 upstream: install
 	dvc repro --quiet prepare
 
-# A variant's chain is DVC's own; run side by side they end in the dvc.lock of a plain `dvc repro`.
+# A chain leaves what is upstream alone: DVC refuses to look at a file that another chain is reading.
 chains: upstream
 	@$(MAKE) --no-print-directory $(addprefix chain@,$(VARIANTS))
 
 chain@%:
-	$(THREADS) dvc repro --quiet attack@$*
+	$(THREADS) dvc repro --single-item train@$* score@$* attack@$*
 
 test: install ## all tests; those that need npm or a Chromium are skipped where it is missing
 	python -m pytest $(PYTEST_ARGS)

@@ -3,7 +3,8 @@
 Null: members and non-members from one distribution (Gaussian logits; or membership permuted over a score
 file), so every `leaks: yes`, every interval without 0.5 and every epsilon bound above 0 is an error.
 Power: a planted shift d of the members' loss, where the AUC is Phi(d / sqrt 2) and the TPR at FPR f is
-Phi(d + Phi^-1(f)).
+Phi(d + Phi^-1(f)). A trained attacker's own AUC is smaller than that: its interval is about the models
+that it fitted, so their AUC on fresh examples is the truth that it has to cover (own_auc_covered).
 
 `python benchmarks/calibration.py [--scores FILE.npz]` writes benchmarks/calibration.json and prints
 Markdown. Every draw is seeded by its number; expensive attackers stop at --minutes each and say how
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,9 @@ from threadpoolctl import threadpool_limits
 
 from stages.artefacts import Outputs, read_json, read_outputs, write_json
 from stages.attack.checkpoint import attack_examples
+from stages.attack.classifiers import _fit_and_score, blocks, build
 from stages.attack.reference import ReferenceExamples
+from stages.attack.roc import auc, roc
 from stages.attack.schema import THRESHOLD_ATTACKS, Attack, default_estimators
 from stages.attack.signals import Examples, pool
 from stages.attack.tables import decide
@@ -58,12 +62,12 @@ def permuted(outputs: Outputs, n_member: int, n_nonmember: int) -> Draw:
     return draw
 
 
-def shifted(d: float) -> Draw:
+def shifted(d: float, n_member: int = N_MEMBER, n_nonmember: int = N_NONMEMBER) -> Draw:
     """Losses that are one monotone function of N(0, 1) for non-members and N(-d, 1) for members."""
 
     def draw(rng: np.random.Generator) -> Examples:
-        n = N_MEMBER + N_NONMEMBER
-        labels, is_member = rng.integers(0, N_CLASSES, n), np.arange(n) < N_MEMBER
+        n = n_member + n_nonmember
+        labels, is_member = rng.integers(0, N_CLASSES, n), np.arange(n) < n_member
         logits = np.zeros((n, N_CLASSES))
         logits[np.arange(n), labels] = 2.0 + rng.normal(size=n) + d * is_member
         return Examples(logits, labels, is_member)
@@ -84,7 +88,34 @@ def rows_of(draw: Draw, attack: str, mode: str, draws: int, minutes: float) -> l
     return rows
 
 
-def summarise(rows: Sequence[dict[str, Any]], auc: float, tpr: float | None = None) -> dict[str, float]:
+def own_auc(examples: Examples, fresh: Examples, attack: str, seed: int) -> float:
+    """What a trained attacker's interval is about: the mean AUC of its blocks' models, on fresh examples.
+
+    Repeats the blocks and seeds of `attack_examples` on the entire dataset.
+    """
+    config = Attack()
+    rng = np.random.default_rng([seed, 0, zlib.crc32(attack.encode()), zlib.crc32(b"entire dataset")])
+    block = blocks(examples.is_member, config.folds, rng)
+    seeds = rng.integers(2**31, size=config.folds)
+    found = []
+    for k in range(1, config.folds):
+        past, model = block < k, build(config.estimators[attack], int(seeds[k]))
+        scores = _fit_and_score(examples.features[past], examples.is_member[past], fresh.features, model)
+        found.append(auc(roc(scores[fresh.is_member], scores[~fresh.is_member])))
+    return float(np.mean(found))
+
+
+def own_coverage(rows: Sequence[dict[str, Any]], d: float, attack: str) -> float:
+    """Share of draws whose interval covers the AUC of the draw's own models (see `own_auc`)."""
+    fresh = shifted(d, 20_000, 20_000)(np.random.default_rng(1))
+    hits = 0
+    for seed, row in enumerate(rows):
+        examples = shifted(d)(np.random.default_rng([seed, 20]))
+        hits += row["auc_low"] <= own_auc(examples, fresh, attack, seed) <= row["auc_high"]
+    return hits / len(rows)
+
+
+def summarise(rows: Sequence[dict[str, Any]], true_auc: float, tpr: float | None = None) -> dict[str, float]:
     """Shares over draws: leaks, intervals that cover the truth, epsilon above 0; and means."""
 
     def share(values: Any) -> float:
@@ -93,7 +124,7 @@ def summarise(rows: Sequence[dict[str, Any]], auc: float, tpr: float | None = No
     result = {
         "draws": len(rows),
         "leaks": share(row["leaks"] == "yes" for row in rows),
-        "auc_covered": share(row["auc_low"] <= auc <= row["auc_high"] for row in rows),
+        "auc_covered": share(row["auc_low"] <= true_auc <= row["auc_high"] for row in rows),
         "epsilon_above_0": share(row["epsilon_low"] > 0 for row in rows),
         "auc_mean": share(row["auc"] for row in rows),
         "auc_sd": float(np.std([row["auc"] for row in rows])),
@@ -138,7 +169,7 @@ def markdown(results: dict[str, dict[str, Any]]) -> str:
     lines: list[str] = []
     for kind, columns in (
         ("null", ("draws", "leaks", "auc_covered", "epsilon_above_0", "auc_sd", "advantage_mean")),
-        ("power", ("draws", "leaks", "auc_covered", "tpr_covered", "auc_mean", "auc_sd")),
+        ("power", ("draws", "leaks", "auc_covered", "own_auc_covered", "tpr_covered", "auc_mean", "auc_sd")),
     ):
         lines += [
             "",
@@ -152,6 +183,10 @@ def markdown(results: dict[str, dict[str, Any]]) -> str:
                 ]
                 lines.append("| " + " | ".join([*key.split(", "), *cells]) + " |")
     return "\n".join(lines)
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def main(argv: Sequence[str]) -> None:
@@ -169,7 +204,10 @@ def main(argv: Sequence[str]) -> None:
             continue
         truth = (0.5, None) if d is None else (norm.cdf(d / np.sqrt(2)), norm.cdf(d + norm.ppf(0.01)))
         with threadpool_limits(1):
-            results[key] = summarise(rows_of(draw, attack, mode, args.draws, args.minutes), *truth)
+            rows = rows_of(draw, attack, mode, args.draws, args.minutes)
+            results[key] = summarise(rows, *truth)
+            if d is not None and mode == "default" and attack not in THRESHOLD_ATTACKS:
+                results[key]["own_auc_covered"] = own_coverage(rows, d, attack)
         print(key, results[key], flush=True)
         write_json(args.out, results)
     print(markdown(results))

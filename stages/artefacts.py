@@ -149,7 +149,8 @@ class Outputs:
     def _check(self, side: str, logits: np.ndarray, labels: np.ndarray) -> None:
         if logits.ndim != 2 or logits.shape[1] < 2 or not np.issubdtype(logits.dtype, np.floating):
             self._refuse(
-                f"{side}_logits must be floats of shape (n, n_classes >= 2), got {logits.dtype} {logits.shape}"
+                f"{side}_logits must be floats of shape (n, n_classes), n_classes >= 2, "
+                f"got {logits.dtype} {logits.shape}"
             )
         if not len(logits):
             self._refuse(f"{side}_logits are empty: both members and non-members are needed")

@@ -35,8 +35,8 @@ SECTIONS = {"dataset": Dataset, "attack": Attack, "gate": Gate, "report": Report
 def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.compose",
-        description="Compose conf/ into params.yaml and check every value. Inside `dvc exp run`, which has composed "
-        "params.yaml itself (-S overrides included), params.yaml is only checked.",
+        description="Compose conf/ into params.yaml and check every value. Inside `dvc exp run`, which has "
+        "composed params.yaml itself (-S overrides included), params.yaml is only checked.",
     )
     parser.add_argument("overrides", nargs="*", help="Hydra overrides, such as dataset=digits")
     overrides = parser.parse_args(argv).overrides
@@ -95,8 +95,8 @@ def _check_names(names: Sequence[str]) -> None:
     )
     if set(listed) != set(names):
         raise UserError(
-            f"variants: conf/config.yaml has {sorted(names)}, variant_names in dvc.yaml has {sorted(listed)}; "
-            "name the same in both"
+            f"variants: conf/config.yaml has {sorted(names)}, variant_names in dvc.yaml has "
+            f"{sorted(listed)}; name the same in both"
         )
 
 

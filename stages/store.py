@@ -215,7 +215,7 @@ def main(argv: Sequence[str]) -> None:
     """Show or prune the store."""
     parser = argparse.ArgumentParser(
         prog="python -m stages.store",
-        description="The memo of finished epochs, scores and attacks. Everything in it can be computed again.",
+        description="The memo of finished epochs, scores and attacks. All in it can be computed again.",
     )
     commands = parser.add_subparsers(dest="command", metavar="[show|prune]")
     commands.add_parser("show", help="list kinds with their number of entries and size (the default)")

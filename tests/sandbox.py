@@ -18,6 +18,9 @@ defaults:
 variants:
   cnn2: {epochs: 2, epochs_per_report: 1, filters: 4, dense_units: 8}
   cnn3: {epochs: 2, epochs_per_report: 1, filters: 4, dense_units: 8}
+  cnn3_dp:
+    {epochs: 2, epochs_per_report: 1, filters: 4, dense_units: 8, batch_size: 100,
+     privacy: {target_epsilon: null, noise_multiplier: 1.0}}
 """
 
 
@@ -82,7 +85,7 @@ def environment() -> dict[str, str]:
 
 
 def make_sandbox(target: Path) -> Sandbox:
-    """Copy what git tracks or would track, with the smallest experiment chosen, into its own git repository."""
+    """Copy what git tracks or would track into a git repository with the smallest experiment chosen."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, check=True, capture_output=True,

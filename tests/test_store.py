@@ -179,7 +179,8 @@ def test_kill_in_the_middle_of_a_write_leaves_no_entry(moment, repository):
 def test_second_run_waits_for_the_first_and_a_dead_one_blocks_nobody(repository):
     code = (
         "import sys, time\nfrom stages import store\n"
-        "with store.exclusive('train', 'cnn2'):\n    print('in', flush=True)\n    time.sleep(float(sys.argv[1]))"
+        "with store.exclusive('train', 'cnn2'):\n    print('in', flush=True)\n"
+        "    time.sleep(float(sys.argv[1]))"
     )
 
     def start(seconds):

@@ -34,7 +34,7 @@ def default_estimators() -> dict[str, Estimator]:
     """The trained attackers that have a name; settings light enough for every checkpoint and slice."""
     return {
         "logistic": Estimator(
-            "sklearn.linear_model.LogisticRegression", {"solver": "newton-cholesky", "C": 1.0}
+            "sklearn.linear_model.LogisticRegression", {"solver": "newton-cholesky", "C": 0.001}
         ),
         "mlp": Estimator(
             "sklearn.neural_network.MLPClassifier",
@@ -48,12 +48,18 @@ def default_estimators() -> dict[str, Estimator]:
         ),
         "random_forest": Estimator(
             "sklearn.ensemble.RandomForestClassifier",
-            {"n_estimators": 50, "max_depth": 6, "min_samples_leaf": 10},
+            {"n_estimators": 30, "max_depth": 6, "min_samples_leaf": 10},
         ),
         "knn": Estimator("sklearn.neighbors.KNeighborsClassifier", {"n_neighbors": 50}),
         "gradient_boosting": Estimator(
             "sklearn.ensemble.HistGradientBoostingClassifier",
-            {"max_iter": 20, "max_leaf_nodes": 8, "learning_rate": 0.2, "early_stopping": False},
+            {
+                "max_iter": 20,
+                "max_bins": 32,
+                "max_leaf_nodes": 8,
+                "learning_rate": 0.2,
+                "early_stopping": False,
+            },
         ),
     }
 

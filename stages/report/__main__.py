@@ -12,7 +12,7 @@ from stages.report import closeups, figures, page
 from stages.report.schema import Report
 from stages.report.study import Study, check_claim
 from stages.report.style import Look, Picture, to_png
-from stages.report.tables import PARTS, merge
+from stages.report.tables import merge
 from stages.report.terminal import print_table
 
 
@@ -27,8 +27,9 @@ def main(argv: Sequence[str]) -> None:
         return
     report = load("report", Report)
     study = Study()
-    for table in PARTS:
+    for table in ("training", "privacy"):
         merge(table, study.labels)
+    merge("roc", study.labels, keep=lambda row: int(row["epoch"]) in study.shown(row["variant"]).values())
     check_claim(study)
     look = Look(list(study.labels), report.palette)
     pictures = draw(study, look, report.exposed_images)

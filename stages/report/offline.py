@@ -15,6 +15,7 @@ import vl_convert
 from stages.artefacts import atomic
 from stages.cli import run
 
+EXPORTS = "window.vegaEmbed = vegaEmbed;"  # the one name that DVC's pages call
 # `{refresh_tag}` and `{plot_divs}` are DVC's placeholders. Without `{scripts}` it adds no addresses.
 PAGE = """<!doctype html>
 <html lang="en">
@@ -61,7 +62,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("path", type=Path, help="file to write, e.g. .dvc/tmp/plots.html")
     path = parser.parse_args(argv).path
     with atomic(path) as file:
-        file.write(template(vl_convert.javascript_bundle(vl_version=latest_vega_lite_5())).encode())
+        file.write(template(vl_convert.javascript_bundle(EXPORTS, latest_vega_lite_5())).encode())
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,13 @@ PARTS = {
 }
 
 
-def merge(table: str, variants: Iterable[str], root: Path = Path()) -> Path:
-    """Write plots/<table>.csv: the variants' rows in the order of the variants, cells as they were.
+def merge(
+    table: str,
+    variants: Iterable[str],
+    root: Path = Path(),
+    keep: Callable[[Mapping[str, str]], bool] = lambda row: True,
+) -> Path:
+    """Write plots/<table>.csv: the variants' rows to keep, in the order of the variants, cells as they were.
 
     Raises UserError for a missing part and for parts with different columns.
     """
@@ -36,7 +41,9 @@ def merge(table: str, variants: Iterable[str], root: Path = Path()) -> Path:
         if names != columns[first]:
             raise UserError(f"{parts[variant]}: columns {names}, but {first} has {columns[first]}")
     merged = root / f"plots/{table}.csv"
-    write_table(merged, (row for path in parts.values() for row in read_table(path)), columns[first])
+    write_table(
+        merged, (row for path in parts.values() for row in read_table(path) if keep(row)), columns[first]
+    )
     return merged
 
 

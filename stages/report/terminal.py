@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from stages.report.study import Study
 from stages.report.summary import lines
@@ -13,15 +14,15 @@ HEADS = {
     "variant": "Variant",
     "which": "Checkpoint",
     "epoch": "Epoch",
-    "val_accuracy": "Val. acc.",
+    "val_accuracy": "Accuracy",
     "auc": "AUC [95%]",
-    "advantage": "Advantage",
-    "tpr": "TPR at 1% FPR [95%]",
+    "advantage": "Adv.",
+    "tpr": "TPR@1%FPR",
     "claimed": "ε claimed",
     "audited": "ε proven",
     "verdict": "Verdict",
 }
-RIGHT = ("epoch", "val_accuracy", "advantage", "claimed", "audited")
+RIGHT = ("epoch", "val_accuracy", "advantage", "tpr", "claimed", "audited")
 
 
 def print_table(study: Study, console: Console | None = None) -> None:
@@ -29,16 +30,18 @@ def print_table(study: Study, console: Console | None = None) -> None:
     console = console or Console()
     if not console.is_terminal:
         console = Console(file=console.file, width=160, color_system=None)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, title_justify="left")
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     found = lines(study)
     private = any(line.claimed != "-" for line in found)
     heads = {name: head for name, head in HEADS.items() if private or name != "claimed"}
     for name, head in heads.items():
-        table.add_column(head, justify="right" if name in RIGHT else "left", no_wrap=name != "verdict")
+        table.add_column(head, justify="right" if name in RIGHT else "left")
     for line in found:
         style = {"ship": "green"}.get(line.verdict, "" if line.which == "last" else "yellow")
-        table.add_row(*(getattr(line, name) for name in heads), style=style)
+        # the interval of the TPR is left to the page, so that the table fits 100 columns
+        cells = {**vars(line), "tpr": line.tpr.split()[0]}
+        table.add_row(*(Text(str(cells[name])) for name in heads), style=style)
     console.print(table)
     for variant, label in study.labels.items():
         if study.recommended(variant) is None:
-            console.print(f"{label}: no checkpoint passes the gate", style="red", highlight=False)
+            console.print(Text(f"{label}: no checkpoint passes the gate", style="red"))

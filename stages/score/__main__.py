@@ -48,12 +48,13 @@ def main(argv: Sequence[str]) -> None:
 
 
 def score_inputs(name: str) -> dict[str, Any]:
-    """What every score of a variant depends on, beside its checkpoint: the other checkpoints do not matter."""
+    """What every score of a variant depends on, beside its checkpoint; the others do not matter."""
     return store.inputs("score", name, without_deps=[f"data/train/{name}"])
 
 
 def _scorer():
-    """TensorFlow is imported only when there is a checkpoint to score."""
+    """TensorFlow is imported only when there is work, and first by the module that sets it up."""
+    from stages import backend  # noqa: F401
     from stages.score.outputs import Scorer
 
     images = np.load(PREPARED / "images.npy", mmap_mode="r")

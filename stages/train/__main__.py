@@ -22,9 +22,9 @@ PREPARED = Path("data/prepare")
 def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.train",
-        description="Train one variant on the members of data/prepare. Writes data/train/VARIANT/epoch_NNNN.npz "
-        "(weights and optimizer), data/train/VARIANT/history.csv and metrics/train/VARIANT.json. Finished epochs "
-        "are taken from the store; a killed run goes on where it stopped.",
+        description="Train one variant on the members of data/prepare. Writes to data/train/VARIANT "
+        "epoch_NNNN.npz (weights and optimizer) and history.csv, and metrics/train/VARIANT.json. "
+        "Finished epochs are taken from the store; a killed run goes on where it stopped.",
     )
     parser.add_argument("variant", help="a name under `variants` in params.yaml")
     name = parser.parse_args(argv).variant
@@ -40,9 +40,16 @@ def main(argv: Sequence[str]) -> None:
                 {"variant": name, "epoch": epoch} | {k: float(arrays[f"history/{k}"]) for k in HISTORY}
             )
         write_table(folder / "history.csv", history, list(history[0]))
-        last = {k: v for k, v in history[-1].items() if v == v and k != "variant"}
-        weights = sum(v.size for k, v in arrays.items() if k.startswith("weights/"))
-        write_json(f"metrics/train/{name}.json", last | {"parameters": weights})
+        write_json(f"metrics/train/{name}.json", _summary(config, history[-1], arrays))
+
+
+def _summary(config: Variant, last: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The last epoch's measurements, and what a private run guarantees."""
+    summary = {key: value for key, value in last.items() if value == value and key != "variant"}
+    summary["parameters"] = sum(value.size for key, value in arrays.items() if key.startswith("weights/"))
+    if config.privacy:
+        summary |= {"delta": config.privacy.delta, "reproducible": config.privacy.seed == "committed"}
+    return summary
 
 
 def epoch_inputs(name: str) -> dict[str, Any]:
@@ -74,8 +81,8 @@ def _epochs(name: str, config: Variant) -> Iterator[tuple[int, dict[str, np.ndar
 
 
 def _trainer(name: str, config: Variant):
-    """TensorFlow is imported only when there is an epoch to train, and first by the module that sets it up."""
-    from stages import backend  # noqa: F401, I001
+    """TensorFlow is imported only when there is work, and first by the module that sets it up."""
+    from stages import backend  # noqa: F401
     from stages.train.trainer import Data, Trainer
 
     arrays = {key: np.load(PREPARED / f"{key}.npy") for key in ("images", "labels", "member", "nonmember")}

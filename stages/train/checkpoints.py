@@ -17,7 +17,7 @@ from stages.errors import UserError
 if TYPE_CHECKING:  # the stage reads HISTORY without waiting for TensorFlow
     import keras
 
-HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "epsilon", "epsilon_rdp")
+HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "epsilon", "epsilon_rdp", "noise_multiplier")
 
 
 def to_arrays(

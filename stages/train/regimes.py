@@ -14,7 +14,12 @@ from stages.train.schema import Privacy, Variant
 
 
 class Regime(Protocol):
-    """What distinguishes one way of training from another, for a variant with n members."""
+    """What distinguishes one way of training from another, for a variant with n members.
+
+    noise_multiplier: the noise's standard deviation over the clipping norm; NaN where there is none.
+    """
+
+    noise_multiplier: float
 
     def batches(self, epoch: int) -> Batches:
         """The batches of an epoch (1-based)."""
@@ -28,6 +33,8 @@ class Regime(Protocol):
 
 class Ordinary:
     """Every example once an epoch, in an order of (seed, variant, epoch)."""
+
+    noise_multiplier = math.nan
 
     def __init__(self, name: str, config: Variant, n: int):
         self.name, self.config, self.n = name, config, n

@@ -65,6 +65,7 @@ class Trainer:
             "val_accuracy": val_accuracy,
             "epsilon": spent.pld,
             "epsilon_rdp": spent.rdp,
+            "noise_multiplier": self.regime.noise_multiplier,
         }
         return checkpoints.to_arrays(self.model, self.optimizer, epoch, history)
 

@@ -42,3 +42,15 @@ def test_most_exposed_first_ties_by_probability_then_position():
     scores, probability = np.array([1.0, 3, 1, 1]), np.array([0.5, 0.1, 0.9, 0.5])
     assert most_exposed(scores, probability).tolist() == [1, 2, 0, 3]
     assert most_exposed(scores, probability, most=2).tolist() == [1, 2]
+
+
+def test_examples_do_not_vote_for_themselves():
+    """With a bin for every handful, own votes would make members of a leak-free target look exposed."""
+    gaps = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        is_member = np.arange(800) < 400
+        logits = np.column_stack([rng.normal(size=800), np.zeros(800)])
+        probability = membership_probability(Examples(logits, np.zeros(800, int), is_member), seed)
+        gaps.append(probability[is_member].mean() - probability[~is_member].mean())
+    assert abs(np.mean(gaps)) < 0.006

@@ -105,9 +105,18 @@ def test_contradictory_policy_is_one_line(rule, limit):
 
 
 def test_unknown_rule_lists_the_known():
-    with pytest.raises(UserError, match="unknown key, allowed: max_advantage, max_tpr_at_fpr_0.01"):
+    with pytest.raises(UserError, match=r"unknown key, allowed: max_advantage, max_tpr_at_fpr_0\.01"):
         limits(max_advantge=0.1)
 
 
 def test_every_rule_is_optional():
     assert limits(**dict.fromkeys(RULES)) == {}
+
+
+def test_one_class_not_measured_is_not_hidden_by_the_others(rows, no_epsilon):
+    table = [row for label in range(4) for row in rows(2, slice_=f"class={label}")] + rows(2)
+    for row in table:
+        if row["slice"] == "class=2":
+            row["advantage"] = math.nan
+    (finding,) = decide("cnn2", table, limits(max_class_advantage=1.0), no_epsilon)["failing"]
+    assert (finding["slice"], finding["value"]) == ("class=2", None)

@@ -35,7 +35,7 @@ def test_learning_rate_by_exp_run_reruns_its_variant(finished: Sandbox):
 
 def test_attack_parameter_reruns_attacks(finished: Sandbox):
     finished.append("conf/config.yaml", "attack: {seed: 7}")
-    assert finished.repro() == ["compose", "attack@cnn2", "attack@cnn3", *LAST]
+    assert finished.repro() == ["compose", "attack@cnn2", "attack@cnn3", "attack@cnn3_dp", *LAST]
 
 
 def test_report_parameter_reruns_report(finished: Sandbox):

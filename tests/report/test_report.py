@@ -1,4 +1,4 @@
-"""The whole stage on made-up inputs: what is written, that it is the same each time, and what the page says."""
+"""The whole stage on made-up inputs: what is written, the same each time, and what the page says."""
 
 import hashlib
 import json
@@ -13,6 +13,7 @@ from stages.errors import UserError
 from stages.report import page
 from stages.report.__main__ import main
 from stages.report.provenance import duration, read_times, seeds
+from stages.report.tables import PARTS, merge
 
 PICTURES = [
     "vulnerability_by_epoch",
@@ -106,7 +107,8 @@ def test_a_page_too_large_is_refused(study, monkeypatch):
 
 def test_table_on_the_terminal(study, capsys):
     study(dp=("cnn3_dp",))
-    main([])
+    for table in PARTS:
+        merge(table, ["cnn2", "cnn3", "cnn3_dp"])
     main(["--table"])
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 160
@@ -127,16 +129,13 @@ def test_times_are_read_when_they_are_there(tmp_path):
     (folder / "train@cnn2.json").write_text('{"seconds": 754.0}')
     (folder / "prepare.json").write_text("not json")
     assert read_times(tmp_path) == {"train@cnn2": 754.0}
-    assert [duration(seconds) for seconds in (None, 3.21, 754.0, 9000.0)] == [
-        "not recorded",
-        "3.2 s",
-        "12.6 min",
-        "2.5 h",
-    ]
+    assert [duration(seconds) for seconds in (None, 3.21)] == ["not recorded", "3.2 s"]
+    assert [duration(seconds) for seconds in (754.0, 9000.0)] == ["12.6 min", "2.5 h"]
 
 
 def test_seeds_are_found_where_they_stand():
-    text = "dataset:\n  seed: 3\nvariants:\n  a:\n    seed: 0\n    privacy:\n      seed: secret\n  b:\n    seed: 1\n"
+    variants = "variants:\n  a:\n    seed: 0\n    privacy:\n      seed: secret\n  b:\n    seed: 1\n"
+    text = "dataset:\n  seed: 3\n" + variants
     assert seeds(text) == (
         "dataset.seed = 3, variants.a.seed = 0, variants.a.privacy.seed = secret, variants.b.seed = 1"
     )

@@ -1,5 +1,6 @@
 """The order of examples, Poisson batches and the seeds of the noise."""
 
+import ast
 import subprocess
 import sys
 
@@ -46,8 +47,7 @@ def test_the_order_is_the_same_in_another_process():
         ).stdout
         for salt in "12"
     ]
-    assert printed == [f"{wanted}
-"] * 2
+    assert [ast.literal_eval(text) for text in printed] == [wanted] * 2
 
 
 def poisson(entropy, epochs, n, batch_size, capacity):
