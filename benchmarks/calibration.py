@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 
 from stages.artefacts import Outputs, read_json, read_outputs, write_json
 from stages.attack.checkpoint import attack_examples
-from stages.attack.classifiers import _fit_and_score, blocks, build
+from stages.attack.classifiers import blocks, build, fit_and_score
 from stages.attack.reference import ReferenceExamples
 from stages.attack.roc import auc, roc
 from stages.attack.schema import THRESHOLD_ATTACKS, Attack, default_estimators
@@ -100,7 +100,7 @@ def own_auc(examples: Examples, fresh: Examples, attack: str, seed: int) -> floa
     found = []
     for k in range(1, config.folds):
         past, model = block < k, build(config.estimators[attack], int(seeds[k]))
-        scores = _fit_and_score(examples.features[past], examples.is_member[past], fresh.features, model)
+        scores = fit_and_score(examples.features[past], examples.is_member[past], fresh.features, model)
         found.append(auc(roc(scores[fresh.is_member], scores[~fresh.is_member])))
     return float(np.mean(found))
 

@@ -56,7 +56,7 @@ def write_arrays(path: Path | str, arrays: Mapping[str, np.ndarray]) -> None:
 def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
     """Read all arrays of an .npz; never unpickles. UserError when the file is not a sound .npz."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None

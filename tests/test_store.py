@@ -18,6 +18,7 @@ from stages.attack.__main__ import attack_inputs
 from stages.errors import UserError
 from stages.score.__main__ import score_inputs
 from stages.train.__main__ import epoch_inputs
+from stages.train.schema import Privacy
 
 INPUTS = {"train": epoch_inputs, "score": score_inputs, "attack": attack_inputs}
 # What an item's key takes in another way (the item's own file) or leaves alone by design.
@@ -29,6 +30,7 @@ def repository(tmp_path, monkeypatch):
     """A folder with this repository's graph, parameters and code, and small stand-ins for its data."""
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
     shutil.copytree(ROOT / "stages", tmp_path / "stages", ignore=shutil.ignore_patterns("__pycache__"))
     for stage in INPUTS:
         for dep in store.declared(stage, "cnn2").deps:
@@ -77,6 +79,18 @@ def test_every_declared_parameter_is_in_the_key_but_the_number_of_epochs(stage, 
             same = store.digest(INPUTS[stage]("cnn2")) == before
             assert same == (leaf == "variants.cnn2.epochs"), leaf
             (repository / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+def test_number_of_epochs_is_in_the_key_where_the_noise_is_solved_for_it(repository):
+    def key(privacy):
+        return store.digest(epoch_inputs("cnn2", privacy))
+
+    solved, given = Privacy(target_epsilon=8.0), Privacy(noise_multiplier=1.0)
+    before = key(solved), key(given)
+    params = (repository / "params.yaml").read_text()
+    (repository / "params.yaml").write_text(params.replace("epochs: 50\n", "epochs: 60\n"))
+    assert key(solved) != before[0]
+    assert key(given) == before[1]
 
 
 @pytest.mark.parametrize("stage", ["score", "attack"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +17,10 @@ from stages.attack.schema import Attack
 from stages.attack.slices import Groups, load_groups
 from stages.cli import run, track
 from stages.errors import UserError
-from stages.params import load
+from stages.params import load, refuse
 
 MEMBER = Path("data/prepare/member.npy")
+GROUPS = Path("conf/groups")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -31,7 +33,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("variant", help="a name under `variants` in params.yaml")
     variant = parser.parse_args(argv).variant
     config = load("attack", Attack)
-    groups = load_groups(config.groups) if config.groups else None
+    groups = _groups(config)
     source = Path("data/score", variant)
     files = sorted(source.glob("epoch_*.npz"))
     if not files:
@@ -39,14 +41,26 @@ def main(argv: Sequence[str]) -> None:
             f"{source}: no score files; `dvc repro score@{variant}` makes them, if it is a variant"
         )
     with store.exclusive("attack", variant):
-        # What the other checkpoints hold and where members stand in the dataset leave an attack alone.
-        key = store.inputs("attack", variant, without_deps=[str(source), str(MEMBER)])
-        key["groups"] = store.file_digest(config.groups) if config.groups else None
+        key = attack_inputs(variant)
         results = {
             int(file.stem.removeprefix("epoch_")): _result(file, config, groups, key)
             for file in track(files, len(files), f"attack@{variant}: checkpoints")
         }
         _write(variant, results, np.load(MEMBER), files)
+
+
+def attack_inputs(variant: str) -> dict[str, Any]:
+    """What every attack of a variant depends on, beside its scores; the other checkpoints do not matter."""
+    return store.inputs("attack", variant, without_deps=[f"data/score/{variant}"])
+
+
+def _groups(config: Attack) -> Groups | None:
+    """The index groups; their file lies where dvc.yaml declares it, so that DVC sees it change."""
+    if config.groups is None:
+        return None
+    if Path(config.groups).parent != GROUPS:
+        raise refuse("attack.groups", config.groups, f"null or a file in {GROUPS}")
+    return load_groups(config.groups)
 
 
 def _result(file: Path, config: Attack, groups: Groups | None, key: dict) -> CheckpointResult:

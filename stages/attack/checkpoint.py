@@ -159,9 +159,8 @@ def _attacker(name: str, examples: Examples, config: Attack) -> tuple[Attacker, 
     def trained(mask: np.ndarray, seed: list[int]) -> Ranked:
         at = np.flatnonzero(mask)
         rng = np.random.default_rng(seed)
-        scores, counts = forward_scores(
-            examples.features[at], examples.is_member[at], estimator, config.folds, rng
-        )
+        X, is_member = examples.features[at], examples.is_member[at]
+        scores, counts = forward_scores(X, is_member, estimator, config.folds, rng, everyone=False)
         return _descending(at[counts], scores[counts])
 
     return trained, LEAST * config.folds

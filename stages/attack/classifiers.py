@@ -8,7 +8,7 @@ Why not plain cross-fitting: there every pair of folds is used twice (once each 
 fold statistics are correlated and pooled AUCs are over-dispersed by up to sqrt(2). Going forward only,
 the ranks of a block are exchangeable between members and non-members *given* all earlier blocks,
 so blocks 1, 2, ... are exactly independent under the null, and the usual intervals and p-values
-hold on them. Block 0 gets a score for its examples' own risk, but does not vote.
+hold on them. Block 0 may get a score for its examples' own risk, but does not vote.
 """
 
 from __future__ import annotations
@@ -68,32 +68,44 @@ def blocks(is_member: np.ndarray, n_blocks: int, rng: np.random.Generator) -> np
 
 
 def forward_scores(
-    X: np.ndarray, is_member: np.ndarray, estimator: Estimator, n_blocks: int, rng: np.random.Generator
+    X: np.ndarray,
+    is_member: np.ndarray,
+    estimator: Estimator,
+    n_blocks: int,
+    rng: np.random.Generator,
+    everyone: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """One score per example from a model that did not see it, and which scores count as evidence.
 
     `X` float (n, n_features), `is_member` bool (n,) with at least `n_blocks` of each side. Returns ranks
-    within blocks scaled to (0, 1), float (n,), and bool (n,): all blocks but the first.
+    within blocks scaled to (0, 1), float (n,), and bool (n,): all blocks but the first. Without
+    `everyone` the first block, which is no evidence, is left unscored (NaN) and a fit is saved.
     """
     block = blocks(is_member, n_blocks, rng)
     seeds = rng.integers(2**31, size=n_blocks)
-    scores = np.empty(len(X))
-    for k in range(n_blocks):
+    scores = np.full(len(X), np.nan)
+    for k in range(0 if everyone else 1, n_blocks):
         past = block < k if k else block == 1
-        now = block == k
-        raw = _fit_and_score(X[past], is_member[past], X[now], build(estimator, int(seeds[k])))
+        now = np.flatnonzero(block == k)
+        model = build(estimator, int(seeds[k]))
+        raw = fit_and_score(X[past], is_member[past], X[now], model, validate=k <= 1)
         scores[now] = (rankdata(raw) - 0.5) / len(raw)
     return scores, block > 0
 
 
-def _fit_and_score(X: np.ndarray, is_member: np.ndarray, new: np.ndarray, model: Any) -> np.ndarray:
-    """Scores of new rows; features scaled by the training rows, sides balanced by weights."""
+def fit_and_score(
+    X: np.ndarray, is_member: np.ndarray, new: np.ndarray, model: Any, validate: bool = True
+) -> np.ndarray:
+    """Scores of new rows; features scaled by the training rows, sides balanced by weights.
+
+    `validate` has scikit-learn check the settings, which costs as much as a small fit.
+    """
     mean, scale = X.mean(axis=0), X.std(axis=0)
     scale[scale == 0] = 1.0
-    if "n_neighbors" in model.get_params():
+    if hasattr(model, "n_neighbors"):
         # The first block of a small slice may hold fewer examples than neighbours are asked for.
         model.set_params(n_neighbors=min(model.n_neighbors, len(X)))
-    with warnings.catch_warnings(), config_context(assume_finite=True):
+    with warnings.catch_warnings(), _configured(validate):
         # An attacker that stops early is still an attacker: its scores are judged, not its optimum.
         warnings.simplefilter("ignore", UserWarning)
         try:
@@ -105,6 +117,10 @@ def _fit_and_score(X: np.ndarray, is_member: np.ndarray, new: np.ndarray, model:
         if hasattr(model, "decision_function"):
             return np.asarray(model.decision_function(new), float)
         return np.asarray(model.predict_proba(new)[:, 1], float)
+
+
+def _configured(validate: bool) -> Any:
+    return config_context(assume_finite=True, skip_parameter_validation=not validate)
 
 
 def _balance(model: object, is_member: np.ndarray) -> dict[str, np.ndarray]:

@@ -22,7 +22,7 @@ METRICS = (
     "epsilon_low",
 )
 """What is measured on each attack, slice and checkpoint; the names are columns of plots/privacy.csv."""
-BACKWARDS = "AUC below 0.5: members score lower than non-members, which the advantage does not count"
+BACKWARDS = "AUC below 0.5: members score lower than non-members, which is no advantage"
 
 Row = dict[str, Any]
 
@@ -43,9 +43,7 @@ def row_of_curve(curve: roc.Roc, ratio: float) -> Row:
     low, high = intervals.auc_interval(curve)
     notes = []
     if high < 0.5:
-        notes.append(
-            "AUC below 0.5: members score lower than non-members; the advantage counts the other way only"
-        )
+        notes.append("AUC below 0.5: members score lower than non-members, which is no advantage")
     row: Row = {
         "auc": roc.auc(curve),
         "auc_low": low,

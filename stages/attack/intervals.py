@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -89,6 +90,12 @@ def asymptotic_p(d: float, n_member: int, n_nonmember: int) -> float:
     return float(min(1.0, np.exp(-2 * z**2 - 2 * z * (m + 2 * n) / np.sqrt(m * n * (m + n)) / 3)))
 
 
+@cache
+def _binomial_quantiles(n: int, p: float) -> tuple[int, int]:
+    few, many = stats.binom.ppf([LEVEL / 2, 1 - LEVEL / 2], n, p)
+    return int(few), int(many)
+
+
 def tpr_interval(curve: Roc, fpr: float) -> tuple[float, float] | None:
     """95% interval of the TPR at a true FPR of `fpr`; None where FPR * n_nonmember < 5.
 
@@ -100,7 +107,7 @@ def tpr_interval(curve: Roc, fpr: float) -> tuple[float, float] | None:
     n = curve.n_nonmember
     if fpr * n < MIN_FALSE_POSITIVES - 1e-9:
         return None
-    few, many = stats.binom.ppf([LEVEL / 2, 1 - LEVEL / 2], n, fpr).astype(int)
+    few, many = _binomial_quantiles(n, fpr)
     # The few-th non-member from the top lies above the sought threshold, the (many + 1)-th does not.
     strict = int(np.searchsorted(curve.fp, few)) if few else 0
     above = curve.tp[strict] if few else 0

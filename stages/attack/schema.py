@@ -77,7 +77,7 @@ class Attack:
     mode: str = "default"
     attacks: list[str] = field(default_factory=lambda: ["threshold", "logistic"])
     slices: list[str] = field(default_factory=lambda: ["entire", "class"])
-    folds: int = 5
+    folds: int = 3
     seed: int = 0
     groups: str | None = None
     estimators: dict[str, Estimator] = field(default_factory=default_estimators)

@@ -14,7 +14,7 @@ from stages.artefacts import empty_folder, read_json, write_arrays, write_json, 
 from stages.cli import run, track
 from stages.params import load
 from stages.train.checkpoints import HISTORY
-from stages.train.schema import Variant
+from stages.train.schema import Privacy, Variant
 
 PREPARED = Path("data/prepare")
 
@@ -52,19 +52,18 @@ def _summary(config: Variant, last: dict[str, Any], arrays: dict[str, np.ndarray
     return summary
 
 
-def epoch_inputs(name: str) -> dict[str, Any]:
+def epoch_inputs(name: str, privacy: Privacy | None = None) -> dict[str, Any]:
     """What every epoch of a variant depends on: all of the stage's inputs but the number of epochs.
 
-    Where the noise is solved from a target epsilon, it depends on the number of epochs.
+    Where the noise is solved from a target epsilon, it depends on the number of epochs too.
     """
-    privacy = load(f"variants.{name}", Variant).privacy
     solved = privacy is not None and privacy.target_epsilon is not None
     return store.inputs("train", name, without_params=[] if solved else [f"variants.{name}.epochs"])
 
 
 def _epochs(name: str, config: Variant) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """(epoch, its arrays) for each epoch, from the store where it is there, else trained now."""
-    base = epoch_inputs(name)
+    base = epoch_inputs(name, config.privacy)
     trainer, before = None, None
     for epoch in range(1, config.epochs + 1):
         key = store.digest(base | {"epoch": epoch})

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stages.attack.classifiers import _fit_and_score, blocks, build, forward_scores
+from stages.attack.classifiers import blocks, build, fit_and_score, forward_scores
 from stages.attack.intervals import auc_interval
 from stages.attack.roc import auc, roc
 from stages.attack.schema import Estimator, default_estimators
@@ -14,7 +14,7 @@ SEEN: list[tuple[set, set]] = []
 class Recorder:
     """Stands in for fitting: notes which rows (by their only feature) were trained on and which scored."""
 
-    def __call__(self, X, is_member, new, model):
+    def __call__(self, X, is_member, new, model, validate):
         SEEN.append((set(X[:, 0]), set(new[:, 0])))
         return new[:, 0]
 
@@ -28,7 +28,7 @@ def test_blocks_hold_equal_shares_of_both_sides():
 
 
 def test_every_example_is_scored_once_by_a_model_that_did_not_see_it(monkeypatch):
-    monkeypatch.setattr("stages.attack.classifiers._fit_and_score", Recorder())
+    monkeypatch.setattr("stages.attack.classifiers.fit_and_score", Recorder())
     SEEN.clear()
     X, is_member = np.arange(100.0)[:, None], np.arange(100) < 60
     scores, counts = forward_scores(X, is_member, LOGISTIC, 5, np.random.default_rng(0))
@@ -39,6 +39,18 @@ def test_every_example_is_scored_once_by_a_model_that_did_not_see_it(monkeypatch
     assert counts.sum() == 80
     assert (counts[is_member].mean(), counts[~is_member].mean()) == (0.8, 0.8)
     assert ((scores > 0) & (scores < 1)).all()
+
+
+def test_evidence_is_the_same_without_scoring_everyone():
+    rng = np.random.default_rng(0)
+    X, is_member = rng.normal(size=(90, 2)), np.arange(90) < 60
+    runs = [
+        forward_scores(X, is_member, LOGISTIC, 3, np.random.default_rng(1), everyone=everyone)
+        for everyone in (True, False)
+    ]
+    counts = runs[0][1]
+    np.testing.assert_array_equal(runs[0][0][counts], runs[1][0][counts])
+    assert np.isnan(runs[1][0][~counts]).all()
 
 
 @pytest.mark.parametrize("name", default_estimators())
@@ -90,9 +102,6 @@ def test_settings_that_only_fit_refuses_are_one_line():
 
 def test_features_are_scaled_by_the_training_rows_and_sides_balanced():
     class Model:
-        def get_params(self):
-            return {}
-
         def fit(self, X, y, sample_weight):
             self.X, self.weight = X, sample_weight
 
@@ -100,7 +109,7 @@ def test_features_are_scaled_by_the_training_rows_and_sides_balanced():
             return X[:, 0]
 
     X, is_member, model = np.array([[1.0, 7], [3, 7], [5, 7]]), np.array([True, True, False]), Model()
-    scores = _fit_and_score(X, is_member, np.array([[3.0, 7]]), model)
+    scores = fit_and_score(X, is_member, np.array([[3.0, 7]]), model)
     assert scores.tolist() == [0.0]
     np.testing.assert_allclose(model.X.std(axis=0), [1.0, 0.0])  # a constant feature stays finite
     assert model.weight[is_member].sum() == pytest.approx(model.weight[~is_member].sum())
