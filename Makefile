@@ -7,7 +7,7 @@ export PATH := $(VENV)/bin:$(PATH)
 
 VARIANTS = $(shell python -c 'import yaml; print(*yaml.safe_load(open("dvc.yaml"))["vars"][0]["variant_names"])' 2>/dev/null)
 # Side by side (make -jN), each TensorFlow gets one thread; results do not depend on it.
-THREADS = $(if $(findstring jobserver,$(MAKEFLAGS)),TF_NUM_INTEROP_THREADS=1 LOKY_MAX_CPU_COUNT=1)
+THREADS = $(if $(findstring jobserver,$(MAKEFLAGS)),TF_NUM_INTEROP_THREADS=1)
 
 .PHONY: help install quickstart test repro chains upstream lint format bench lock clean
 .DEFAULT_GOAL := help

@@ -77,17 +77,22 @@ def our_train(variant: str) -> Timing:
     return {"epoch": epochs[-1], "score": clock(lambda: predict(data["images"], everyone))}
 
 
+def attack(scores: str, mode: str) -> Timing:
+    """All threshold and logistic regression attacks on one checkpoint's scores, 11 slices."""
+    from benchmarks import attack_speed
+    from stages.artefacts import read_outputs
+
+    return {"attack": attack_speed.seconds(read_outputs(scores), mode)}
+
+
 def reference_attack(scores: str) -> Timing:
     """The reference procedure: per slice two folds, a grid search in each."""
-    from benchmarks import attack_speed
-
-    return {"attack": attack_speed.time_reference(scores)}
+    return attack(scores, "reference")
 
 
 def our_attack(scores: str) -> Timing:
-    from benchmarks import attack_speed
-
-    return {"attack": attack_speed.time_ours(scores)}
+    """Ours, in the default mode."""
+    return attack(scores, "default")
 
 
 PARTS = {part.__name__: part for part in (reference_train, our_train, reference_attack, our_attack)}
@@ -150,6 +155,33 @@ def summarise(rounds: list[dict[str, Timing]]) -> dict[str, dict[str, float]]:
     return {name: {"reference": a, "ours": b, "ratio": a / b} for name, (a, b) in rows.items()}
 
 
+def private_epochs() -> dict[str, dict[str, float]]:
+    """What privacy costs: seconds of a vectorized_map epoch, of ours, and ours over the plain epoch."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.private_epoch", "--json"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return {
+        f"private epoch of 5,000, batch {size} ({way['private'] / way['plain']:.2f} x the plain one)": {
+            "reference": way["vectorized_map"],
+            "ours": way["private"],
+            "ratio": way["vectorized_map"] / way["private"],
+        }
+        for size, way in json.loads(done.stdout).items()
+    }
+
+
+def processor() -> str:
+    """The processor's name, where the system tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    names = (
+        [line for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        if cpuinfo.exists()
+        else []
+    )
+    return names[0].split(":")[1].strip() if names else platform.processor() or platform.machine()
+
+
 def is_ours(name: str) -> bool:
     return not name.startswith("reference")
 
@@ -180,9 +212,9 @@ def main() -> None:
     if not args.scores.exists():
         sys.exit(f"{args.scores}: no such file; `make repro` makes it")
     rounds = [one_round(args.scores) for _ in range(args.rounds)]
-    rows = summarise(rounds)
+    rows = summarise(rounds) | private_epochs()
     show(rows)
-    machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    machine = {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()}
     RESULTS.write_text(json.dumps({"machine": machine, "rounds": rounds, "table": rows}, indent=2) + "\n")
 
 
