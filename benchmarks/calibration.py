@@ -178,9 +178,7 @@ def markdown(results: dict[str, dict[str, Any]]) -> str:
         ]
         for key, values in results.items():
             if key.startswith(kind):
-                cells = [
-                    f"{values[c]:.3f}" if c != "draws" else str(values[c]) for c in columns if c in values
-                ]
+                cells = [str(values[c]) if c == "draws" else _cell(values.get(c)) for c in columns]
                 lines.append("| " + " | ".join([*key.split(", "), *cells]) + " |")
     return "\n".join(lines)
 

@@ -88,8 +88,6 @@ def test_only_new_checkpoints_are_attacked(folder, outputs, monkeypatch):
     assert [source[-14:] for source in attacked] == ["epoch_0002.npz", "epoch_0010.npz", "epoch_0012.npz"]
 
 
-# numpy leaves the file of a damaged archive to the garbage collector.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_damaged_scores_are_named(folder):
     path = folder / "data/score/cnn2/epoch_0010.npz"
     path.write_bytes(path.read_bytes()[:1000])
