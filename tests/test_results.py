@@ -1,0 +1,87 @@
+"""The committed results: those of the committed code and parameters, and the codelab's."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from sandbox import ROOT, Sandbox
+
+# Learning curves of the codelab as tensorflow_privacy's reference notebook gives them: 2 runs of 50 epochs.
+REFERENCE = Path(__file__).parent / "codelab_curves.csv"
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def late_mean(table: list[dict[str, str]], variant: str, column: str) -> float:
+    """Mean over epochs 41 to 50."""
+    values = [float(r[column]) for r in table if r["variant"] == variant and 41 <= int(r["epoch"]) <= 50]
+    assert len(values) == 10
+    return float(np.mean(values))
+
+
+@pytest.mark.parametrize("variant", ["cnn2", "cnn3"])
+@pytest.mark.parametrize("column", ["accuracy", "val_accuracy"])
+def test_learning_curves_are_the_codelabs(variant, column):
+    ours = late_mean(rows(ROOT / "plots/training.csv"), variant, column)
+    theirs = late_mean(rows(REFERENCE), PARAMS["variants"][variant]["label"], column)
+    assert abs(ours - theirs) <= 0.025
+
+
+def test_the_codelabs_finding():
+    """The model with two layers overfits more and leaks more than that with three."""
+    advantage = {
+        row["variant"]: float(row["advantage"])
+        for row in rows(ROOT / "plots/privacy.csv")
+        if (row["epoch"], row["attack"], row["slice"]) == ("50", "threshold", "entire dataset")
+    }
+    assert advantage["cnn2"] > advantage["cnn3"] > 0.05
+
+
+def test_every_checkpoint_attack_and_slice_has_a_row():
+    table = rows(ROOT / "plots/privacy.csv")
+    attacks = set(PARAMS["attack"]["attacks"])
+    assert {"threshold", "logistic"} <= attacks
+    for name, variant in PARAMS["variants"].items():
+        step = variant["epochs_per_report"]
+        epochs = set(range(step, variant["epochs"] + 1, step))
+        for slice_ in ("entire dataset", *(f"class={i}" for i in range(10))):
+            found = {
+                (int(r["epoch"]), r["attack"]) for r in table if r["variant"] == name and r["slice"] == slice_
+            }
+            assert found == {(epoch, attack) for epoch in epochs for attack in attacks}
+
+
+def test_no_audited_lower_bound_exceeds_a_claimed_epsilon():
+    claimed = {
+        (r["variant"], r["epoch"]): float(r["epsilon"])
+        for r in rows(ROOT / "plots/training.csv")
+        if r["epsilon"]
+    }
+    assert claimed
+    audited = [r for r in rows(ROOT / "plots/privacy.csv") if (r["variant"], r["epoch"]) in claimed]
+    assert audited
+    for row in audited:
+        if row["epsilon_low"]:
+            assert float(row["epsilon_low"]) <= claimed[row["variant"], row["epoch"]]
+
+
+def test_lock_agrees_with_the_committed_code_parameters_and_results():
+    """`dvc status` may miss the data, which git does not keep, but finds nothing else changed."""
+    status = json.loads(Sandbox(ROOT).dvc("status", "--json").stdout)
+    kept = lambda path: not path.startswith("data/")  # noqa: E731
+    wrong = [
+        (stage, path, state)
+        for stage, changes in status.items()
+        for change in changes
+        for kind, paths in (change.items() if isinstance(change, dict) else [(change, {})])
+        for path, state in (paths or {kind: "changed"}).items()
+        if kept(path)
+    ]
+    assert wrong == []
