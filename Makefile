@@ -5,7 +5,7 @@ VENV := $(CURDIR)/.venv
 SANDBOX := quickstart
 export PATH := $(VENV)/bin:$(PATH)
 
-VARIANTS = $(shell python -c 'import yaml; print(*yaml.safe_load(open("dvc.yaml"))["vars"][0]["variant_names"])' 2>/dev/null)
+VARIANTS = $(shell $(VENV)/bin/python -c 'import yaml; print(*yaml.safe_load(open("dvc.yaml"))["vars"][0]["variant_names"])' 2>/dev/null)
 # Side by side (make -jN), each TensorFlow gets one thread; results do not depend on it.
 THREADS = $(if $(findstring jobserver,$(MAKEFLAGS)),TF_NUM_INTEROP_THREADS=1)
 
@@ -31,7 +31,8 @@ quickstart: install ## the whole pipeline on the embedded digits, in a copy of t
 	cd $(SANDBOX) && dvc config --local core.no_scm true && dvc repro --quiet && python -m stages.report --table
 	@echo "pictures: $(SANDBOX)/plots/*.png, page: $(SANDBOX)/plots/report.html"
 
-repro: chains ## the CIFAR-10 codelab; `make -j2 repro` trains the variants side by side
+repro: install ## the CIFAR-10 codelab; `make -j2 repro` trains the variants side by side
+	@dvc status --quiet || $(MAKE) --no-print-directory chains
 	dvc repro
 
 upstream: install

@@ -1,13 +1,17 @@
 """Audit your own model: membership inference on the outputs of a model of any framework.
 
 `python -m stages.audit FILE.npz` attacks one file of member and non-member outputs, prints the table and
-writes privacy.csv, summary.json and examples.csv. It needs numpy, scipy and scikit-learn: no TensorFlow,
-no git, no DVC.
+writes privacy.csv, summary.json and examples.csv. It needs numpy, scipy, scikit-learn,
+threadpoolctl, rich, omegaconf and PyYAML: no TensorFlow, no git, no DVC.
 """
 
 from __future__ import annotations
 
 import argparse
+import lzma
+import struct
+import tokenize
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,18 +37,33 @@ SHOWN = (
     "members",
     "non-members",
     "AUC (95%)",
-    "advantage",
+    "advantage (95%)",
     "TPR at 1% FPR",
     "epsilon ≥",
     "leaks",
 )
+"""Columns of the printed table."""
+LEFT = ("attack", "slice", "leaks")
+DAMAGED = (
+    ArithmeticError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    lzma.LZMAError,
+    struct.error,
+    tokenize.TokenError,
+    zlib.error,
+)
+"""What numpy and zipfile raise on damaged bytes, beside what `read_arrays` turns into a UserError."""
 EPOCH = 1
 """An audited file is one checkpoint; its rows carry this epoch."""
 
 
 def main(argv: Sequence[str]) -> None:
     args = _parser().parse_args(argv)
-    outputs = read_outputs(args.file)
+    outputs = _read(args.file)
     settings: dict[str, Any] = {"mode": args.mode, "seed": args.seed, "groups": args.groups}
     settings |= {name: _split(getattr(args, name)) for name in ("attacks", "slices")}
     if args.groups and "group" not in settings["slices"]:
@@ -57,12 +76,19 @@ def main(argv: Sequence[str]) -> None:
     write(args.out, args.file.stem, rows, result, outputs)
 
 
+def _read(path: Path) -> Outputs:
+    """The audited outputs; UserError that names the file, however it is damaged."""
+    try:
+        return read_outputs(path)
+    except DAMAGED as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(f"{path}: damaged, or not an .npz of named plain arrays ({reason})") from None
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m stages.audit",
         description="Attack the outputs of a trained model: can its members be told from non-members?",
-        epilog=f"Attacks: {', '.join([*schema.THRESHOLD_ATTACKS, *schema.default_estimators()])}. "
-        f"With --mode reference: {', '.join(schema.REFERENCE_ATTACKS)}.",
     )
     parser.add_argument(
         "file",
@@ -72,12 +98,15 @@ def _parser() -> argparse.ArgumentParser:
         "and the same for nonmember_; never unpickled",
     )
     parser.add_argument(
-        "--attacks", default="threshold,logistic", help="comma-separated (default: %(default)s)"
+        "--attacks",
+        default="threshold,logistic",
+        help=f"comma-separated from {', '.join([*schema.THRESHOLD_ATTACKS, *schema.default_estimators()])}; "
+        f"with --mode reference from {', '.join(schema.REFERENCE_ATTACKS)} (default: %(default)s)",
     )
     parser.add_argument(
         "--slices",
         default="entire,class",
-        help="comma-separated from entire, class, correctness, percentile, group (default: %(default)s)",
+        help=f"comma-separated from {', '.join(schema.SLICES)}; group needs --groups (default: %(default)s)",
     )
     parser.add_argument(
         "--mode", default="default", help="default, or reference: tensorflow_privacy's semantics"
@@ -102,23 +131,13 @@ def show(rows: Sequence[Row], console: Console | None = None) -> None:
     """Print the rows as a table, with the notes below it."""
     console = console or Console(width=None if Console().is_terminal else 160)
     table = Table(title=f"Membership inference: {rows[0]['variant']}", title_justify="left")
-    for name in (
-        "attack",
-        "slice",
-        "members",
-        "non-members",
-        "AUC (95%)",
-        "advantage",
-        "TPR at 1% FPR",
-        "epsilon ≥",
-    ):
-        table.add_column(name, justify="left" if name in ("attack", "slice") else "right")
-    table.add_column("leaks")
+    for name in SHOWN:
+        table.add_column(name, justify="left" if name in LEFT else "right")
     for row in rows:
         table.add_row(
             *(str(row[key]) for key in ("attack", "slice", "n_member", "n_nonmember")),
             _interval(row, "auc"),
-            _number(row["advantage"]),
+            _interval(row, "advantage"),
             _interval(row, "tpr_at_fpr_0.01"),
             _number(row["epsilon_low"]),
             row["leaks"],

@@ -82,22 +82,20 @@ def check_params(params: Any) -> None:
 
 def _check_names(names: Sequence[str]) -> None:
     """dvc.yaml and conf/ must name the same variants, or a stage would be missing or unused."""
-    graph = Path("dvc.yaml")
-    if not graph.exists():
+    path = Path("dvc.yaml")
+    if not path.exists():
         return
-    listed: list[str] = next(
-        (
-            item["variant_names"]
-            for item in yaml.safe_load(graph.read_text())["vars"]
-            if "variant_names" in item
-        ),
-        [],
-    )
-    if set(listed) != set(names):
+    graph = yaml.safe_load(path.read_text())
+    listed = {name for item in graph["vars"] for name in item.get("variant_names", [])}
+    if listed != set(names):
         raise UserError(
             f"variants: conf/config.yaml has {sorted(names)}, variant_names in dvc.yaml has "
             f"{sorted(listed)}; name the same in both"
         )
+    inputs = [f"data/{path}" for name in names for path in (f"attack/{name}", f"train/{name}/history.csv")]
+    for stage in ("gate", "report"):
+        for missing in (path for path in inputs if path not in graph["stages"][stage]["deps"]):
+            raise UserError(f"variants: dvc.yaml lacks {missing} among the deps of {stage}")
 
 
 def differences(before: Any, after: Any, key: str = "") -> list[str]:

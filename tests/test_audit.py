@@ -1,15 +1,20 @@
 """The audit's command line, as a person with a model of another framework uses it."""
 
+import contextlib
 import csv
+import io
 import json
 import subprocess
 import sys
+import warnings
+import zipfile
 
 import numpy as np
 import pytest
 
+from stages.attack.schema import SLICES, THRESHOLD_ATTACKS, default_estimators
 from stages.attack.tables import PRIVACY_COLUMNS
-from stages.audit import main
+from stages.audit import _read, main
 from stages.errors import UserError
 
 
@@ -28,10 +33,13 @@ def arrays(shift=0.0, n_member=600, n_nonmember=300, seed=0):
 
 @pytest.fixture
 def audit(tmp_path):
-    """Run the audit on arrays; its privacy.csv as dicts."""
+    """Run the audit on arrays, or on a file's bytes; its privacy.csv as dicts."""
 
     def run(values, *options):
-        np.savez(tmp_path / "model.npz", **values)
+        if isinstance(values, bytes):
+            (tmp_path / "model.npz").write_bytes(values)
+        else:
+            np.savez(tmp_path / "model.npz", **values)
         main([str(tmp_path / "model.npz"), "--out", str(tmp_path / "out"), *options])
         with open(tmp_path / "out" / "privacy.csv", newline="") as file:
             return list(csv.DictReader(file))
@@ -105,6 +113,37 @@ def broken(**changes):
     return arrays() | changes
 
 
+def saved(save, *values, **named):
+    file = io.BytesIO()
+    save(file, *values, **named)
+    return file.getvalue()
+
+
+def damaged_stream():
+    """A compressed file whose first member's deflate stream starts with an impossible block."""
+    whole = bytearray(saved(np.savez_compressed, **arrays()))
+    start = 30 + int.from_bytes(whole[26:28], "little") + int.from_bytes(whole[28:30], "little")
+    whole[start : start + 8] = b"\xff" * 8
+    return bytes(whole)
+
+
+def with_header(old, new):
+    """A file whose first array's header has `new` for `old`, sound as a zip."""
+    whole = saved(np.save, arrays()["member_logits"])
+    assert whole.count(old) == 1
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("member_logits.npy", whole.replace(old, new.ljust(len(old))))
+    return file.getvalue()
+
+
+def with_directory(offset, value):
+    """A file with one byte of its first entry in the zip directory changed."""
+    whole = bytearray(saved(np.savez, **arrays()))
+    whole[whole.index(b"PK\x01\x02") + offset] = value
+    return bytes(whole)
+
+
 NAN = arrays()["member_logits"].copy()
 NAN[3, 1] = np.nan
 BAD = {
@@ -120,6 +159,17 @@ BAD = {
         {name.replace("logits", "probs"): value for name, value in arrays().items()},
         "probabilities",
     ),
+    "a lone array": (saved(np.save, arrays()["member_logits"]), "named plain arrays"),
+    "damaged stream": (damaged_stream(), "damaged"),
+    "damaged header": (with_header(b", }", b""), "damaged"),
+    "header of a huge array": (
+        with_header(b"(600, 3), }" + b" " * 12, b"(600000000000000, 3), }"),
+        "damaged",
+    ),
+    "compression unknown": (with_directory(10, 99), "damaged"),
+    "encrypted": (with_directory(8, 1), "damaged"),
+    "truncated": (saved(np.savez, **arrays())[:5000], "plain arrays"),
+    "no bytes": (b"", "plain arrays"),
 }
 
 
@@ -130,6 +180,32 @@ def test_bad_files_are_one_line_that_names_the_file(audit, case):
         audit(values)
     assert "model.npz" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_folder_is_no_file(tmp_path):
+    (tmp_path / "model.npz").mkdir()
+    with pytest.raises(UserError, match=r"model\.npz: .*directory") as caught:
+        main([str(tmp_path / "model.npz")])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_any_damaged_byte_of_the_file_is_a_user_error_or_none(tmp_path, save):
+    whole = saved(save, **arrays(n_member=12, n_nonmember=12))
+    path, rng = tmp_path / "model.npz", np.random.default_rng(0)
+    for at, value in zip(rng.integers(0, len(whole), 300), rng.integers(0, 256, 300), strict=True):
+        path.write_bytes(whole[:at] + bytes([value]) + whole[at + 1 :])
+        with contextlib.suppress(UserError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numpy grumbles about odd headers before it refuses them
+            _read(path)
+
+
+def test_help_lists_what_is_allowed(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out
+    for name in (*SLICES, *THRESHOLD_ATTACKS, *default_estimators()):
+        assert name in shown
 
 
 @pytest.mark.parametrize(

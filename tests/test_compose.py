@@ -98,6 +98,14 @@ def test_graph_and_configuration_must_name_the_same_variants(conf):
         compose.main([])
 
 
+def test_every_variant_must_be_an_input_of_gate_and_report(conf):
+    graph = (conf / "dvc.yaml").read_text()
+    head, report = graph.split("  report:", 1)
+    (conf / "dvc.yaml").write_text(head + "  report:" + report.replace("      - data/attack/cnn3\n", ""))
+    with pytest.raises(UserError, match=r"dvc.yaml lacks data/attack/cnn3 among the deps of report"):
+        compose.main([])
+
+
 def test_variants_inherit(conf):
     (conf / "conf/variant/wide.yaml").write_text("defaults: [cnn3, _self_]\nlabel: Wide\nfilters: 64\n")
     text = compose.composed("conf", ["+variant@variants.wide=wide"])

@@ -43,7 +43,9 @@ def main(argv: Sequence[str]) -> None:
     with store.exclusive("attack", variant):
         key = attack_inputs(variant)
         results = {
-            int(file.stem.removeprefix("epoch_")): _result(file, config, groups, key)
+            int(file.stem.removeprefix("epoch_")): _result(
+                file, config, groups, key, resumed=file != files[0]
+            )
             for file in track(files, len(files), f"attack@{variant}: checkpoints")
         }
         _write(variant, results, np.load(MEMBER), files)
@@ -63,11 +65,14 @@ def _groups(config: Attack) -> Groups | None:
     return load_groups(config.groups)
 
 
-def _result(file: Path, config: Attack, groups: Groups | None, key: dict) -> CheckpointResult:
-    """A checkpoint's result, from the store when the same scores were attacked the same way before."""
+def _result(file: Path, config: Attack, groups: Groups | None, key: dict, resumed: bool) -> CheckpointResult:
+    """A checkpoint's result, from the store when the same scores were attacked the same way before.
+
+    `resumed` adds its time to that of the checkpoints before it.
+    """
     entry = store.digest(key | {"scores": store.file_digest(file)})
     if (arrays := store.get("attack", entry)) is None:
-        with store.timed(f"attack@{key['variant']}"):
+        with store.timed(f"attack@{key['variant']}", resumed=resumed):
             arrays = attack_checkpoint(read_outputs(file), config, groups).to_arrays()
         store.put("attack", entry, arrays)
     return CheckpointResult.from_arrays(arrays)

@@ -15,6 +15,8 @@ METRICS = (
     "auc_low",
     "auc_high",
     "advantage",
+    "advantage_low",
+    "advantage_high",
     "advantage_p",
     "ppv",
     *(f"tpr_at_fpr_{fpr}{end}" for fpr in FPRS for end in ("", "_low", "_high")),
@@ -41,14 +43,17 @@ def row_of_curve(curve: roc.Roc, ratio: float) -> Row:
     """All metrics but epsilon's bound, plus `note`."""
     value = roc.advantage(curve)
     low, high = intervals.auc_interval(curve)
+    least, most = intervals.advantage_interval(value, curve.n_member, curve.n_nonmember)
     notes = []
     if high < 0.5:
-        notes.append("AUC below 0.5: members score lower than non-members, which is no advantage")
+        notes.append(BACKWARDS)
     row: Row = {
         "auc": roc.auc(curve),
         "auc_low": low,
         "auc_high": high,
         "advantage": value,
+        "advantage_low": least,
+        "advantage_high": most,
         "advantage_p": intervals.advantage_p(curve),
         "ppv": roc.ppv(curve.tpr, curve.fpr, ratio),
         "balanced_accuracy": roc.balanced_accuracy(curve),

@@ -64,6 +64,26 @@ def auc_interval(curve: Roc) -> tuple[float, float]:
     return float(special.expit(centre - half)), float(special.expit(centre + half))
 
 
+def advantage_interval(
+    value: float, n_member: int, n_nonmember: int, absolute: bool = False
+) -> tuple[float, float]:
+    """95% interval of the true advantage, whose observed maximum over thresholds is `value`.
+
+    Valid at any size, conservative, within [0, 1]; each end errs with probability at most LEVEL / 2.
+    Upper end: at the one threshold where the true maximum lies, which no sample chooses, the observed
+    difference falls short of it by no more than Hoeffding's (1963) bound for two means; the observed maximum
+    is no smaller. Lower end: the search over thresholds can raise the observed maximum by no more than
+    both sides' distribution functions stray, each at most the one-sided Dvoretzky-Kiefer-Wolfowitz bound
+    with Massart's (1990) constant at LEVEL / 4. `absolute` is for max |TPR - FPR|, where both directions were
+    searched: LEVEL / 8. The bounds are those of independent scores; for trained attackers, whose examples
+    share models, they are an approximation.
+    """
+    high = value + np.sqrt(np.log(2 / LEVEL) / 2 * (1 / n_member + 1 / n_nonmember))
+    log = np.log((8 if absolute else 4) / LEVEL)
+    low = value - np.sqrt(log / (2 * n_member)) - np.sqrt(log / (2 * n_nonmember))
+    return max(0.0, float(low)), min(1.0, float(high))
+
+
 def advantage_p(curve: Roc) -> float:
     """P-value of the advantage when both sides have one distribution: one-sided Kolmogorov-Smirnov.
 

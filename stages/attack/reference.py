@@ -120,11 +120,12 @@ def measure(scores: np.ndarray, is_member: np.ndarray, trained: bool) -> Row:
     row = row_of_curve(curve, curve.n_nonmember / curve.n_member)
     value = float(np.max(np.abs(curve.tpr - curve.fpr)))
     one_sided = intervals.asymptotic_p(value, curve.n_member, curve.n_nonmember)
-    notes = (
-        ["reference semantics: intervals and p-value are not valid for trained attackers"] if trained else []
-    )
+    low, high = intervals.advantage_interval(value, curve.n_member, curve.n_nonmember, absolute=True)
+    notes = [UNSOUND] if trained else []
     return row | {
         "advantage": value,
+        "advantage_low": low,
+        "advantage_high": high,
         "advantage_p": min(1.0, 2 * one_sided),
         "balanced_accuracy": (1 + value) / 2,
         "epsilon_low": max(0.0, float(epsilon_bounds(curve).max())),

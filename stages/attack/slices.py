@@ -44,9 +44,7 @@ def load_groups(path: Path | str) -> dict[str, Group]:
         if not isinstance(sides, dict) or set(sides) - {"member", "nonmember"}:
             raise UserError(f"{form}; group {name!r} is not")
         lists = {side: sides.get(side, []) for side in ("member", "nonmember")}
-        if not all(
-            isinstance(at, list) and all(type(i) is int and i >= 0 for i in at) for at in lists.values()
-        ):
+        if not all(map(_are_positions, lists.values())):
             raise UserError(f"{form}; group {name!r} has something else than positions")
         groups[name] = Group(tuple(lists["member"]), tuple(lists["nonmember"]))
     return groups

@@ -40,10 +40,16 @@ def check() -> None:
     """Print one line a variant; exit with 1 when one has no checkpoint that passes."""
     if not VERDICTS.is_file():
         raise UserError(f"{VERDICTS}: no such file; `dvc repro gate` writes it")
-    verdicts = read_json(VERDICTS)["variants"]
-    for variant, verdict in verdicts.items():
-        print(line(variant, verdict))
-    if any(verdict["verdict"] == "fail" for verdict in verdicts.values()):
+    try:
+        verdicts = read_json(VERDICTS)["variants"]
+        lines = [line(variant, verdict) for variant, verdict in verdicts.items()]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{VERDICTS}: damaged, not the gate's verdicts; `dvc repro gate` writes it") from None
+    if not lines:
+        raise UserError(f"{VERDICTS}: no verdict on any variant; `dvc repro gate` writes it")
+    print("\n".join(lines))
+    # whatever does not say "pass" has not passed
+    if any(verdict["verdict"] != "pass" for verdict in verdicts.values()):
         sys.exit(1)
 
 

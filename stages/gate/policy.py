@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stages.errors import UserError
-from stages.gate.bounds import advantage_high
 from stages.gate.rules import ENTIRE, Checkpoint, Row, finding, worst
 
 
@@ -71,10 +70,8 @@ def numbers(checkpoint: Checkpoint) -> dict[str, Any]:
         row = _worst_row(checkpoint, column)
         found |= {name: row[name] for name in (column, *companions)} if row else {}
         if row and column == "advantage":
-            found["advantage_high"] = advantage_high(row[column], row["n_member"], row["n_nonmember"])
             found["attack"] = row["attack"]
-    reading = worst("max_class_advantage", checkpoint)
-    found["class_advantage_high"] = reading.value
+    found["class_advantage_high"] = worst("max_class_advantage", checkpoint).value
     return {
         name: value for name, value in found.items() if not (isinstance(value, float) and math.isnan(value))
     }
@@ -82,7 +79,7 @@ def numbers(checkpoint: Checkpoint) -> dict[str, Any]:
 
 COMPANIONS: dict[str, tuple[str, ...]] = {
     "auc": ("auc_low", "auc_high"),
-    "advantage": (),
+    "advantage": ("advantage_low", "advantage_high"),
     "tpr_at_fpr_0.01": ("tpr_at_fpr_0.01_low", "tpr_at_fpr_0.01_high"),
     "epsilon_low": (),
 }

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stages.gate.bounds import accuracy_low, advantage_high
+from stages.gate.bounds import accuracy_low
 
 Row = Mapping[str, Any]
 ENTIRE = "entire dataset"
@@ -43,13 +43,13 @@ class Reading:
 
 
 def advantage(checkpoint: Checkpoint) -> list[Reading]:
-    """Upper bounds of the advantage on the entire dataset, one an attack."""
-    return [_advantage(row) for row in checkpoint.of(ENTIRE)]
+    """Upper interval ends of the advantage on the entire dataset, one an attack."""
+    return [_reading(row, row["advantage_high"]) for row in checkpoint.of(ENTIRE)]
 
 
 def class_advantage(checkpoint: Checkpoint) -> list[Reading]:
-    """Upper bounds of the advantage on each class, one an attack and class."""
-    return [_advantage(row) for row in checkpoint.of("class=")]
+    """Upper interval ends of the advantage on each class, one an attack and class."""
+    return [_reading(row, row["advantage_high"]) for row in checkpoint.of("class=")]
 
 
 def tpr(checkpoint: Checkpoint) -> list[Reading]:
@@ -113,12 +113,6 @@ def finding(rule: str, limit: float, checkpoint: Checkpoint) -> dict[str, Any] |
         return None
     side = "below" if rule.startswith("min_") else "above"
     return found | {"value": reading.value, "excess": excess, "reason": f"{excess:.3g} {side} {limit:g}"}
-
-
-def _advantage(row: Row) -> Reading:
-    value, members, nonmembers = row["advantage"], row["n_member"], row["n_nonmember"]
-    missing = math.isnan(value) or not (members > 0 and nonmembers > 0)
-    return _reading(row, math.nan if missing else advantage_high(value, members, nonmembers))
 
 
 def _reading(row: Row, value: float, attack: str | None = None) -> Reading:

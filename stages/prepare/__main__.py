@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages import params
+from stages import params, store
 from stages.cli import run
 from stages.prepare import outputs, sources, splits
 from stages.prepare.schema import Dataset
@@ -38,9 +38,10 @@ def main(argv: Sequence[str]) -> None:
     options = parser.parse_args(argv)
 
     dataset = params.load("dataset", Dataset, options.params)
-    examples = sources.load(dataset)
-    membership = splits.membership(dataset, examples.splits, examples.labels)
-    outputs.write(options.out, dataset.name, examples, membership)
+    with store.timed("prepare"):
+        examples = sources.load(dataset)
+        membership = splits.membership(dataset, examples.splits, examples.labels)
+        outputs.write(options.out, dataset.name, examples, membership)
     print(
         f"{dataset.name}: {len(membership.member)} members, {len(membership.nonmember)} non-members",
         flush=True,

@@ -41,7 +41,7 @@ def load_cifar10(cache: Path) -> Examples:
         _say(f"cifar10: source {number} of {len(CIFAR10_SOURCES)}, {label}")
         try:
             examples = source(cache)
-        except (RefusedError, UnavailableError) as error:
+        except UserError as error:
             _say(f"cifar10: {error}")
             failures.append(f"{label}: {error}")
         else:

@@ -95,11 +95,12 @@ def _histogram(rows: list[Row], color: str, title: str, ax: Axes) -> None:
             edges = [row["low"] for row in found] + [found[-1]["high"]]
             name = {"member": "members", "nonmember": "non-members"}[side]
             ax.stairs([row["count"] / total for row in found], edges, label=name, **style)
-    ax.set_yscale("log")
+    ax.set(xscale="log", yscale="log")  # the bins are geometric
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
     ax.set(title=title, xlabel="Loss", ylabel="Share of examples")
     if ax.get_legend_handles_labels()[0]:
-        ax.legend(loc="upper right")
+        ax.set_ylim(top=4 * ax.get_ylim()[1])  # room for the key above the shapes
+        ax.legend(loc="upper right", ncols=2)
 
 
 def exposed(study: Study, count: int) -> dict[str, list[Row]]:

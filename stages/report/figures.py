@@ -43,7 +43,7 @@ def curve(study: Study, variant: str, attack: str, column: str) -> list[Row]:
 
 
 def vulnerability(study: Study, look: Look) -> Picture:
-    """AUC, advantage and TPR at 1% FPR by epoch, with 95% bands where there are intervals, and accuracy."""
+    """AUC, advantage and TPR at 1% FPR by epoch, each with its 95% band, and the model's accuracy."""
     panels = [
         Panel(partial(_by_epoch, study, look, column), _alt_by_epoch(study, column)) for column in CHANCE
     ]
@@ -225,7 +225,7 @@ def _whole_epochs(ax: Axes) -> None:
 
 
 def _key_to_lines(ax: Axes, names: Sequence[str]) -> None:
-    """Say in ink which line style means what; a single name needs no key unless it is `STRONGEST`."""
+    """Say in ink which line style means what."""
     keys = [Line2D([], [], color=INK, ls=line, label=name) for name, line in zip(names, LINES, strict=False)]
     ax.legend(handles=keys, loc="upper left", handlelength=2.6)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,13 @@ from PIL import Image
 from stages.artefacts import atomic
 from stages.errors import UserError
 from stages.report.closeups import exposed, images
+from stages.report.dp import private
 from stages.report.figures import drawn_attacks
 from stages.report.provenance import facts
 from stages.report.schema import Report
 from stages.report.study import Study
 from stages.report.style import Look, Picture, to_svgs
-from stages.report.summary import lines, number
+from stages.report.summary import interval, lines, number
 
 LARGEST = 3_000_000  # bytes
 MANY = 6  # variants; with more, cards and galleries fold
@@ -43,7 +46,7 @@ def write(study: Study, pictures: Mapping[str, Picture], look: Look, report: Rep
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = number
+    environment.filters |= {"number": number, "interval": interval}
     text = environment.get_template("page.html.j2").render(
         title=report.title,
         study=study,
@@ -54,6 +57,7 @@ def write(study: Study, pictures: Mapping[str, Picture], look: Look, report: Rep
         pictures={name: [Markup(svg) for svg in to_svgs(picture)] for name, picture in pictures.items()},
         one_line_an_attack=len(drawn_attacks(study)) == len(study.attacks),
         gallery=gallery(study, report.exposed_images),
+        private=private(study),
         refused=refused(study),
         facts=facts(study),
     )
@@ -133,9 +137,21 @@ def data_uri(image: Any) -> str:
 
 
 def refused(study: Study) -> list[tuple[str, int]]:
-    """The notes of rows that were not or not fully measured, with their number, most frequent first."""
-    counts: dict[str, int] = {}
-    for row in study.privacy:
-        if row["note"]:
-            counts[row["note"]] = counts.get(row["note"], 0) + 1
+    """What was not or not fully measured, with the number of rows, most frequent first.
+
+    A note may name several reasons; the counts of examples in them differ from row to row and are left
+    out, so that each reason is listed once.
+    """
+    counts = Counter(reason for row in study.privacy for reason in set(reasons(row["note"])))
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def reasons(note: str) -> list[str]:
+    """The reasons in a note of privacy.csv, without the counts that vary."""
+    bare = (re.sub(r", has \d+.*$", "", part) for part in note.split("; ") if part)
+    return [
+        re.sub(
+            r"^not attacked: .*\b(at least \d+) of each.*$", r"not attacked: \1 of each side are needed", one
+        )
+        for one in bare
+    ]

@@ -70,7 +70,7 @@ def _line(study: Study, variant: str, which: str, epoch: int, values: dict, verd
         epoch=epoch,
         val_accuracy=number(values.get("val_accuracy")),
         auc=interval(values, "auc"),
-        advantage=number(values.get("advantage")),
+        advantage=interval(values, "advantage"),
         tpr=interval(values, "tpr_at_fpr_0.01", percent=True),
         claimed=number(values.get("epsilon"), digits=2),
         audited=number(values.get("epsilon_low"), digits=2),

@@ -73,10 +73,10 @@ def where(rows: Iterable[Row], **wanted: Any) -> Iterator[Row]:
     return (row for row in rows if all(row[name] == value for name, value in items))
 
 
-def labels(path: Path) -> dict[str, str]:
-    """Variant name -> label, in the order of params.yaml, as keys and `label` of section `variants`."""
+def variants(path: Path) -> dict[str, dict[str, Any]]:
+    """Variant name -> its settings, in the order of params.yaml (section `variants`)."""
     try:
-        variants: Mapping[str, Any] = yaml.safe_load(path.read_text())["variants"]
-        return {str(name): str(values.get("label", name)) for name, values in variants.items()}
-    except (FileNotFoundError, KeyError, TypeError, AttributeError):
+        section: Mapping[str, Any] = yaml.safe_load(path.read_text())["variants"]
+        return {str(name): dict(values) for name, values in section.items()}
+    except (FileNotFoundError, KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError):
         raise UserError(f"{path}: needs a section `variants`; `python -m stages.compose` writes it") from None

@@ -25,9 +25,9 @@ HEADS = {
 RIGHT = ("epoch", "val_accuracy", "advantage", "tpr", "claimed", "audited")
 
 
-def print_table(study: Study, console: Console | None = None) -> None:
+def print_table(study: Study) -> None:
     """Print last and recommended checkpoint of each variant, of the strongest attack."""
-    console = console or Console()
+    console = Console()
     if not console.is_terminal:
         console = Console(file=console.file, width=160, color_system=None)
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
@@ -38,8 +38,8 @@ def print_table(study: Study, console: Console | None = None) -> None:
         table.add_column(head, justify="right" if name in RIGHT else "left")
     for line in found:
         style = {"ship": "green"}.get(line.verdict, "" if line.which == "last" else "yellow")
-        # the interval of the TPR is left to the page, so that the table fits 100 columns
-        cells = {**vars(line), "tpr": line.tpr.split()[0]}
+        # these two intervals are left to the page, so that the table fits 100 columns
+        cells = {**vars(line), "tpr": line.tpr.split()[0], "advantage": line.advantage.split()[0]}
         table.add_row(*(Text(str(cells[name])) for name in heads), style=style)
     console.print(table)
     for variant, label in study.labels.items():

@@ -37,6 +37,7 @@ def test_a_leak_is_found_and_intervals_hold_their_values(outputs, config):
         if row["slice"] == "entire dataset":
             assert row["auc_low"] < row["auc"] < row["auc_high"]
             assert row["auc_low"] > 0.7
+            assert 0.2 < row["advantage_low"] < row["advantage"] < row["advantage_high"] < 1
             assert row["advantage_p"] < 1e-6
             assert row["epsilon_low"] > 0.3
             assert row["tpr_at_fpr_0.01_low"] <= row["tpr_at_fpr_0.01"] <= row["tpr_at_fpr_0.01_high"]

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, ks_2samp, norm
 
 from stages.attack.intervals import (
+    advantage_interval,
     advantage_p,
     auc_interval,
     delong_variance,
@@ -13,7 +14,7 @@ from stages.attack.intervals import (
     tpr_interval,
     upper_rate,
 )
-from stages.attack.roc import auc, roc
+from stages.attack.roc import advantage, auc, roc
 
 SCORES = st.lists(st.integers(-4, 4), min_size=2, max_size=25).map(lambda values: np.array(values, float))
 
@@ -87,6 +88,34 @@ def test_advantage_p_against_scipy(m, n, method):
     members, nonmembers = rng.normal(0.05, 1, m), rng.normal(0, 1, n)
     expected = ks_2samp(members, nonmembers, alternative="less", method=method).pvalue
     assert advantage_p(roc(members, nonmembers)) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+@pytest.mark.parametrize("shift", [0.0, 0.3, 1.0])
+def test_advantage_interval_covers_the_truth(shift, absolute):
+    rng = np.random.default_rng(5)
+    truth, too_high, too_low = 2 * norm.cdf(shift / 2) - 1, 0, 0
+    for _ in range(1000):
+        curve = roc(rng.normal(shift, 1, 300), rng.normal(0, 1, 100))
+        value = float(np.max(np.abs(curve.tpr - curve.fpr))) if absolute else advantage(curve)
+        low, high = advantage_interval(value, 300, 100, absolute)
+        assert 0 <= low <= value <= high <= 1
+        too_high += low > truth
+        too_low += high < truth
+    assert too_high <= 25
+    assert too_low <= 25
+
+
+def test_advantage_interval_by_hand():
+    low, high = advantage_interval(0.5, 2000, 500)
+    assert low == pytest.approx(0.5 - np.sqrt(np.log(80) / 4000) - np.sqrt(np.log(80) / 1000))
+    assert high == pytest.approx(0.5 + np.sqrt(np.log(40) / 2 * (1 / 2000 + 1 / 500)))
+    assert advantage_interval(0.5, 2000, 500, absolute=True) == (
+        pytest.approx(0.5 - np.sqrt(np.log(160) / 4000) - np.sqrt(np.log(160) / 1000)),
+        high,
+    )
+    assert advantage_interval(0.1, 10, 10)[0] == 0.0
+    assert advantage_interval(0.9, 10, 10)[1] == 1.0
 
 
 def test_no_advantage_has_p_1():

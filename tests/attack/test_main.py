@@ -2,6 +2,7 @@
 
 import csv
 import json
+import time
 
 import numpy as np
 import pytest
@@ -60,7 +61,9 @@ def test_tables_have_the_columns_of_the_contract(folder):
             assert list(dict.fromkeys(row["epoch"] for row in rows)) == ["2", "10"]
     metrics = json.loads((folder / "metrics/attack/cnn2.json").read_text())
     assert set(metrics) == {"threshold", "logistic"}
-    assert {"auc", "auc_low", "auc_high", "advantage"} <= set(metrics["logistic"])
+    assert {"auc", "auc_low", "auc_high", "advantage", "advantage_low", "advantage_high"} <= set(
+        metrics["logistic"]
+    )
 
 
 def test_reruns_are_byte_identical_with_and_without_the_store(folder):
@@ -86,6 +89,24 @@ def test_only_new_checkpoints_are_attacked(folder, outputs, monkeypatch):
     write_outputs("data/score/cnn2/epoch_0012.npz", outputs(shift=3, seed=12))
     main(["cnn2"])
     assert [source[-14:] for source in attacked] == ["epoch_0002.npz", "epoch_0010.npz", "epoch_0012.npz"]
+
+
+def test_the_time_of_all_checkpoints_is_noted(folder, monkeypatch):
+    from stages.attack import __main__ as stage
+
+    attack, spent = stage.attack_checkpoint, []
+
+    def timed(*args):
+        started = time.monotonic()
+        result = attack(*args)
+        spent.append(time.monotonic() - started)
+        return result
+
+    monkeypatch.setattr(stage, "attack_checkpoint", timed)
+    main(["cnn2"])
+    noted = json.loads((folder / ".store/timings/attack@cnn2.json").read_text())["seconds"]
+    assert len(spent) == 2
+    assert noted >= sum(spent)
 
 
 def test_damaged_scores_are_named(folder):

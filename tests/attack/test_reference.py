@@ -6,6 +6,7 @@ from sklearn.metrics import auc as area
 from sklearn.metrics import roc_curve
 
 from stages.attack.checkpoint import attack_checkpoint
+from stages.attack.intervals import advantage_interval
 from stages.attack.reference import epsilon_bounds, trained_scores
 from stages.attack.roc import roc
 from stages.attack.schema import Attack
@@ -38,6 +39,8 @@ def test_threshold_attack_agrees_to_1e_9(outputs, shift):
     ppv[(tpr <= 1e-3) & (fpr <= 1e-3)] = 1 / (1 + ratio)
     assert row["auc"] == pytest.approx(area(fpr, tpr), abs=1e-9)
     assert row["advantage"] == pytest.approx(np.max(np.abs(tpr - fpr)), abs=1e-9)
+    interval = advantage_interval(row["advantage"], 3000, 700, absolute=True)
+    assert (row["advantage_low"], row["advantage_high"]) == interval
     assert row["ppv"] == pytest.approx(ppv.max(), abs=1e-9)
 
 

@@ -11,6 +11,7 @@ def made(epoch=2, attack="threshold", slice_="entire dataset", advantage=0.05, h
     row = {"variant": "cnn2", "epoch": float(epoch), "attack": attack, "slice": slice_, "note": ""}
     row |= {"n_member": 50_000.0, "n_nonmember": 5_000.0, "accuracy": 0.8, "val_accuracy": 0.7}
     row |= {"auc": 0.55, "auc_low": 0.54, "auc_high": 0.56, "advantage": advantage, "epsilon_low": 0.1}
+    row |= {"advantage_low": max(0.0, advantage - 0.03), "advantage_high": advantage + 0.02}
     row |= {"tpr_at_fpr_0.01": 0.015, "tpr_at_fpr_0.01_low": 0.01, "tpr_at_fpr_0.01_high": 0.02}
     row |= {name.replace("__", "."): value for name, value in cells.items()}
     halves = [half] if half else ["select", "report"]

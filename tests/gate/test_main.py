@@ -6,7 +6,7 @@ import yaml
 
 from stages.artefacts import write_table
 from stages.errors import UserError
-from stages.gate.__main__ import main
+from stages.gate.__main__ import VERDICTS, main
 
 
 @pytest.fixture
@@ -46,6 +46,27 @@ def test_check_is_silent_about_success(project, capsys):
 
 def test_check_needs_verdicts(project):
     with pytest.raises(UserError, match="no such file"):
+        main(["--check"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        '{"variants": {"cnn2"',
+        "[]",
+        "null",
+        '{"policy": []}',
+        '{"variants": {}}',
+        '{"variants": null}',
+        '{"variants": {"cnn2": {}}}',
+        '{"variants": {"cnn2": null}}',
+    ],
+)
+def test_damaged_verdicts_are_one_line(project, text):
+    VERDICTS.parent.mkdir()
+    VERDICTS.write_text(text)
+    with pytest.raises(UserError, match=r"^metrics/gate\.json: (damaged|no verdict)[^\n]*$"):
         main(["--check"])
 
 

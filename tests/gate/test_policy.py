@@ -23,7 +23,7 @@ def test_best_accuracy_among_those_that_pass(rows, no_epsilon):
 
 
 def test_the_interval_end_decides_not_the_estimate(rows, no_epsilon):
-    table = rows(2, advantage=0.09)  # the bound of 50,000 and 5,000 examples is 0.02 higher
+    table = rows(2, advantage=0.09)  # its upper end is 0.11
     assert decide("cnn2", table, limits(max_advantage=0.1), no_epsilon)["verdict"] == "fail"
     assert decide("cnn2", table, limits(max_advantage=0.12), no_epsilon)["verdict"] == "pass"
     accurate = rows(2, val_accuracy=0.7)
@@ -117,6 +117,6 @@ def test_one_class_not_measured_is_not_hidden_by_the_others(rows, no_epsilon):
     table = [row for label in range(4) for row in rows(2, slice_=f"class={label}")] + rows(2)
     for row in table:
         if row["slice"] == "class=2":
-            row["advantage"] = math.nan
+            row["advantage_high"] = math.nan
     (finding,) = decide("cnn2", table, limits(max_class_advantage=1.0), no_epsilon)["failing"]
     assert (finding["slice"], finding["value"]) == ("class=2", None)

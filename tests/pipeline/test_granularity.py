@@ -43,6 +43,11 @@ def test_report_parameter_reruns_report(finished: Sandbox):
     assert finished.repro() == ["compose", "report"]
 
 
+def test_gate_policy_reruns_gate_and_report(finished: Sandbox):
+    finished.append("conf/config.yaml", "gate: {max_advantage: 0.123}")
+    assert finished.repro() == ["compose", *LAST]
+
+
 def test_comment_in_conf_reruns_compose(finished: Sandbox):
     finished.append("conf/config.yaml", "# a comment")
     assert finished.repro() == ["compose"]

@@ -29,6 +29,8 @@ PRIVACY = [
     "auc_low",
     "auc_high",
     "advantage",
+    "advantage_low",
+    "advantage_high",
     "advantage_p",
     "ppv",
     "tpr_at_fpr_0.01",
@@ -70,6 +72,8 @@ class Study:
             name: {"label": f"{name[3:]} Layers" if name not in self.dp else "3 Layers, DP"}
             for name in self.names()
         }
+        for name in self.dp:
+            labels[name]["privacy"] = {"target_epsilon": 8.0, "delta": 1e-5, "seed": "committed"}
         gate = {"max_advantage": 0.1, "max_tpr_at_fpr_0.01": 0.03, "max_class_advantage": 0.25}
         params = {
             "variants": labels,
@@ -197,7 +201,7 @@ class Study:
         ]
 
     def _histogram(self, position: int, name: str, epoch: int) -> list[dict]:
-        edges = np.linspace(0, 6, 41)
+        edges = np.geomspace(1e-6, 6, 41)
         rows = []
         for side, n in (("member", self.members), ("nonmember", self.nonmembers)):
             mean = 1.0 + (self.shift(position, name, epoch, "threshold") if side == "nonmember" else 0)
@@ -213,7 +217,13 @@ def metrics(d: float, n: float, m: float) -> dict:
     """Metrics of two unit Gaussians `d` apart, with rough intervals for n members and m non-members."""
     auc, error = norm.cdf(d / math.sqrt(2)), math.sqrt((1 / n + 1 / m) / 12)
     found = {"auc": auc, "auc_low": auc - 1.96 * error, "auc_high": auc + 1.96 * error}
-    found |= {"advantage": 2 * norm.cdf(d / 2) - 1, "advantage_p": math.exp(-d * d * m / 8), "ppv": 0.9}
+    advantage, reach = 2 * norm.cdf(d / 2) - 1, math.sqrt(math.log(40) / 2 * (1 / n + 1 / m))
+    found |= {"advantage": advantage, "advantage_low": max(0.0, advantage - reach)}
+    found |= {
+        "advantage_high": min(1.0, advantage + reach),
+        "advantage_p": math.exp(-d * d * m / 8),
+        "ppv": 0.9,
+    }
     for fpr in ("0.01", "0.001"):
         tpr = norm.cdf(d + norm.ppf(float(fpr)))
         reach = 2 * tpr / math.sqrt(m * float(fpr))

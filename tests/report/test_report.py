@@ -2,16 +2,21 @@
 
 import hashlib
 import json
+import math
 import re
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from stages.errors import UserError
-from stages.report import page
+from stages.report import closeups, figures, page
 from stages.report.__main__ import main
+from stages.report.dp import finding
 from stages.report.provenance import duration, read_times, seeds
+from stages.report.study import Study
+from stages.report.style import Look
 from stages.report.tables import PARTS, merge
 
 PICTURES = [
@@ -119,6 +124,82 @@ def test_refused_rows_are_counted(study):
     study(refused=True)
     main([])
     assert "refused: a side has fewer than 20 examples (" in Path("plots/report.html").read_text()
+
+
+def test_reasons_are_listed_once_whatever_their_counts(study):
+    root = study(refused=True)
+    merge("privacy", ["cnn2", "cnn3"])
+    found = Study(root)
+    few = "no tpr_at_fpr_0.001: needs 5000 scored non-members"
+    low = "AUC below 0.5: members score lower than non-members, which is no advantage"
+    for i, row in enumerate(found.privacy):
+        row["n_nonmember"] = 1000.0 + i
+        row["note"] = f"{low}; {few}, has {1000 + i}" if i % 2 else f"{few}, has {1000 + i}"
+    found.privacy[0]["note"] = "not attacked: 312 members and 7 non-members, at least 50 of each are needed"
+    found.privacy[2]["note"] = "not attacked: 9 members and 17 non-members, at least 50 of each are needed"
+    n = len(found.privacy)
+    too_few = "not attacked: at least 50 of each side are needed"
+    assert page.refused(found) == [(few, n - 2), (low, n // 2), (too_few, 2)]
+
+
+@pytest.mark.parametrize(("seed", "said"), [("committed", "void against whoever"), ("secret", "NOT repro")])
+def test_page_says_what_the_noise_is_worth(study, seed, said):
+    root = study(dp=("cnn3_dp",), epochs=10)
+    params = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(params.replace("seed: committed", f"seed: {seed}"))
+    main([])
+    text = Path("plots/report.html").read_text()
+    assert "claims epsilon 3.48 at epoch 10, delta 1e-05." in text
+    assert said in text
+    assert "not distinguishable from 0" in text
+    assert "published without noise" in text
+
+
+@pytest.mark.parametrize(
+    ("p", "leaks", "said"),
+    [
+        (0.2, "no", "p = 0.2: not distinguishable from 0."),
+        (0.002, "no", "p = 0.002 alone, not significant after Holm's correction over 54 rows."),
+        (1e-9, "yes", "p < 0.0001, significant after Holm's correction over 54 rows: it leaks."),
+    ],
+)
+def test_finding_tells_raw_and_corrected(study, p, leaks, said):
+    root = study(dp=("cnn3_dp",), epochs=10)
+    for table in PARTS:
+        merge(table, ["cnn2", "cnn3", "cnn3_dp"])
+    found = Study(root)
+    row = found.strongest("cnn3_dp", 10, "advantage")
+    row |= {"advantage": 0.019, "advantage_low": 0.0, "advantage_high": 0.0384}
+    row |= {"advantage_p": p, "leaks": leaks}
+    next(r for r in found.privacy if r["variant"] == "cnn3_dp")["advantage_p"] = math.nan  # not attacked
+    assert finding(found, "cnn3_dp", 10) == (
+        f"Strongest attack on the entire dataset (threshold): advantage 0.019 [0.000, 0.038], {said}"
+    )
+
+
+def test_losses_have_a_logarithmic_axis(study):
+    root = study(epochs=10)
+    for table in PARTS:
+        merge(table, ["cnn2", "cnn3"])
+    found = Study(root)
+    panel = closeups.losses(found, Look(["cnn2", "cnn3"], ["#111111"])).panels[0]
+    ax = Figure().add_subplot()
+    panel.draw(ax)
+    assert ax.get_xscale() == "log"
+    low, high = ax.get_xlim()
+    assert low < 1e-5
+    assert 6 <= high < 100
+
+
+def test_advantage_has_its_band(study):
+    root = study(epochs=10)
+    for table in PARTS:
+        merge(table, ["cnn2", "cnn3"])
+    picture = figures.vulnerability(Study(root), Look(["cnn2", "cnn3"], ["#111111"]))
+    (panel,) = (panel for panel in picture.panels if "Attacker's advantage" in panel.alt)
+    ax = Figure().add_subplot()
+    panel.draw(ax)
+    assert len(ax.collections) == 4  # 2 variants x 2 attacks
 
 
 def test_times_are_read_when_they_are_there(tmp_path):

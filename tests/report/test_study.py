@@ -40,6 +40,17 @@ def test_claim_holds_or_stops_the_report(study):
         check_claim(found)
 
 
+@pytest.mark.parametrize("name", ["correct", "incorrect", "loss_percentile=0-10"])
+def test_slices_by_the_output_cannot_break_a_claim(study, name):
+    found = merged(study(dp=("cnn3_dp",), epochs=10))
+    row = next(where(found.privacy, variant="cnn3_dp", slice="class=2"))
+    row |= {"slice": name, "epsilon_low": 100.0}
+    check_claim(found)
+    row["slice"] = "group=mine"
+    with pytest.raises(UserError, match="group=mine proves"):
+        check_claim(found)
+
+
 def test_a_variant_without_a_claim_cannot_break_it(study):
     found = merged(study())
     for row in found.privacy:
@@ -66,3 +77,6 @@ def test_missing_verdict_is_one_line(study):
     with pytest.raises(UserError, match="no verdict on cnn2"):
         Study(root).verdict("cnn2")
     assert read(root / "data/train/cnn2/history.csv")
+    (root / "metrics/gate.json").write_text('{"policy": [')
+    with pytest.raises(UserError, match="damaged"):
+        Study(root).verdict("cnn2")
