@@ -6,7 +6,10 @@ import pytest
 import tensorflow as tf
 
 from stages import backend
+from stages.prepare import digits
+from stages.train import models
 from stages.train.epochs import Batches, epoch_runner, mean_gradient
+from stages.train.schema import Variant
 
 RNG = np.random.default_rng(0)
 SHAPE, CLASSES = (12, 12, 2), 4
@@ -53,11 +56,17 @@ def batches(n: int, size: int) -> Batches:
     return Batches(rows, sizes, np.zeros((steps, 2), np.int32))
 
 
-@pytest.mark.parametrize("tied", [False, True])
-def test_gradient_equals_gradient_tape_on_plain_keras(tied):
+@pytest.mark.parametrize("real", [True, False], ids=["digits", "tied maxima"])
+def test_gradient_equals_gradient_tape_on_plain_keras(real):
     keras.utils.set_random_seed(1)
-    model = cnn()
-    images, labels = data(20 * 8, tied)
+    if real:
+        examples = digits.load()
+        images, labels = examples.images, examples.labels
+        model = models.build(images.shape[1:], 10, Variant(label="V"), 1)
+    else:
+        images, labels = data(20 * 8, tied=True)
+        model = cnn()
+    classes = model.output_shape[-1]
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     gradient = tf.function(mean_gradient(model))
     for i in range(20):
@@ -69,7 +78,7 @@ def test_gradient_equals_gradient_tape_on_plain_keras(tied):
         for a, b in zip(got, expected, strict=True):
             assert np.linalg.norm(a - b) <= 1e-6 * np.linalg.norm(b)
         assert float(tf.reduce_mean(losses)) == pytest.approx(float(value), rel=1e-6)
-        assert logits.shape == (8, CLASSES)
+        assert logits.shape == (8, classes)
 
 
 def test_one_epoch_equals_train_on_batch_with_a_partial_last_batch():

@@ -1,0 +1,77 @@
+"""Reading params.yaml: one line for whatever is wrong with it."""
+
+import subprocess
+import sys
+
+import pytest
+from sandbox import ROOT
+
+from stages.errors import UserError
+from stages.params import load
+from stages.train.schema import Variant
+
+
+@pytest.fixture
+def params(tmp_path):
+    """A function that writes a params.yaml and returns its path."""
+
+    def write(text: str):
+        (tmp_path / "params.yaml").write_text(text)
+        return tmp_path / "params.yaml"
+
+    return write
+
+
+def test_a_section_becomes_its_schema(params):
+    path = params("variants: {a: {label: A, epochs: 3, epochs_per_report: 1}}")
+    assert load("variants.a", Variant, path) == Variant(label="A", epochs=3, epochs_per_report=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("variants: {a: {label: A}}", r"variants: unknown name 'b', allowed: a$"),
+        ("other: 1", r"unknown name 'variants', allowed: other$"),
+        ("variants: {b: 3}", r"variants\.b: must be a mapping"),
+        ("variants: {b: {}}", r"variants\.b\.label: missing"),
+        ("variants: [", r"not YAML"),
+    ],
+)
+def test_what_is_wrong_is_one_line(text, words, params):
+    with pytest.raises(UserError, match=words) as error:
+        load("variants.b", Variant, params(text))
+    assert "\n" not in str(error.value)
+
+
+def test_missing_file_says_who_writes_it(tmp_path):
+    with pytest.raises(UserError, match=r"stages\.compose"):
+        load("variants.b", Variant, tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("stage", ["train", "score", "attack"])
+def test_unknown_variant_is_one_line_and_exit_code_2(stage):
+    done = subprocess.run(
+        [sys.executable, "-m", f"stages.{stage}", "cnn9"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "cnn9" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "stage", ["compose", "prepare", "train", "score", "attack", "gate", "report", "audit", "store"]
+)
+def test_help_explains(stage):
+    done = subprocess.run(
+        [sys.executable, "-m", f"stages.{stage}", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "usage:" in done.stdout
+    assert len(done.stdout) > 200
