@@ -102,7 +102,7 @@ def test_ctrl_c_ends_training_within_two_seconds_and_keeps_finished_epochs(ready
     process = subprocess.Popen(
         [sys.executable, "-m", "stages.train", "cnn2"], cwd=ready.root, env=environment(),
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job's shell ignores it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs ignore it
     )  # fmt: skip
     entries = ready.root / ".store/epoch"
     while len(list(entries.glob("*.npz"))) < 3:
