@@ -32,8 +32,8 @@ quickstart: install ## the whole pipeline on the embedded digits, in a copy of t
 	@echo "pictures: $(SANDBOX)/plots/*.png, page: $(SANDBOX)/plots/report.html"
 
 repro: install ## the CIFAR-10 codelab; `make -j2 repro` trains the variants side by side
-	@dvc status --quiet || $(MAKE) --no-print-directory chains
-	dvc repro
+	@if dvc status --quiet; then echo "Data and pipelines are up to date."; \
+	else $(MAKE) --no-print-directory chains && dvc repro; fi
 
 upstream: install
 	dvc repro --quiet prepare
