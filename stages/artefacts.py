@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import csv
 import json
+import lzma
 import os
 import shutil
+import struct
 import tempfile
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +25,25 @@ from typing import IO, Any
 import numpy as np
 
 from stages.errors import UserError
+
+DAMAGED = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    lzma.LZMAError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What numpy and zipfile raise on bytes that are no sound .npz."""
 
 
 @contextmanager
@@ -60,9 +83,9 @@ def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError, AttributeError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path}: not a readable .npz of plain arrays ({reason})") from None
+    except DAMAGED as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(f"{path}: damaged, or not an .npz of named plain arrays ({reason})") from None
 
 
 def write_json(path: Path | str, value: Any) -> None:

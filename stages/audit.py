@@ -8,10 +8,6 @@ threadpoolctl, rich, omegaconf and PyYAML: no TensorFlow, no git, no DVC.
 from __future__ import annotations
 
 import argparse
-import lzma
-import struct
-import tokenize
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,26 +40,13 @@ SHOWN = (
 )
 """Columns of the printed table."""
 LEFT = ("attack", "slice", "leaks")
-DAMAGED = (
-    ArithmeticError,
-    LookupError,
-    MemoryError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    lzma.LZMAError,
-    struct.error,
-    tokenize.TokenError,
-    zlib.error,
-)
-"""What numpy and zipfile raise on damaged bytes, beside what `read_arrays` turns into a UserError."""
 EPOCH = 1
 """An audited file is one checkpoint; its rows carry this epoch."""
 
 
 def main(argv: Sequence[str]) -> None:
     args = _parser().parse_args(argv)
-    outputs = _read(args.file)
+    outputs = read_outputs(args.file)
     settings: dict[str, Any] = {"mode": args.mode, "seed": args.seed, "groups": args.groups}
     settings |= {name: _split(getattr(args, name)) for name in ("attacks", "slices")}
     if args.groups and "group" not in settings["slices"]:
@@ -74,15 +57,6 @@ def main(argv: Sequence[str]) -> None:
     rows = tables.privacy_rows(args.file.stem, {EPOCH: result})
     show(rows)
     write(args.out, args.file.stem, rows, result, outputs)
-
-
-def _read(path: Path) -> Outputs:
-    """The audited outputs; UserError that names the file, however it is damaged."""
-    try:
-        return read_outputs(path)
-    except DAMAGED as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UserError(f"{path}: damaged, or not an .npz of named plain arrays ({reason})") from None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,9 +12,10 @@ import zipfile
 import numpy as np
 import pytest
 
+from stages.artefacts import read_outputs
 from stages.attack.schema import SLICES, THRESHOLD_ATTACKS, default_estimators
 from stages.attack.tables import PRIVACY_COLUMNS
-from stages.audit import _read, main
+from stages.audit import main
 from stages.errors import UserError
 
 
@@ -197,7 +198,7 @@ def test_any_damaged_byte_of_the_file_is_a_user_error_or_none(tmp_path, save):
         path.write_bytes(whole[:at] + bytes([value]) + whole[at + 1 :])
         with contextlib.suppress(UserError), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # numpy grumbles about odd headers before it refuses them
-            _read(path)
+            read_outputs(path)
 
 
 def test_help_lists_what_is_allowed(capsys):

@@ -168,7 +168,7 @@ def _attacker(name: str, examples: Examples, config: Attack) -> tuple[Attacker, 
 
 def _by_signal(scores: np.ndarray) -> Attacker:
     """A threshold attack: all examples are sorted once, slices keep that order."""
-    order = np.argsort(-scores, kind="stable")
+    order = np.argsort(-scores)
     ordered = scores[order]
 
     def attack(mask: np.ndarray, seed: list[int]) -> Ranked:
@@ -189,5 +189,5 @@ def _by_reference(name: str, examples: Examples) -> Attacker:
 
 
 def _descending(at: np.ndarray, scores: np.ndarray) -> Ranked:
-    order = np.argsort(-scores, kind="stable")
+    order = np.argsort(-scores)
     return at[order], scores[order]

@@ -50,7 +50,7 @@ def sorted_roc(scores: np.ndarray, is_member: np.ndarray) -> Roc:
 def roc(member_scores: np.ndarray, nonmember_scores: np.ndarray) -> Roc:
     """The curve of two score arrays (n_member,), (n_nonmember,), neither empty; O(n log n)."""
     scores = np.concatenate([member_scores, nonmember_scores])
-    order = np.argsort(-scores, kind="stable")
+    order = np.argsort(-scores)
     return sorted_roc(scores[order], (np.arange(len(scores)) < len(member_scores))[order])
 
 

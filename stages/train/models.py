@@ -18,10 +18,15 @@ KERNEL, POOL = 3, 2
 def small_cnn(shape: tuple[int, int, int], n_classes: int, config: Variant) -> keras.Model:
     """The codelab's CNN: `num_conv` times 3x3 convolution and 2x2 max pooling, then two dense layers.
 
-    Input (batch, *shape) in [0, 1], output (batch, n_classes) logits.
+    Input (batch, *shape) in [0, 1], output (batch, n_classes) logits. Pooling drops the odd row or column of
+    what it gets, so the last pixels of an image may reach no output: two of CIFAR-10's 32 rows and columns.
+    They are cropped at once, which leaves every number the same for an eighth less work.
     """
     _check_depth(shape, config.num_conv)
     layers: list[keras.layers.Layer] = [keras.layers.Input(shape)]
+    surplus = [side - _seen(side, config.num_conv) for side in shape[:2]]
+    if any(surplus):
+        layers.append(keras.layers.Cropping2D([(0, pixels) for pixels in surplus]))
     for _ in range(config.num_conv):
         layers.append(keras.layers.Conv2D(config.filters, KERNEL, activation=config.activation))
         layers.append(keras.layers.MaxPooling2D(POOL))
@@ -38,6 +43,15 @@ def build(shape: tuple[int, int, int], n_classes: int, config: Variant, seed: in
     """A freshly initialised model. Keras draws initial weights from its global generator: seeded here."""
     keras.utils.set_random_seed(seed)
     return MODELS[config.model](shape, n_classes, config)
+
+
+def _seen(side: int, num_conv: int) -> int:
+    """How many of `side` pixels in a row have a path to the output of the last pooling."""
+    for _ in range(num_conv):
+        side = (side - KERNEL + 1) // POOL
+    for _ in range(num_conv):
+        side = side * POOL + KERNEL - 1
+    return side
 
 
 def _check_depth(shape: tuple[int, int, int], num_conv: int) -> None:
