@@ -23,7 +23,7 @@ from stages.attack.schema import Attack
 from stages.cli import run
 from stages.errors import UserError
 from stages.gate.schema import Gate
-from stages.params import check
+from stages.params import check, refuse
 from stages.prepare.schema import Dataset
 from stages.report.schema import Report
 from stages.train.schema import Variant
@@ -71,12 +71,15 @@ def check_params(params: Any) -> None:
     if not isinstance(params, Mapping) or set(params) != set(allowed):
         got = sorted(map(str, params)) if isinstance(params, Mapping) else params
         raise UserError(f"params.yaml: got the sections {got}, allowed: {sorted(allowed)}")
-    for name, schema in SECTIONS.items():
-        check(name, params[name], schema)
+    sections = {name: check(name, params[name], schema) for name, schema in SECTIONS.items()}
+    attack: Attack = sections["attack"]
     if not isinstance(params["variants"], Mapping) or not params["variants"]:
         raise UserError(f"variants: got {params['variants']!r}, allowed: a mapping of at least one variant")
     for name, values in params["variants"].items():
-        check(f"variants.{name}", values, Variant)
+        variant = check(f"variants.{name}", values, Variant)
+        if variant.privacy and variant.privacy.delta > attack.delta:
+            least = f"at least variants.{name}.privacy.delta, {variant.privacy.delta}, to audit its claim"
+            raise refuse("attack.delta", attack.delta, least)
     _check_names(list(params["variants"]))
 
 

@@ -42,6 +42,7 @@ def conf(tmp_path, monkeypatch):
         ("variants.cnn9.epochs=1", ["cnn9"]),
         ("+colour=red", ["colour", "variants"]),
         ("attack.mode=fast", ["attack.mode", "fast", "default", "reference"]),
+        ("attack.delta=1e-7", ["attack.delta", "1e-07", "variants.cnn3_dp.privacy.delta"]),
     ],
 )
 def test_bad_values_end_in_one_line_that_names_the_key(override, words, conf):

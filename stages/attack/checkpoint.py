@@ -123,7 +123,8 @@ def attack_examples(
             if config.mode == "reference":
                 found = reference.measure(scores, is_member, trained=attack not in reference.SIGNALS)
             else:
-                found = measure(scores, is_member, selects[scored], (len(at) - n_member) / n_member)
+                ratio = (len(at) - n_member) / n_member
+                found = measure(scores, is_member, selects[scored], ratio, config.delta)
             rows.append(head | accuracies | found)
             if name == "entire dataset":
                 curves[attack] = thin(sorted_roc(scores, is_member))
@@ -160,8 +161,8 @@ def _attacker(name: str, examples: Examples, config: Attack) -> tuple[Attacker, 
         at = np.flatnonzero(mask)
         rng = np.random.default_rng(seed)
         X, is_member = examples.features[at], examples.is_member[at]
-        scores, counts = forward_scores(X, is_member, estimator, config.folds, rng, everyone=False)
-        return _descending(at[counts], scores[counts])
+        scores, scored = forward_scores(X, is_member, estimator, config.folds, rng)
+        return _descending(at[scored], scores[scored])
 
     return trained, LEAST * config.folds
 

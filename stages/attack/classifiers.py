@@ -1,14 +1,14 @@
 """Trained attackers: scikit-learn classifiers whose every score comes from a model that did not see it.
 
 The examples are cut into blocks that each hold the same share of both sides. Block k is scored by a
-model trained on blocks 0..k-1, and block 0, which has no past, by one trained on block 1. Scores become
-ranks within their block, which makes blocks comparable.
+model trained on blocks 0..k-1; block 0, which has no past, only trains. Scores become ranks within
+their block, which makes blocks comparable.
 
 Why not plain cross-fitting: there every pair of folds is used twice (once each way), so under the null
 fold statistics are correlated and pooled AUCs are over-dispersed by up to sqrt(2). Going forward only,
 the ranks of a block are exchangeable between members and non-members *given* all earlier blocks,
 so blocks 1, 2, ... are exactly independent under the null, and the usual intervals and p-values
-hold on them. Block 0 may get a score for its examples' own risk, but does not vote.
+hold on them.
 """
 
 from __future__ import annotations
@@ -73,22 +73,19 @@ def forward_scores(
     estimator: Estimator,
     n_blocks: int,
     rng: np.random.Generator,
-    everyone: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One score per example from a model that did not see it, and which scores count as evidence.
+    """One score for each example that is not in the first block, from a model that did not see it.
 
     `X` float (n, n_features), `is_member` bool (n,) with at least `n_blocks` of each side. Returns ranks
-    within blocks scaled to (0, 1), float (n,), and bool (n,): all blocks but the first. Without
-    `everyone` the first block, which is no evidence, is left unscored (NaN) and a fit is saved.
+    within blocks scaled to (0, 1), float (n,), NaN in the first block, and bool (n,): who has a score.
     """
     block = blocks(is_member, n_blocks, rng)
     seeds = rng.integers(2**31, size=n_blocks)
     scores = np.full(len(X), np.nan)
-    for k in range(0 if everyone else 1, n_blocks):
-        past = block < k if k else block == 1
-        now = np.flatnonzero(block == k)
+    for k in range(1, n_blocks):
+        past, now = block < k, np.flatnonzero(block == k)
         model = build(estimator, int(seeds[k]))
-        raw = fit_and_score(X[past], is_member[past], X[now], model, validate=k <= 1)
+        raw = fit_and_score(X[past], is_member[past], X[now], model, validate=k == 1)
         scores[now] = (rankdata(raw) - 0.5) / len(raw)
     return scores, block > 0
 

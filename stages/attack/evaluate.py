@@ -29,14 +29,16 @@ BACKWARDS = "AUC below 0.5: members score lower than non-members, which is no ad
 Row = dict[str, Any]
 
 
-def measure(scores: np.ndarray, is_member: np.ndarray, selects: np.ndarray, ratio: float) -> Row:
+def measure(
+    scores: np.ndarray, is_member: np.ndarray, selects: np.ndarray, ratio: float, delta: float
+) -> Row:
     """All of METRICS plus `note`, from descending scores (n,) with both sides present.
 
     `selects` bool (n,) is the random part of the examples that chooses epsilon's threshold; `ratio` is the
-    slice's n_nonmember / n_member, the base rate of the PPV.
+    slice's n_nonmember / n_member, the base rate of the PPV; epsilon is bounded at `delta`.
     """
     curve = roc.sorted_roc(scores, is_member)
-    return row_of_curve(curve, ratio) | {"epsilon_low": epsilon_low(scores, is_member, selects)}
+    return row_of_curve(curve, ratio) | {"epsilon_low": epsilon_low(scores, is_member, selects, delta)}
 
 
 def row_of_curve(curve: roc.Roc, ratio: float) -> Row:

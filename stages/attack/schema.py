@@ -70,7 +70,8 @@ class Attack:
 
     `mode` reference keeps the semantics of tensorflow_privacy's reports; `groups` names a JSON file of
     index groups (see `slices.load_groups`), needed by the slice kind `group`; `folds` is the number of
-    blocks that trained attackers are scored in. An attack that is neither a threshold attack nor
+    blocks that trained attackers are scored in; `delta` is that of the (epsilon, delta) whose epsilon is
+    bounded from below. An attack that is neither a threshold attack nor
     in `estimators` is refused.
     """
 
@@ -78,6 +79,7 @@ class Attack:
     attacks: list[str] = field(default_factory=lambda: ["threshold", "logistic"])
     slices: list[str] = field(default_factory=lambda: ["entire", "class"])
     folds: int = 3
+    delta: float = 1e-5
     seed: int = 0
     groups: str | None = None
     estimators: dict[str, Estimator] = field(default_factory=default_estimators)
@@ -95,6 +97,8 @@ class Attack:
             raise refuse("groups", self.groups, "a JSON file of index groups, since slices has group")
         if not 2 <= self.folds <= 20:
             raise refuse("folds", self.folds, "2 to 20")
+        if not 0 <= self.delta < 1:
+            raise refuse("delta", self.delta, "0 <= delta < 1")
         if self.seed < 0:
             raise refuse("seed", self.seed, "0 or more")
 

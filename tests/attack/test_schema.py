@@ -48,6 +48,7 @@ def test_full_has_every_named_attack():
         ({"slices": ["classes"]}, "attack.slices: got 'classes'"),
         ({"slices": ["group"]}, "attack.groups"),
         ({"folds": 1}, "attack.folds: got 1, allowed: 2 to 20"),
+        ({"delta": 1.0}, "attack.delta: got 1.0, allowed: 0 <= delta < 1"),
         ({"seed": -1}, "attack.seed"),
         ({"seed": "x"}, "attack.seed"),
         ({"speed": 1}, "attack.speed: unknown key"),
