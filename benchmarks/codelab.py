@@ -3,8 +3,9 @@
 Each part runs in a process of its own, the two ways in turn, `--rounds` times; the table has medians.
 Timed on real CIFAR-10: the second epoch of training with validation, a pass of scoring over all 60,000
 images after a short one, and the threshold and logistic regression attacks on one checkpoint's real
-scores. "Whole codelab" is put together from these parts (2 variants, 50 epochs, 25 checkpoints each), not
-run in full. Writes benchmarks/results.json.
+scores (the median of three times in a process, since a stage attacks many checkpoints). "Whole codelab" is
+put together from these parts (2 variants, 50 epochs, 25 checkpoints each), ours as `make -j2 repro` runs
+them: two variants side by side, from training to attacks. Not run in full. Writes benchmarks/results.json.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+
+from stages.artefacts import read_outputs
 
 ROOT = Path(__file__).resolve().parents[1]
 PREPARED = ROOT / "data/prepare"
@@ -77,25 +80,28 @@ def our_train(variant: str) -> Timing:
     return {"epoch": epochs[-1], "score": clock(lambda: predict(data["images"], everyone))}
 
 
-def attack(scores: str, mode: str) -> Timing:
-    """All threshold and logistic regression attacks on one checkpoint's scores, 11 slices."""
-    from benchmarks import attack_speed
-    from stages.artefacts import read_outputs
-
-    return {"attack": attack_speed.seconds(read_outputs(scores), mode)}
-
-
 def reference_attack(scores: str) -> Timing:
-    """The reference procedure: per slice two folds, a grid search in each."""
-    return attack(scores, "reference")
+    """The reference procedure on one checkpoint, 11 slices: per slice two folds, a grid search in each."""
+    from benchmarks import attack_speed
+
+    outputs = read_outputs(scores)
+    return {"attack": repeated(lambda: attack_speed.seconds(outputs, "reference"))}
 
 
 def our_attack(scores: str) -> Timing:
-    """Ours, in the default mode; `stage` is all that the stage computes: halves and risk scores too."""
+    """The same rows in the default mode; `stage` is all that the stage computes: halves and risk too."""
     from benchmarks import attack_speed
-    from stages.artefacts import read_outputs
 
-    return attack(scores, "default") | {"stage": attack_speed.stage_seconds(read_outputs(scores))}
+    outputs = read_outputs(scores)
+    return {
+        "attack": repeated(lambda: attack_speed.seconds(outputs, "default")),
+        "stage": repeated(lambda: attack_speed.stage_seconds(outputs)),
+    }
+
+
+def repeated(seconds: Callable[[], float]) -> float:
+    """The median of three measurements."""
+    return statistics.median(seconds() for _ in range(3))
 
 
 PARTS = {part.__name__: part for part in (reference_train, our_train, reference_attack, our_attack)}
@@ -118,11 +124,14 @@ def one_round(scores: Path) -> dict[str, Timing]:
     for variant in VARIANTS:
         timings[f"reference {variant}"] = run_part("reference_train", variant)
         timings[f"ours {variant}"] = run_part("our_train", variant)
-    with ThreadPoolExecutor() as pool:
-        beside = pool.map(lambda v: run_part("our_train", v, TF_NUM_INTEROP_THREADS="1"), VARIANTS)
-        timings |= {f"side by side {v}": timing for v, timing in zip(VARIANTS, beside, strict=True)}
     timings["reference attack"] = run_part("reference_attack", str(scores))
     timings["ours attack"] = run_part("our_attack", str(scores))
+    with ThreadPoolExecutor() as pool:
+        trained = list(pool.map(lambda v: run_part("our_train", v, TF_NUM_INTEROP_THREADS="1"), VARIANTS))
+        attacked = list(pool.map(lambda _: run_part("our_attack", str(scores)), VARIANTS))
+        for variant, *parts in zip(VARIANTS, trained, attacked, strict=True):
+            memory = max(part["memory"] for part in parts)
+            timings[f"side by side {variant}"] = parts[0] | parts[1] | {"memory": memory}
     return timings
 
 
@@ -135,11 +144,12 @@ def summarise(rounds: list[dict[str, Timing]]) -> dict[str, dict[str, float]]:
     def total(way: str, key: str) -> float:
         return sum(median(f"{way} {variant}", key) for variant in VARIANTS)
 
-    beside = {key: max(median(f"side by side {v}", key) for v in VARIANTS) for key in ("epoch", "score")}
-    checkpoints = len(VARIANTS) * CHECKPOINTS
+    beside = {
+        key: max(median(f"side by side {v}", key) for v in VARIANTS) for key in ("epoch", "score", "stage")
+    }
     attacks = {
-        "reference": checkpoints * median("reference attack", "attack"),
-        "ours": checkpoints * median("ours attack", "stage"),
+        "reference": len(VARIANTS) * CHECKPOINTS * median("reference attack", "attack"),
+        "ours": CHECKPOINTS * beside["stage"],
     }
     reference = EPOCHS * total("reference", "epoch") + CHECKPOINTS * total("reference", "score")
     ours = EPOCHS * beside["epoch"] + CHECKPOINTS * beside["score"]
