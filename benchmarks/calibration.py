@@ -4,7 +4,8 @@ Null: members and non-members from one distribution (Gaussian logits; or members
 file), so every `leaks: yes`, every interval without 0.5 and every epsilon bound above 0 is an error.
 Power: a planted shift d of the members' loss, where the AUC is Phi(d / sqrt 2) and the TPR at FPR f is
 Phi(d + Phi^-1(f)). A trained attacker's own AUC is smaller than that: its interval is about the models
-that it fitted, so their AUC on fresh examples is the truth that it has to cover (own_auc_covered).
+that it fitted, so their AUC on fresh examples is the truth that it has to cover (own_auc_covered). Beside it,
+in how many draws the default mode's interval reaches the reference's AUC (default_keeps_up).
 
 `python benchmarks/calibration.py [--scores FILE.npz]` writes benchmarks/calibration.json and prints
 Markdown. Every draw is seeded by its number; expensive attackers stop at --minutes each and say how
@@ -115,6 +116,12 @@ def own_coverage(rows: Sequence[dict[str, Any]], d: float, attack: str) -> float
     return hits / len(rows)
 
 
+def keeps_up(rows: Sequence[dict[str, Any]], draw: Draw, attack: str) -> float:
+    """Share of draws where the default's AUC is not below the reference's (`rows`) by more than its interval."""
+    ours = rows_of(draw, attack, "default", len(rows), np.inf)
+    return float(np.mean([a["auc_high"] >= b["auc"] for a, b in zip(ours, rows, strict=True)]))
+
+
 def summarise(rows: Sequence[dict[str, Any]], true_auc: float, tpr: float | None = None) -> dict[str, float]:
     """Shares over draws: leaks, intervals that cover the truth, epsilon above 0; and means."""
 
@@ -169,7 +176,19 @@ def markdown(results: dict[str, dict[str, Any]]) -> str:
     lines: list[str] = []
     for kind, columns in (
         ("null", ("draws", "leaks", "auc_covered", "epsilon_above_0", "auc_sd", "advantage_mean")),
-        ("power", ("draws", "leaks", "auc_covered", "own_auc_covered", "tpr_covered", "auc_mean", "auc_sd")),
+        (
+            "power",
+            (
+                "draws",
+                "leaks",
+                "auc_covered",
+                "own_auc_covered",
+                "default_keeps_up",
+                "tpr_covered",
+                "auc_mean",
+                "auc_sd",
+            ),
+        ),
     ):
         lines += [
             "",
@@ -206,6 +225,8 @@ def main(argv: Sequence[str]) -> None:
             results[key] = summarise(rows, *truth)
             if d is not None and mode == "default" and attack not in THRESHOLD_ATTACKS:
                 results[key]["own_auc_covered"] = own_coverage(rows, d, attack)
+            if d is not None and mode == "reference":
+                results[key]["default_keeps_up"] = keeps_up(rows, draw, attack)
         print(key, results[key], flush=True)
         write_json(args.out, results)
     print(markdown(results))

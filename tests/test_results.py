@@ -9,8 +9,11 @@ import pytest
 import yaml
 from sandbox import ROOT, Sandbox
 
+from stages.attack.schema import THRESHOLD_ATTACKS, default_estimators
+
 # Learning curves of the codelab as tensorflow_privacy's reference notebook gives them: 2 runs of 50 epochs.
 REFERENCE = Path(__file__).parent / "codelab_curves.csv"
+CALIBRATION = json.loads((ROOT / "benchmarks/calibration.json").read_text())
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 
 
@@ -85,3 +88,23 @@ def test_lock_agrees_with_the_committed_code_parameters_and_results():
         if kept(path)
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("data", ["gaussian", "permuted"])
+@pytest.mark.parametrize("attack", [*THRESHOLD_ATTACKS, *default_estimators()])
+def test_no_attack_cries_wolf(data, attack):
+    """What `benchmarks/calibration.py` measured where nothing leaks."""
+    found = CALIBRATION[f"null {data}, default, {attack}"]
+    assert found["draws"] == 500
+    assert found["leaks"] <= 0.07
+    assert 0.93 <= found["auc_covered"] <= 0.97
+    assert found["epsilon_above_0"] <= 0.07
+
+
+@pytest.mark.parametrize("shift", [0.1, 0.5, 1.0, 2.0])
+def test_intervals_cover_a_planted_leak(shift):
+    """A trained attacker's interval is about the attacker that it learned, not about the best one."""
+    for attack, covered in (("threshold", "auc_covered"), ("logistic", "own_auc_covered")):
+        found = CALIBRATION[f"power d={shift}, default, {attack}"]
+        assert found["draws"] == 500
+        assert 0.93 <= found[covered] <= 0.97

@@ -1,0 +1,52 @@
+"""The trained attack on real checkpoints, in the default and in the reference mode: whose AUC is higher?
+
+`python benchmarks/against_reference.py data/score/*/epoch_*.npz` prints one line a checkpoint, CSV: the
+default's AUC with its 95% interval, the reference's, and whether the reference lies above that interval.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from stages.artefacts import Outputs, read_outputs
+from stages.attack.checkpoint import attack_examples
+from stages.attack.evaluate import Row
+from stages.attack.reference import ReferenceExamples
+from stages.attack.schema import Attack
+from stages.attack.signals import pool
+from stages.cli import run
+
+ATTACK = "logistic"
+
+
+def row_of(outputs: Outputs, mode: str) -> Row:
+    """The row of the entire dataset in a mode."""
+    examples = pool(outputs)
+    if mode == "reference":
+        examples = ReferenceExamples(examples.logits, examples.labels, examples.is_member)
+    with threadpool_limits(1):
+        return attack_examples(examples, Attack(mode=mode, attacks=[ATTACK], slices=["entire"]))[0][0]
+
+
+def main(argv: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("scores", nargs="+", type=Path, help="score files")
+    above = 0
+    files = parser.parse_args(argv).scores
+    print("scores,auc,auc_low,auc_high,reference_auc,reference_above")
+    for file in files:
+        outputs = read_outputs(file)
+        ours, theirs = (row_of(outputs, mode) for mode in ("default", "reference"))
+        higher = theirs["auc"] > ours["auc_high"]
+        above += higher
+        numbers = (ours["auc"], ours["auc_low"], ours["auc_high"], theirs["auc"])
+        print(file, *(f"{number:.4f}" for number in numbers), "yes" if higher else "no", sep=",", flush=True)
+    print(f"the reference is above the default's interval at {above} of {len(files)} checkpoints")
+
+
+if __name__ == "__main__":
+    run(main)
