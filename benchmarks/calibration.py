@@ -117,7 +117,7 @@ def own_coverage(rows: Sequence[dict[str, Any]], d: float, attack: str) -> float
 
 
 def keeps_up(rows: Sequence[dict[str, Any]], draw: Draw, attack: str) -> float:
-    """Share of draws where the default's AUC is not below the reference's (`rows`) by more than its interval."""
+    """Share of draws where the default's interval reaches the AUC of the reference (`rows`)."""
     ours = rows_of(draw, attack, "default", len(rows), np.inf)
     return float(np.mean([a["auc_high"] >= b["auc"] for a, b in zip(ours, rows, strict=True)]))
 
