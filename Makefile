@@ -43,7 +43,7 @@ chains: upstream
 	@$(MAKE) --no-print-directory $(addprefix chain@,$(VARIANTS))
 
 chain@%:
-	$(THREADS) dvc repro --single-item train@$* score@$* attack@$*
+	$(THREADS) dvc --wait-for-lock repro --single-item train@$* score@$* attack@$*
 
 test: install ## all tests; those that need npm or a Chromium are skipped where it is missing
 	python -m pytest $(PYTEST_ARGS)

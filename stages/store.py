@@ -80,6 +80,16 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
+def arrays_digest(arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of named arrays."""
+    return digest(
+        {
+            name: [str(value.dtype), value.shape, hashlib.sha256(value.tobytes()).hexdigest()]
+            for name, value in arrays.items()
+        }
+    )
+
+
 def inputs(
     stage: str,
     variant: str | None = None,
@@ -147,6 +157,7 @@ def exclusive(stage: str, variant: str) -> Iterator[None]:
 
     A killed `dvc` leaves its trainer running, and the next `dvc repro` starts another: that one waits
     here, then finds the first one's work in the store. The kernel drops the lock of a dead process.
+    UserError for one whose own parent has died while it waited: nobody expects its results.
     """
     folder = Path(".store", "locks")
     folder.mkdir(parents=True, exist_ok=True)
@@ -156,7 +167,11 @@ def exclusive(stage: str, variant: str) -> Iterator[None]:
     except Timeout:
         who = owner.read_text().strip() if owner.exists() else "unknown"
         print(f"{stage}@{variant}: waiting for another run in this folder (process {who})", flush=True)
+        parent = os.getppid()
         lock.acquire()
+        if os.getppid() != parent:
+            lock.release()
+            raise UserError(f"{stage}@{variant}: whoever started this run has ended") from None
     try:
         owner.write_text(f"{os.getpid()}\n")
         yield

@@ -212,3 +212,23 @@ def test_second_run_waits_for_the_first_and_a_dead_one_blocks_nobody(repository)
     assert (first.wait(), second.wait()) == (-signal.SIGKILL, 0)
     first.stdout.close()
     second.stdout.close()
+
+
+def test_a_run_whose_parent_died_while_it_waited_leaves_the_work_to_others(repository):
+    waiter = (
+        "from stages import cli, store\n"
+        "def main(argv):\n"
+        "    with store.exclusive('train', 'cnn2'):\n        print('in', flush=True)\n"
+        "cli.run(main)"
+    )
+    parent = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {waiter!r}])"
+    with store.exclusive("train", "cnn2"):
+        process = subprocess.Popen(
+            [sys.executable, "-c", parent],
+            cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        assert "waiting for another run" in process.stdout.readline()
+        process.kill()
+        process.wait()
+    assert process.stdout.read() == "error: train@cnn2: whoever started this run has ended\n"
+    process.stdout.close()

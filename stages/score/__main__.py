@@ -27,12 +27,9 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("variant", help="a name under `variants` in params.yaml")
     name = parser.parse_args(argv).variant
     source, target = Path("data/train", name), Path("data/score", name)
-    checkpoints = sorted(source.glob("epoch_*.npz"))
-    if not checkpoints:
-        raise UserError(
-            f"{source}: no checkpoints; `dvc repro train@{name}` makes them, if {name!r} is a variant"
-        )
+    _checkpoints(source)  # a wrong name is refused before anybody waits for a lock
     with store.exclusive("score", name):
+        checkpoints = _checkpoints(source)
         empty_folder(target)
         base = score_inputs(name)
         scorer = None
@@ -45,6 +42,17 @@ def main(argv: Sequence[str]) -> None:
                     arrays = output_arrays(scorer.score(checkpoint))
                 store.put("score", key, arrays)
             write_arrays(target / checkpoint.name, arrays)
+
+
+def _checkpoints(source: Path) -> list[Path]:
+    """All checkpoints of a variant; UserError when there are none."""
+    found = sorted(source.glob("epoch_*.npz"))
+    if not found:
+        name = source.name
+        raise UserError(
+            f"{source}: no checkpoints; `dvc repro train@{name}` makes them, if {name!r} is a variant"
+        )
+    return found
 
 
 def score_inputs(name: str) -> dict[str, Any]:

@@ -28,9 +28,10 @@ def main(argv: Sequence[str]) -> None:
     )
     parser.add_argument("variant", help="a name under `variants` in params.yaml")
     name = parser.parse_args(argv).variant
-    config = load(f"variants.{name}", Variant)
+    load(f"variants.{name}", Variant)  # what is wrong is refused before anybody waits for a lock
     folder = Path("data/train", name)
     with store.exclusive("train", name):
+        config = load(f"variants.{name}", Variant)  # params.yaml may have changed in the meantime
         empty_folder(folder)
         history = []
         for epoch, arrays in track(_epochs(name, config), config.epochs, f"train@{name}: epochs"):
@@ -62,11 +63,15 @@ def epoch_inputs(name: str, privacy: Privacy | None = None) -> dict[str, Any]:
 
 
 def _epochs(name: str, config: Variant) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-    """(epoch, its arrays) for each epoch, from the store where it is there, else trained now."""
+    """(epoch, its arrays) for each epoch, from the store where it is there, else trained now.
+
+    An epoch's key has a digest of the epoch before it. With secret noise an epoch that was lost comes back
+    different; what had been trained from the lost one is no longer the same run, and epsilon counts one run.
+    """
     base = epoch_inputs(name, config.privacy)
     trainer, before = None, None
     for epoch in range(1, config.epochs + 1):
-        key = store.digest(base | {"epoch": epoch})
+        key = store.digest(base | {"epoch": epoch, "before": before and store.arrays_digest(before)})
         arrays = store.get("epoch", key)
         if arrays is None:
             with store.timed(f"train@{name}", resumed=epoch > 1):

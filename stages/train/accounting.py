@@ -18,10 +18,10 @@ from dp_accounting.pld import privacy_loss_distribution
 from scipy.stats import binom
 
 from stages.errors import UserError
+from stages.train.schema import SMALLEST_NOISE
 
 OVERFLOW = 1e-9  # chance that any step of a run draws more examples than the buffer holds
 NOISE_TOLERANCE = 1e-4  # of a solved noise multiplier; rounded up, never down
-SMALLEST_NOISE = 0.1  # below it epsilon is in the thousands, and computing it takes minutes
 BRACKET = 0.8  # the search for a noise multiplier narrows its interval by this factor
 QUICK_ORDERS = (*range(2, 64), 128, 256, 512)  # Renyi orders that are exact binomial sums
 

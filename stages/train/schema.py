@@ -12,6 +12,7 @@ from stages.params import one_of, refuse
 
 ACTIVATIONS = ("elu", "gelu", "leaky_relu", "relu", "selu", "sigmoid", "silu", "softplus", "tanh")
 MODEL_NAMES = ("small_cnn",)
+SMALLEST_NOISE = 0.1  # below it epsilon is in the thousands, and computing it takes minutes
 NOISE_SEEDS = ("committed", "secret")
 
 
@@ -36,6 +37,8 @@ class Privacy:
         for key in ("noise_multiplier", "target_epsilon"):
             if (value := getattr(self, key)) is not None:
                 _positive(f"privacy.{key}", value)
+        if self.noise_multiplier is not None and self.noise_multiplier < SMALLEST_NOISE:
+            raise refuse("privacy.noise_multiplier", self.noise_multiplier, f"at least {SMALLEST_NOISE}")
         if not 0 < self.delta < 1:
             raise refuse("privacy.delta", self.delta, "0 < delta < 1, and below 1/n_member")
         one_of("privacy.seed", self.seed, NOISE_SEEDS)

@@ -73,6 +73,19 @@ def test_killed_runs_resume_to_the_same_bytes(variant: str, kills: int, ready: S
     assert checkpoints(ready, f"data/train/{variant}") == expected
 
 
+def test_a_secret_epoch_that_was_lost_takes_its_successors_with_it(ready: Sandbox):
+    """Its noise comes back different, and epsilon counts the epochs of one run."""
+    ready.edit("params.yaml", "seed: committed", "seed: secret")
+    train(ready, "cnn3_dp")
+    before = checkpoints(ready, "data/train/cnn3_dp")
+    entries = sorted((ready.root / ".store/epoch").iterdir(), key=os.path.getmtime)
+    entries[2].unlink()
+    train(ready, "cnn3_dp")
+    after = checkpoints(ready, "data/train/cnn3_dp")
+    names = [f"epoch_{epoch:04}.npz" for epoch in range(1, EPOCHS + 1)]
+    assert [before[name] == after[name] for name in names] == [True, True, False, False, False, False]
+
+
 def test_extended_run_equals_a_long_one_and_trains_only_the_rest(ready: Sandbox):
     train(ready)
     expected = checkpoints(ready)
