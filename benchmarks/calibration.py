@@ -23,11 +23,13 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import norm
+from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
 from stages.artefacts import Outputs, read_json, read_outputs, write_json
 from stages.attack.checkpoint import attack_examples
 from stages.attack.classifiers import blocks, build, fit_and_score
+from stages.attack.evaluate import row_of_curve
 from stages.attack.reference import ReferenceExamples
 from stages.attack.roc import auc, roc
 from stages.attack.schema import THRESHOLD_ATTACKS, Attack, default_estimators
@@ -39,6 +41,8 @@ N_MEMBER, N_NONMEMBER, N_CLASSES = 5_000, 1_000, 10
 SHIFTS = (0.1, 0.5, 1.0, 2.0)
 CHEAP = ("logistic",)
 ATTACKS = (*THRESHOLD_ATTACKS, *default_estimators())
+
+POOLED = "null gaussian, pooled folds, logistic"
 
 Draw = Callable[[np.random.Generator], Examples]
 
@@ -87,6 +91,22 @@ def rows_of(draw: Draw, attack: str, mode: str, draws: int, minutes: float) -> l
             examples = ReferenceExamples(examples.logits, examples.labels, examples.is_member)
         rows += decide(attack_examples(examples, config)[0])
     return rows
+
+
+def pooled_folds(draw: Draw, draws: int, folds: int = 5) -> list[dict[str, Any]]:
+    """Rows of the usual way, for comparison: logistic regression's out-of-fold scores, pooled."""
+    rows = []
+    for seed in range(draws):
+        examples = draw(np.random.default_rng([seed, 20]))
+        X, is_member = examples.features, examples.is_member
+        splits = StratifiedKFold(folds, shuffle=True, random_state=seed).split(X, is_member)
+        scores = np.empty(len(X))
+        for past, new in splits:
+            model = build(default_estimators()["logistic"], seed)
+            scores[new] = fit_and_score(X[past], is_member[past], X[new], model)
+        row = row_of_curve(roc(scores[is_member], scores[~is_member]), len(X) / is_member.sum() - 1)
+        rows.append(row | {"attack": "logistic", "epsilon_low": np.nan})
+    return [decide([row])[0] for row in rows]
 
 
 def own_auc(examples: Examples, fresh: Examples, attack: str, seed: int) -> float:
@@ -215,6 +235,11 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     args = parser.parse_args(argv)
     results = read_json(args.out) if args.out.exists() else {}
+    if args.only in POOLED:
+        with threadpool_limits(1):
+            results[POOLED] = summarise(pooled_folds(gaussian, args.draws), 0.5)
+        print(POOLED, results[POOLED], flush=True)
+        del results[POOLED]["epsilon_above_0"], results[POOLED]["epsilon_low_mean"]  # not measured
     for table, mode, attack, draw, d in [*null_tasks(args.scores), *power_tasks()]:
         key = f"{table}, {mode}, {attack}"
         if args.only not in key:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from stages.artefacts import Outputs, read_outputs, write_json, write_table
 from stages.attack import schema, tables
@@ -57,6 +58,8 @@ def main(argv: Sequence[str]) -> None:
     rows = tables.privacy_rows(args.file.stem, {EPOCH: result})
     show(rows)
     write(args.out, args.file.stem, rows, result, outputs)
+    if "entire" not in config.slices:
+        print("summary.json is about the entire dataset, which is not among --slices: it is empty.")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -104,11 +107,11 @@ def _split(text: str) -> list[str]:
 def show(rows: Sequence[Row], console: Console | None = None) -> None:
     """Print the rows as a table, with the notes below it."""
     console = console or Console(width=None if Console().is_terminal else 160)
-    table = Table(title=f"Membership inference: {rows[0]['variant']}", title_justify="left")
-    for name in SHOWN:
-        table.add_column(name, justify="left" if name in LEFT else "right")
+    table = Table(title=Text(f"Membership inference: {rows[0]['variant']}"), title_justify="left")
+    for name in SHOWN:  # on a narrow terminal cells fold: nothing is cut off
+        table.add_column(name, justify="left" if name in LEFT else "right", overflow="fold")
     for row in rows:
-        table.add_row(
+        cells = (
             *(str(row[key]) for key in ("attack", "slice", "n_member", "n_nonmember")),
             _interval(row, "auc"),
             _interval(row, "advantage"),
@@ -116,6 +119,7 @@ def show(rows: Sequence[Row], console: Console | None = None) -> None:
             _number(row["epsilon_low"]),
             row["leaks"],
         )
+        table.add_row(*map(Text, cells))
     console.print(table)
     for line in _remarks(rows):
         console.print(line, markup=False, highlight=False)

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import functools
 import io
 import json
 import subprocess
@@ -11,11 +12,12 @@ import zipfile
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from stages.artefacts import read_outputs
 from stages.attack.schema import SLICES, THRESHOLD_ATTACKS, default_estimators
 from stages.attack.tables import PRIVACY_COLUMNS
-from stages.audit import main
+from stages.audit import main, show
 from stages.errors import UserError
 
 
@@ -104,6 +106,30 @@ def test_reruns_are_byte_identical(audit, tmp_path):
     assert first == [(tmp_path / "out" / name).read_bytes() for name in names]
 
 
+def test_names_are_shown_as_they_are(audit, tmp_path, capsys):
+    """Brackets are no markup, and a narrow terminal folds cells, but cuts nothing off."""
+    groups = tmp_path / "groups.json"
+    groups.write_text(json.dumps({"[/vip]": {"member": list(range(50)), "nonmember": list(range(50))}}))
+    options = ("--attacks", "threshold_modified_entropy", "--slices", "entire", "--groups", str(groups))
+    audit(arrays(), *options)
+    assert "group=[/vip]" in capsys.readouterr().out
+
+
+def test_a_narrow_terminal_folds_cells_and_cuts_nothing_off(audit, capsys, monkeypatch):
+    narrow = Console(width=80, force_terminal=True)
+    monkeypatch.setattr("stages.audit.show", functools.partial(show, console=narrow))
+    audit(arrays(), "--attacks", "threshold_modified_entropy", "--slices", "entire")
+    shown = capsys.readouterr().out
+    assert "AUC" in shown
+    assert "…" not in shown
+
+
+def test_without_the_entire_dataset_the_summary_says_that_it_is_empty(audit, tmp_path, capsys):
+    audit(arrays(), "--slices", "class")
+    assert json.loads((tmp_path / "out" / "summary.json").read_text()) == {}
+    assert "it is empty" in capsys.readouterr().out
+
+
 def test_one_example_a_side_is_a_row_with_a_reason(audit):
     rows = audit(arrays(n_member=1, n_nonmember=1), "--slices", "entire")
     assert [row["auc"] for row in rows] == ["", ""]
@@ -147,7 +173,10 @@ def with_directory(offset, value):
 
 NAN = arrays()["member_logits"].copy()
 NAN[3, 1] = np.nan
+HUGE = arrays()["member_logits"].astype(float)
+HUGE[3] = [1.7e308, -1.7e308, 0]
 BAD = {
+    "overflow": (broken(member_logits=HUGE), "above 1e.100"),
     "nan": (broken(member_logits=NAN), "NaN"),
     "shape": (broken(nonmember_logits=np.zeros(300)), "shape"),
     "classes": (broken(nonmember_logits=np.zeros((300, 4))), "classes"),

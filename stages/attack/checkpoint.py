@@ -23,12 +23,12 @@ from stages.attack.slices import Groups, slices
 
 LEAST = 10
 """Members and non-members that an attack needs; a trained one needs as many in each block."""
-LEAST_REFERENCE_TRAINED = 15  # two folds, three-fold search, up to 5-10 neighbours within
+LEAST_REFERENCE_TRAINED = 15  # two folds, a three-fold search of up to 7 neighbours within
 
 Ranked = tuple[np.ndarray, np.ndarray]
 """Example positions (n,) and their scores (n,), scores descending."""
 Attacker = Callable[[np.ndarray, list[int]], Ranked]
-"""(positions of a slice's examples, seed) -> the examples that were scored as evidence."""
+"""(mask bool (n,) of a slice's examples, seed) -> those of them that were scored, with their scores."""
 
 
 @dataclass(frozen=True)

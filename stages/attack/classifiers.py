@@ -35,7 +35,7 @@ def load_estimator(estimator: Estimator) -> type:
     module, _, name = estimator.path.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise UserError(f"attack.estimators: cannot import {estimator.path} ({error})") from None
     if not (
         hasattr(found, "fit") and (hasattr(found, "predict_proba") or hasattr(found, "decision_function"))
@@ -99,7 +99,7 @@ def fit_and_score(
     """
     mean, scale = X.mean(axis=0), X.std(axis=0)
     scale[scale == 0] = 1.0
-    if hasattr(model, "n_neighbors"):
+    if isinstance(getattr(model, "n_neighbors", None), int):
         # The first block of a small slice may hold fewer examples than neighbours are asked for.
         model.set_params(n_neighbors=min(model.n_neighbors, len(X)))
     with warnings.catch_warnings(), _configured(validate):
@@ -107,13 +107,13 @@ def fit_and_score(
         warnings.simplefilter("ignore", UserWarning)
         try:
             model.fit((X - mean) / scale, is_member, **_balance(model, is_member))
+            new = (new - mean) / scale
+            if hasattr(model, "decision_function"):
+                return np.asarray(model.decision_function(new), float)
+            return np.asarray(model.predict_proba(new)[:, 1], float)
         except (TypeError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"attack.estimators: {type(model).__name__}: {reason}") from None
-        new = (new - mean) / scale
-        if hasattr(model, "decision_function"):
-            return np.asarray(model.decision_function(new), float)
-        return np.asarray(model.predict_proba(new)[:, 1], float)
 
 
 def _configured(validate: bool) -> Any:

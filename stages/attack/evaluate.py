@@ -38,7 +38,10 @@ def measure(
     slice's n_nonmember / n_member, the base rate of the PPV; epsilon is bounded at `delta`.
     """
     curve = roc.sorted_roc(scores, is_member)
-    return row_of_curve(curve, ratio) | {"epsilon_low": epsilon_low(scores, is_member, selects, delta)}
+    row = row_of_curve(curve, ratio) | {"epsilon_low": epsilon_low(scores, is_member, selects, delta)}
+    if row["auc_high"] < 0.5:
+        row["note"] = "; ".join(filter(None, [BACKWARDS, row["note"]]))
+    return row
 
 
 def row_of_curve(curve: roc.Roc, ratio: float) -> Row:
@@ -47,8 +50,6 @@ def row_of_curve(curve: roc.Roc, ratio: float) -> Row:
     low, high = intervals.auc_interval(curve)
     least, most = intervals.advantage_interval(value, curve.n_member, curve.n_nonmember)
     notes = []
-    if high < 0.5:
-        notes.append(BACKWARDS)
     row: Row = {
         "auc": roc.auc(curve),
         "auc_low": low,

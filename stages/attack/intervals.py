@@ -40,10 +40,10 @@ def delong_variance(curve: Roc) -> float:
 
 
 def _variance_of_mean(values: np.ndarray, counts: np.ndarray) -> float:
-    """Variance of the mean of values repeated counts times; 0 for a single one."""
+    """Variance of the mean of values repeated counts times; infinite for a single one."""
     total = counts.sum()
     if total < 2:
-        return 0.0
+        return np.inf
     mean = np.dot(values, counts) / total
     return float(np.dot((values - mean) ** 2, counts) / (total - 1) / total)
 
@@ -51,15 +51,20 @@ def _variance_of_mean(values: np.ndarray, counts: np.ndarray) -> float:
 def auc_interval(curve: Roc) -> tuple[float, float]:
     """95% interval of the AUC: DeLong's variance on the logit scale, always within [0, 1].
 
-    Where the groups are separated completely the variance says nothing; then min(n_member,
-    n_nonmember) disjoint pairs that all agree give a Clopper-Pearson bound.
+    Where the sample shows no variance, min(n_member, n_nonmember) disjoint pairs of a member and a non-member
+    give a bound: Clopper-Pearson's where the sides are separated completely, else (all scores
+    tie) Hoeffding's.
     """
     value = auc(curve)
     pairs = min(curve.n_member, curve.n_nonmember)
     if value in (0.0, 1.0):
         bound = (LEVEL / 2) ** (1.0 / pairs)
         return (bound, 1.0) if value else (0.0, 1.0 - bound)
-    half = Z * np.sqrt(delong_variance(curve)) / (value * (1.0 - value))
+    variance = delong_variance(curve)
+    if variance == 0.0:
+        bound = float(np.sqrt(np.log(2 / LEVEL) / (2 * pairs)))
+        return max(0.0, value - bound), min(1.0, value + bound)
+    half = Z * np.sqrt(variance) / (value * (1.0 - value))
     centre = special.logit(value)
     return float(special.expit(centre - half)), float(special.expit(centre + half))
 
@@ -128,9 +133,9 @@ def tpr_interval(curve: Roc, fpr: float) -> tuple[float, float] | None:
     if fpr * n < MIN_FALSE_POSITIVES - 1e-9:
         return None
     few, many = _binomial_quantiles(n, fpr)
-    # The few-th non-member from the top lies above the sought threshold, the (many + 1)-th does not.
-    strict = int(np.searchsorted(curve.fp, few)) if few else 0
-    above = curve.tp[strict] if few else 0
+    # The few-th non-member from the top lies above the sought threshold. Members that tie with it need not,
+    # so only those above it count. The (many + 1)-th lies below.
+    above = curve.tp[np.searchsorted(curve.fp, few) - 1] if few else 0
     beyond = curve.tp[np.searchsorted(curve.fp, many + 1) - 1] if many < n else curve.n_member
     low = lower_rate(above, curve.n_member, LEVEL / 2)
     high = upper_rate(beyond, curve.n_member, LEVEL / 2)

@@ -34,24 +34,32 @@ def load_groups(path: Path | str) -> dict[str, Group]:
         value = json.loads(Path(path).read_text())
     except FileNotFoundError:
         raise UserError(f"{path}: no such file of index groups") from None
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not JSON ({' '.join(str(error).split())})") from None
     form = f'{path}: must be {{"NAME": {{"member": [positions], "nonmember": [positions]}}, ...}}'
     if not isinstance(value, dict) or not value:
         raise UserError(form)
     groups = {}
     for name, sides in value.items():
+        if not name.isprintable():
+            raise UserError(f"{path}: group {name!r}, allowed: names of printable characters")
         if not isinstance(sides, dict) or set(sides) - {"member", "nonmember"}:
             raise UserError(f"{form}; group {name!r} is not")
         lists = {side: sides.get(side, []) for side in ("member", "nonmember")}
         if not all(map(_are_positions, lists.values())):
-            raise UserError(f"{form}; group {name!r} has something else than positions")
+            raise UserError(f"{form}; group {name!r} has something else than positions, or one twice")
         groups[name] = Group(tuple(lists["member"]), tuple(lists["nonmember"]))
     return groups
 
 
 def _are_positions(value: object) -> bool:
-    return isinstance(value, list) and all(type(i) is int and i >= 0 for i in value)
+    return (
+        isinstance(value, list)
+        and all(type(i) is int and i >= 0 for i in value)
+        and len(set(value)) == len(value)
+    )
 
 
 def slices(

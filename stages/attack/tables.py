@@ -117,12 +117,17 @@ def exposed_rows(variant: str, results: Results, index: np.ndarray, labels: np.n
 
 
 def summary(rows: Sequence[Row]) -> dict[str, Row]:
-    """attack -> its metrics at the last checkpoint on the entire dataset; what is missing is left out."""
+    """attack -> its metrics at the last checkpoint on the entire dataset; what is missing is left out.
+
+    Of an attack that could not be made there is nothing but the `note` that says why.
+    """
     if not rows:
         return {}
     last = max(row["epoch"] for row in rows)
     return {
         row["attack"]: {key: row[key] for key in (*METRICS, "leaks") if row[key] is not None}
+        if row["auc"] is not None
+        else {"note": row["note"]}
         for row in rows
         if row["epoch"] == last and row["slice"] == "entire dataset"
     }

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from stages import store
 from stages.artefacts import read_json, write_json
 from stages.cli import run
 from stages.errors import UserError
@@ -28,10 +29,11 @@ def main(argv: Sequence[str]) -> None:
         check()
         return
     limits = load("gate", Gate).limits
-    verdicts = {
-        variant: decide(variant, read_halves(variant), limits, read_epsilon(variant))
-        for variant in variant_names()
-    }
+    with store.timed("gate"):
+        verdicts = {
+            variant: decide(variant, read_halves(variant), limits, read_epsilon(variant))
+            for variant in variant_names()
+        }
     policy = [{"rule": rule, "limit": limit} for rule, limit in limits.items()]
     write_json(VERDICTS, {"policy": policy, "variants": verdicts})
 

@@ -46,7 +46,12 @@ def _private(study: Study, variant: str) -> Private:
 
 def finding(study: Study, variant: str, epoch: int) -> str:
     """How far the strongest attack on the entire dataset is from chance at a checkpoint, in words."""
-    row = study.strongest(variant, epoch, "advantage")
+    rows = where(study.entire, variant=variant, epoch=float(epoch))
+    row = max(  # a leak that was found counts before a larger advantage that may be chance
+        (row for row in rows if not math.isnan(row["advantage"])),
+        key=lambda row: (row["leaks"] == "yes", row["advantage"]),
+        default=None,
+    )
     if row is None:
         return "No attack on the entire dataset could be measured."
     measured, p = f"advantage {interval(row, 'advantage')}", row["advantage_p"]

@@ -73,10 +73,9 @@ def where(rows: Iterable[Row], **wanted: Any) -> Iterator[Row]:
     return (row for row in rows if all(row[name] == value for name, value in items))
 
 
-def variants(path: Path) -> dict[str, dict[str, Any]]:
-    """Variant name -> its settings, in the order of params.yaml (section `variants`)."""
+def settings(path: Path) -> dict[str, Any]:
+    """params.yaml, section by section; UserError when it cannot be read."""
     try:
-        section: Mapping[str, Any] = yaml.safe_load(path.read_text())["variants"]
-        return {str(name): dict(values) for name, values in section.items()}
-    except (FileNotFoundError, KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError):
-        raise UserError(f"{path}: needs a section `variants`; `python -m stages.compose` writes it") from None
+        return dict(yaml.safe_load(path.read_text()))
+    except (FileNotFoundError, TypeError, ValueError, yaml.YAMLError):
+        raise UserError(f"{path}: missing or damaged; `python -m stages.compose` writes it") from None

@@ -80,11 +80,20 @@ def test_impossible_estimators_are_one_line(estimator, reason):
     assert "\n" not in str(caught.value)
 
 
-def test_settings_that_only_fit_refuses_are_one_line():
-    is_member = np.arange(100) < 50
-    wrong = Estimator("sklearn.linear_model.LogisticRegression", {"C": -1.0})
-    with pytest.raises(UserError, match="LogisticRegression"):
-        forward_scores(np.zeros((100, 2)), is_member, wrong, 2, np.random.default_rng(0))
+@pytest.mark.parametrize(
+    ("path", "settings"),
+    [
+        ("sklearn.linear_model.LogisticRegression", {"C": -1.0}),
+        ("sklearn.neighbors.KNeighborsClassifier", {"n_neighbors": "x"}),
+        ("sklearn.neighbors.RadiusNeighborsClassifier", {"radius": 1e-9}),  # fits, and finds no neighbour
+        (".sklearn.svm.SVC", {}),
+    ],
+)
+def test_settings_that_only_work_refuses_are_one_line(path, settings):
+    rng, is_member = np.random.default_rng(0), np.arange(100) < 50
+    with pytest.raises(UserError, match=r"attack\.estimators: .*[A-Z]") as caught:
+        forward_scores(rng.normal(size=(100, 2)), is_member, Estimator(path, settings), 2, rng)
+    assert "\n" not in str(caught.value)
 
 
 def test_features_are_scaled_by_the_training_rows_and_sides_balanced():

@@ -47,6 +47,12 @@ def test_auc_interval_of_complete_separation():
     assert auc_interval(roc(np.arange(10.0), np.arange(10, 30.0))) == (0.0, pytest.approx(1 - 0.025**0.1))
 
 
+def test_auc_interval_claims_no_certainty_without_variance():
+    low, high = auc_interval(roc(np.zeros(60), np.zeros(60)))  # Hoeffding over 60 pairs
+    assert (0.5 - low, high - 0.5) == pytest.approx((np.sqrt(np.log(40) / 120),) * 2)
+    assert auc_interval(roc(np.array([0.5]), np.arange(3.0))) == (0.0, 1.0)  # one member has no variance
+
+
 @pytest.mark.parametrize("shift", [0.0, 1.0, 3.0])
 def test_auc_interval_covers_the_truth(shift):
     rng = np.random.default_rng(1)
@@ -65,6 +71,25 @@ def test_tpr_interval_covers_the_truth(shift):
         low, high = tpr_interval(roc(rng.normal(shift, 1, 3000), rng.normal(0, 1, 1000)), 0.01)
         hits += low <= truth <= high
     assert hits / 300 >= 0.94
+
+
+@pytest.mark.parametrize("step", [0.1, 0.5, 1.0])
+def test_tpr_interval_covers_the_truth_where_scores_tie(step):
+    """Normal scores rounded to a grid: the TPR of the laxest threshold whose FPR is at most 1%."""
+    rng, hits = np.random.default_rng(6), 0
+    cuts = (np.arange(-20 / step, 20 / step) - 0.5) * step
+    truth = norm.sf(cuts - 1)[norm.sf(cuts) <= 0.01].max()
+    for _ in range(300):
+        scores = (np.round(rng.normal(shift, 1, n) / step) for shift, n in ((1, 3000), (0, 1000)))
+        low, high = tpr_interval(roc(*scores), 0.01)
+        assert low <= high
+        hits += low <= truth <= high
+    assert hits / 300 >= 0.94
+
+
+def test_tpr_interval_of_constant_scores_is_not_inverted():
+    low, high = tpr_interval(roc(np.zeros(3000), np.zeros(1000)), 0.01)
+    assert low == 0.0 <= high
 
 
 def test_tpr_interval_is_refused_below_five_expected_nonmembers():

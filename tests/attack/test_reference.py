@@ -6,6 +6,7 @@ from sklearn.metrics import auc as area
 from sklearn.metrics import roc_curve
 
 from stages.attack.checkpoint import attack_checkpoint
+from stages.attack.evaluate import BACKWARDS
 from stages.attack.intervals import advantage_interval
 from stages.attack.reference import epsilon_bounds, trained_scores
 from stages.attack.roc import roc
@@ -86,6 +87,17 @@ def test_logistic_regression_is_deterministic_given_its_seed(outputs):
     assert runs[0].rows == runs[1].rows
     assert runs[0].rows != runs[2].rows
     assert "not valid" in runs[0].rows[0]["note"]
+
+
+def test_scores_below_chance_are_an_advantage_in_the_reference_and_not_by_default(outputs):
+    some = outputs(n_member=600, n_nonmember=400, shift=-2.0)
+    rows = {
+        mode: attack_checkpoint(some, Attack(mode=mode, attacks=["threshold"], slices=["entire"])).rows[0]
+        for mode in ("default", "reference")
+    }
+    assert BACKWARDS in rows["default"]["note"]
+    assert BACKWARDS not in rows["reference"]["note"]
+    assert rows["reference"]["advantage"] > 0.3 > rows["default"]["advantage"]
 
 
 def test_bailey_bound_by_hand():

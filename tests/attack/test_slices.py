@@ -61,7 +61,19 @@ def test_groups_from_a_file(outputs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["not json", "[]", "{}", '{"a": [1]}', '{"a": {"member": [-1]}}', '{"a": {"member": [1.5]}}']
+    "text",
+    [
+        "not json",
+        "[]",
+        "{}",
+        '{"a": [1]}',
+        '{"a": {"member": [-1]}}',
+        '{"a": {"member": [1.5]}}',
+        '{"a": {"member": [1, 1]}}',
+        '{"\\ud800": {"member": [1]}}',
+        "[" * 100_000,
+    ],
+    ids=lambda text: text[:20],
 )
 def test_bad_group_files_are_named_in_one_line(tmp_path, text):
     path = tmp_path / "groups.json"
@@ -72,6 +84,8 @@ def test_bad_group_files_are_named_in_one_line(tmp_path, text):
 
 
 def test_missing_group_file(tmp_path):
+    with pytest.raises(UserError, match="cannot be read"):
+        load_groups(tmp_path)
     with pytest.raises(UserError, match="no such file"):
         load_groups(tmp_path / "none.json")
 

@@ -53,6 +53,15 @@ def test_summary_is_the_last_checkpoint(results):
     assert "tpr_at_fpr_0.001" not in found["threshold"]  # refused, so absent
 
 
+def test_summary_says_why_an_attack_was_not_made(outputs):
+    rows = privacy_rows(
+        "v", {2: attack_checkpoint(outputs(n_member=5, n_nonmember=5), Attack(slices=["entire"]))}
+    )
+    assert summary(rows)["threshold"] == {
+        "note": "not attacked: 5 members and 5 non-members, at least 10 of each are needed"
+    }
+
+
 def test_histograms_share_bins_and_count_everyone(results):
     rows = histogram_rows("cnn2", results)
     bins = {(row["epoch"], row["side"]): [] for row in rows}

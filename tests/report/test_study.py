@@ -51,6 +51,15 @@ def test_slices_by_the_output_cannot_break_a_claim(study, name):
         check_claim(found)
 
 
+def test_the_references_epsilons_are_no_bounds_and_break_no_claim(study):
+    root = study(dp=("cnn3_dp",))
+    (root / "params.yaml").write_text((root / "params.yaml").read_text() + "attack: {mode: reference}\n")
+    found = merged(root)
+    for row in found.privacy:
+        row["epsilon_low"] = 100.0
+    check_claim(found)
+
+
 def test_a_variant_without_a_claim_cannot_break_it(study):
     found = merged(study())
     for row in found.privacy:
