@@ -36,7 +36,7 @@ repro: install ## the CIFAR-10 codelab; `make -j2 repro` trains the variants sid
 	else $(MAKE) --no-print-directory chains && dvc repro; fi
 
 upstream: install
-	dvc repro --quiet prepare
+	dvc --wait-for-lock repro --quiet prepare
 
 # A chain leaves what is upstream alone: DVC refuses to look at a file that another chain is reading.
 chains: upstream

@@ -238,8 +238,9 @@ def main(argv: Sequence[str]) -> None:
     if args.only in POOLED:
         with threadpool_limits(1):
             results[POOLED] = summarise(pooled_folds(gaussian, args.draws), 0.5)
-        print(POOLED, results[POOLED], flush=True)
         del results[POOLED]["epsilon_above_0"], results[POOLED]["epsilon_low_mean"]  # not measured
+        print(POOLED, results[POOLED], flush=True)
+        write_json(args.out, results)
     for table, mode, attack, draw, d in [*null_tasks(args.scores), *power_tasks()]:
         key = f"{table}, {mode}, {attack}"
         if args.only not in key:
