@@ -97,8 +97,11 @@ def fit_and_score(
 
     `validate` has scikit-learn check the settings, which costs as much as a small fit.
     """
-    mean, scale = X.mean(axis=0), X.std(axis=0)
+    mean = X.mean(axis=0)
+    X = X - mean
+    scale = np.sqrt(np.einsum("ij,ij->j", X, X) / len(X))
     scale[scale == 0] = 1.0
+    X /= scale
     if isinstance(getattr(model, "n_neighbors", None), int):
         # The first block of a small slice may hold fewer examples than neighbours are asked for.
         model.set_params(n_neighbors=min(model.n_neighbors, len(X)))
@@ -106,8 +109,9 @@ def fit_and_score(
         # An attacker that stops early is still an attacker: its scores are judged, not its optimum.
         warnings.simplefilter("ignore", UserWarning)
         try:
-            model.fit((X - mean) / scale, is_member, **_balance(model, is_member))
-            new = (new - mean) / scale
+            model.fit(X, is_member, **_balance(model, is_member))
+            new = new - mean
+            new /= scale
             if hasattr(model, "decision_function"):
                 return np.asarray(model.decision_function(new), float)
             return np.asarray(model.predict_proba(new)[:, 1], float)

@@ -51,13 +51,17 @@ class Examples:
     @cached_property
     def features(self) -> np.ndarray:
         """What trained attackers see: probabilities and loss, float64 (n, n_classes + 1)."""
-        return np.column_stack([self.probabilities, self.loss])
+        return np.ascontiguousarray(np.column_stack([self.probabilities, self.loss]))
 
 
 def pool(outputs: Outputs) -> Examples:
-    """Both sides of a score file, members first."""
+    """Both sides of a score file, members first.
+
+    The logits lie class by class in memory: reductions over few classes are several times faster so.
+    """
+    logits = np.concatenate([outputs.member_logits, outputs.nonmember_logits])
     return Examples(
-        logits=np.concatenate([outputs.member_logits, outputs.nonmember_logits]).astype(np.float64),
+        logits=logits.astype(np.float64, order="F"),
         labels=np.concatenate([outputs.member_labels, outputs.nonmember_labels]),
         is_member=np.arange(len(outputs.member_labels) + len(outputs.nonmember_labels))
         < len(outputs.member_labels),
