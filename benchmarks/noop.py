@@ -34,7 +34,7 @@ def add_variant(sandbox: Sandbox, name: str) -> None:
     (sandbox.root / f"conf/variant/{name}.yaml").write_text(VARIANT.format(name=name))
     last = "  - variant@variants.cnn3_dp: cnn3_dp\n"
     sandbox.edit("conf/config.yaml", last, f"{last}  - variant@variants.{name}: {name}\n")
-    sandbox.edit("dvc.yaml", "cnn3_dp]", f"cnn3_dp, {name}]")
+    sandbox.edit("dvc.yaml", "variant_names: [", f"variant_names: [{name}, ")
     for dep in ("data/attack/{}", "data/train/{}/history.csv"):
         line = "      - " + dep.format("cnn3_dp") + "\n"
         sandbox.edit("dvc.yaml", line, line + "      - " + dep.format(name) + "\n")
