@@ -35,7 +35,7 @@ def row_of(outputs: Outputs, mode: str) -> Row:
 def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scores", nargs="+", type=Path, help="score files")
-    above = 0
+    above = below = 0
     files = parser.parse_args(argv).scores
     print("scores,auc,auc_low,auc_high,reference_auc,reference_above")
     for file in files:
@@ -43,9 +43,10 @@ def main(argv: Sequence[str]) -> None:
         ours, theirs = (row_of(outputs, mode) for mode in ("default", "reference"))
         higher = theirs["auc"] > ours["auc_high"]
         above += higher
+        below += theirs["auc"] < ours["auc_low"]
         numbers = (ours["auc"], ours["auc_low"], ours["auc_high"], theirs["auc"])
         print(file, *(f"{number:.4f}" for number in numbers), "yes" if higher else "no", sep=",", flush=True)
-    print(f"the reference is above the default's interval at {above} of {len(files)} checkpoints")
+    print(f"the reference is above the default's interval at {above} and below it at {below} of {len(files)}")
 
 
 if __name__ == "__main__":

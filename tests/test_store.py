@@ -228,6 +228,7 @@ def test_a_run_whose_parent_died_while_it_waited_leaves_the_work_to_others(repos
             cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         assert "waiting for another run" in process.stdout.readline()
+        time.sleep(0.5)  # until it has noted who its parent is
         process.kill()
         process.wait()
     assert process.stdout.read() == "error: train@cnn2: whoever started this run has ended\n"
