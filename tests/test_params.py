@@ -48,30 +48,24 @@ def test_missing_file_says_who_writes_it(tmp_path):
         load("variants.b", Variant, tmp_path / "params.yaml")
 
 
-@pytest.mark.parametrize("stage", ["train", "score", "attack"])
-def test_unknown_variant_is_one_line_and_exit_code_2(stage):
-    done = subprocess.run(
-        [sys.executable, "-m", f"stages.{stage}", "cnn9"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def stage(name, *args):
+    command = [sys.executable, "-m", f"stages.{name}", *args]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", ["train", "score", "attack"])
+def test_unknown_variant_is_one_line_and_exit_code_2(name):
+    done = stage(name, "cnn9")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "cnn9" in done.stderr
 
 
 @pytest.mark.parametrize(
-    "stage", ["compose", "prepare", "train", "score", "attack", "gate", "report", "audit", "store"]
+    "name", ["compose", "prepare", "train", "score", "attack", "gate", "report", "audit", "store"]
 )
-def test_help_explains(stage):
-    done = subprocess.run(
-        [sys.executable, "-m", f"stages.{stage}", "--help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+def test_help_explains(name):
+    done = stage(name, "--help")
+    assert done.returncode == 0
     assert "usage:" in done.stdout
     assert len(done.stdout) > 200

@@ -113,3 +113,19 @@ def test_intervals_cover_a_planted_leak(shift):
         found = CALIBRATION[f"power d={shift}, default, {attack}"]
         assert found["draws"] == 500
         assert 0.93 <= found[covered] <= 0.97
+
+
+def test_the_readmes_calibration_table_is_what_was_measured():
+    data = {"Gaussian logits": "gaussian", "membership permuted over real scores": "permuted"}
+    checked = 0
+    for line in (ROOT / "README.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        mode, _, kind = cells[0].rpartition(", ")
+        if kind not in data:
+            continue
+        mode = "pooled folds" if "pooled" in mode else mode
+        found = CALIBRATION[f"null {data[kind]}, {mode}, {cells[1]}"]
+        shares = [found.get(key) for key in ("leaks", "auc_covered", "epsilon_above_0")]
+        assert cells[2:] == ["" if share is None else f"{share:.1%}" for share in shares]
+        checked += 1
+    assert checked == sum(key.startswith("null ") for key in CALIBRATION)

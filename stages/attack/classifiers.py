@@ -85,18 +85,13 @@ def forward_scores(
     for k in range(1, n_blocks):
         past, now = block < k, np.flatnonzero(block == k)
         model = build(estimator, int(seeds[k]))
-        raw = fit_and_score(X[past], is_member[past], X[now], model, validate=k == 1)
+        raw = fit_and_score(X[past], is_member[past], X[now], model)
         scores[now] = (rankdata(raw) - 0.5) / len(raw)
     return scores, block > 0
 
 
-def fit_and_score(
-    X: np.ndarray, is_member: np.ndarray, new: np.ndarray, model: Any, validate: bool = True
-) -> np.ndarray:
-    """Scores of new rows; features scaled by the training rows, sides balanced by weights.
-
-    `validate` has scikit-learn check the settings, which costs as much as a small fit.
-    """
+def fit_and_score(X: np.ndarray, is_member: np.ndarray, new: np.ndarray, model: Any) -> np.ndarray:
+    """Scores of new rows; features scaled by the training rows, sides balanced by weights."""
     mean = X.mean(axis=0)
     X = X - mean
     scale = np.sqrt(np.einsum("ij,ij->j", X, X) / len(X))
@@ -105,7 +100,7 @@ def fit_and_score(
     if isinstance(getattr(model, "n_neighbors", None), int):
         # The first block of a small slice may hold fewer examples than neighbours are asked for.
         model.set_params(n_neighbors=min(model.n_neighbors, len(X)))
-    with warnings.catch_warnings(), _configured(validate):
+    with warnings.catch_warnings(), config_context(assume_finite=True):
         # An attacker that stops early is still an attacker: its scores are judged, not its optimum.
         warnings.simplefilter("ignore", UserWarning)
         try:
@@ -118,10 +113,6 @@ def fit_and_score(
         except (TypeError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"attack.estimators: {type(model).__name__}: {reason}") from None
-
-
-def _configured(validate: bool) -> Any:
-    return config_context(assume_finite=True, skip_parameter_validation=not validate)
 
 
 def _balance(model: object, is_member: np.ndarray) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ SEEN: list[tuple[set, set]] = []
 class Recorder:
     """Stands in for fitting: notes which rows (by their only feature) were trained on and which scored."""
 
-    def __call__(self, X, is_member, new, model, validate):
+    def __call__(self, X, is_member, new, model):
         SEEN.append((set(X[:, 0]), set(new[:, 0])))
         return new[:, 0]
 
