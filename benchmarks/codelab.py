@@ -27,7 +27,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from stages.artefacts import read_outputs
+from privacy_report.pipeline.files import read_outputs
 
 ROOT = Path(__file__).resolve().parents[1]
 PREPARED = ROOT / "data/prepare"
@@ -71,8 +71,8 @@ def reference_train(variant: str) -> Timing:
 def our_train(variant: str) -> Timing:
     """Our trainer's epoch, our scorer's pass."""
     from stages import backend
-    from stages.train.schema import Variant
-    from stages.train.trainer import Data, Trainer
+    from privacy_report.training.schema import Variant
+    from privacy_report.training.trainer import Data, Trainer
 
     data = load()
     config = Variant(label=variant, num_conv=VARIANTS[variant])
@@ -105,8 +105,8 @@ def our_attack(scores: str) -> Timing:
 
 def our_private(variant: str) -> Timing:
     """A private epoch at the committed variant's shape, for its memory."""
-    from stages.train.schema import Privacy, Variant
-    from stages.train.trainer import Data, Trainer
+    from privacy_report.training.schema import Privacy, Variant
+    from privacy_report.training.trainer import Data, Trainer
 
     privacy = Privacy(noise_multiplier=1.0)
     config = Variant(label=variant, num_conv=3, activation="tanh", batch_size=500, privacy=privacy)

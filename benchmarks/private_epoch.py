@@ -18,11 +18,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from stages import backend  # isort: skip - sets TensorFlow up before it is imported
+from privacy_report.training import backend  # isort: skip - sets TensorFlow up before it is imported
 import tensorflow as tf
 
-from stages.train import epochs, models, private, sampling
-from stages.train.schema import Variant
+from privacy_report.training import epochs, models, private_gradient as private, sampling
+from privacy_report.training.schema import Variant
 
 BATCH_SIZES = (50, 250, 500)
 SHAPE, CLASSES = (32, 32, 3), 10

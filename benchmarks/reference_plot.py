@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from stages.artefacts import atomic
-from stages.report.study import Study
-from stages.report.tables import where
+from privacy_report.pipeline.files import atomic
+from privacy_report.report.study import Study
+from privacy_report.report.tables import where
 
 ATTACKS = ("threshold", "logistic")  # the codelab's
 

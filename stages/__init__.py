@@ -1,1 +1,1 @@
-"""The pipeline's package: one folder a DVC stage, run as `python -m stages.<stage> [variant]`."""
+"""What dvc.yaml runs: one short module a stage, `python -m stages.<stage> [variant]`."""

@@ -18,15 +18,15 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from stages.artefacts import atomic
-from stages.attack.schema import Attack
-from stages.cli import run
-from stages.errors import UserError
-from stages.gate.schema import Gate
-from stages.params import check, refuse
-from stages.prepare.schema import Dataset
-from stages.report.schema import Report
-from stages.train.schema import Variant
+from privacy_report.attack.schema import Attack
+from privacy_report.datasets.schema import Dataset
+from privacy_report.errors import UserError
+from privacy_report.gate.schema import Gate
+from privacy_report.pipeline.command import run
+from privacy_report.pipeline.files import atomic
+from privacy_report.pipeline.params import check, refuse
+from privacy_report.report.schema import Report
+from privacy_report.training.schema import Variant
 
 PARAMS = Path("params.yaml")
 SECTIONS = {"dataset": Dataset, "attack": Attack, "gate": Gate, "report": Report}

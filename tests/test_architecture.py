@@ -74,10 +74,10 @@ def test_no_stage_folder_imports_another(stage):
 @pytest.mark.parametrize(
     "module",
     [
-        "stages.attack.__main__",
-        "stages.gate.__main__",
-        "stages.report.__main__",
-        "stages.audit",
+        "stages.attack",
+        "stages.gate",
+        "stages.report",
+        "privacy_report.commands.audit",
         "stages.compose",
     ],
 )

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from stages.artefacts import read_outputs
-from stages.attack.schema import SLICES, THRESHOLD_ATTACKS, default_estimators
-from stages.attack.tables import PRIVACY_COLUMNS
-from stages.audit import main, show
-from stages.errors import UserError
+from privacy_report.pipeline.files import read_outputs
+from privacy_report.attack.schema import SLICES, THRESHOLD_ATTACKS, default_estimators
+from privacy_report.attack.tables import PRIVACY_COLUMNS
+from privacy_report.commands.audit import main, show
+from privacy_report.errors import UserError
 
 
 def arrays(shift=0.0, n_member=600, n_nonmember=300, seed=0):
@@ -117,7 +117,7 @@ def test_names_are_shown_as_they_are(audit, tmp_path, capsys):
 
 def test_a_narrow_terminal_folds_cells_and_cuts_nothing_off(audit, capsys, monkeypatch):
     narrow = Console(width=80, force_terminal=True)
-    monkeypatch.setattr("stages.audit.show", functools.partial(show, console=narrow))
+    monkeypatch.setattr("privacy_report.commands.audit.show", functools.partial(show, console=narrow))
     audit(arrays(), "--attacks", "threshold_modified_entropy", "--slices", "entire")
     shown = capsys.readouterr().out
     assert "AUC" in shown
@@ -252,7 +252,7 @@ def run_python(*command):
 
 def test_command_line_ends_with_2_and_one_line(tmp_path):
     (tmp_path / "bad.npz").write_bytes(b"not a zip")
-    done = run_python("-m", "stages.audit", str(tmp_path / "bad.npz"))
+    done = run_python("-m", "privacy_report.commands.audit", str(tmp_path / "bad.npz"))
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "bad.npz" in done.stderr
@@ -260,7 +260,7 @@ def test_command_line_ends_with_2_and_one_line(tmp_path):
 
 def test_nothing_heavy_is_imported():
     code = (
-        "import sys, stages.audit, stages.attack.__main__;"
+        "import sys, privacy_report.commands.audit, stages.attack;"
         "print([name for name in ('tensorflow', 'keras', 'dvc', 'matplotlib') if name in sys.modules])"
     )
     done = run_python("-c", code)

@@ -9,7 +9,7 @@ import yaml
 from sandbox import ROOT
 
 from stages import compose
-from stages.errors import UserError
+from privacy_report.errors import UserError
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 

@@ -6,9 +6,9 @@ import sys
 import pytest
 from sandbox import ROOT
 
-from stages.errors import UserError
-from stages.params import load
-from stages.train.schema import Variant
+from privacy_report.errors import UserError
+from privacy_report.pipeline.params import load
+from privacy_report.training.schema import Variant
 
 
 @pytest.fixture

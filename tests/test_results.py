@@ -9,8 +9,8 @@ import pytest
 import yaml
 from sandbox import ROOT, Sandbox
 
-from stages.attack.schema import THRESHOLD_ATTACKS, default_estimators
-from stages.report.study import GIVEN_BEFOREHAND
+from privacy_report.attack.schema import THRESHOLD_ATTACKS, default_estimators
+from privacy_report.report.study import GIVEN_BEFOREHAND
 
 # Learning curves of the codelab as tensorflow_privacy's reference notebook gives them: 2 runs of 50 epochs.
 REFERENCE = Path(__file__).parent / "codelab_curves.csv"

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from stages.attack.checkpoint import CheckpointResult, attack_checkpoint
-from stages.attack.evaluate import METRICS
-from stages.attack.schema import Attack, Estimator, default_estimators
-from stages.attack.slices import Group
+from privacy_report.attack.findings import CheckpointResult, attack_checkpoint
+from privacy_report.attack.measures import METRICS
+from privacy_report.attack.schema import Attack, Estimator, default_estimators
+from privacy_report.attack.slices import Group
 
 EVERYTHING = ["entire", "class", "correctness", "percentile"]
 
@@ -89,7 +89,7 @@ def test_halves_share_the_members_and_split_the_nonmembers(outputs, config):
 
 
 def test_result_survives_the_store_and_reruns_are_identical(outputs, config, tmp_path):
-    from stages.artefacts import read_arrays, write_arrays
+    from privacy_report.pipeline.files import read_arrays, write_arrays
 
     result = attack_checkpoint(outputs(), config)
     write_arrays(tmp_path / "a.npz", result.to_arrays())

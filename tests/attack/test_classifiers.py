@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from stages.attack.classifiers import blocks, build, fit_and_score, forward_scores
-from stages.attack.intervals import auc_interval
-from stages.attack.roc import auc, roc
-from stages.attack.schema import Estimator, default_estimators
-from stages.errors import UserError
+from privacy_report.attack.trained import blocks, build, fit_and_score, forward_scores
+from privacy_report.attack.intervals import auc_interval
+from privacy_report.attack.roc import auc, roc
+from privacy_report.attack.schema import Estimator, default_estimators
+from privacy_report.errors import UserError
 
 LOGISTIC = default_estimators()["logistic"]
 SEEN: list[tuple[set, set]] = []
@@ -28,7 +28,7 @@ def test_blocks_hold_equal_shares_of_both_sides():
 
 
 def test_each_example_is_scored_once_by_a_model_of_the_past(monkeypatch):
-    monkeypatch.setattr("stages.attack.classifiers.fit_and_score", Recorder())
+    monkeypatch.setattr("privacy_report.attack.trained.fit_and_score", Recorder())
     SEEN.clear()
     X, is_member = np.arange(100.0)[:, None], np.arange(100) < 60
     scores, scored = forward_scores(X, is_member, LOGISTIC, 5, np.random.default_rng(0))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stages.attack.epsilon import SELECT, epsilon_low
+from privacy_report.attack.epsilon_bound import SELECT, epsilon_low
 
 
 def bound(members, nonmembers, rng, delta=0.0):

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, ks_2samp, norm
 
-from stages.attack.intervals import (
+from privacy_report.attack.intervals import (
     advantage_interval,
     advantage_p,
     auc_interval,
@@ -14,7 +14,7 @@ from stages.attack.intervals import (
     tpr_interval,
     upper_rate,
 )
-from stages.attack.roc import advantage, auc, roc
+from privacy_report.attack.roc import advantage, auc, roc
 
 SCORES = st.lists(st.integers(-4, 4), min_size=2, max_size=25).map(lambda values: np.array(values, float))
 

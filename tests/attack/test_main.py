@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import yaml
 
-from stages.artefacts import write_outputs
-from stages.attack.__main__ import main
-from stages.attack.tables import (
+from privacy_report.pipeline.files import write_outputs
+from stages.attack import main
+from privacy_report.attack.tables import (
     EXPOSED_COLUMNS,
     HALVES_COLUMNS,
     HISTOGRAM_COLUMNS,
     PRIVACY_COLUMNS,
     ROC_COLUMNS,
 )
-from stages.errors import UserError
+from privacy_report.errors import UserError
 
 COLUMNS = {
     "privacy.csv": PRIVACY_COLUMNS,

@@ -5,12 +5,12 @@ import pytest
 from sklearn.metrics import auc as area
 from sklearn.metrics import roc_curve
 
-from stages.attack.checkpoint import attack_checkpoint
-from stages.attack.evaluate import BACKWARDS
-from stages.attack.intervals import advantage_interval
-from stages.attack.reference import epsilon_bounds, trained_scores
-from stages.attack.roc import roc
-from stages.attack.schema import Attack
+from privacy_report.attack.findings import attack_checkpoint
+from privacy_report.attack.measures import BACKWARDS
+from privacy_report.attack.intervals import advantage_interval
+from privacy_report.attack.parity import epsilon_bounds, trained_scores
+from privacy_report.attack.roc import roc
+from privacy_report.attack.schema import Attack
 
 
 def curve_by_sklearn(outputs):
@@ -67,7 +67,7 @@ def test_left_out_members_are_scored_by_the_last_fold(monkeypatch):
         def predict_proba(self, X):
             return np.column_stack([np.zeros(len(X)), np.full(len(X), len(models))])
 
-    monkeypatch.setattr("stages.attack.reference.GridSearchCV", Search)
+    monkeypatch.setattr("privacy_report.attack.parity.GridSearchCV", Search)
     scores = trained_scores(X, is_member, constant, seed=0)
     assert [len(rows) for rows in models] == [20, 20]
     assert not set(models[0]) & set(models[1])

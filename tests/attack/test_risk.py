@@ -1,8 +1,8 @@
 import numpy as np
 from scipy.stats import norm
 
-from stages.attack.risk import lt_iqr, membership_probability, most_exposed
-from stages.attack.signals import Examples, pool
+from privacy_report.attack.exposure import lt_iqr, membership_probability, most_exposed
+from privacy_report.attack.signals import Examples, pool
 
 
 def test_membership_probability_is_calibrated():

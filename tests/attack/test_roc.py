@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from stages.attack.roc import advantage, auc, balanced_accuracy, ppv, roc, thin, tpr_at_fpr
+from privacy_report.attack.roc import advantage, auc, balanced_accuracy, ppv, roc, thin, tpr_at_fpr
 
 # Few distinct values, so that ties are common.
 SCORES = st.lists(st.integers(-4, 4), min_size=1, max_size=30).map(lambda values: np.array(values, float))

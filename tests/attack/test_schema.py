@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.attack.schema import Attack, default_estimators
-from stages.errors import UserError
-from stages.params import check
+from privacy_report.attack.schema import Attack, default_estimators
+from privacy_report.errors import UserError
+from privacy_report.pipeline.params import check
 
 CONF = Path(__file__).parents[2] / "conf" / "attack"
 

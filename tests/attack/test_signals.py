@@ -3,7 +3,7 @@ import pytest
 from scipy.special import log_softmax, softmax
 from scipy.stats import entropy
 
-from stages.attack.signals import SIGNALS, Examples, pool
+from privacy_report.attack.signals import SIGNALS, Examples, pool
 
 
 def examples(logits, labels):

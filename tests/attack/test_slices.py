@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from stages.attack.signals import Examples, pool
-from stages.attack.slices import Group, load_groups, slices
-from stages.errors import UserError
+from privacy_report.attack.signals import Examples, pool
+from privacy_report.attack.slices import Group, load_groups, slices
+from privacy_report.errors import UserError
 
 
 def test_names_and_order(outputs):

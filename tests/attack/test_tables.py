@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from stages.attack.checkpoint import attack_checkpoint
-from stages.attack.schema import Attack
-from stages.attack.tables import (
+from privacy_report.attack.findings import attack_checkpoint
+from privacy_report.attack.schema import Attack
+from privacy_report.attack.tables import (
     PRIVACY_COLUMNS,
     decide,
     exposed_rows,

@@ -1,7 +1,7 @@
 import pytest
 from scipy.stats import binom
 
-from stages.gate.bounds import accuracy_low
+from privacy_report.gate.bounds import accuracy_low
 
 
 def test_accuracy_bound_is_exact():

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.artefacts import write_table
-from stages.errors import UserError
-from stages.gate.__main__ import VERDICTS, main
+from privacy_report.pipeline.files import write_table
+from privacy_report.errors import UserError
+from stages.gate import VERDICTS, main
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@ import math
 
 import pytest
 
-from stages.errors import UserError
-from stages.gate.policy import decide
-from stages.gate.schema import RULES, Gate
-from stages.params import check
+from privacy_report.errors import UserError
+from privacy_report.gate.policy import decide
+from privacy_report.gate.schema import RULES, Gate
+from privacy_report.pipeline.params import check
 
 
 def limits(**rules):

@@ -10,9 +10,9 @@ from sandbox import Sandbox, environment
 from scipy.special import softmax
 from sklearn.metrics import auc, roc_curve
 
-from stages.artefacts import read_outputs
-from stages.attack.checkpoint import attack_checkpoint
-from stages.attack.schema import Attack
+from privacy_report.pipeline.files import read_outputs
+from privacy_report.attack.findings import attack_checkpoint
+from privacy_report.attack.schema import Attack
 
 pytestmark = pytest.mark.pipeline
 
@@ -37,7 +37,7 @@ def test_metrics_and_plots_between_branches_need_no_cache(branched: Sandbox):
     assert len(changed) == 1
     assert float(changed[0].split()[-1]) != 0
     assert not any("metrics/train/cnn3.json" in line for line in lines)
-    branched.python("-m", "stages.report.offline", ".dvc/tmp/offline.html")
+    branched.python("-m", "privacy_report.report.offline", ".dvc/tmp/offline.html")
     branched.dvc("config", "--local", "plots.html_template", "tmp/offline.html")
     branched.dvc("plots", "diff", "main", "feature", "--out", "diff")
     page = (branched.root / "diff/index.html").read_text()
@@ -53,7 +53,7 @@ def test_plots_show_draws_the_curves_in_a_browser_without_a_network(branched: Sa
 
     if CHROMIUM is None:
         pytest.skip("needs Chromium (Debian's package chromium)")
-    branched.python("-m", "stages.report.offline", ".dvc/tmp/offline.html")
+    branched.python("-m", "privacy_report.report.offline", ".dvc/tmp/offline.html")
     branched.dvc("config", "--local", "plots.html_template", "tmp/offline.html")
     branched.dvc("plots", "show")
     dom, _ = browse(branched.root / "dvc_plots/index.html", tmp_path)

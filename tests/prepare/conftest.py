@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.prepare import cifar10
+from privacy_report.datasets import cifar10
 
 SMALL = 20  # images a batch, in place of 10,000
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.prepare import cifar10
-from stages.prepare.examples import RefusedError
+from privacy_report.datasets import cifar10
+from privacy_report.datasets.labelled import RefusedError
 
 Small = tuple[np.ndarray, np.ndarray]
 Package = Callable[..., Path]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.datasets import load_digits
 
-from stages.prepare import digits
+from privacy_report.datasets import digits
 
 
 def test_each_pixel_becomes_a_square_of_its_grey() -> None:

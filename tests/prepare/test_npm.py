@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.prepare import npm, outputs, sources, splits, tfds_reader
-from stages.prepare.examples import UnavailableError
-from stages.prepare.schema import Dataset
+from privacy_report.datasets import npm, prepared as outputs, sources, splits, tfds_reader
+from privacy_report.datasets.labelled import UnavailableError
+from privacy_report.datasets.schema import Dataset
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from stages.errors import UserError
-from stages.params import check
-from stages.prepare.schema import Dataset
+from privacy_report.errors import UserError
+from privacy_report.pipeline.params import check
+from privacy_report.datasets.schema import Dataset
 
 CONF = Path(__file__).parents[2] / "conf" / "dataset"
 

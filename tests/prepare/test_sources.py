@@ -13,11 +13,11 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from stages.errors import UserError
-from stages.prepare import __main__ as prepare
-from stages.prepare import sources, tfds_reader
-from stages.prepare.examples import UnavailableError
-from stages.prepare.schema import Dataset
+from privacy_report.errors import UserError
+from stages import prepare as prepare
+from privacy_report.datasets import sources, tfds_reader
+from privacy_report.datasets.labelled import UnavailableError
+from privacy_report.datasets.schema import Dataset
 
 Package = Callable[..., Path]
 
@@ -185,7 +185,7 @@ def test_another_process_in_the_cache_is_waited_for(cache: Path, capsys: pytest.
 
 def test_without_a_copy_or_a_route_tensorflow_is_not_imported(tmp_path: Path) -> None:
     code = (
-        "import sys; from stages.prepare import sources; from stages.prepare.schema import Dataset\n"
+        "import sys; from stages.prepare import sources; from privacy_report.datasets.schema import Dataset\n"
         "sources.tfds_reader._ask = lambda url, failure: None\n"
         "try: sources.load(Dataset('cifar10'))\n"
         "except ValueError as error: print(error)\n"

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.errors import UserError
-from stages.prepare.schema import Dataset
-from stages.prepare.splits import draw, membership
+from privacy_report.errors import UserError
+from privacy_report.datasets.schema import Dataset
+from privacy_report.datasets.splits import draw, membership
 
 LABELS = np.arange(1000) % 7
 

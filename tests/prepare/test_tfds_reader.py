@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import yaml
 
-from stages.errors import UserError
-from stages.prepare import __main__ as prepare
-from stages.prepare import tfds_reader
-from stages.prepare.examples import RefusedError, UnavailableError
+from privacy_report.errors import UserError
+from stages import prepare as prepare
+from privacy_report.datasets import tfds_reader
+from privacy_report.datasets.labelled import RefusedError, UnavailableError
 
 N = {"train": 30, "test": 12}
 

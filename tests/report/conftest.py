@@ -12,7 +12,7 @@ import pytest
 import yaml
 from scipy.stats import norm
 
-from stages.artefacts import write_json, write_table
+from privacy_report.pipeline.files import write_json, write_table
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 HISTORY = ["variant", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "epsilon"]
@@ -244,7 +244,7 @@ def study(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", os.fspath(tmp_path))
 
     def write(**settings) -> Path:
-        from stages.gate.__main__ import main as gate
+        from stages.gate import main as gate
 
         root = Study(tmp_path, **settings).write()
         gate([])

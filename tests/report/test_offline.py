@@ -5,7 +5,7 @@ import pytest
 from dvc_render.html import HTML
 from dvc_render.vega import VegaRenderer
 
-from stages.report.offline import main, template
+from privacy_report.report.offline import main, template
 
 TEMPLATES = Path(__file__).parents[2] / ".dvc/plots"
 

@@ -10,14 +10,14 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from stages.errors import UserError
-from stages.report import closeups, figures, page
-from stages.report.__main__ import main
-from stages.report.dp import finding
-from stages.report.provenance import duration, read_times, seeds
-from stages.report.study import Study
-from stages.report.style import Look
-from stages.report.tables import PARTS, merge
+from privacy_report.errors import UserError
+from privacy_report.report import closeups, figures, page
+from stages.report import main
+from privacy_report.report.dp import finding
+from privacy_report.report.provenance import duration, read_times, seeds
+from privacy_report.report.study import Study
+from privacy_report.report.style import Look
+from privacy_report.report.tables import PARTS, merge
 
 PICTURES = [
     "vulnerability_by_epoch",

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.errors import UserError
-from stages.report.study import Study, check_claim, pareto
-from stages.report.tables import PARTS, merge, read, where
+from privacy_report.errors import UserError
+from privacy_report.report.study import Study, check_claim, pareto
+from privacy_report.report.tables import PARTS, merge, read, where
 
 points = st.lists(st.tuples(st.integers(0, 8).map(float), st.integers(0, 8).map(float)))
 

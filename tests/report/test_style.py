@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from stages.report.style import Look, label_ends
+from privacy_report.report.style import Look, label_ends
 
 
 @pytest.mark.parametrize("values", [[0.5] * 12, [0.0, 0.0, 1.0], [1.0, 1.0], list(np.linspace(0, 1, 30))])

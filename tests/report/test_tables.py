@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from stages.errors import UserError
-from stages.params import check
-from stages.report.schema import Report
-from stages.report.tables import header, merge, read
+from privacy_report.errors import UserError
+from privacy_report.pipeline.params import check
+from privacy_report.report.schema import Report
+from privacy_report.report.tables import header, merge, read
 
 
 def part(variant, text):

@@ -10,8 +10,8 @@ from dp_accounting import pld, rdp
 from scipy import optimize, stats
 from scipy.special import gammaln, logsumexp
 
-from stages.errors import UserError
-from stages.train import accounting
+from privacy_report.errors import UserError
+from privacy_report.training import accounting
 
 MNIST = {"noise_multiplier": 1.3, "sampling_probability": 250 / 60_000, "steps": 3600}
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stages import backend
-from stages.prepare import digits
-from stages.train import models
-from stages.train.epochs import Batches, epoch_runner, mean_gradient
-from stages.train.schema import Variant
+from privacy_report.training import backend
+from privacy_report.datasets import digits
+from privacy_report.training import models
+from privacy_report.training.epochs import Batches, epoch_runner, mean_gradient
+from privacy_report.training.schema import Variant
 
 RNG = np.random.default_rng(0)
 SHAPE, CLASSES = (12, 12, 2), 4

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stages.errors import UserError
-from stages.train import models
-from stages.train.schema import Variant
+from privacy_report.errors import UserError
+from privacy_report.training import models
+from privacy_report.training.schema import Variant
 
 RNG = np.random.default_rng(0)
 

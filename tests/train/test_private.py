@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stages.errors import UserError
-from stages.train import private, sampling
+from privacy_report.errors import UserError
+from privacy_report.training import private_gradient as private, sampling
 
 L = keras.layers
 

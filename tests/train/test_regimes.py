@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stages.train import accounting, models, private
-from stages.train.regimes import Private, regime
-from stages.train.schema import Privacy, Variant
+from privacy_report.training import accounting, models, private_gradient as private
+from privacy_report.training.private import Private, regime
+from privacy_report.training.schema import Privacy, Variant
 
 N, BATCH, CLIP, NOISE = 2000, 100, 0.01, 1.5
 CONFIG = Variant(

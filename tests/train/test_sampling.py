@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from stages.errors import UserError
-from stages.train import accounting, sampling
+from privacy_report.errors import UserError
+from privacy_report.training import accounting, sampling
 
 
 @pytest.mark.parametrize(("n", "batch_size"), [(10, 3), (12, 4), (5, 8), (1, 1)])
@@ -34,7 +34,7 @@ def test_the_order_depends_on_seed_variant_and_epoch():
 def test_the_order_is_the_same_in_another_process():
     wanted = sampling.shuffled_batches(3, "cnn3", 7, 20, 20)[0][0].tolist()
     code = (
-        "from stages.train.sampling import shuffled_batches\n"
+        "from privacy_report.training.sampling import shuffled_batches\n"
         "print(shuffled_batches(3, 'cnn3', 7, 20, 20)[0][0].tolist())"
     )
     printed = [

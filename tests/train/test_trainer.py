@@ -6,12 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from stages.artefacts import read_arrays, write_arrays
-from stages.errors import UserError
-from stages.prepare import digits
-from stages.train import checkpoints
-from stages.train.schema import Privacy, Variant
-from stages.train.trainer import Data, Trainer
+from privacy_report.pipeline.files import read_arrays, write_arrays
+from privacy_report.errors import UserError
+from privacy_report.datasets import digits
+from privacy_report.training import state as checkpoints
+from privacy_report.training.schema import Privacy, Variant
+from privacy_report.training.trainer import Data, Trainer
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,66 @@
+"""A 95% lower bound of epsilon that stays valid although the best threshold was searched for.
+
+A mechanism that is (epsilon, delta)-differentially private has TPR <= exp(epsilon) FPR + delta and
+TNR <= exp(epsilon) FNR + delta at every threshold (Kairouz et al. 2015). One part of the examples selects the
+threshold and the ratio, the other part bounds that one ratio (Clopper-Pearson, half of the error to
+each rate; Jagielski et al. 2020).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from privacy_report.attack.intervals import LEVEL, lower_rate, upper_rate
+from privacy_report.attack.roc import Roc, sorted_roc
+
+SELECT = 1 / 3
+"""Share of the examples that selects the threshold; the others measure."""
+CANDIDATES = 48
+
+
+def epsilon_low(scores: np.ndarray, is_member: np.ndarray, selects: np.ndarray, delta: float) -> float:
+    """Lower bound of epsilon at `delta` (and at any smaller one), at least 0.
+
+    `scores` descend; `selects` bool (n,) says which examples select the threshold, drawn without
+    looking at the scores. 0 when a part lacks a side.
+    """
+    for part in (selects, ~selects):
+        if not 0 < is_member[part].sum() < part.sum():
+            return 0.0
+    curve = sorted_roc(scores[selects], is_member[selects])
+    index, member_above = _best(curve, delta)
+    threshold = curve.thresholds[index - 1] if index else np.inf
+    measured = sorted_roc(scores[~selects], is_member[~selects])
+    at = np.searchsorted(-measured.thresholds, -threshold, side="right")
+    bound = _bound(measured, np.array([at]), member_above, delta)[0]
+    return float(max(0.0, bound))
+
+
+def _bound(curve: Roc, at: np.ndarray, member_above: bool, delta: float) -> np.ndarray:
+    """Lower bounds of log((TPR - delta) / FPR), or of log((TNR - delta) / FNR), at points of a curve."""
+    m, n = curve.n_member, curve.n_nonmember
+    tp, fp = curve.tp[at], curve.fp[at]
+    if member_above:
+        top, bottom = lower_rate(tp, m, LEVEL / 2), upper_rate(fp, n, LEVEL / 2)
+    else:
+        top, bottom = lower_rate(n - fp, n, LEVEL / 2), upper_rate(m - tp, m, LEVEL / 2)
+    with np.errstate(divide="ignore"):
+        return np.log(np.maximum(top - delta, 0.0)) - np.log(bottom)
+
+
+def _best(curve: Roc, delta: float) -> tuple[int, bool]:
+    """The point of the curve with the largest bound, and which of the two ratios it bounds."""
+    few_fp = np.searchsorted(curve.fp, _counts(curve.n_nonmember), side="right") - 1
+    few_fn = np.searchsorted(curve.tp, curve.n_member - _counts(curve.n_member), side="left")
+    options = []
+    for at, member_above in ((few_fp, True), (few_fn, False)):
+        bounds = _bound(curve, at, member_above, delta)
+        best = int(np.argmax(bounds))
+        options.append((float(bounds[best]), int(at[best]), member_above))
+    _, index, member_above = max(options, key=lambda option: option[0])
+    return index, member_above
+
+
+def _counts(n: int) -> np.ndarray:
+    """Counts from 0 to n, dense where small."""
+    return np.unique(np.concatenate([[0], np.geomspace(1, n, CANDIDATES).round().astype(int)]))

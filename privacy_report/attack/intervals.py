@@ -1,0 +1,152 @@
+"""95% intervals and p-values of the numbers read off a ROC curve."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special, stats
+
+from privacy_report.attack.roc import Roc, advantage, auc
+
+LEVEL = 0.05
+"""One minus the confidence of every interval, and the level at which leaks are declared."""
+MIN_FALSE_POSITIVES = 5
+"""A TPR at an FPR is refused when fewer non-members than this are expected above the threshold."""
+EXACT = 500
+Z = float(stats.norm.isf(LEVEL / 2))
+
+
+def lower_rate(k: ArrayLike, n: ArrayLike, tail: float) -> np.ndarray:
+    """Clopper-Pearson lower bound of k successes in n, one-sided error `tail`; arrays broadcast."""
+    k, n = np.broadcast_arrays(np.asarray(k, float), np.asarray(n, float))
+    return np.where(k <= 0, 0.0, special.betaincinv(np.maximum(k, 1), n - np.maximum(k, 1) + 1, tail))
+
+
+def upper_rate(k: ArrayLike, n: ArrayLike, tail: float) -> np.ndarray:
+    """Clopper-Pearson upper bound of k successes in n, one-sided error `tail`; arrays broadcast."""
+    k, n = np.broadcast_arrays(np.asarray(k, float), np.asarray(n, float))
+    return 1.0 - lower_rate(n - k, n, tail)
+
+
+def delong_variance(curve: Roc) -> float:
+    """Variance of the AUC (DeLong 1988) from midranks: placements of each side in the other, ties half."""
+    members, nonmembers = np.diff(curve.tp), np.diff(curve.fp)
+    of_members = (curve.n_nonmember - curve.fp[1:] + nonmembers / 2) / curve.n_nonmember
+    of_nonmembers = (curve.tp[:-1] + members / 2) / curve.n_member
+    return _variance_of_mean(of_members, members) + _variance_of_mean(of_nonmembers, nonmembers)
+
+
+def _variance_of_mean(values: np.ndarray, counts: np.ndarray) -> float:
+    """Variance of the mean of values repeated counts times; infinite for a single one."""
+    total = counts.sum()
+    if total < 2:
+        return np.inf
+    mean = np.dot(values, counts) / total
+    return float(np.dot((values - mean) ** 2, counts) / (total - 1) / total)
+
+
+def auc_interval(curve: Roc) -> tuple[float, float]:
+    """95% interval of the AUC: DeLong's variance on the logit scale, always within [0, 1].
+
+    Where the sample shows no variance, min(n_member, n_nonmember) disjoint pairs of a member and a non-member
+    give a bound: Clopper-Pearson's where the sides are separated completely, else (all scores
+    tie) Hoeffding's.
+    """
+    value = auc(curve)
+    pairs = min(curve.n_member, curve.n_nonmember)
+    if value in (0.0, 1.0):
+        bound = (LEVEL / 2) ** (1.0 / pairs)
+        return (bound, 1.0) if value else (0.0, 1.0 - bound)
+    variance = delong_variance(curve)
+    if variance == 0.0:
+        bound = float(np.sqrt(np.log(2 / LEVEL) / (2 * pairs)))
+        return max(0.0, value - bound), min(1.0, value + bound)
+    half = Z * np.sqrt(variance) / (value * (1.0 - value))
+    centre = special.logit(value)
+    return float(special.expit(centre - half)), float(special.expit(centre + half))
+
+
+def advantage_interval(
+    value: float, n_member: int, n_nonmember: int, absolute: bool = False
+) -> tuple[float, float]:
+    """95% interval of the true advantage, whose observed maximum over thresholds is `value`.
+
+    Valid at any size, conservative, within [0, 1]; each end errs with probability at most LEVEL / 2.
+    Upper end: at the one threshold where the true maximum lies, which no sample chooses, the observed
+    difference falls short of it by no more than Hoeffding's (1963) bound for two means; the observed maximum
+    is no smaller. Lower end: the search over thresholds can raise the observed maximum by no more than
+    both sides' distribution functions stray, each at most the one-sided Dvoretzky-Kiefer-Wolfowitz bound
+    with Massart's (1990) constant at LEVEL / 4. `absolute` is for max |TPR - FPR|, where both directions were
+    searched: LEVEL / 8. The bounds are those of independent scores; for trained attackers, whose examples
+    share models, they are an approximation.
+    """
+    high = value + np.sqrt(np.log(2 / LEVEL) / 2 * (1 / n_member + 1 / n_nonmember))
+    log = np.log((8 if absolute else 4) / LEVEL)
+    low = value - np.sqrt(log / (2 * n_member)) - np.sqrt(log / (2 * n_nonmember))
+    return max(0.0, float(low)), min(1.0, float(high))
+
+
+def advantage_p(curve: Roc) -> float:
+    """P-value of the advantage when both sides have one distribution: one-sided Kolmogorov-Smirnov.
+
+    Exact up to EXACT examples a side, where the asymptotic formula understates p by up to a half (the
+    statistic lives on a lattice); above that Hodges' formula. Ties make it conservative.
+    """
+    m, n = curve.n_member, curve.n_nonmember
+    if max(m, n) > EXACT:
+        return asymptotic_p(advantage(curve), m, n)
+    members = np.repeat(curve.thresholds, np.diff(curve.tp))
+    nonmembers = np.repeat(curve.thresholds, np.diff(curve.fp))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # exact counting may overflow: then asymptotic
+        found = stats.ks_2samp(members, nonmembers, alternative="less", method="exact")
+    return float(found.pvalue)
+
+
+def asymptotic_p(d: float, n_member: int, n_nonmember: int) -> float:
+    """P(one-sided Kolmogorov-Smirnov statistic >= d), Hodges' (1958) corrected asymptotic formula."""
+    if d <= 0:
+        return 1.0
+    m, n = max(n_member, n_nonmember), min(n_member, n_nonmember)
+    z = np.sqrt(m * n / (m + n)) * d
+    return float(min(1.0, np.exp(-2 * z**2 - 2 * z * (m + 2 * n) / np.sqrt(m * n * (m + n)) / 3)))
+
+
+@cache
+def _binomial_quantiles(n: int, p: float) -> tuple[int, int]:
+    few, many = stats.binom.ppf([LEVEL / 2, 1 - LEVEL / 2], n, p)
+    return int(few), int(many)
+
+
+def tpr_interval(curve: Roc, fpr: float) -> tuple[float, float] | None:
+    """95% interval of the TPR at a true FPR of `fpr`; None where FPR * n_nonmember < 5.
+
+    Two independent errors: which threshold has that FPR (the number of non-members above it is
+    binomial, so it lies between two order statistics), and how many members exceed a threshold
+    (Clopper-Pearson). The corners of the two 95% intervals are joined, which covers at
+    least 95% since a sum of deviations is at least the root of their squares' sum.
+    """
+    n = curve.n_nonmember
+    if fpr * n < MIN_FALSE_POSITIVES - 1e-9:
+        return None
+    few, many = _binomial_quantiles(n, fpr)
+    # The few-th non-member from the top lies above the sought threshold. Members that tie with it need not,
+    # so only those above it count. The (many + 1)-th lies below.
+    above = curve.tp[np.searchsorted(curve.fp, few) - 1] if few else 0
+    beyond = curve.tp[np.searchsorted(curve.fp, many + 1) - 1] if many < n else curve.n_member
+    low = lower_rate(above, curve.n_member, LEVEL / 2)
+    high = upper_rate(beyond, curve.n_member, LEVEL / 2)
+    return float(low), float(high)
+
+
+def holm(p_values: np.ndarray, level: float = LEVEL) -> np.ndarray:
+    """Which hypotheses Holm's step-down procedure rejects, bool (n,); valid under any dependence."""
+    p_values = np.asarray(p_values, float)
+    order = np.argsort(p_values, kind="stable")
+    passed = p_values[order] * np.arange(len(p_values), 0, -1) <= level
+    rejected = np.zeros(len(p_values), bool)
+    rejected[order] = np.logical_and.accumulate(passed)
+    return rejected

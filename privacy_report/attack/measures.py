@@ -1,0 +1,86 @@
+"""One row of metrics, with intervals and reasons, from the scores of one attack on one slice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from privacy_report.attack import intervals, roc
+from privacy_report.attack.epsilon_bound import epsilon_low
+
+FPRS = (0.01, 0.001)
+METRICS = (
+    "auc",
+    "auc_low",
+    "auc_high",
+    "advantage",
+    "advantage_low",
+    "advantage_high",
+    "advantage_p",
+    "ppv",
+    *(f"tpr_at_fpr_{fpr}{end}" for fpr in FPRS for end in ("", "_low", "_high")),
+    "balanced_accuracy",
+    "epsilon_low",
+)
+"""What is measured on each attack, slice and checkpoint; the names are columns of plots/privacy.csv."""
+BACKWARDS = "AUC below 0.5: members score lower than non-members, which is no advantage"
+
+Row = dict[str, Any]
+
+
+def measure(
+    scores: np.ndarray, is_member: np.ndarray, selects: np.ndarray, ratio: float, delta: float
+) -> Row:
+    """All of METRICS plus `note`, from descending scores (n,) with both sides present.
+
+    `selects` bool (n,) is the random part of the examples that chooses epsilon's threshold; `ratio` is the
+    slice's n_nonmember / n_member, the base rate of the PPV; epsilon is bounded at `delta`.
+    """
+    curve = roc.sorted_roc(scores, is_member)
+    row = row_of_curve(curve, ratio) | {"epsilon_low": epsilon_low(scores, is_member, selects, delta)}
+    if row["auc_high"] < 0.5:
+        row["note"] = "; ".join(filter(None, [BACKWARDS, row["note"]]))
+    return row
+
+
+def row_of_curve(curve: roc.Roc, ratio: float) -> Row:
+    """All metrics but epsilon's bound, plus `note`."""
+    value = roc.advantage(curve)
+    low, high = intervals.auc_interval(curve)
+    least, most = intervals.advantage_interval(value, curve.n_member, curve.n_nonmember)
+    notes = []
+    row: Row = {
+        "auc": roc.auc(curve),
+        "auc_low": low,
+        "auc_high": high,
+        "advantage": value,
+        "advantage_low": least,
+        "advantage_high": most,
+        "advantage_p": intervals.advantage_p(curve),
+        "ppv": roc.ppv(curve.tpr, curve.fpr, ratio),
+        "balanced_accuracy": roc.balanced_accuracy(curve),
+    }
+    for fpr in FPRS:
+        interval = intervals.tpr_interval(curve, fpr)
+        values = (None, None, None) if interval is None else (roc.tpr_at_fpr(curve, fpr), *interval)
+        for end, number in zip(("", "_low", "_high"), values, strict=True):
+            row[f"tpr_at_fpr_{fpr}{end}"] = number
+        if interval is None:
+            needed = round(intervals.MIN_FALSE_POSITIVES / fpr)
+            notes.append(f"no tpr_at_fpr_{fpr}: needs {needed} scored non-members, has {curve.n_nonmember}")
+    return row | {"note": "; ".join(notes)}
+
+
+def refused(reason: str) -> Row:
+    """The row of a slice that cannot be attacked: no metrics, and why."""
+    return dict.fromkeys(METRICS) | {"note": f"not attacked: {reason}"}
+
+
+def too_small(n_member: int, n_nonmember: int, least: int) -> str | None:
+    """Why a slice cannot be attacked, or None."""
+    if not (n_member and n_nonmember):
+        return "no members" if n_nonmember else ("no non-members" if n_member else "no examples")
+    if min(n_member, n_nonmember) < least:
+        return f"{n_member} members and {n_nonmember} non-members, at least {least} of each are needed"
+    return None

@@ -1,0 +1,157 @@
+"""Mode `reference`: the semantics of tensorflow_privacy's membership_inference_attack, its faults included.
+
+For comparing with old reports only. Its trained attackers report leakage where there is none: members
+left out by the balancing are all scored by the last fold's model, and one ROC pools scores of
+different models. Written from the description of the procedure; the seed is explicit, not global.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy import stats
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+
+from privacy_report.attack import intervals, roc
+from privacy_report.attack.measures import Row, row_of_curve
+from privacy_report.attack.signals import Examples
+
+TOP = 5
+"""The reference lists this many of the largest epsilon bounds; the largest of them is reported here."""
+UNSOUND = "reference semantics: intervals and p-value are not valid for trained attackers"
+
+
+class ReferenceExamples(Examples):
+    """Examples with the reference's float32 softmax and clipped losses."""
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """Softmax in float32 (n, n_classes)."""
+        logits = self.logits.astype(np.float32)
+        exp = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return exp / exp.sum(axis=1, keepdims=True)
+
+    @cached_property
+    def loss(self) -> np.ndarray:
+        """-log(max(p[label], 1e-8)), float (n,)."""
+        p = self.probabilities[np.arange(len(self.labels)), self.labels]
+        return -np.log(np.maximum(p, 1e-8))
+
+
+def modified_entropy(examples: Examples) -> np.ndarray:
+    """Modified entropy with the reference's clipping at 1e-30, float (n,)."""
+    p, rows = examples.probabilities, np.arange(len(examples.labels))
+
+    def log(value: np.ndarray) -> np.ndarray:
+        return -np.log(np.maximum(value, 1e-30))
+
+    terms = p * log(1 - p)
+    of_label = p[rows, examples.labels]
+    terms[rows, examples.labels] = (1 - of_label) * log(of_label)
+    return terms.sum(axis=1)
+
+
+SIGNALS: dict[str, Callable[[Examples], np.ndarray]] = {
+    "threshold": lambda examples: -examples.loss,
+    "threshold_entropy": lambda examples: -modified_entropy(examples),
+}
+
+SEARCHES: dict[str, Callable[[int], tuple[Any, dict[str, Any]]]] = {
+    "logistic": lambda seed: (LogisticRegression(solver="lbfgs"), {"C": np.logspace(-4, 2, 10)}),
+    "mlp": lambda seed: (
+        MLPClassifier(solver="adam", random_state=seed),
+        {"hidden_layer_sizes": [(64,), (32, 32)], "alpha": [0.0001, 0.001, 0.01]},
+    ),
+    "random_forest": lambda seed: (
+        RandomForestClassifier(n_estimators=100, random_state=seed),
+        {"max_depth": [5, 10, 20, None], "min_samples_split": [2, 5, 10], "min_samples_leaf": [1, 2, 4]},
+    ),
+    "knn": lambda seed: (KNeighborsClassifier(), {"n_neighbors": [3, 5, 7]}),
+}
+"""Estimator and grid of each trained attacker of the reference."""
+
+
+def trained_scores(
+    X: np.ndarray, is_member: np.ndarray, search: Callable[[int], tuple[Any, dict[str, Any]]], seed: int
+) -> np.ndarray:
+    """The reference's pooled scores (n,): predicted probability of membership.
+
+    The larger side is subsampled to the smaller; two folds; a grid search (3-fold accuracy) in each; who was
+    left out is scored by the last fold's model.
+    """
+    random = np.random.RandomState(seed)
+    sides = [np.flatnonzero(is_member), np.flatnonzero(~is_member)]
+    larger = int(len(sides[1]) > len(sides[0]))
+    surplus = len(sides[larger]) - len(sides[1 - larger])
+    left_out = np.array([], int)
+    if surplus:
+        shuffled = random.permutation(sides[larger])
+        left_out, sides[larger] = shuffled[:surplus], shuffled[surplus:]
+    rows = random.permutation(np.concatenate([sides[larger], sides[1 - larger]]))
+    scores = np.empty(len(X))
+    for train, test in StratifiedKFold(2, shuffle=False).split(X[rows], is_member[rows]):
+        estimator, grid = search(seed)
+        model = GridSearchCV(estimator, grid, cv=3)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(X[rows[train]], is_member[rows[train]])
+        scores[rows[test]] = model.predict_proba(X[rows[test]])[:, 1]
+    if surplus:
+        scores[left_out] = model.predict_proba(X[left_out])[:, 1]
+    return scores
+
+
+def measure(scores: np.ndarray, is_member: np.ndarray, trained: bool) -> Row:
+    """METRICS plus `note` as the reference defines them, from descending scores.
+
+    Advantage is max |TPR - FPR|. The reference has no intervals and no p-value: the columns hold those
+    that a reader who trusts its scores would compute, and `note` says so where that trust is misplaced.
+    """
+    curve = roc.sorted_roc(scores, is_member)
+    row = row_of_curve(curve, curve.n_nonmember / curve.n_member)
+    value = float(np.max(np.abs(curve.tpr - curve.fpr)))
+    one_sided = intervals.asymptotic_p(value, curve.n_member, curve.n_nonmember)
+    low, high = intervals.advantage_interval(value, curve.n_member, curve.n_nonmember, absolute=True)
+    notes = [UNSOUND] if trained else []
+    return row | {
+        "advantage": value,
+        "advantage_low": low,
+        "advantage_high": high,
+        "advantage_p": min(1.0, 2 * one_sided),
+        "balanced_accuracy": (1 + value) / 2,
+        "epsilon_low": max(0.0, float(epsilon_bounds(curve).max())),
+        "note": "; ".join([*notes, *filter(None, [row["note"]])]),
+    }
+
+
+def epsilon_bounds(curve: roc.Roc, level: float = 0.05, most: int = TOP) -> np.ndarray:
+    """The largest Bailey (1987) bounds of log tp/fp, tn/fn, fp/tp, fn/tn over all thresholds, descending."""
+    tp, fp = curve.tp[1:], curve.fp[1:]
+    m, n = curve.n_member, curve.n_nonmember
+    tn, fn = n - fp, m - tp
+    bounds = [_bailey(tp, m, fp, n, level), _bailey(tn, n, fn, m, level)]
+    bounds += [_bailey(fp, n, tp, m, level), _bailey(fn, m, tn, n, level)]
+    finite = np.concatenate(bounds)
+    finite = finite[finite > 0]
+    return np.sort(np.log(finite))[::-1][:most]
+
+
+def _bailey(a: np.ndarray, n_a: int, b: np.ndarray, n_b: int, level: float) -> np.ndarray:
+    """Bailey's lower bound of the ratio of two binomial proportions a / n_a and b / n_b; 0 where a is 0."""
+    z = stats.norm.ppf(level)
+    x = np.where(a == n_a, n_a - 0.5, a).astype(float)
+    y = np.where(b == n_b, n_b - 0.5, np.where(b == 0, 0.5, b))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p, q = x / n_a, y / n_b
+        spread = (1 - p) / x + (1 - q) / y - z**2 * (1 - p) * (1 - q) / (9 * x * y)
+        cube = (1 + z / 3 * np.sqrt(spread)) / (1 - z**2 * (1 - q) / (9 * y))
+        return np.where(a == 0, 0.0, p / q * cube**3)

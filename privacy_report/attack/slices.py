@@ -1,0 +1,112 @@
+"""Named subsets of a checkpoint's examples, as masks over members and non-members together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from privacy_report.attack.signals import Examples
+from privacy_report.errors import UserError
+
+
+@dataclass(frozen=True)
+class Group:
+    """A named set of examples: positions among the members and among the non-members of a score file."""
+
+    member: tuple[int, ...] = field(default=())
+    nonmember: tuple[int, ...] = field(default=())
+
+
+Groups = Mapping[str, Group]
+
+
+def load_groups(path: Path | str) -> dict[str, Group]:
+    """Index groups from JSON: {"NAME": {"member": [0, 7, ...], "nonmember": [3, ...]}, ...}.
+
+    Positions count the rows of a score file's member and non-member arrays from 0. UserError when the
+    file is missing or has another form.
+    """
+    try:
+        value = json.loads(Path(path).read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file of index groups") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not JSON ({' '.join(str(error).split())})") from None
+    form = f'{path}: must be {{"NAME": {{"member": [positions], "nonmember": [positions]}}, ...}}'
+    if not isinstance(value, dict) or not value:
+        raise UserError(form)
+    groups = {}
+    for name, sides in value.items():
+        if not name.isprintable():
+            raise UserError(f"{path}: group {name!r}, allowed: names of printable characters")
+        if not isinstance(sides, dict) or set(sides) - {"member", "nonmember"}:
+            raise UserError(f"{form}; group {name!r} is not")
+        lists = {side: sides.get(side, []) for side in ("member", "nonmember")}
+        if not all(map(_are_positions, lists.values())):
+            raise UserError(f"{form}; group {name!r} has something else than positions, or one twice")
+        groups[name] = Group(tuple(lists["member"]), tuple(lists["nonmember"]))
+    return groups
+
+
+def _are_positions(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and all(type(i) is int and i >= 0 for i in value)
+        and len(set(value)) == len(value)
+    )
+
+
+def slices(
+    examples: Examples, kinds: Sequence[str], groups: Groups | None = None, both_ends: bool = False
+) -> Iterator[tuple[str, np.ndarray]]:
+    """(name, mask bool (n,)) of every slice of the given kinds, in their order.
+
+    Kinds: entire, class, correctness, percentile, group. Each example is in one loss decile; with
+    `both_ends` a boundary example counts in both neighbours, as in the reference.
+    """
+    for kind in kinds:
+        if kind == "entire":
+            yield "entire dataset", np.ones(len(examples.labels), bool)
+        elif kind == "class":
+            for label in range(examples.n_classes):
+                yield f"class={label}", examples.labels == label
+        elif kind == "correctness":
+            yield "correct", examples.correct
+            yield "incorrect", ~examples.correct
+        elif kind == "percentile":
+            yield from _deciles(examples.loss, both_ends)
+        elif kind == "group":
+            for name, group in (groups or {}).items():
+                yield f"group={name}", _group_mask(examples, name, group)
+        else:
+            raise ValueError(f"unknown kind of slice {kind!r}")
+
+
+def _deciles(loss: np.ndarray, both_ends: bool) -> Iterator[tuple[str, np.ndarray]]:
+    """Ten slices by percentiles of the loss, pooled over both sides."""
+    edges = np.percentile(loss, np.arange(0, 101, 10))
+    decile = np.minimum(np.searchsorted(edges[1:-1], loss, side="right"), 9)
+    for i in range(10):
+        inclusive = (edges[i] <= loss) & (loss <= edges[i + 1])
+        yield f"loss_percentile={10 * i}-{10 * i + 10}", inclusive if both_ends else decile == i
+
+
+def _group_mask(examples: Examples, name: str, group: Group) -> np.ndarray:
+    """Mask of a group; UserError for a position beyond the arrays."""
+    n_member = int(examples.is_member.sum())
+    n_nonmember = len(examples.is_member) - n_member
+    mask = np.zeros(len(examples.is_member), bool)
+    for side, positions, size, start in (
+        ("member", group.member, n_member, 0),
+        ("nonmember", group.nonmember, n_nonmember, n_member),
+    ):
+        if positions and max(positions) >= size:
+            raise UserError(f"group {name!r}: {side} position {max(positions)}, allowed: 0 to {size - 1}")
+        mask[np.array(positions, int) + start] = True
+    return mask

@@ -1,0 +1,133 @@
+"""From checkpoints' results to the tidy tables of a variant: leaks after correction, histograms, exposure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from privacy_report.attack.exposure import lt_iqr, most_exposed
+from privacy_report.attack.findings import CheckpointResult
+from privacy_report.attack.intervals import holm
+from privacy_report.attack.measures import METRICS, Row
+
+PRIVACY_COLUMNS = (
+    "variant",
+    "epoch",
+    "attack",
+    "slice",
+    "n_member",
+    "n_nonmember",
+    "accuracy",
+    "val_accuracy",
+    *METRICS,
+    "leaks",
+    "note",
+)
+HALVES_COLUMNS = (*PRIVACY_COLUMNS, "half")
+ROC_COLUMNS = ("variant", "epoch", "attack", "slice", "fpr", "tpr")
+HISTOGRAM_COLUMNS = ("variant", "epoch", "side", "low", "high", "count")
+EXPOSED_COLUMNS = ("variant", "rank", "index", "label", "score", "loss", "probability")
+
+BINS = 60
+SMALLEST = 1e-6
+
+Results = Mapping[int, CheckpointResult]
+"""Epoch -> result, epochs ascending."""
+
+
+def decide(rows: Iterable[Row]) -> list[Row]:
+    """Rows with `leaks` yes or no: Holm at 5% over all slices and checkpoints of an attack (and half).
+
+    A row that was not attacked says no; its note says that nothing was tested.
+    """
+    rows = list(rows)
+    families: dict[tuple[Any, Any], list[int]] = {}
+    for i, row in enumerate(rows):
+        if row["advantage_p"] is not None:
+            families.setdefault((row["attack"], row.get("half")), []).append(i)
+    leaking: set[int] = set()
+    for members in families.values():
+        rejected = holm(np.array([rows[i]["advantage_p"] for i in members]))
+        leaking.update(i for i, leaks in zip(members, rejected, strict=True) if leaks)
+    return [row | {"leaks": "yes" if i in leaking else "no"} for i, row in enumerate(rows)]
+
+
+def privacy_rows(variant: str, results: Results, halves: bool = False) -> list[Row]:
+    """Rows of privacy.csv, or of halves.csv, over all checkpoints."""
+    return decide(
+        {"variant": variant, "epoch": epoch} | row
+        for epoch, result in results.items()
+        for row in (result.halves if halves else result.rows)
+    )
+
+
+def roc_rows(variant: str, results: Results) -> list[Row]:
+    """Rows of roc.csv: the curves on the entire dataset."""
+    return [
+        {"variant": variant, "epoch": epoch, "attack": attack, "slice": "entire dataset", "fpr": x, "tpr": y}
+        for epoch, result in results.items()
+        for attack, (fpr, tpr) in result.curves.items()
+        for x, y in zip(fpr.tolist(), tpr.tolist(), strict=True)
+    ]
+
+
+def histogram_rows(variant: str, results: Results) -> list[Row]:
+    """Rows of histograms.csv: losses in bins that are geometric and common to all checkpoints.
+
+    Losses below the first edge are counted in the first bin.
+    """
+    sides = {"member": "member_loss", "nonmember": "nonmember_loss"}
+    top = max(float(getattr(result, loss).max()) for result in results.values() for loss in sides.values())
+    edges = np.geomspace(SMALLEST, max(top, 10 * SMALLEST) * (1 + 1e-9), BINS + 1)
+    rows = []
+    for epoch, result in results.items():
+        for side, loss in sides.items():
+            counts, _ = np.histogram(np.maximum(getattr(result, loss), edges[0]), edges)
+            for low, high, count in zip(
+                edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True
+            ):
+                row = {"variant": variant, "epoch": epoch, "side": side}
+                rows.append(row | {"low": low, "high": high, "count": count})
+    return rows
+
+
+def exposed_rows(variant: str, results: Results, index: np.ndarray, labels: np.ndarray) -> list[Row]:
+    """Rows of exposed.csv: the members whose losses swung most over the checkpoints (LT-IQR).
+
+    `index` and `labels` int (n_member,): positions in the dataset, and classes. `loss` and `probability` (of
+    membership) are those at the last checkpoint.
+    """
+    last = list(results.values())[-1]
+    scores = lt_iqr(np.stack([result.member_loss for result in results.values()]))
+    probability = last.probability[: len(scores)]
+    return [
+        {
+            "variant": variant,
+            "rank": rank,
+            "index": int(index[i]),
+            "label": int(labels[i]),
+            "score": float(scores[i]),
+            "loss": float(last.member_loss[i]),
+            "probability": float(probability[i]),
+        }
+        for rank, i in enumerate(most_exposed(scores, probability), start=1)
+    ]
+
+
+def summary(rows: Sequence[Row]) -> dict[str, Row]:
+    """attack -> its metrics at the last checkpoint on the entire dataset; what is missing is left out.
+
+    Of an attack that could not be made there is nothing but the `note` that says why.
+    """
+    if not rows:
+        return {}
+    last = max(row["epoch"] for row in rows)
+    return {
+        row["attack"]: {key: row[key] for key in (*METRICS, "leaks") if row[key] is not None}
+        if row["auc"] is not None
+        else {"note": row["note"]}
+        for row in rows
+        if row["epoch"] == last and row["slice"] == "entire dataset"
+    }

@@ -1,0 +1,133 @@
+"""Trained attackers: scikit-learn classifiers whose every score comes from a model that did not see it.
+
+The examples are cut into blocks that each hold the same share of both sides. Block k is scored by a
+model trained on blocks 0..k-1; block 0, which has no past, only trains. Scores become ranks within
+their block, which makes blocks comparable.
+
+Why not plain cross-fitting: there every pair of folds is used twice (once each way), so under the null
+fold statistics are correlated and pooled AUCs are over-dispersed by up to sqrt(2). Going forward only,
+the ranks of a block are exchangeable between members and non-members *given* all earlier blocks,
+so blocks 1, 2, ... are exactly independent under the null, and the usual intervals and p-values
+hold on them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import warnings
+from collections.abc import Hashable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from scipy.stats import rankdata
+from sklearn import config_context
+
+from privacy_report.attack.schema import Estimator
+from privacy_report.errors import UserError
+
+SCORING = ("decision_function", "predict_proba")
+
+
+def load_estimator(estimator: Estimator) -> type:
+    """The class behind an import path; UserError when there is none, or it is no classifier."""
+    module, _, name = estimator.path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise UserError(f"attack.estimators: cannot import {estimator.path} ({error})") from None
+    if not (
+        hasattr(found, "fit") and (hasattr(found, "predict_proba") or hasattr(found, "decision_function"))
+    ):
+        raise UserError(
+            f"attack.estimators: {estimator.path} is no classifier with fit and {' or '.join(SCORING)}"
+        )
+    return found
+
+
+def build(estimator: Estimator, seed: int) -> Any:
+    """An unfitted classifier; `seed` is its random_state where it has one. UserError for bad settings."""
+    settings = dict(estimator.settings)
+    kind = load_estimator(estimator)
+    if _takes_seed(kind):
+        settings.setdefault("random_state", seed)
+    try:
+        return kind(**settings)
+    except TypeError as error:
+        raise UserError(f"attack.estimators: {estimator.path} refuses its settings ({error})") from None
+
+
+def blocks(is_member: np.ndarray, n_blocks: int, rng: np.random.Generator) -> np.ndarray:
+    """Block of each example, int (n,): both sides dealt out at random, counts differing by one at most."""
+    block = np.empty(len(is_member), np.int64)
+    for side in (True, False):
+        rows = rng.permutation(np.flatnonzero(is_member == side))
+        block[rows] = np.arange(len(rows))[::-1] % n_blocks
+    return block
+
+
+def forward_scores(
+    X: np.ndarray,
+    is_member: np.ndarray,
+    estimator: Estimator,
+    n_blocks: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """One score for each example that is not in the first block, from a model that did not see it.
+
+    `X` float (n, n_features), `is_member` bool (n,) with at least `n_blocks` of each side. Returns ranks
+    within blocks scaled to (0, 1), float (n,), NaN in the first block, and bool (n,): who has a score.
+    """
+    block = blocks(is_member, n_blocks, rng)
+    seeds = rng.integers(2**31, size=n_blocks)
+    scores = np.full(len(X), np.nan)
+    for k in range(1, n_blocks):
+        past, now = block < k, np.flatnonzero(block == k)
+        model = build(estimator, int(seeds[k]))
+        raw = fit_and_score(X[past], is_member[past], X[now], model)
+        scores[now] = (rankdata(raw) - 0.5) / len(raw)
+    return scores, block > 0
+
+
+def fit_and_score(X: np.ndarray, is_member: np.ndarray, new: np.ndarray, model: Any) -> np.ndarray:
+    """Scores of new rows; features scaled by the training rows, sides balanced by weights."""
+    mean = X.mean(axis=0)
+    X = X - mean
+    scale = np.sqrt(np.einsum("ij,ij->j", X, X) / len(X))
+    scale[scale == 0] = 1.0
+    X /= scale
+    if isinstance(getattr(model, "n_neighbors", None), int):
+        # The first block of a small slice may hold fewer examples than neighbours are asked for.
+        model.set_params(n_neighbors=min(model.n_neighbors, len(X)))
+    with warnings.catch_warnings(), config_context(assume_finite=True):
+        # An attacker that stops early is still an attacker: its scores are judged, not its optimum.
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            model.fit(X, is_member, **_balance(model, is_member))
+            new = new - mean
+            new /= scale
+            if hasattr(model, "decision_function"):
+                return np.asarray(model.decision_function(new), float)
+            return np.asarray(model.predict_proba(new)[:, 1], float)
+        except (TypeError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"attack.estimators: {type(model).__name__}: {reason}") from None
+
+
+def _balance(model: object, is_member: np.ndarray) -> dict[str, np.ndarray]:
+    """The fit argument that gives both sides the same total weight, where the classifier takes one."""
+    if not _takes_weights(type(model)):  # type: ignore[arg-type]
+        return {}
+    share = is_member.mean()
+    return {"sample_weight": np.where(is_member, 0.5 / share, 0.5 / (1.0 - share))}
+
+
+@cache
+def _takes_weights(kind: Hashable) -> bool:
+    return "sample_weight" in inspect.signature(kind.fit).parameters  # type: ignore[attr-defined]
+
+
+@cache
+def _takes_seed(kind: type) -> bool:
+    return "random_state" in inspect.signature(kind).parameters

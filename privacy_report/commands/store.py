@@ -1,0 +1,37 @@
+"""`privacy-report store`: show or prune the memo of finished work."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from privacy_report.errors import UserError
+from privacy_report.pipeline.store import entries, prune, root
+
+
+def main(argv: Sequence[str]) -> None:
+    """Show or prune the store."""
+    parser = argparse.ArgumentParser(
+        prog="privacy-report store",
+        description="The memo of finished epochs, scores, attacks and reference models. All in it can be "
+        "computed again.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="[show|prune]")
+    commands.add_parser("show", help="list kinds with their number of entries and size (the default)")
+    pruning = commands.add_parser("prune", help="remove the longest unused entries")
+    how = pruning.add_mutually_exclusive_group(required=True)
+    how.add_argument("--keep-mb", type=float, metavar="N", help="leave at most N megabytes")
+    how.add_argument("--all", action="store_true", help="remove everything")
+    args = parser.parse_args(argv)
+    if args.command == "prune":
+        keep = 0.0 if args.all else args.keep_mb
+        if not keep >= 0:
+            raise UserError(f"--keep-mb: got {keep}, allowed: a number of at least 0")
+        files, freed = prune(int(keep * 1e6))
+        print(f"removed {files} entries, {freed / 1e6:.1f} MB")
+    found = entries()
+    for kind in sorted({entry.path.parent.name for entry in found}):
+        sizes = [entry.size for entry in found if entry.path.parent.name == kind]
+        print(f"{kind:10} {len(sizes):6} entries {sum(sizes) / 1e6:10.1f} MB")
+    total = sum(entry.size for entry in found)
+    print(f"{'total':10} {len(found):6} entries {total / 1e6:10.1f} MB in {root()}")

@@ -1,0 +1,1 @@
+"""Where the examples come from, and who of them is a member."""

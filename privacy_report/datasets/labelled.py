@@ -1,0 +1,50 @@
+"""A dataset in memory, whatever it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from privacy_report.errors import UserError
+
+
+class RefusedError(UserError):
+    """A dataset or file whose contents are not what they must be; the text names it and says why."""
+
+
+class DamagedError(RefusedError):
+    """Files that are not as they were written: truncated, altered, incomplete."""
+
+
+class UnavailableError(UserError):
+    """A source that has nothing to give here; the text says why."""
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """All examples of a dataset, in its canonical order.
+
+    images: uint8 (n, height, width, channels), 0..255; labels: int32 (n,) in [0, len(class_names));
+    splits: the rows of each split by its name, as the dataset's makers divided it.
+    Raises RefusedError for other types, shapes or ranges.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    splits: Mapping[str, range]
+
+    def __post_init__(self) -> None:
+        images, labels = self.images, self.labels
+        if images.dtype != np.uint8 or images.ndim != 4:
+            raise RefusedError(
+                f"images must be uint8 (n, height, width, channels), got {images.dtype} {images.shape}"
+            )
+        if labels.dtype != np.int32 or labels.shape != images.shape[:1]:
+            raise RefusedError(f"labels must be int32 ({len(images)},), got {labels.dtype} {labels.shape}")
+        if len(labels) and not 0 <= labels.min() <= labels.max() < len(self.class_names):
+            raise RefusedError(
+                f"labels must lie in 0..{len(self.class_names) - 1}, got {labels.min()}..{labels.max()}"
+            )

@@ -1,0 +1,88 @@
+"""What prepare leaves behind for the other stages: four arrays and dataset.json, written and read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from privacy_report.datasets.labelled import LabelledImages
+from privacy_report.datasets.splits import Membership
+from privacy_report.errors import UserError
+from privacy_report.pipeline import memo
+from privacy_report.pipeline.files import atomic, read_json, write_json
+
+FOLDER = Path("data/prepare")
+ARRAYS = ("images", "labels", "member", "nonmember")
+
+
+def write(folder: Path, name: str, examples: LabelledImages, membership: Membership) -> None:
+    """Write images.npy, labels.npy, member.npy, nonmember.npy and last dataset.json.
+
+    The bytes depend on the arguments alone: nothing says which source the examples came from.
+    """
+    arrays = {
+        "images": examples.images,
+        "labels": examples.labels,
+        "member": membership.member,
+        "nonmember": membership.nonmember,
+    }
+    # dataset.json is there only when all that it describes is.
+    (folder / "dataset.json").unlink(missing_ok=True)
+    for stem, array in arrays.items():
+        with atomic(folder / f"{stem}.npy") as file:
+            np.save(file, np.ascontiguousarray(array), allow_pickle=False)
+    description = {
+        "name": name,
+        "n_classes": len(examples.class_names),
+        "class_names": list(examples.class_names),
+        "shape": list(examples.images.shape[1:]),
+        "n_member": len(membership.member),
+        "n_nonmember": len(membership.nonmember),
+        "digest": digest(arrays),
+    }
+    write_json(folder / "dataset.json", description)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The examples in their canonical order, and who of them is a member.
+
+    images: uint8 (n, H, W, C), memory-mapped; labels: int32 (n,); member, nonmember: int32 indices into both;
+    about: dataset.json.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    member: np.ndarray
+    nonmember: np.ndarray
+    about: dict[str, Any]
+
+
+def read(folder: Path | str = FOLDER) -> Prepared:
+    """Read what `write` has written to `folder`. UserError where a file is missing."""
+    folder = Path(folder)
+    try:
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
+        return Prepared(**arrays, about=read_json(folder / "dataset.json"))
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename}: no such file; `dvc repro prepare` makes it") from None
+
+
+def files_digest(folder: Path | str = FOLDER) -> str:
+    """SHA-256 (hex) of the bytes of all four arrays as they are on disk now."""
+    return memo.digest({name: memo.file_digest(Path(folder, f"{name}.npy")) for name in ARRAYS})
+
+
+def digest(arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 (hex) of named arrays: their names, types, shapes and values, in the order of the names."""
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        total.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        total.update(array.data)
+    return total.hexdigest()

@@ -1,0 +1,60 @@
+"""Who is a member and who is not, written down as indices into the examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from privacy_report.datasets.schema import Dataset
+from privacy_report.errors import UserError
+from privacy_report.pipeline.params import one_of
+
+
+@dataclass(frozen=True)
+class Membership:
+    """Indices of the examples in the target's training set and of those that are not, each ascending.
+
+    int32 (n_member,) and (n_nonmember,), disjoint. Raises UserError for an empty side.
+    """
+
+    member: np.ndarray
+    nonmember: np.ndarray
+
+    def __post_init__(self) -> None:
+        for side in ("member", "nonmember"):
+            if not len(getattr(self, side)):
+                raise UserError(f"dataset: no {side} is left; both members and non-members are needed")
+
+
+def membership(params: Dataset, splits: Mapping[str, range], labels: np.ndarray) -> Membership:
+    """Divide the rows of `splits` as `params` say; labels: int (n,), one for each row.
+
+    Raises UserError for a split that the dataset does not have.
+    """
+    for key in ("member_split", "nonmember_split"):
+        one_of(f"dataset.{key}", getattr(params, key), splits)
+    rows = _indices(splits[params.member_split])
+    if params.member_fraction is None:
+        return Membership(rows, _indices(splits[params.nonmember_split]))
+    drawn = draw(labels[rows], params.member_fraction, params.seed)
+    return Membership(rows[drawn], rows[~drawn])
+
+
+def draw(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Members by lot: bool (n,), true for the nearest whole number to `fraction` of each class.
+
+    Stratified, so that the slices by class have both sides and neither side is easier by its mix of
+    classes. Each class has its own random stream, derived from `seed`.
+    """
+    drawn = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        order = np.random.default_rng([seed, int(label)]).permutation(len(rows))
+        drawn[rows[order[: round(fraction * len(rows))]]] = True
+    return drawn
+
+
+def _indices(rows: range) -> np.ndarray:
+    return np.arange(rows.start, rows.stop, dtype=np.int32)

@@ -1,0 +1,8 @@
+"""The one exception that stands for a user's mistake."""
+
+
+class UserError(ValueError):
+    """Something the user can put right; its text is one line: what was received, what is allowed.
+
+    Command lines print it without a traceback and exit with 2 (see `privacy_report.pipeline.command.run`).
+    """

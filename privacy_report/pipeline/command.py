@@ -1,0 +1,56 @@
+"""What all command lines of the stages share: one-line errors and progress that fits the terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from privacy_report.errors import UserError
+
+T = TypeVar("T")
+
+
+def run(main: Callable[[Sequence[str]], None]) -> None:
+    """Call `main(argv)`; a UserError becomes one line on stderr and exit code 2, Ctrl-C exit code 130."""
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        sys.exit(_fail(str(error), 2))
+    except KeyboardInterrupt:
+        _fail("interrupted; finished work is kept", 130)
+        os._exit(130)  # at once: the libraries' own farewell takes seconds
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    return code
+
+
+def track(items: Iterable[T], total: int, label: str, every: float = 20.0) -> Iterator[T]:
+    """Pass `items` on, showing how many of `total` are done and the time left.
+
+    On a terminal this is a bar; elsewhere a plain line at most each `every` seconds, and a last one.
+    """
+    console = Console(stderr=True)
+    if console.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=False) as progress:
+            task = progress.add_task(label, total=total)
+            for item in items:
+                yield item
+                progress.advance(task)
+        return
+    start = last = time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        now = time.monotonic()
+        if done == total or now - last >= every:
+            left = (now - start) / done * (total - done)
+            print(f"{label}: {done}/{total}, {left:.0f} s left", file=sys.stderr, flush=True)
+            last = now

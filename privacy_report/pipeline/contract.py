@@ -1,0 +1,73 @@
+"""The names that cross stages: columns, slices, sides, and the one level of confidence.
+
+Whoever writes a table and whoever reads it take the names from here, so that a renamed column is one edit.
+"""
+
+from __future__ import annotations
+
+LEVEL = 0.05
+"""One minus the confidence of every interval, and the level at which leaks are declared."""
+
+ENTIRE = "entire dataset"
+CLASS, GROUP, LOSS_PERCENTILE = "class=", "group=", "loss_percentile="
+CORRECT, INCORRECT = "correct", "incorrect"
+GIVEN_BEFOREHAND = (ENTIRE, CLASS, GROUP)
+"""Slices (or their prefixes) whose members no output of the model decides. Differential privacy bounds no
+attack within the others: there the comparison is conditional on the output."""
+
+SELECT, REPORT = "select", "report"
+"""The two halves of the examples: one to choose a checkpoint by, one to report it."""
+
+FPRS = {"tpr_at_1pct_fpr": 0.01, "tpr_at_0p1pct_fpr": 0.001}
+"""Column -> the false positive rate at which it gives the share of members found."""
+ENDS = ("", "_low", "_high")
+
+
+def with_ends(column: str) -> tuple[str, str, str]:
+    """A measured column and the columns of its 95% interval's ends."""
+    return column, f"{column}_low", f"{column}_high"
+
+
+METRICS = (
+    *with_ends("auc"),
+    *with_ends("advantage"),
+    "advantage_p",
+    "ppv",
+    *(name for column in FPRS for name in with_ends(column)),
+    "balanced_accuracy",
+    "epsilon_low",
+)
+"""What is measured on each attack, slice and checkpoint."""
+
+PRIVACY_COLUMNS = (
+    "variant",
+    "epoch",
+    "attack",
+    "slice",
+    "n_member",
+    "n_nonmember",
+    "accuracy",
+    "val_accuracy",
+    *METRICS,
+    "leaks",
+    "note",
+)
+HALVES_COLUMNS = (*PRIVACY_COLUMNS, "half")
+ROC_COLUMNS = ("variant", "epoch", "attack", "slice", "fpr", "tpr")
+HISTOGRAM_COLUMNS = ("variant", "epoch", "side", "low", "high", "count")
+EXPOSED_COLUMNS = ("variant", "rank", "index", "label", "score", "loss", "probability")
+
+HISTORY = (
+    "running_loss",
+    "running_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "epsilon",
+    "epsilon_rdp",
+    "noise_multiplier",
+)
+"""What is measured after each epoch. The running ones are means during the epoch, while the weights change."""
+HISTORY_COLUMNS = ("variant", "epoch", *HISTORY)
+
+TEXT_COLUMNS = frozenset({"variant", "attack", "slice", "half", "side", "leaks", "note"})
+"""Columns of text; all others are numbers."""

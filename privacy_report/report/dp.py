@@ -1,0 +1,79 @@
+"""What the page says about each private variant: its claim, its noise, and what the attacks found."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from privacy_report.report.study import Study
+from privacy_report.report.summary import interval, number
+from privacy_report.report.tables import Row, where
+
+LEVEL = 0.05
+
+SEEDS = {
+    "committed": "The noise comes from the seed in params.yaml (privacy.seed: committed). That makes the "
+    "training reproducible, and the guarantee void against whoever reads the seed: they can recompute the "
+    "noise and subtract it.",
+    "secret": "The noise comes from the operating system's entropy and is not kept (privacy.seed: secret). "
+    "Nobody can recompute it; for that the result is marked as NOT reproducible.",
+}
+
+
+@dataclass(frozen=True)
+class Private:
+    """A private variant in words: its claim, what its noise is worth, what the strongest attack found."""
+
+    label: str
+    claim: str
+    noise: str
+    finding: str
+
+
+def private(study: Study) -> list[Private]:
+    """One entry a variant that claims an epsilon."""
+    return [_private(study, variant) for variant in study.labels if study.is_private(variant)]
+
+
+def _private(study: Study, variant: str) -> Private:
+    settings, last = study.dp_settings(variant), study.shown(variant)["last"]
+    delta, seed = settings.get("delta"), settings.get("seed", "not stated")
+    claim = f"epsilon {number(study.claimed(variant, last), 2)} at epoch {last}"
+    claim += f", delta {delta:g}" if isinstance(delta, float) else ", delta not stated"
+    noise = SEEDS.get(seed, f"Where the noise comes from is unknown (privacy.seed: {seed}).")
+    return Private(study.labels[variant], claim, noise, finding(study, variant, last))
+
+
+def finding(study: Study, variant: str, epoch: int) -> str:
+    """How far the strongest attack on the entire dataset is from chance at a checkpoint, in words."""
+    rows = where(study.entire, variant=variant, epoch=float(epoch))
+    row = max(  # a leak that was found counts before a larger advantage that may be chance
+        (row for row in rows if not math.isnan(row["advantage"])),
+        key=lambda row: (row["leaks"] == "yes", row["advantage"]),
+        default=None,
+    )
+    if row is None:
+        return "No attack on the entire dataset could be measured."
+    measured, p = f"advantage {interval(row, 'advantage')}", row["advantage_p"]
+    if row["leaks"] == "yes":
+        result = (
+            f"p {p_value(p)}, significant after Holm's correction over {tested(study, row)} rows: it leaks"
+        )
+    elif p > LEVEL:
+        result = f"p {p_value(p)}: not distinguishable from 0"
+    else:
+        result = (
+            f"p {p_value(p)} alone, not significant after Holm's correction over {tested(study, row)} rows"
+        )
+    return f"Strongest attack on the entire dataset ({row['attack']}): {measured}, {result}."
+
+
+def tested(study: Study, row: Row) -> int:
+    """In how many rows of its variant (checkpoints x slices) the row's attack was tested."""
+    family = where(study.privacy, variant=row["variant"], attack=row["attack"])
+    return sum(not math.isnan(other["advantage_p"]) for other in family)
+
+
+def p_value(p: float) -> str:
+    """A p-value with its sign of equality."""
+    return "< 0.0001" if p < 0.0001 else f"= {p:.2g}"

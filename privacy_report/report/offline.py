@@ -1,0 +1,69 @@
+"""Write the page around `dvc plots show` with Vega inside it, so that it opens without a network.
+
+DVC's own page loads Vega from a content delivery network. This one takes the same libraries from the
+installed package vl-convert-python, so that nothing of them is kept in this repository.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import vl_convert
+
+from privacy_report.pipeline.command import run
+from privacy_report.pipeline.files import atomic
+
+EXPORTS = "window.vegaEmbed = vegaEmbed;"  # the one name that DVC's pages call
+# `{refresh_tag}` and `{plot_divs}` are DVC's placeholders. Without `{scripts}` it adds no addresses.
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+{refresh_tag}
+<title>Plots</title>
+<link rel="icon" href="data:,">
+<style>
+body { font: 15px system-ui, sans-serif; margin: 24px; }
+body > div { margin-bottom: 32px; }
+table { border-spacing: 12px; }
+</style>
+<script>@VEGA@</script>
+</head>
+<body>
+{plot_divs}
+</body>
+</html>
+"""
+
+
+def template(bundle: str) -> str:
+    """The page with a JavaScript bundle inside. Raises ValueError for one that DVC or HTML would break."""
+    for forbidden in ("</script", "{scripts}", "{plot_divs}", "{refresh_tag}"):
+        if forbidden in bundle:
+            raise ValueError(f"the JavaScript bundle contains {forbidden!r}")
+    return PAGE.replace("@VEGA@", bundle)
+
+
+def latest_vega_lite_5() -> str:
+    """The newest Vega-Lite 5 that vl-convert has, as "v5.21"; .dvc/plots is written for version 5."""
+    versions = [tuple(map(int, text.split("."))) for text in vl_convert.get_vegalite_versions()]
+    return "v" + ".".join(map(str, max(version for version in versions if version[0] == 5)))
+
+
+def main(argv: Sequence[str]) -> None:
+    """Write the template to a file."""
+    parser = argparse.ArgumentParser(
+        prog="python -m privacy_report.report.offline",
+        description=__doc__,
+        epilog="Then: dvc config --local plots.html_template <absolute path, or one relative to .dvc/>",
+    )
+    parser.add_argument("path", type=Path, help="file to write, e.g. .dvc/tmp/plots.html")
+    path = parser.parse_args(argv).path
+    with atomic(path) as file:
+        file.write(template(vl_convert.javascript_bundle(EXPORTS, latest_vega_lite_5())).encode())
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,91 @@
+"""Last and recommended checkpoint of each variant, as the rows that page and terminal show."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from privacy_report.report.study import Study
+
+
+@dataclass(frozen=True)
+class Line:
+    """A checkpoint in words: which it is, and its numbers ready to print ("-" where there is none)."""
+
+    variant: str
+    which: str
+    epoch: int
+    val_accuracy: str
+    auc: str
+    advantage: str
+    tpr: str
+    claimed: str
+    audited: str
+    verdict: str
+
+
+def lines(study: Study) -> list[Line]:
+    """The recommended checkpoint of each variant (where one passes) and the last one.
+
+    A recommended checkpoint's numbers come from the gate, hence from the half of the non-members that
+    had no part in choosing it; the last one's from all non-members.
+    """
+    found = []
+    for variant in study.labels:
+        for which, epoch in study.shown(variant).items():
+            found.append(
+                _recommended(study, variant) if which == "recommended" else _last(study, variant, epoch)
+            )
+    return found
+
+
+def _recommended(study: Study, variant: str) -> Line:
+    verdict = study.verdict(variant)
+    confirmed = "ship" if verdict["confirmed"] == "yes" else "passes, not confirmed"
+    return _line(study, variant, "recommended", verdict["recommended_epoch"], verdict, confirmed)
+
+
+def _last(study: Study, variant: str, epoch: int) -> Line:
+    values: dict[str, float] = {}
+    for column in ("auc", "advantage", "tpr_at_fpr_0.01", "epsilon_low"):
+        if row := study.strongest(variant, epoch, column):
+            values |= {name: row[name] for name in row if name.startswith(column)}
+            values["val_accuracy"] = row["val_accuracy"]
+    values["epsilon"] = study.claimed(variant, epoch)
+    rules = [finding["rule"] for finding in study.verdict(variant)["failing"] if finding["epoch"] == epoch]
+    return _line(study, variant, "last", epoch, values, breach(rules))
+
+
+def breach(rules: list[str]) -> str:
+    """The broken rules in as few words as a table has room for."""
+    if not rules:
+        return "passes"
+    return f"breaks {rules[0] if len(rules) == 1 else f'{len(rules)} rules'}"
+
+
+def _line(study: Study, variant: str, which: str, epoch: int, values: dict, verdict: str) -> Line:
+    return Line(
+        variant=study.labels[variant],
+        which=which,
+        epoch=epoch,
+        val_accuracy=number(values.get("val_accuracy")),
+        auc=interval(values, "auc"),
+        advantage=interval(values, "advantage"),
+        tpr=interval(values, "tpr_at_fpr_0.01", percent=True),
+        claimed=number(values.get("epsilon"), digits=2),
+        audited=number(values.get("epsilon_low"), digits=2),
+        verdict=verdict,
+    )
+
+
+def number(value: float | None, digits: int = 3, percent: bool = False) -> str:
+    """A number as shown to people, "-" for one that is missing."""
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{100 * value:.1f}%" if percent else f"{value:.{digits}f}"
+
+
+def interval(values: dict, column: str, percent: bool = False) -> str:
+    """A number with its 95% interval where there is one: "0.612 [0.606, 0.619]"."""
+    value, low, high = (number(values.get(column + end), percent=percent) for end in ("", "_low", "_high"))
+    return value if "-" in (low, high) else f"{value} [{low}, {high}]"

@@ -1,0 +1,96 @@
+"""The epoch loop: one graph that walks a table of batches, for any Keras classification model.
+
+The images stay on the device as bytes; a batch is gathered, cast, and used inside the graph, so that
+Python is entered once per `backend.CHUNK` examples instead of once a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from privacy_report.training import backend
+from privacy_report.training.backend import keras, tf
+
+# (images, labels, step seed) -> gradients in the order of trainable_variables, losses (b,), logits (b, C)
+Gradient = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[Sequence[tf.Tensor], tf.Tensor, tf.Tensor]]
+
+
+class Batches(NamedTuple):
+    """The batches of an epoch: step i takes the examples rows[i, :sizes[i]].
+
+    rows: int32 (steps, capacity), padded. sizes: int32 (steps,). seeds: int64 (steps, 2), for what is
+    random in a step.
+    """
+
+    rows: np.ndarray
+    sizes: np.ndarray
+    seeds: np.ndarray
+
+
+class Epoch(NamedTuple):
+    """What an epoch's training pass saw: means over its examples, with the weights of each step."""
+
+    loss: float
+    accuracy: float
+
+
+def mean_gradient(model: keras.Model) -> Gradient:
+    """The ordinary gradient: of the batch's mean cross-entropy."""
+
+    def gradient(images, labels, seed):
+        del seed
+        with tf.GradientTape() as tape:
+            logits = model(images, training=True)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            loss = tf.reduce_mean(losses)
+            if model.losses:  # regularisers
+                loss += tf.add_n(model.losses)
+        return tape.gradient(loss, model.trainable_variables), losses, logits
+
+    return gradient
+
+
+def epoch_runner(
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    images: np.ndarray,
+    labels: np.ndarray,
+    gradient: Gradient,
+) -> Callable[[Batches], Epoch]:
+    """A function that trains `model` on one epoch's `Batches` and returns its means.
+
+    images: uint8 (n, H, W, C); labels: integers (n,). The model gives logits (batch, n_classes).
+    """
+    pixels, targets = tf.constant(images), tf.constant(labels.astype(np.int32))
+    optimizer.build(model.trainable_variables)
+
+    @tf.function(reduce_retracing=True)
+    def steps(rows: tf.Tensor, sizes: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        loss, correct = tf.constant(0.0, tf.float64), tf.constant(0, tf.int64)
+        for step in tf.range(tf.shape(sizes)[0]):
+            index = rows[step, : sizes[step]]
+            wanted = tf.gather(targets, index)
+            gradients, losses, logits = gradient(
+                backend.to_input(tf.gather(pixels, index)), wanted, seeds[step]
+            )
+            optimizer.apply(gradients, model.trainable_variables)
+            loss += tf.reduce_sum(tf.cast(losses, tf.float64))
+            right = tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), wanted)
+            correct += tf.math.count_nonzero(right)
+        return loss, correct
+
+    def run(batches: Batches) -> Epoch:
+        loss, correct = 0.0, 0
+        stride = max(backend.CHUNK // batches.rows.shape[1], 1)
+        for start in range(0, len(batches.sizes), stride):
+            part = slice(start, start + stride)
+            chunk = steps(*(tf.constant(table[part]) for table in batches))
+            loss += float(chunk[0])
+            correct += int(chunk[1])
+        seen = max(int(batches.sizes.sum()), 1)
+        return Epoch(loss / seen, correct / seen)
+
+    return run

@@ -1,0 +1,33 @@
+"""What distinguishes one way of training from another: ordinary (`ordinary`) or private (`private`)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from privacy_report.training.backend import keras
+from privacy_report.training.epochs import Batches, Gradient
+
+
+class Spent(NamedTuple):
+    """The privacy budget after some epochs, NaN where there is no guarantee.
+
+    epsilon, epsilon_rdp: upper bounds by privacy loss distributions (tighter) and by Renyi DP;
+    noise_multiplier: the noise's standard deviation over the clipping norm.
+    """
+
+    epsilon: float
+    epsilon_rdp: float
+    noise_multiplier: float
+
+
+class Regime(Protocol):
+    """A way of training, for one model with n examples."""
+
+    def batches(self, epoch: int) -> Batches:
+        """The batches of an epoch (1-based)."""
+
+    def gradient(self, model: keras.Model) -> Gradient:
+        """What a step does with a batch."""
+
+    def spent(self, epoch: int) -> Spent:
+        """The budget spent after `epoch` epochs."""

@@ -1,0 +1,93 @@
+"""All epochs of one model, from the store where they are there, else trained now.
+
+This module is light: TensorFlow is imported only when there is work.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from privacy_report.pipeline import memo
+from privacy_report.pipeline.memo import Arrays, Memo
+from privacy_report.training.data import Data
+from privacy_report.training.schema import Variant
+
+if TYPE_CHECKING:
+    from privacy_report.training.trainer import Trainer
+
+TRAINER = "privacy_report.training.trainer.Trainer"
+ORDINARY = "privacy_report.training.ordinary.Ordinary"
+PRIVATE = "privacy_report.training.private.Private"
+SCORER = "privacy_report.training.scoring.Scorer"
+MODELS = "privacy_report.training.models"
+
+NO_PART = ("label", "epochs", "epochs_per_report")
+"""Parameters of a variant that no epoch's result depends on."""
+
+
+def epoch_inputs(name: str, config: Variant, data: str) -> dict[str, Any]:
+    """What every epoch of the model called `name` depends on; `data` is the digest of its examples.
+
+    Where the noise is solved from a target epsilon, it depends on the number of epochs, too.
+    """
+    settings = asdict(config)
+    solved = config.privacy is not None and config.privacy.target_epsilon is not None
+    for key in NO_PART:
+        if not (solved and key == "epochs"):
+            settings.pop(key)
+    return memo.base(TRAINER, _regime(config), f"{MODELS}.{config.model}", name=name, data=data, **settings)
+
+
+def finished_epochs(
+    kept: Memo, name: str, config: Variant, inputs: dict[str, Any], load: Callable[[], Data]
+) -> Iterator[tuple[int, Arrays]]:
+    """(epoch, its arrays) for each epoch; `inputs` are those of `epoch_inputs`, `load` gives the data.
+
+    An epoch's key has a digest of the epoch before it. With secret noise an epoch that was lost comes back
+    different; what had been trained from the lost one is no longer the same run, and epsilon counts one run.
+    """
+    trainer, before = None, None
+    for epoch in range(1, config.epochs + 1):
+        key = memo.digest(inputs | {"epoch": epoch, "before": before and memo.arrays_digest(before)})
+
+        def train(epoch: int = epoch, before: Arrays | None = before) -> Arrays:
+            nonlocal trainer
+            trainer = trainer or make_trainer(name, config, load())
+            if before is not None:
+                trainer.restore(before)
+            return trainer.run(epoch)
+
+        before = kept.recall("epoch", key, train)
+        yield epoch, before
+
+
+def score_inputs(data: str) -> dict[str, Any]:
+    """What every checkpoint's outputs depend on, next to its architecture and weights."""
+    return memo.base(SCORER, data=data)
+
+
+def score_key(inputs: dict[str, Any], state: Arrays) -> str:
+    """The key of one checkpoint's outputs; its optimizer and its history have no part in them."""
+    used = {name: value for name, value in state.items() if name.startswith(("architecture", "weights/"))}
+    return memo.digest(inputs | {"model": memo.arrays_digest(used)})
+
+
+def make_trainer(name: str, config: Variant, data: Data) -> Trainer:
+    """A trainer for the model called `name`, whose way of training and architecture the variant names."""
+    from privacy_report.training.trainer import Trainer
+
+    regime = _import(_regime(config))(name, config, len(data.train))
+    return Trainer(name, config, data, _import(f"{MODELS}.{config.model}"), regime)
+
+
+def _regime(config: Variant) -> str:
+    """A variant is private if and only if it has a section `privacy`."""
+    return PRIVATE if config.privacy else ORDINARY
+
+
+def _import(dotted: str) -> Any:
+    module, _, name = dotted.rpartition(".")
+    return getattr(importlib.import_module(module), name)

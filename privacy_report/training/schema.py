@@ -1,0 +1,84 @@
+"""The typed parameters of a variant: section `variants.<name>` of params.yaml."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from omegaconf import MISSING
+
+from privacy_report.pipeline.params import one_of, refuse
+
+ACTIVATIONS = ("elu", "gelu", "leaky_relu", "relu", "selu", "sigmoid", "silu", "softplus", "tanh")
+MODEL_NAMES = ("small_cnn",)
+SMALLEST_NOISE = 0.1  # below it epsilon is in the thousands, and computing it takes minutes
+NOISE_SEEDS = ("committed", "secret")
+
+
+@dataclass
+class Privacy:
+    """What makes a variant differentially private: DP-Adam with Poisson-sampled batches.
+
+    Exactly one of `noise_multiplier` and `target_epsilon` is given; the other follows from it.
+    """
+
+    l2_norm_clip: float = 1.0
+    noise_multiplier: Optional[float] = None  # noqa: UP045 - OmegaConf reads this form
+    target_epsilon: Optional[float] = None  # noqa: UP045
+    delta: float = 1e-5
+    seed: str = "committed"
+
+    def __post_init__(self) -> None:
+        _positive("privacy.l2_norm_clip", self.l2_norm_clip)
+        if (self.noise_multiplier is None) == (self.target_epsilon is None):
+            got = {"noise_multiplier": self.noise_multiplier, "target_epsilon": self.target_epsilon}
+            raise refuse("privacy", got, "exactly one of noise_multiplier and target_epsilon")
+        for key in ("noise_multiplier", "target_epsilon"):
+            if (value := getattr(self, key)) is not None:
+                _positive(f"privacy.{key}", value)
+        if self.noise_multiplier is not None and self.noise_multiplier < SMALLEST_NOISE:
+            raise refuse("privacy.noise_multiplier", self.noise_multiplier, f"at least {SMALLEST_NOISE}")
+        if not 0 < self.delta < 1:
+            raise refuse("privacy.delta", self.delta, "0 < delta < 1, and below 1/n_member")
+        one_of("privacy.seed", self.seed, NOISE_SEEDS)
+
+
+@dataclass
+class Variant:
+    """One configuration of the target model and of its training."""
+
+    label: str = MISSING
+    model: str = "small_cnn"
+    num_conv: int = 2
+    filters: int = 32
+    dense_units: int = 64
+    activation: str = "relu"
+    batch_size: int = 50
+    learning_rate: float = 0.001
+    epochs: int = 50
+    epochs_per_report: int = 2
+    seed: int = 0
+    privacy: Optional[Privacy] = None  # noqa: UP045
+
+    def __post_init__(self) -> None:
+        one_of("model", self.model, MODEL_NAMES)
+        one_of("activation", self.activation, ACTIVATIONS)
+        for key in ("num_conv", "filters", "dense_units", "batch_size", "epochs", "epochs_per_report"):
+            if (value := getattr(self, key)) < 1:
+                raise refuse(key, value, "an integer of at least 1")
+        _positive("learning_rate", self.learning_rate)
+        if self.epochs_per_report > self.epochs:
+            raise refuse("epochs_per_report", self.epochs_per_report, f"1..{self.epochs} (epochs)")
+        if self.seed < 0:
+            raise refuse("seed", self.seed, "an integer of at least 0")
+
+    @property
+    def checkpoint_epochs(self) -> list[int]:
+        """The completed epochs, 1-based, after which a checkpoint is kept."""
+        return list(range(self.epochs_per_report, self.epochs + 1, self.epochs_per_report))
+
+
+def _positive(key: str, value: Any) -> None:
+    if not (math.isfinite(value) and value > 0):
+        raise refuse(key, value, "a finite number above 0")

@@ -1,0 +1,43 @@
+"""A model and its optimizer as plain arrays, and back: what an epoch leaves behind.
+
+Arrays: `architecture` (the model's JSON, a 0-d string), `epoch`, `weights/000`... and `optimizer/000`...
+in Keras's order (seed generators of dropout layers included, so that training goes on bit-exactly),
+and the epoch's measurements as `history/<name>`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from privacy_report.errors import UserError
+from privacy_report.pipeline.contract import HISTORY
+
+if TYPE_CHECKING:
+    import keras
+
+
+def to_arrays(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, epoch: int, history: Mapping[str, float]
+) -> dict[str, np.ndarray]:
+    """The state after `epoch` completed epochs; `history` has the keys of HISTORY (NaN where unknown)."""
+    arrays = {"architecture": np.array(model.to_json()), "epoch": np.array(epoch)}
+    for part, variables in (("weights", model.variables), ("optimizer", optimizer.variables)):
+        arrays |= {f"{part}/{i:03}": value.numpy() for i, value in enumerate(variables)}
+    return arrays | {f"history/{name}": np.array(history[name], np.float64) for name in HISTORY}
+
+
+def restore(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, arrays: Mapping[str, np.ndarray]
+) -> None:
+    """Put a saved state into a model and a built optimizer of the same kind."""
+    for part, variables in (("weights", model.variables), ("optimizer", optimizer.variables)):
+        for i, variable in enumerate(variables):
+            saved = arrays.get(f"{part}/{i:03}")
+            if saved is None or saved.shape != tuple(variable.shape):
+                raise UserError(
+                    f"checkpoint does not fit the model: {part}/{i:03} is missing or has another shape"
+                )
+            variable.assign(saved)

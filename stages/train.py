@@ -1,0 +1,69 @@
+"""Stage train: one variant, all its epochs, a checkpoint each `epochs_per_report`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from privacy_report.datasets import prepared
+from privacy_report.pipeline.command import run, track
+from privacy_report.pipeline.contract import HISTORY, HISTORY_COLUMNS
+from privacy_report.pipeline.files import empty_folder, write_arrays, write_json
+from privacy_report.pipeline.locks import exclusive
+from privacy_report.pipeline.memo import Memo
+from privacy_report.pipeline.params import load
+from privacy_report.pipeline.tables import write_table
+from privacy_report.training.data import Data
+from privacy_report.training.run import epoch_inputs, finished_epochs
+from privacy_report.training.schema import Variant
+
+
+def main(argv: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m stages.train",
+        description="Train one variant on the members of data/prepare. Writes to data/train/VARIANT "
+        "epoch_NNNN.npz (weights and optimizer) and history.csv, and metrics/train/VARIANT.json. "
+        "Finished epochs are taken from the store; a killed run goes on where it stopped.",
+    )
+    parser.add_argument("variant", help="a name under `variants` in params.yaml")
+    name = parser.parse_args(argv).variant
+
+    def inputs() -> tuple[Variant, dict[str, Any]]:
+        config = load(f"variants.{name}", Variant)
+        return config, epoch_inputs(name, config, prepared.files_digest())
+
+    with exclusive(f"train@{name}", inputs) as (config, key):
+        folder, kept, history = Path("data/train", name), Memo(f"train@{name}"), []
+        empty_folder(folder)
+        epochs = finished_epochs(kept, name, config, key, _data)
+        for epoch, arrays in track(epochs, config.epochs, f"train@{name}: epochs"):
+            if epoch in config.checkpoint_epochs:
+                write_arrays(folder / f"epoch_{epoch:04}.npz", arrays)
+            measured = {column: float(arrays[f"history/{column}"]) for column in HISTORY}
+            history.append({"variant": name, "epoch": epoch, **measured})
+        write_table(folder / "history.csv", history, HISTORY_COLUMNS)
+        write_json(f"metrics/train/{name}.json", _summary(config, history[-1], arrays))
+        kept.close()
+
+
+def _summary(config: Variant, last: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The last epoch's measurements, and what a private run guarantees."""
+    summary = {key: value for key, value in last.items() if value == value and key != "variant"}
+    summary["parameters"] = sum(value.size for key, value in arrays.items() if key.startswith("weights/"))
+    if config.privacy:
+        summary |= {"delta": config.privacy.delta, "reproducible": config.privacy.seed == "committed"}
+    return summary
+
+
+def _data() -> Data:
+    """The variant's examples."""
+    data = prepared.read()
+    return Data(data.images, data.labels, data.member, data.nonmember, data.about["n_classes"])
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,1 +1,0 @@
-"""Stage train: the target models' training, with a checkpoint each few epochs."""
