@@ -17,10 +17,11 @@ help: ## list the targets
 
 install: $(VENV)/installed ## install everything into .venv, at the versions of requirements.lock
 
-$(VENV)/installed: requirements.lock
+$(VENV)/installed: requirements.lock pyproject.toml
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	$(VENV)/bin/python -m stages.report.offline .dvc/tmp/plots_offline.html
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(VENV)/bin/python -m privacy_report.report.offline .dvc/tmp/plots_offline.html
 	$(VENV)/bin/dvc config --local plots.html_template tmp/plots_offline.html
 	touch $@
 

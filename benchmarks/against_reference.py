@@ -12,13 +12,13 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from privacy_report.pipeline.files import Outputs, read_outputs
 from privacy_report.attack.findings import attack_examples
 from privacy_report.attack.measures import Row
 from privacy_report.attack.parity import ReferenceExamples
 from privacy_report.attack.schema import Attack
 from privacy_report.attack.signals import pool
 from privacy_report.pipeline.command import run
+from privacy_report.pipeline.files import Outputs, read_outputs
 
 ATTACK = "logistic"
 

@@ -9,11 +9,11 @@ import time
 
 from threadpoolctl import threadpool_limits
 
-from privacy_report.pipeline.files import Outputs
 from privacy_report.attack.findings import attack_checkpoint, attack_examples
 from privacy_report.attack.parity import ReferenceExamples
 from privacy_report.attack.schema import Attack
 from privacy_report.attack.signals import pool
+from privacy_report.pipeline.files import Outputs
 
 ATTACKS, SLICES = ["threshold", "logistic"], ["entire", "class"]
 

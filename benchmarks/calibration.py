@@ -26,16 +26,16 @@ from scipy.stats import norm
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
-from privacy_report.pipeline.files import Outputs, read_json, read_outputs, write_json
 from privacy_report.attack.findings import attack_examples
-from privacy_report.attack.trained import blocks, build, fit_and_score
 from privacy_report.attack.measures import row_of_curve
 from privacy_report.attack.parity import ReferenceExamples
 from privacy_report.attack.roc import auc, roc
 from privacy_report.attack.schema import THRESHOLD_ATTACKS, Attack, default_estimators
 from privacy_report.attack.signals import Examples, pool
 from privacy_report.attack.tables import decide
+from privacy_report.attack.trained import blocks, build, fit_and_score
 from privacy_report.pipeline.command import run
+from privacy_report.pipeline.files import Outputs, read_json, read_outputs, write_json
 
 N_MEMBER, N_NONMEMBER, N_CLASSES = 5_000, 1_000, 10
 SHIFTS = (0.1, 0.5, 1.0, 2.0)

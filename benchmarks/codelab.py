@@ -70,9 +70,9 @@ def reference_train(variant: str) -> Timing:
 
 def our_train(variant: str) -> Timing:
     """Our trainer's epoch, our scorer's pass."""
-    from stages import backend
     from privacy_report.training.schema import Variant
     from privacy_report.training.trainer import Data, Trainer
+    from stages import backend
 
     data = load()
     config = Variant(label=variant, num_conv=VARIANTS[variant])

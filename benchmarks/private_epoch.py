@@ -21,7 +21,8 @@ from rich.table import Table
 from privacy_report.training import backend  # isort: skip - sets TensorFlow up before it is imported
 import tensorflow as tf
 
-from privacy_report.training import epochs, models, private_gradient as private, sampling
+from privacy_report.training import epochs, models, sampling
+from privacy_report.training import private_gradient as private
 from privacy_report.training.schema import Variant
 
 BATCH_SIZES = (50, 250, 500)

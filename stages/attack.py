@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from privacy_report.attack import tables
-from privacy_report.attack.findings import CheckpointResult, attack_checkpoint
-from privacy_report.attack.schema import Attack
+from privacy_report.attack import checkpoint, tables
+from privacy_report.attack.checkpoint import CheckpointFindings
+from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.slices import Groups, load_groups
 from privacy_report.errors import UserError
-from privacy_report.pipeline import store
+from privacy_report.pipeline import memo
 from privacy_report.pipeline.command import run, track
-from privacy_report.pipeline.files import read_outputs, write_json, write_table
+from privacy_report.pipeline.contract import (
+    EXPOSED_COLUMNS,
+    HALVES_COLUMNS,
+    HISTOGRAM_COLUMNS,
+    PRIVACY_COLUMNS,
+    ROC_COLUMNS,
+)
+from privacy_report.pipeline.files import write_json
+from privacy_report.pipeline.locks import exclusive
+from privacy_report.pipeline.memo import Memo
+from privacy_report.pipeline.outputs import read_outputs
 from privacy_report.pipeline.params import load, refuse
+from privacy_report.pipeline.tables import write_table
 
-MEMBER = Path("data/prepare/member.npy")
-GROUPS = Path("conf/groups")
+SCORES, MEMBER, GROUPS = Path("data/score"), Path("data/prepare/member.npy"), Path("conf/groups")
+Key = dict[str, dict]
 
 
 def main(argv: Sequence[str]) -> None:
@@ -32,67 +43,59 @@ def main(argv: Sequence[str]) -> None:
     )
     parser.add_argument("variant", help="a name under `variants` in params.yaml")
     variant = parser.parse_args(argv).variant
-    config = load("attack", Attack)
-    groups = _groups(config)
-    source = Path("data/score", variant)
+
+    def inputs() -> tuple[AttackParams, Groups | None, Key, dict[Path, str]]:
+        params = load("attack", AttackParams)
+        groups = _groups(params)
+        files = {file: memo.file_digest(file) for file in _score_files(SCORES / variant)}
+        return params, groups, checkpoint.inputs(params, groups), files
+
+    with exclusive(f"attack@{variant}", inputs) as (params, groups, key, files):
+        kept, results = Memo(f"attack@{variant}"), {}
+        for file in track(files, len(files), f"attack@{variant}: checkpoints"):
+            keys = {name: memo.digest(base | {"outputs": files[file]}) for name, base in key.items()}
+            results[int(file.stem.removeprefix("epoch_"))] = checkpoint.attack_all(
+                params, groups, partial(read_outputs, file), kept.recall, keys
+            )
+        _write(variant, results, list(files))
+        kept.close()
+
+
+def _score_files(source: Path) -> list[Path]:
+    """All score files of a variant; UserError when there are none."""
     files = sorted(source.glob("epoch_*.npz"))
     if not files:
         raise UserError(
-            f"{source}: no score files; `dvc repro score@{variant}` makes them, if it is a variant"
+            f"{source}: no score files; `dvc repro score@{source.name}` makes them, if it is a variant"
         )
-    with store.exclusive("attack", variant):
-        key = attack_inputs(variant)
-        results = {
-            int(file.stem.removeprefix("epoch_")): _result(
-                file, config, groups, key, resumed=file != files[0]
-            )
-            for file in track(files, len(files), f"attack@{variant}: checkpoints")
-        }
-        _write(variant, results, np.load(MEMBER), files)
+    return files
 
 
-def attack_inputs(variant: str) -> dict[str, Any]:
-    """What every attack of a variant depends on, beside its scores; the other checkpoints do not matter."""
-    return store.inputs("attack", variant, without_deps=[f"data/score/{variant}"])
-
-
-def _groups(config: Attack) -> Groups | None:
+def _groups(params: AttackParams) -> Groups | None:
     """The index groups; their file lies where dvc.yaml declares it, so that DVC sees it change."""
-    if config.groups is None:
+    if params.groups is None:
         return None
-    if Path(config.groups).parent != GROUPS:
-        raise refuse("attack.groups", config.groups, f"null or a file in {GROUPS}")
-    return load_groups(config.groups)
+    if Path(params.groups).parent != GROUPS:
+        raise refuse("attack.groups", params.groups, f"null or a file in {GROUPS}")
+    return load_groups(params.groups)
 
 
-def _result(file: Path, config: Attack, groups: Groups | None, key: dict, resumed: bool) -> CheckpointResult:
-    """A checkpoint's result, from the store when the same scores were attacked the same way before.
-
-    `resumed` adds its time to that of the checkpoints before it.
-    """
-    entry = store.digest(key | {"scores": store.file_digest(file)})
-    if (arrays := store.get("attack", entry)) is None:
-        with store.timed(f"attack@{key['variant']}", resumed=resumed):
-            arrays = attack_checkpoint(read_outputs(file), config, groups).to_arrays()
-        store.put("attack", entry, arrays)
-    return CheckpointResult.from_arrays(arrays)
-
-
-def _write(variant: str, results: dict[int, CheckpointResult], member: np.ndarray, files: list[Path]) -> None:
+def _write(variant: str, results: dict[int, CheckpointFindings], files: list[Path]) -> None:
     """All tables of the variant; UserError where a score file has other members than the others."""
+    member = np.load(MEMBER)
     for file, result in zip(files, results.values(), strict=True):
         if len(result.member_loss) != len(member):
             raise UserError(f"{file}: {len(result.member_loss)} members, {MEMBER} has {len(member)}")
     labels = read_outputs(files[-1]).member_labels
     folder = Path("data/attack", variant)
     rows = tables.privacy_rows(variant, results)
-    halves = tables.privacy_rows(variant, results, halves=True)
-    exposed = tables.exposed_rows(variant, results, member, labels)
-    write_table(folder / "privacy.csv", rows, tables.PRIVACY_COLUMNS)
-    write_table(folder / "halves.csv", halves, tables.HALVES_COLUMNS)
-    write_table(folder / "roc.csv", tables.roc_rows(variant, results), tables.ROC_COLUMNS)
-    write_table(folder / "histograms.csv", tables.histogram_rows(variant, results), tables.HISTOGRAM_COLUMNS)
-    write_table(folder / "exposed.csv", exposed, tables.EXPOSED_COLUMNS)
+    write_table(folder / "privacy.csv", rows, PRIVACY_COLUMNS)
+    write_table(folder / "halves.csv", tables.privacy_rows(variant, results, halves=True), HALVES_COLUMNS)
+    write_table(folder / "roc.csv", tables.roc_rows(variant, results), ROC_COLUMNS)
+    write_table(folder / "histograms.csv", tables.histogram_rows(variant, results), HISTOGRAM_COLUMNS)
+    write_table(
+        folder / "exposed.csv", tables.exposed_rows(variant, results, member, labels), EXPOSED_COLUMNS
+    )
     write_json(f"metrics/attack/{variant}.json", tables.summary(rows))
 
 

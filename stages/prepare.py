@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from privacy_report.datasets import prepared, sources, splits
-from privacy_report.datasets.schema import Dataset
+from privacy_report.datasets.schema import DatasetParams
 from privacy_report.pipeline import memo
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.locks import exclusive
@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args(argv)
 
-    with exclusive("prepare", lambda: load("dataset", Dataset)) as dataset, memo.timed("prepare"):
+    with exclusive("prepare", lambda: load("dataset", DatasetParams)) as dataset, memo.timed("prepare"):
         examples = sources.load(dataset)
         membership = splits.membership(dataset, examples.splits, examples.labels)
         prepared.write(prepared.FOLDER, dataset.name, examples, membership)

@@ -9,7 +9,7 @@ from pathlib import Path
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.params import load
 from privacy_report.report import closeups, figures, page
-from privacy_report.report.schema import Report
+from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import Study, check_claim
 from privacy_report.report.style import Look, Picture, to_png
 from privacy_report.report.tables import merge
@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> None:
     if parser.parse_args(argv).table:
         print_table(Study())
         return
-    report = load("report", Report)
+    report = load("report", ReportParams)
     study = Study()
     for table in ("training", "privacy"):
         merge(table, study.labels)

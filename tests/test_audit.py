@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from privacy_report.pipeline.files import read_outputs
 from privacy_report.attack.schema import SLICES, THRESHOLD_ATTACKS, default_estimators
 from privacy_report.attack.tables import PRIVACY_COLUMNS
 from privacy_report.commands.audit import main, show
 from privacy_report.errors import UserError
+from privacy_report.pipeline.files import read_outputs
 
 
 def arrays(shift=0.0, n_member=600, n_nonmember=300, seed=0):

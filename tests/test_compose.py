@@ -8,8 +8,8 @@ import pytest
 import yaml
 from sandbox import ROOT
 
-from stages import compose
 from privacy_report.errors import UserError
+from stages import compose
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 

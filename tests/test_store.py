@@ -13,12 +13,12 @@ import pytest
 import yaml
 from sandbox import ROOT
 
-from privacy_report.pipeline import store
-from stages.attack import attack_inputs
 from privacy_report.errors import UserError
+from privacy_report.pipeline import store
+from privacy_report.training.schema import Privacy
+from stages.attack import attack_inputs
 from stages.score import score_inputs
 from stages.train import epoch_inputs
-from privacy_report.training.schema import Privacy
 
 INPUTS = {"train": epoch_inputs, "score": score_inputs, "attack": attack_inputs}
 # What an item's key takes in another way (the item's own file) or leaves alone by design.

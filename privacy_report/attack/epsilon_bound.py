@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from privacy_report.attack.intervals import LEVEL, lower_rate, upper_rate
+from privacy_report.attack.intervals import lower_rate, upper_rate
 from privacy_report.attack.roc import Roc, sorted_roc
+from privacy_report.pipeline.contract import LEVEL
 
-SELECT = 1 / 3
-"""Share of the examples that selects the threshold; the others measure."""
 CANDIDATES = 48
 
 

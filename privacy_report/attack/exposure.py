@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from privacy_report.attack.signals import SIGNALS, Examples
+from privacy_report.attack.signals import Examples, negative_modified_entropy
 
 BINS = 20
 PER_BIN = 20
+
+
+def risks(examples: Examples, seed: int) -> dict[str, np.ndarray]:
+    """The examples' own numbers: member_loss (n_member,), nonmember_loss (n_nonmember,), probability (n,)."""
+    loss = np.asarray(examples.loss, np.float64)
+    return {
+        "member_loss": loss[examples.is_member],
+        "nonmember_loss": loss[~examples.is_member],
+        "probability": membership_probability(examples, seed),
+    }
 
 
 def membership_probability(examples: Examples, seed: int) -> np.ndarray:
@@ -18,7 +28,7 @@ def membership_probability(examples: Examples, seed: int) -> np.ndarray:
     other half of the examples, so that it does not vote for itself, and half a count is added to each
     bin. 0.5 where a class has nobody to compare with.
     """
-    signal = SIGNALS["threshold_modified_entropy"](examples)
+    signal = negative_modified_entropy(examples)
     half = np.random.default_rng([seed, 1]).random(len(signal)) < 0.5
     result = np.full(len(signal), 0.5)
     for label in np.unique(examples.labels):

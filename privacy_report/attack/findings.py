@@ -1,4 +1,7 @@
-"""Everything about one checkpoint that does not depend on the other checkpoints."""
+"""What one attack finds at one checkpoint: a row of measures for each slice, and a curve.
+
+The path is one for all attacks: examples -> scores -> measures.
+"""
 
 from __future__ import annotations
 
@@ -6,169 +9,137 @@ import json
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from privacy_report.attack import parity as reference
-from privacy_report.attack.epsilon_bound import SELECT
-from privacy_report.attack.exposure import membership_probability
-from privacy_report.attack.measures import Row, measure, refused, too_small
+from privacy_report.attack.measures import refused, too_small
 from privacy_report.attack.roc import sorted_roc, thin
-from privacy_report.attack.schema import Attack
-from privacy_report.attack.signals import SIGNALS, Examples, pool
+from privacy_report.attack.signals import Examples
 from privacy_report.attack.slices import Groups, slices
-from privacy_report.attack.trained import forward_scores
-from privacy_report.pipeline.files import Outputs
+from privacy_report.pipeline.contract import ENTIRE, REPORT, SELECT
+from privacy_report.pipeline.memo import Arrays
+from privacy_report.pipeline.tables import Row
 
-LEAST = 10
-"""Members and non-members that an attack needs; a trained one needs as many in each block."""
-LEAST_REFERENCE_TRAINED = 15  # two folds, a three-fold search of up to 7 neighbours within
+SELECTS = 1 / 3
+"""Share of the examples that selects the threshold of epsilon's bound; the others measure."""
+HALF_STREAMS = {SELECT: 3, REPORT: 4}  # of random numbers, next to 0 for all examples
 
 Ranked = tuple[np.ndarray, np.ndarray]
 """Example positions (n,) and their scores (n,), scores descending."""
 Attacker = Callable[[np.ndarray, list[int]], Ranked]
 """(mask bool (n,) of a slice's examples, seed) -> those of them that were scored, with their scores."""
+Curve = tuple[np.ndarray, np.ndarray]
+"""False and true positive rates (n,)."""
 
 
 @dataclass(frozen=True)
-class CheckpointResult:
-    """The attacks' findings at one checkpoint.
+class Plan:
+    """One attack, ready to be made: everything that its numbers depend on next to the outputs.
 
-    `rows` and `halves` lack variant, epoch and `leaks` (which needs the other checkpoints); `curves` maps
-    attack -> (fpr, tpr) on the entire dataset; losses float64 (n_member,), (n_nonmember,);
-    `probability` float64 (n_member + n_nonmember,): membership probabilities, members first.
+    scores, trains, least, caveat: see `registry.Attack`; measure, both_ends: see `registry.Mode`; settings: what
+    the scores' function reads. slices, groups, delta, seed: see `schema.AttackParams`.
+    """
+
+    attack: str
+    scores: Callable[..., Any]
+    trains: bool
+    least: int
+    caveat: str
+    measure: Callable[..., Row]
+    both_ends: bool
+    settings: Mapping[str, Any]
+    slices: tuple[str, ...]
+    groups: Groups | None
+    delta: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What one attack found at one checkpoint.
+
+    `rows` and `halves` lack variant, epoch and what needs the other checkpoints; `curve` is on the entire
+    dataset, empty where that could not be attacked.
     """
 
     rows: list[Row]
     halves: list[Row]
-    curves: Mapping[str, tuple[np.ndarray, np.ndarray]]
-    member_loss: np.ndarray
-    nonmember_loss: np.ndarray
-    probability: np.ndarray
+    curve: Curve
 
-    def to_arrays(self) -> dict[str, np.ndarray]:
-        """Plain arrays that `from_arrays` turns back into an equal result."""
-        text = json.dumps({"rows": self.rows, "halves": self.halves, "attacks": list(self.curves)})
-        arrays = {"tables": np.frombuffer(text.encode(), np.uint8)}
-        for name in ("member_loss", "nonmember_loss", "probability"):
-            arrays[name] = getattr(self, name)
-        for i, (fpr, tpr) in enumerate(self.curves.values()):
-            arrays[f"fpr_{i}"], arrays[f"tpr_{i}"] = fpr, tpr
-        return arrays
+    def to_arrays(self) -> Arrays:
+        """Plain arrays that `from_arrays` turns back into equal findings."""
+        text = json.dumps({"rows": self.rows, "halves": self.halves})
+        fpr, tpr = self.curve
+        return {"tables": np.frombuffer(text.encode(), np.uint8), "fpr": fpr, "tpr": tpr}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> CheckpointResult:
-        """The result whose `to_arrays` gave `arrays`."""
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Findings:
+        """The findings whose `to_arrays` gave `arrays`."""
         tables = json.loads(arrays["tables"].tobytes())
-        return cls(
-            rows=tables["rows"],
-            halves=tables["halves"],
-            curves={
-                name: (arrays[f"fpr_{i}"], arrays[f"tpr_{i}"]) for i, name in enumerate(tables["attacks"])
-            },
-            member_loss=arrays["member_loss"],
-            nonmember_loss=arrays["nonmember_loss"],
-            probability=arrays["probability"],
-        )
+        return cls(tables["rows"], tables["halves"], (arrays["fpr"], arrays["tpr"]))
 
 
-def attack_checkpoint(
-    outputs: Outputs, config: Attack, groups: Groups | None = None, with_halves: bool = True
-) -> CheckpointResult:
-    """All attacks on all slices of one checkpoint. Deterministic given `config.seed`."""
-    examples = pool(outputs)
-    if config.mode == "reference":
-        examples = reference.ReferenceExamples(examples.logits, examples.labels, examples.is_member)
+def attack_checkpoint(examples: Examples, plan: Plan, with_halves: bool = True) -> Findings:
+    """One attack on all slices of one checkpoint. Deterministic given `plan.seed`."""
     # One thread: results do not depend on the number of cores, and small fits do not wait for each other.
     with threadpool_limits(1):
-        rows, curves = attack_examples(examples, config, groups)
-        halves = _attack_halves(examples, config) if with_halves else []
-    n_member = len(outputs.member_labels)
-    return CheckpointResult(
-        rows=rows,
-        halves=halves,
-        curves=curves,
-        member_loss=np.asarray(examples.loss[:n_member], np.float64),
-        nonmember_loss=np.asarray(examples.loss[n_member:], np.float64),
-        probability=membership_probability(examples, config.seed),
-    )
+        rows, curve = attack_examples(examples, plan)
+        halves = attack_halves(examples, plan) if with_halves else []
+    return Findings(rows, halves, curve)
 
 
-def attack_examples(
-    examples: Examples, config: Attack, groups: Groups | None = None, stream: int = 0
-) -> tuple[list[Row], dict[str, tuple[np.ndarray, np.ndarray]]]:
-    """Rows attack by attack, slice by slice, and the ROC curves on the entire dataset."""
+def attack_examples(examples: Examples, plan: Plan, stream: int = 0) -> tuple[list[Row], Curve]:
+    """A row for each slice, and the ROC curve on the entire dataset."""
     accuracies = {
         "accuracy": float(examples.correct[examples.is_member].mean()),
         "val_accuracy": float(examples.correct[~examples.is_member].mean()),
     }
     # Who selects epsilon's threshold is drawn once, without a look at any score.
-    selects = np.random.default_rng([config.seed, stream]).random(len(examples.labels)) < SELECT
-    named = list(slices(examples, config.slices, groups, both_ends=config.mode == "reference"))
+    selects = np.random.default_rng([plan.seed, stream]).random(len(examples.labels)) < SELECTS
+    attacker = _trained(examples, plan) if plan.trains else _by_signal(plan.scores(examples))
     rows: list[Row] = []
-    curves = {}
-    for attack in config.attacks:
-        attacker, least = _attacker(attack, examples, config)
-        for name, mask in named:
-            at = np.flatnonzero(mask)
-            n_member = int(examples.is_member[at].sum())
-            head = {"attack": attack, "slice": name, "n_member": n_member, "n_nonmember": len(at) - n_member}
-            if reason := too_small(n_member, len(at) - n_member, least):
-                rows.append(head | accuracies | refused(reason))
-                continue
-            seed = [config.seed, stream, zlib.crc32(attack.encode()), zlib.crc32(name.encode())]
-            scored, scores = attacker(mask, seed)
-            is_member = examples.is_member[scored]
-            if config.mode == "reference":
-                found = reference.measure(scores, is_member, trained=attack not in reference.SIGNALS)
-            else:
-                ratio = (len(at) - n_member) / n_member
-                found = measure(scores, is_member, selects[scored], ratio, config.delta)
-            rows.append(head | accuracies | found)
-            if name == "entire dataset":
-                curves[attack] = thin(sorted_roc(scores, is_member))
-    return rows, curves
+    curve = np.empty(0), np.empty(0)
+    for name, mask in slices(examples, plan.slices, plan.groups, plan.both_ends):
+        n_member = int(np.count_nonzero(examples.is_member & mask))
+        n_nonmember = int(np.count_nonzero(mask)) - n_member
+        head = {"attack": plan.attack, "slice": name, "n_member": n_member, "n_nonmember": n_nonmember}
+        if reason := too_small(n_member, n_nonmember, plan.least):
+            rows.append(head | accuracies | refused(reason))
+            continue
+        seed = [plan.seed, stream, zlib.crc32(plan.attack.encode()), zlib.crc32(name.encode())]
+        scored, scores = attacker(mask, seed)
+        is_member = examples.is_member[scored]
+        found = plan.measure(scores, is_member, selects[scored], n_nonmember / n_member, plan.delta)
+        found["note"] = "; ".join(filter(None, [plan.caveat, found["note"]]))
+        rows.append(head | accuracies | found)
+        if name == ENTIRE:
+            curve = thin(sorted_roc(scores, is_member))
+    return rows, curve
 
 
-def _attack_halves(examples: Examples, config: Attack) -> list[Row]:
-    """Rows with the non-members cut into two random halves: one to choose by, one to report."""
-    kinds = ["entire", "class"] if "class" in config.slices else ["entire"]
-    config = replace(config, slices=kinds)
-    members, nonmembers = (np.flatnonzero(examples.is_member == side) for side in (True, False))
-    shuffled = np.random.default_rng([config.seed, 2]).permutation(nonmembers)
+def attack_halves(examples: Examples, plan: Plan) -> list[Row]:
+    """Rows with both sides cut into two random halves: one to choose a checkpoint by, one to report it.
+
+    Both sides, or the two halves would share examples and a choice by one would flatter the other.
+    """
+    kinds = tuple(kind for kind in ("entire", "class") if kind in plan.slices)
+    rng = np.random.default_rng([plan.seed, 2])
+    sides = [rng.permutation(np.flatnonzero(examples.is_member == side)) for side in (False, True)]
     rows = []
-    for stream, half in ((3, "select"), (4, "report")):
-        at = np.concatenate([members, np.sort(shuffled[stream - 3 :: 2])])
-        part = type(examples)(examples.logits[at], examples.labels[at], examples.is_member[at])
-        if part.is_member.all():
-            return []  # a single non-member cannot be cut
-        rows += [row | {"half": half} for row in attack_examples(part, config, stream=stream)[0]]
+    for start, (half, stream) in enumerate(HALF_STREAMS.items()):
+        parts = [side[start::2] for side in sides]
+        if not all(len(part) for part in parts):
+            return []  # a single example cannot be cut
+        at = np.sort(np.concatenate(parts))
+        found, _ = attack_examples(examples.take(at), replace(plan, slices=kinds), stream)
+        rows += [row | {"half": half} for row in found]
     return rows
 
 
-def _attacker(name: str, examples: Examples, config: Attack) -> tuple[Attacker, int]:
-    """The attack called `name`, ready for slices of `examples`, and the examples of each side it needs."""
-    if config.mode == "reference":
-        if name in reference.SIGNALS:
-            return _by_signal(reference.SIGNALS[name](examples)), 1
-        return _by_reference(name, examples), LEAST_REFERENCE_TRAINED
-    if name in SIGNALS:
-        return _by_signal(SIGNALS[name](examples)), LEAST
-    estimator = config.estimators[name]
-
-    def trained(mask: np.ndarray, seed: list[int]) -> Ranked:
-        at = np.flatnonzero(mask)
-        rng = np.random.default_rng(seed)
-        X, is_member = examples.features[at], examples.is_member[at]
-        scores, scored = forward_scores(X, is_member, estimator, config.folds, rng)
-        return _descending(at[scored], scores[scored])
-
-    return trained, LEAST * config.folds
-
-
 def _by_signal(scores: np.ndarray) -> Attacker:
-    """A threshold attack: all examples are sorted once, slices keep that order."""
+    """All examples are sorted once, slices keep that order."""
     order = np.argsort(-scores)
     ordered = scores[order]
 
@@ -179,16 +150,12 @@ def _by_signal(scores: np.ndarray) -> Attacker:
     return attack
 
 
-def _by_reference(name: str, examples: Examples) -> Attacker:
+def _trained(examples: Examples, plan: Plan) -> Attacker:
     def attack(mask: np.ndarray, seed: list[int]) -> Ranked:
         at = np.flatnonzero(mask)
-        state = int(np.random.SeedSequence(seed).generate_state(1)[0])
-        X, is_member = examples.features[at], examples.is_member[at]
-        return _descending(at, reference.trained_scores(X, is_member, reference.SEARCHES[name], state))
+        scores, scored = plan.scores(examples.features[at], examples.is_member[at], plan.settings, seed)
+        at, scores = at[scored], scores[scored]
+        order = np.argsort(-scores)
+        return at[order], scores[order]
 
     return attack
-
-
-def _descending(at: np.ndarray, scores: np.ndarray) -> Ranked:
-    order = np.argsort(-scores)
-    return at[order], scores[order]

@@ -10,9 +10,8 @@ from numpy.typing import ArrayLike
 from scipy import special, stats
 
 from privacy_report.attack.roc import Roc, advantage, auc
+from privacy_report.pipeline.contract import LEVEL
 
-LEVEL = 0.05
-"""One minus the confidence of every interval, and the level at which leaks are declared."""
 MIN_FALSE_POSITIVES = 5
 """A TPR at an FPR is refused when fewer non-members than this are expected above the threshold."""
 EXACT = 500

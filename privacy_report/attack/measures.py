@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from privacy_report.attack import intervals, roc
 from privacy_report.attack.epsilon_bound import epsilon_low
+from privacy_report.pipeline.contract import FPRS, METRICS, with_ends
+from privacy_report.pipeline.tables import Row
 
-FPRS = (0.01, 0.001)
-METRICS = (
-    "auc",
-    "auc_low",
-    "auc_high",
-    "advantage",
-    "advantage_low",
-    "advantage_high",
-    "advantage_p",
-    "ppv",
-    *(f"tpr_at_fpr_{fpr}{end}" for fpr in FPRS for end in ("", "_low", "_high")),
-    "balanced_accuracy",
-    "epsilon_low",
-)
-"""What is measured on each attack, slice and checkpoint; the names are columns of plots/privacy.csv."""
 BACKWARDS = "AUC below 0.5: members score lower than non-members, which is no advantage"
-
-Row = dict[str, Any]
 
 
 def measure(
@@ -61,14 +44,13 @@ def row_of_curve(curve: roc.Roc, ratio: float) -> Row:
         "ppv": roc.ppv(curve.tpr, curve.fpr, ratio),
         "balanced_accuracy": roc.balanced_accuracy(curve),
     }
-    for fpr in FPRS:
+    for column, fpr in FPRS.items():
         interval = intervals.tpr_interval(curve, fpr)
         values = (None, None, None) if interval is None else (roc.tpr_at_fpr(curve, fpr), *interval)
-        for end, number in zip(("", "_low", "_high"), values, strict=True):
-            row[f"tpr_at_fpr_{fpr}{end}"] = number
+        row |= dict(zip(with_ends(column), values, strict=True))
         if interval is None:
             needed = round(intervals.MIN_FALSE_POSITIVES / fpr)
-            notes.append(f"no tpr_at_fpr_{fpr}: needs {needed} scored non-members, has {curve.n_nonmember}")
+            notes.append(f"no {column}: needs {needed} scored non-members, has {curve.n_nonmember}")
     return row | {"note": "; ".join(notes)}
 
 

@@ -1,4 +1,4 @@
-"""Mode `reference`: the semantics of tensorflow_privacy's membership_inference_attack, its faults included.
+"""Mode `parity`: the semantics of tensorflow_privacy's membership_inference_attack, its faults included.
 
 For comparing with old reports only. Its trained attackers report leakage where there is none: members
 left out by the balancing are all scored by the last fold's model, and one ROC pools scores of
@@ -21,16 +21,19 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 
-from privacy_report.attack import intervals, roc
-from privacy_report.attack.measures import Row, row_of_curve
+from privacy_report.attack import intervals, roc, signals
+from privacy_report.attack.measures import row_of_curve
 from privacy_report.attack.signals import Examples
+from privacy_report.pipeline.outputs import Outputs
+from privacy_report.pipeline.tables import Row
 
+Scored = tuple[np.ndarray, np.ndarray]
+"""Scores (n,), and bool (n,): who has one."""
 TOP = 5
 """The reference lists this many of the largest epsilon bounds; the largest of them is reported here."""
-UNSOUND = "reference semantics: intervals and p-value are not valid for trained attackers"
 
 
-class ReferenceExamples(Examples):
+class ParityExamples(Examples):
     """Examples with the reference's float32 softmax and clipped losses."""
 
     @cached_property
@@ -47,8 +50,19 @@ class ReferenceExamples(Examples):
         return -np.log(np.maximum(p, 1e-8))
 
 
-def modified_entropy(examples: Examples) -> np.ndarray:
-    """Modified entropy with the reference's clipping at 1e-30, float (n,)."""
+def pool(outputs: Outputs) -> ParityExamples:
+    """Both sides of a score file, members first."""
+    examples = signals.pool(outputs)
+    return ParityExamples(examples.logits, examples.labels, examples.is_member)
+
+
+def negative_loss(examples: Examples) -> np.ndarray:
+    """Minus the reference's loss."""
+    return -examples.loss
+
+
+def negative_modified_entropy(examples: Examples) -> np.ndarray:
+    """Minus the modified entropy with the reference's clipping at 1e-30, float (n,)."""
     p, rows = examples.probabilities, np.arange(len(examples.labels))
 
     def log(value: np.ndarray) -> np.ndarray:
@@ -57,31 +71,48 @@ def modified_entropy(examples: Examples) -> np.ndarray:
     terms = p * log(1 - p)
     of_label = p[rows, examples.labels]
     terms[rows, examples.labels] = (1 - of_label) * log(of_label)
-    return terms.sum(axis=1)
+    return -terms.sum(axis=1)
 
 
-SIGNALS: dict[str, Callable[[Examples], np.ndarray]] = {
-    "threshold": lambda examples: -examples.loss,
-    "threshold_entropy": lambda examples: -modified_entropy(examples),
-}
+def logistic(X: np.ndarray, is_member: np.ndarray, settings: Any, seed: list[int]) -> Scored:
+    """Logistic regression by the reference's procedure; arguments as `registry.Attack` says."""
+    return _trained(X, is_member, lambda _: LogisticRegression(solver="lbfgs"), LOGISTIC_GRID, seed)
 
-SEARCHES: dict[str, Callable[[int], tuple[Any, dict[str, Any]]]] = {
-    "logistic": lambda seed: (LogisticRegression(solver="lbfgs"), {"C": np.logspace(-4, 2, 10)}),
-    "mlp": lambda seed: (
-        MLPClassifier(solver="adam", random_state=seed),
-        {"hidden_layer_sizes": [(64,), (32, 32)], "alpha": [0.0001, 0.001, 0.01]},
-    ),
-    "random_forest": lambda seed: (
-        RandomForestClassifier(n_estimators=100, random_state=seed),
-        {"max_depth": [5, 10, 20, None], "min_samples_split": [2, 5, 10], "min_samples_leaf": [1, 2, 4]},
-    ),
-    "knn": lambda seed: (KNeighborsClassifier(), {"n_neighbors": [3, 5, 7]}),
-}
-"""Estimator and grid of each trained attacker of the reference."""
+
+def mlp(X: np.ndarray, is_member: np.ndarray, settings: Any, seed: list[int]) -> Scored:
+    """A multi-layer perceptron by the reference's procedure."""
+    return _trained(
+        X, is_member, lambda state: MLPClassifier(solver="adam", random_state=state), MLP_GRID, seed
+    )
+
+
+def random_forest(X: np.ndarray, is_member: np.ndarray, settings: Any, seed: list[int]) -> Scored:
+    """A random forest by the reference's procedure."""
+    return _trained(
+        X, is_member, lambda state: RandomForestClassifier(100, random_state=state), FOREST_GRID, seed
+    )
+
+
+def knn(X: np.ndarray, is_member: np.ndarray, settings: Any, seed: list[int]) -> Scored:
+    """Nearest neighbours by the reference's procedure."""
+    return _trained(X, is_member, lambda _: KNeighborsClassifier(), KNN_GRID, seed)
+
+
+LOGISTIC_GRID = {"C": np.logspace(-4, 2, 10)}
+MLP_GRID = {"hidden_layer_sizes": [(64,), (32, 32)], "alpha": [0.0001, 0.001, 0.01]}
+FOREST_GRID = {"max_depth": [5, 10, 20, None], "min_samples_split": [2, 5, 10], "min_samples_leaf": [1, 2, 4]}
+KNN_GRID = {"n_neighbors": [3, 5, 7]}
+
+
+def _trained(
+    X: np.ndarray, is_member: np.ndarray, make: Callable[[int], Any], grid: dict[str, Any], seed: list[int]
+) -> Scored:
+    state = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    return trained_scores(X, is_member, make, grid, state), np.ones(len(X), bool)
 
 
 def trained_scores(
-    X: np.ndarray, is_member: np.ndarray, search: Callable[[int], tuple[Any, dict[str, Any]]], seed: int
+    X: np.ndarray, is_member: np.ndarray, make: Callable[[int], Any], grid: dict[str, Any], seed: int
 ) -> np.ndarray:
     """The reference's pooled scores (n,): predicted probability of membership.
 
@@ -99,8 +130,7 @@ def trained_scores(
     rows = random.permutation(np.concatenate([sides[larger], sides[1 - larger]]))
     scores = np.empty(len(X))
     for train, test in StratifiedKFold(2, shuffle=False).split(X[rows], is_member[rows]):
-        estimator, grid = search(seed)
-        model = GridSearchCV(estimator, grid, cv=3)
+        model = GridSearchCV(make(seed), grid, cv=3)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(X[rows[train]], is_member[rows[train]])
@@ -110,18 +140,19 @@ def trained_scores(
     return scores
 
 
-def measure(scores: np.ndarray, is_member: np.ndarray, trained: bool) -> Row:
+def measure(
+    scores: np.ndarray, is_member: np.ndarray, selects: np.ndarray, ratio: float, delta: float
+) -> Row:
     """METRICS plus `note` as the reference defines them, from descending scores.
 
     Advantage is max |TPR - FPR|. The reference has no intervals and no p-value: the columns hold those
-    that a reader who trusts its scores would compute, and `note` says so where that trust is misplaced.
+    that a reader who trusts its scores would compute. It knows neither `selects` nor `ratio` nor `delta`.
     """
     curve = roc.sorted_roc(scores, is_member)
     row = row_of_curve(curve, curve.n_nonmember / curve.n_member)
     value = float(np.max(np.abs(curve.tpr - curve.fpr)))
     one_sided = intervals.asymptotic_p(value, curve.n_member, curve.n_nonmember)
     low, high = intervals.advantage_interval(value, curve.n_member, curve.n_nonmember, absolute=True)
-    notes = [UNSOUND] if trained else []
     return row | {
         "advantage": value,
         "advantage_low": low,
@@ -129,7 +160,6 @@ def measure(scores: np.ndarray, is_member: np.ndarray, trained: bool) -> Row:
         "advantage_p": min(1.0, 2 * one_sided),
         "balanced_accuracy": (1 + value) / 2,
         "epsilon_low": max(0.0, float(epsilon_bounds(curve).max())),
-        "note": "; ".join([*notes, *filter(None, [row["note"]])]),
     }
 
 

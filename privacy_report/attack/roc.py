@@ -47,7 +47,7 @@ def sorted_roc(scores: np.ndarray, is_member: np.ndarray) -> Roc:
     return Roc(scores[last], np.concatenate([[0], tp]), np.concatenate([[0], last + 1 - tp]))
 
 
-def roc(member_scores: np.ndarray, nonmember_scores: np.ndarray) -> Roc:
+def roc_curve(member_scores: np.ndarray, nonmember_scores: np.ndarray) -> Roc:
     """The curve of two score arrays (n_member,), (n_nonmember,), neither empty; O(n log n)."""
     scores = np.concatenate([member_scores, nonmember_scores])
     order = np.argsort(-scores)

@@ -1,18 +1,19 @@
 """What a target's outputs say about each example: losses, confidences, entropies, attacker features.
 
-All of them come from float64 logits by formulas that keep their precision where the target is nearly
+Signals are functions of `Examples` that give a score each, float64 (n,), higher = more likely a member.
+All come from float64 logits by formulas that keep their precision where the target is nearly
 certain, so that examples tie only when their outputs do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 
-from privacy_report.pipeline.files import Outputs
+from privacy_report.pipeline.outputs import Outputs
 
 TINY = np.finfo(np.float64).tiny
 
@@ -53,6 +54,10 @@ class Examples:
         """What trained attackers see: probabilities and loss, float64 (n, n_classes + 1)."""
         return np.ascontiguousarray(np.column_stack([self.probabilities, self.loss]))
 
+    def take(self, at: np.ndarray) -> Self:
+        """The examples at positions `at`."""
+        return type(self)(self.logits[at], self.labels[at], self.is_member[at])
+
 
 def pool(outputs: Outputs) -> Examples:
     """Both sides of a score file, members first.
@@ -77,19 +82,24 @@ def _log_odds_against(logits: np.ndarray, classes: np.ndarray) -> np.ndarray:
     return top + np.log(np.exp(others - top[:, None]).sum(axis=1))
 
 
-def _confidence(examples: Examples) -> np.ndarray:
+def negative_loss(examples: Examples) -> np.ndarray:
+    """Minus the cross-entropy."""
+    return -examples.loss
+
+
+def confidence(examples: Examples) -> np.ndarray:
     """Log odds of the predicted class: orders examples as its probability does, without saturating."""
     return -_log_odds_against(examples.logits, examples.logits.argmax(axis=1))
 
 
-def _entropy(examples: Examples) -> np.ndarray:
+def negative_entropy(examples: Examples) -> np.ndarray:
     """Minus the entropy of the prediction, in nats."""
     shifted = examples.logits - examples.logits.max(axis=1, keepdims=True)
     log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return (examples.probabilities * log_probs).sum(axis=1)
 
 
-def _modified_entropy(examples: Examples) -> np.ndarray:
+def negative_modified_entropy(examples: Examples) -> np.ndarray:
     """Minus the modified entropy of Song & Mittal (arXiv 2003.10595, equation 4), in nats."""
     p, rows = examples.probabilities, np.arange(len(examples.labels))
     top = examples.logits.argmax(axis=1)
@@ -100,12 +110,3 @@ def _modified_entropy(examples: Examples) -> np.ndarray:
     terms = p * np.log(np.maximum(complement, TINY))
     terms[rows, examples.labels] = -complement[rows, examples.labels] * examples.loss
     return terms.sum(axis=1)
-
-
-SIGNALS: dict[str, Callable[[Examples], np.ndarray]] = {
-    "threshold": lambda examples: -examples.loss,
-    "threshold_confidence": _confidence,
-    "threshold_entropy": _entropy,
-    "threshold_modified_entropy": _modified_entropy,
-}
-"""Threshold attacks: a score per example, float64 (n,), higher = more likely a member."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from privacy_report.attack.signals import Examples
 from privacy_report.errors import UserError
+from privacy_report.pipeline.contract import CLASS, CORRECT, ENTIRE, GROUP, INCORRECT, LOSS_PERCENTILE
 
 
 @dataclass(frozen=True)
@@ -72,18 +73,18 @@ def slices(
     """
     for kind in kinds:
         if kind == "entire":
-            yield "entire dataset", np.ones(len(examples.labels), bool)
+            yield ENTIRE, np.ones(len(examples.labels), bool)
         elif kind == "class":
             for label in range(examples.n_classes):
-                yield f"class={label}", examples.labels == label
+                yield f"{CLASS}{label}", examples.labels == label
         elif kind == "correctness":
-            yield "correct", examples.correct
-            yield "incorrect", ~examples.correct
+            yield CORRECT, examples.correct
+            yield INCORRECT, ~examples.correct
         elif kind == "percentile":
             yield from _deciles(examples.loss, both_ends)
         elif kind == "group":
             for name, group in (groups or {}).items():
-                yield f"group={name}", _group_mask(examples, name, group)
+                yield f"{GROUP}{name}", _group_mask(examples, name, group)
         else:
             raise ValueError(f"unknown kind of slice {kind!r}")
 
@@ -94,7 +95,7 @@ def _deciles(loss: np.ndarray, both_ends: bool) -> Iterator[tuple[str, np.ndarra
     decile = np.minimum(np.searchsorted(edges[1:-1], loss, side="right"), 9)
     for i in range(10):
         inclusive = (edges[i] <= loss) & (loss <= edges[i + 1])
-        yield f"loss_percentile={10 * i}-{10 * i + 10}", inclusive if both_ends else decile == i
+        yield f"{LOSS_PERCENTILE}{10 * i}-{10 * i + 10}", inclusive if both_ends else decile == i
 
 
 def _group_mask(examples: Examples, name: str, group: Group) -> np.ndarray:

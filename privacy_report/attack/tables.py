@@ -7,37 +7,20 @@ from typing import Any
 
 import numpy as np
 
+from privacy_report.attack.checkpoint import CheckpointFindings
 from privacy_report.attack.exposure import lt_iqr, most_exposed
-from privacy_report.attack.findings import CheckpointResult
 from privacy_report.attack.intervals import holm
-from privacy_report.attack.measures import METRICS, Row
-
-PRIVACY_COLUMNS = (
-    "variant",
-    "epoch",
-    "attack",
-    "slice",
-    "n_member",
-    "n_nonmember",
-    "accuracy",
-    "val_accuracy",
-    *METRICS,
-    "leaks",
-    "note",
-)
-HALVES_COLUMNS = (*PRIVACY_COLUMNS, "half")
-ROC_COLUMNS = ("variant", "epoch", "attack", "slice", "fpr", "tpr")
-HISTOGRAM_COLUMNS = ("variant", "epoch", "side", "low", "high", "count")
-EXPOSED_COLUMNS = ("variant", "rank", "index", "label", "score", "loss", "probability")
+from privacy_report.pipeline.contract import ENTIRE, METRICS
+from privacy_report.pipeline.tables import Row
 
 BINS = 60
 SMALLEST = 1e-6
 
-Results = Mapping[int, CheckpointResult]
+Results = Mapping[int, CheckpointFindings]
 """Epoch -> result, epochs ascending."""
 
 
-def decide(rows: Iterable[Row]) -> list[Row]:
+def with_leaks(rows: Iterable[Row]) -> list[Row]:
     """Rows with `leaks` yes or no: Holm at 5% over all slices and checkpoints of an attack (and half).
 
     A row that was not attacked says no; its note says that nothing was tested.
@@ -56,7 +39,7 @@ def decide(rows: Iterable[Row]) -> list[Row]:
 
 def privacy_rows(variant: str, results: Results, halves: bool = False) -> list[Row]:
     """Rows of privacy.csv, or of halves.csv, over all checkpoints."""
-    return decide(
+    return with_leaks(
         {"variant": variant, "epoch": epoch} | row
         for epoch, result in results.items()
         for row in (result.halves if halves else result.rows)
@@ -66,7 +49,7 @@ def privacy_rows(variant: str, results: Results, halves: bool = False) -> list[R
 def roc_rows(variant: str, results: Results) -> list[Row]:
     """Rows of roc.csv: the curves on the entire dataset."""
     return [
-        {"variant": variant, "epoch": epoch, "attack": attack, "slice": "entire dataset", "fpr": x, "tpr": y}
+        {"variant": variant, "epoch": epoch, "attack": attack, "slice": ENTIRE, "fpr": x, "tpr": y}
         for epoch, result in results.items()
         for attack, (fpr, tpr) in result.curves.items()
         for x, y in zip(fpr.tolist(), tpr.tolist(), strict=True)
@@ -129,5 +112,5 @@ def summary(rows: Sequence[Row]) -> dict[str, Row]:
         if row["auc"] is not None
         else {"note": row["note"]}
         for row in rows
-        if row["epoch"] == last and row["slice"] == "entire dataset"
+        if row["epoch"] == last and row["slice"] == ENTIRE
     }

@@ -16,7 +16,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import warnings
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from functools import cache
 from typing import Any
 
@@ -65,6 +65,14 @@ def blocks(is_member: np.ndarray, n_blocks: int, rng: np.random.Generator) -> np
         rows = rng.permutation(np.flatnonzero(is_member == side))
         block[rows] = np.arange(len(rows))[::-1] % n_blocks
     return block
+
+
+def scores(
+    X: np.ndarray, is_member: np.ndarray, settings: Mapping[str, Any], seed: list[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """`forward_scores` with the settings `path`, `settings` (of the estimator) and `folds`."""
+    estimator = Estimator(settings["path"], dict(settings["settings"]))
+    return forward_scores(X, is_member, estimator, settings["folds"], np.random.default_rng(seed))
 
 
 def forward_scores(

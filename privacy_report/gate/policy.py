@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from privacy_report.errors import UserError
-from privacy_report.gate.rules import ENTIRE, Checkpoint, Row, finding, worst
+from privacy_report.gate.rules import Checkpoint, finding, worst
+from privacy_report.pipeline.contract import ENTIRE, REPORT, SELECT, with_ends
+from privacy_report.pipeline.tables import Row
 
 
 def checkpoints(rows: Sequence[Row], half: str, epsilon: Mapping[int, float]) -> list[Checkpoint]:
@@ -25,7 +27,7 @@ def judge(checkpoint: Checkpoint, limits: Mapping[str, float]) -> list[dict[str,
     return [one for one in found if one is not None]
 
 
-def decide(
+def verdict_on(
     variant: str, rows: Sequence[Row], limits: Mapping[str, float], epsilon: Mapping[int, float]
 ) -> dict[str, Any]:
     """The verdict on one variant, as it stands in metrics/gate.json.
@@ -36,7 +38,7 @@ def decide(
     (`confirmed`), come from the half "report", which had no part in the choice.
     Raises UserError when the two halves do not hold the same checkpoints.
     """
-    select, report = (checkpoints(rows, half, epsilon) for half in ("select", "report"))
+    select, report = (checkpoints(rows, half, epsilon) for half in (SELECT, REPORT))
     if not select or [c.epoch for c in select] != [c.epoch for c in report]:
         raise UserError(
             f"data/attack/{variant}/halves.csv: the halves must hold the same checkpoints, got "
@@ -66,23 +68,17 @@ def numbers(checkpoint: Checkpoint) -> dict[str, Any]:
     Metrics that could not be measured are left out.
     """
     found: dict[str, Any] = {"val_accuracy": accuracy(checkpoint), "epsilon": checkpoint.epsilon}
-    for column, companions in COMPANIONS.items():
+    for column in ("auc", "advantage", "tpr_at_1pct_fpr"):
         row = _worst_row(checkpoint, column)
-        found |= {name: row[name] for name in (column, *companions)} if row else {}
+        found |= {name: row[name] for name in with_ends(column)} if row else {}
         if row and column == "advantage":
             found["attack"] = row["attack"]
+    if row := _worst_row(checkpoint, "epsilon_low"):
+        found["epsilon_low"] = row["epsilon_low"]
     found["class_advantage_high"] = worst("max_class_advantage", checkpoint).value
     return {
         name: value for name, value in found.items() if not (isinstance(value, float) and math.isnan(value))
     }
-
-
-COMPANIONS: dict[str, tuple[str, ...]] = {
-    "auc": ("auc_low", "auc_high"),
-    "advantage": ("advantage_low", "advantage_high"),
-    "tpr_at_fpr_0.01": ("tpr_at_fpr_0.01_low", "tpr_at_fpr_0.01_high"),
-    "epsilon_low": (),
-}
 
 
 def accuracy(checkpoint: Checkpoint) -> float:

@@ -1,7 +1,6 @@
-"""One function a rule: what a checkpoint's rows say against a limit.
+"""The rules of the gate, one entry each: what it reads of a checkpoint, which limits make sense, its words.
 
-A rule returns the findings against the checkpoint; no finding means that the rule is kept. Over
-attacks and classes the worst upper bound counts. Each bound holds for its own row with 97.5%
+Over attacks and classes the worst upper bound counts. Each bound holds for its own row with 97.5%
 confidence, and the largest of them is at least the bound of the truly worst row, so that it needs no
 correction for their number.
 """
@@ -13,10 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from privacy_report.gate.bounds import accuracy_low
+from scipy.stats import beta
 
-Row = Mapping[str, Any]
-ENTIRE = "entire dataset"
+from privacy_report.pipeline.contract import CLASS, ENTIRE, LEVEL
+from privacy_report.pipeline.tables import Row
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Checkpoint:
     epsilon: float = math.nan
 
     def of(self, kind: str) -> list[Row]:
-        """Rows of the entire dataset (`kind` = "entire dataset") or of the classes ("class=")."""
+        """Rows of the slices whose name begins with `kind`: ENTIRE, or CLASS for all classes."""
         return [row for row in self.rows if str(row["slice"]).startswith(kind)]
 
 
@@ -42,58 +41,67 @@ class Reading:
     why_missing: str = ""
 
 
-def advantage(checkpoint: Checkpoint) -> list[Reading]:
-    """Upper interval ends of the advantage on the entire dataset, one an attack."""
-    return [_reading(row, row["advantage_high"]) for row in checkpoint.of(ENTIRE)]
+def _worst_attack(kind: str, column: str) -> Callable[[Checkpoint], list[Reading]]:
+    """Reads a column of all rows of a kind of slice: one reading an attack and slice."""
+
+    def read(checkpoint: Checkpoint) -> list[Reading]:
+        return [_reading(row, row[column], row["attack"]) for row in checkpoint.of(kind)]
+
+    return read
 
 
-def class_advantage(checkpoint: Checkpoint) -> list[Reading]:
-    """Upper interval ends of the advantage on each class, one an attack and class."""
-    return [_reading(row, row["advantage_high"]) for row in checkpoint.of("class=")]
-
-
-def tpr(checkpoint: Checkpoint) -> list[Reading]:
-    """Upper interval ends of the TPR at 1% FPR on the entire dataset, one an attack."""
-    return [_reading(row, row["tpr_at_fpr_0.01_high"]) for row in checkpoint.of(ENTIRE)]
-
-
-def epsilon(checkpoint: Checkpoint) -> list[Reading]:
+def _claimed_epsilon(checkpoint: Checkpoint) -> list[Reading]:
     """The claimed epsilon; a variant without one guarantees nothing and cannot keep such a rule."""
-    return [
-        Reading(
-            checkpoint.epsilon, why_missing="no epsilon is claimed: not trained with differential privacy"
-        )
-    ]
+    why = "no epsilon is claimed: not trained with differential privacy"
+    return [Reading(checkpoint.epsilon, why_missing=why)]
 
 
-def val_accuracy(checkpoint: Checkpoint) -> list[Reading]:
+def _val_accuracy_low(checkpoint: Checkpoint) -> list[Reading]:
     """Lower bound of the validation accuracy (the same in the rows of all attacks)."""
     readings = []
     for row in checkpoint.of(ENTIRE)[:1]:
         value, n = row["val_accuracy"], row["n_nonmember"]
-        readings.append(
-            _reading(row, math.nan if math.isnan(value + n) else accuracy_low(value, n), attack="")
-        )
+        readings.append(_reading(row, math.nan if math.isnan(value + n) else accuracy_low(value, n), ""))
     return readings
 
 
-READINGS: dict[str, Callable[[Checkpoint], list[Reading]]] = {
-    "max_advantage": advantage,
-    "max_tpr_at_fpr_0.01": tpr,
-    "max_class_advantage": class_advantage,
-    "max_epsilon": epsilon,
-    "min_val_accuracy": val_accuracy,
+@dataclass(frozen=True)
+class Rule:
+    """One rule: `read` gives what is compared, `words` say it; lowest and highest bound sensible limits.
+
+    highest: None where there is none. A rule is kept when the reading is at most the limit, or, where
+    `at_least`, at least the limit.
+    """
+
+    words: str
+    read: Callable[[Checkpoint], list[Reading]]
+    lowest: float = 0.0
+    highest: float | None = 1.0
+    at_least: bool = False
+
+
+RULES: dict[str, Rule] = {
+    "max_advantage": Rule("advantage on the entire dataset at most", _worst_attack(ENTIRE, "advantage_high")),
+    "max_tpr_at_1pct_fpr": Rule(
+        "members found at 1% false positives at most", _worst_attack(ENTIRE, "tpr_at_1pct_fpr_high")
+    ),
+    "max_class_advantage": Rule(
+        "advantage on the worst class at most", _worst_attack(CLASS, "advantage_high")
+    ),
+    "max_epsilon": Rule("claimed epsilon at most", _claimed_epsilon, highest=None),
+    "min_val_accuracy": Rule("validation accuracy at least", _val_accuracy_low, at_least=True),
 }
+"""Rule -> what it judges, in the order of the findings. The params section `gate` has a key for each."""
 
 
 def worst(rule: str, checkpoint: Checkpoint) -> Reading:
     """The least favourable reading of a rule; one that is missing is worse than any number."""
-    readings = READINGS[rule](checkpoint)
+    readings = RULES[rule].read(checkpoint)
     if not readings:
         return Reading(math.nan, why_missing="the attack stage wrote no such rows")
     if missing := [reading for reading in readings if math.isnan(reading.value)]:
         return missing[0]
-    choose = min if rule.startswith("min_") else max
+    choose = min if RULES[rule].at_least else max
     return choose(readings, key=lambda reading: reading.value)
 
 
@@ -103,18 +111,24 @@ def finding(rule: str, limit: float, checkpoint: Checkpoint) -> dict[str, Any] |
     A finding has epoch, rule, limit, value and excess (by how much the limit is missed; both null when
     the rule cannot be judged), attack, slice and reason.
     """
-    reading = worst(rule, checkpoint)
+    reading, at_least = worst(rule, checkpoint), RULES[rule].at_least
     found: dict[str, Any] = {"epoch": checkpoint.epoch, "rule": rule, "limit": limit}
     found |= {"attack": reading.attack, "slice": reading.slice}
     if math.isnan(reading.value):
         return found | {"value": None, "excess": None, "reason": f"cannot be judged: {reading.why_missing}"}
-    excess = limit - reading.value if rule.startswith("min_") else reading.value - limit
+    excess = limit - reading.value if at_least else reading.value - limit
     if excess <= 0:
         return None
-    side = "below" if rule.startswith("min_") else "above"
+    side = "below" if at_least else "above"
     return found | {"value": reading.value, "excess": excess, "reason": f"{excess:.3g} {side} {limit:g}"}
 
 
-def _reading(row: Row, value: float, attack: str | None = None) -> Reading:
+def accuracy_low(accuracy: float, n: float) -> float:
+    """Lower 97.5% confidence bound of an accuracy measured on `n` examples (Clopper & Pearson 1934)."""
+    right = round(accuracy * n)
+    return 0.0 if right == 0 else float(beta.ppf(LEVEL / 2, right, n - right + 1))
+
+
+def _reading(row: Mapping[str, Any], value: float, attack: str) -> Reading:
     why = row.get("note") or "the attack's table has no value"
-    return Reading(value, row["attack"] if attack is None else attack, row["slice"], why_missing=why)
+    return Reading(value, attack, row["slice"], why_missing=why)

@@ -265,7 +265,9 @@ def _is_silent(statement: ast.AST) -> bool:
 
 
 def _strip(statement: ast.stmt) -> ast.stmt:
-    return _Strip().visit(statement)
+    stripped = _Strip().visit(statement)
+    assert isinstance(stripped, ast.stmt)
+    return stripped
 
 
 class _Strip(ast.NodeTransformer):

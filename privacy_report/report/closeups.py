@@ -11,9 +11,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
+from privacy_report.pipeline.contract import CLASS
+from privacy_report.pipeline.tables import Row, where
 from privacy_report.report.study import Study
 from privacy_report.report.style import GRID, INK, Look, Panel, Picture
-from privacy_report.report.tables import Row, where
 
 MOST_CELLS = 600  # a larger heat map goes into the SVG as pixels
 MOST_NAMES = 25  # classes named beside a heat map
@@ -43,8 +44,8 @@ def class_grid(study: Study, variant: str) -> np.ndarray:
     grid = np.full((len(study.dataset["class_names"]), len(epochs)), np.nan)
     column = {epoch: i for i, epoch in enumerate(epochs)}
     for row in where(study.privacy, variant=variant):
-        if row["slice"].startswith("class=") and int(row["epoch"]) in column:
-            cell = int(row["slice"].removeprefix("class=")), column[int(row["epoch"])]
+        if row["slice"].startswith(CLASS) and int(row["epoch"]) in column:
+            cell = int(row["slice"].removeprefix(CLASS)), column[int(row["epoch"])]
             grid[cell] = np.fmax(grid[cell], row["advantage"])
     return grid
 

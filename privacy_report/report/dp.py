@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from privacy_report.pipeline.tables import Row, where
 from privacy_report.report.study import Study
 from privacy_report.report.summary import interval, number
-from privacy_report.report.tables import Row, where
 
 LEVEL = 0.05
 

@@ -11,19 +11,19 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from privacy_report.pipeline.tables import Row, where
 from privacy_report.report.study import Study, pareto
 from privacy_report.report.style import GRID, INK, LINES, PAPER, Look, Panel, Picture, label_ends
-from privacy_report.report.tables import Row, where
 
 MOST_LINES = 9  # with more, only the strongest attack of each checkpoint is drawn
 FEWEST_FALSE_POSITIVES = 5  # below it a false positive rate says little
 STRONGEST = "strongest attack"
 
-CHANCE = {"auc": 0.5, "advantage": 0.0, "tpr_at_fpr_0.01": 0.01}
+CHANCE = {"auc": 0.5, "advantage": 0.0, "tpr_at_1pct_fpr": 0.01}
 NAMES = {
     "auc": "AUC of the attack (0.5 is chance)",
     "advantage": "Attacker's advantage (0 is chance)",
-    "tpr_at_fpr_0.01": "Members found at 1% false positives",
+    "tpr_at_1pct_fpr": "Members found at 1% false positives",
 }
 
 
@@ -80,7 +80,7 @@ def _accuracy(study: Study, look: Look, ax: Axes) -> None:
         rows = list(where(study.training, variant=variant))
         x = [row["epoch"] for row in rows]
         dots = look.marker(variant) if len(rows) < 2 else "none"
-        for column, line in (("accuracy", LINES[1]), ("val_accuracy", "-")):
+        for column, line in (("running_accuracy", LINES[1]), ("val_accuracy", "-")):
             ax.plot(x, [row[column] for row in rows], color=look.color(variant), ls=line, marker=dots)
         if rows:
             ends.append((x[-1], rows[-1]["val_accuracy"], label, look.color(variant)))

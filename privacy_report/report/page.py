@@ -15,12 +15,13 @@ from markupsafe import Markup
 from PIL import Image
 
 from privacy_report.errors import UserError
+from privacy_report.gate.rules import RULES
 from privacy_report.pipeline.files import atomic
 from privacy_report.report.closeups import exposed, images
 from privacy_report.report.dp import private
 from privacy_report.report.figures import drawn_attacks
 from privacy_report.report.provenance import facts
-from privacy_report.report.schema import Report
+from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import Study
 from privacy_report.report.style import Look, Picture, to_svgs
 from privacy_report.report.summary import interval, lines, number
@@ -28,16 +29,10 @@ from privacy_report.report.summary import interval, lines, number
 LARGEST = 3_000_000  # bytes
 MANY = 6  # variants; with more, cards and galleries fold
 
-RULES = {
-    "max_advantage": "advantage on the entire dataset at most",
-    "max_tpr_at_fpr_0.01": "members found at 1% false positives at most",
-    "max_class_advantage": "advantage on the worst class at most",
-    "max_epsilon": "claimed epsilon at most",
-    "min_val_accuracy": "validation accuracy at least",
-}
 
-
-def write(study: Study, pictures: Mapping[str, Picture], look: Look, report: Report, path: Path) -> None:
+def write(
+    study: Study, pictures: Mapping[str, Picture], look: Look, report: ReportParams, path: Path
+) -> None:
     """Write the page. Raises UserError when it would be larger than 3 MB."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -52,7 +47,7 @@ def write(study: Study, pictures: Mapping[str, Picture], look: Look, report: Rep
         study=study,
         cards=[card(study, look, variant) for variant in study.labels],
         many=len(study.labels) > MANY,
-        policy=[(RULES[one["rule"]], one["limit"]) for one in study.gate["policy"]],
+        policy=[(RULES[one["rule"]].words, one["limit"]) for one in study.gate["policy"]],
         lines=lines(study),
         pictures={name: [Markup(svg) for svg in to_svgs(picture)] for name, picture in pictures.items()},
         one_line_an_attack=len(drawn_attacks(study)) == len(study.attacks),
@@ -103,7 +98,7 @@ def why(verdict: Mapping[str, Any]) -> str:
         return f"Best validation accuracy among the {which} every rule."
     counts: dict[str, list[int]] = {}
     for finding in verdict["failing"]:
-        counts.setdefault(RULES[finding["rule"]], []).append(finding["value"] is None)
+        counts.setdefault(RULES[finding["rule"]].words, []).append(finding["value"] is None)
     said = [
         f"“{rule} …” is broken at {len(unjudged)}"
         + (f" ({sum(unjudged)} of them could not be measured)" if any(unjudged) else "")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import platform
-import re
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from privacy_report.report.study import Study
 
@@ -37,16 +38,17 @@ def versions() -> dict[str, str]:
     return found
 
 
-def read_times(root: Path) -> dict[str, float]:
-    """Seconds that each stage took when it last ran here, by "stage" or "stage@variant".
+def read_notes(root: Path) -> dict[str, dict[str, Any]]:
+    """What each stage noted when it last ran here, by "stage" or "stage@variant".
 
-    Stages leave them in .store/timings/*.json as {"seconds": float}; a file that says anything else is
-    passed over, since times are for information only.
+    seconds: how long its results took when they were computed; processors: on which kinds. Files that say
+    anything else are passed over, since notes are for information only.
     """
     found = {}
-    for path in sorted((root / ".store/timings").glob("*.json")):
+    for path in sorted((root / ".store/notes").glob("*.json")):
         try:
-            found[path.stem] = float(json.loads(path.read_text())["seconds"])
+            note = json.loads(path.read_text())
+            found[path.stem] = {"seconds": float(note["seconds"]), "processors": list(note["processors"])}
         except (ValueError, KeyError, TypeError):
             continue
     return found
@@ -68,27 +70,28 @@ def duration(seconds: float | None) -> str:
     return f"{minutes:.1f} min" if minutes < 90 else f"{hours:.1f} h"
 
 
-def seeds(parameters: str) -> str:
-    """The lines of params.yaml that set a seed, as "path.to.seed = value"."""
-    found, path = [], []  # type: list[str], list[tuple[int, str]]
-    for line in parameters.splitlines():
-        if match := re.match(r"^( *)([\w.-]+):\s*(.*)$", line):
-            depth = len(match[1])
-            path = [item for item in path if item[0] < depth] + [(depth, match[2])]
-            if "seed" in match[2] and match[3]:
-                found.append(".".join(name for _, name in path) + f" = {match[3]}")
-    return ", ".join(found) or "none named"
+def seeds(value: Any, path: str = "") -> list[str]:
+    """All settings of nested parameters whose name is `seed`, as "path.to.seed = value"."""
+    if not isinstance(value, dict):
+        return []
+    found = []
+    for name, inner in value.items():
+        here = f"{path}.{name}" if path else str(name)
+        found += [f"{here} = {inner}"] if name == "seed" else seeds(inner, here)
+    return found
 
 
 def facts(study: Study) -> dict[str, Any]:
     """What the page says about its own origin."""
     parameters = (study.root / "params.yaml").read_text()
-    times = read_times(study.root)
+    names, notes = stage_names(list(study.labels)), read_notes(study.root)
+    kinds = sorted({kind for name in names for kind in notes.get(name, {}).get("processors", ())})
     return {
         "commit": commit(study.root),
         "dataset": study.dataset,
         "parameters": parameters,
-        "seeds": seeds(parameters),
-        "times": {name: duration(times.get(name)) for name in stage_names(list(study.labels))},
+        "seeds": ", ".join(seeds(yaml.safe_load(parameters))) or "none named",
+        "processors": kinds,
+        "times": {name: duration(notes.get(name, {}).get("seconds")) for name in names},
         "versions": versions(),
     }

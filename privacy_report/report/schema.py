@@ -11,7 +11,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B88700", "#3D9BD6")
 
 
 @dataclass
-class Report:
+class ReportParams:
     """`dpi` concerns the PNG files, `exposed_images` counts images of each variant (0: show none)."""
 
     title: str = "How much does each checkpoint give away?"

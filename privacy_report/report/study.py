@@ -9,13 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from privacy_report.errors import UserError
+from privacy_report.pipeline.contract import ENTIRE, GIVEN_BEFOREHAND
 from privacy_report.pipeline.files import read_json
-from privacy_report.report.tables import Row, read, settings, where
-
-ENTIRE = "entire dataset"
-# Slices whose members no output of the model decides. Differential privacy bounds no attack within the
-# others (correct, incorrect, loss_percentile): there the comparison is conditional on the output.
-GIVEN_BEFOREHAND = (ENTIRE, "class=", "group=")
+from privacy_report.pipeline.tables import Row, read_rows, where
+from privacy_report.report.tables import settings
 
 
 @dataclass(frozen=True)
@@ -44,9 +41,9 @@ class Study:
         return {name: str(section.get("label", name)) for name, section in self.variants.items()}
 
     @cached_property
-    def reference_mode(self) -> bool:
+    def parity_mode(self) -> bool:
         """Whether the attacks had the reference's semantics, whose epsilon_low is no valid bound."""
-        return settings(self.root / "params.yaml").get("attack", {}).get("mode") == "reference"
+        return settings(self.root / "params.yaml").get("attack", {}).get("mode") == "parity"
 
     def dp_settings(self, variant: str) -> dict[str, Any]:
         """A variant's section `privacy` (delta, seed, ...), empty without differential privacy."""
@@ -54,18 +51,18 @@ class Study:
 
     @cached_property
     def training(self) -> list[Row]:
-        return read(self.root / "plots/training.csv")
+        return read_rows(self.root / "plots/training.csv")
 
     @cached_property
     def privacy(self) -> list[Row]:
-        rows = read(self.root / "plots/privacy.csv")
+        rows = read_rows(self.root / "plots/privacy.csv")
         if not rows:
             raise UserError("plots/privacy.csv: no rows, so there is nothing to report")
         return rows
 
     @cached_property
     def roc(self) -> list[Row]:
-        return read(self.root / "plots/roc.csv")
+        return read_rows(self.root / "plots/roc.csv")
 
     @cached_property
     def gate(self) -> dict[str, Any]:
@@ -83,7 +80,7 @@ class Study:
 
     def part(self, table: str, variant: str) -> list[Row]:
         """A table that is not merged: data/attack/<variant>/<table>.csv."""
-        return read(self.root / f"data/attack/{variant}/{table}.csv")
+        return read_rows(self.root / f"data/attack/{variant}/{table}.csv")
 
     def verdict(self, variant: str) -> dict[str, Any]:
         """What the gate says about a variant; UserError when it says nothing."""
@@ -156,7 +153,7 @@ def check_claim(study: Study) -> None:
     bounds hold with 95% confidence each. Slices that the model's output selects cannot break a claim, and
     neither can the reference's epsilons, which are no bounds.
     """
-    if study.reference_mode:
+    if study.parity_mode:
         return
     for row in study.privacy:
         claimed = study.claimed(row["variant"], int(row["epoch"]))

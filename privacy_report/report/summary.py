@@ -47,7 +47,7 @@ def _recommended(study: Study, variant: str) -> Line:
 
 def _last(study: Study, variant: str, epoch: int) -> Line:
     values: dict[str, float] = {}
-    for column in ("auc", "advantage", "tpr_at_fpr_0.01", "epsilon_low"):
+    for column in ("auc", "advantage", "tpr_at_1pct_fpr", "epsilon_low"):
         if row := study.strongest(variant, epoch, column):
             values |= {name: row[name] for name in row if name.startswith(column)}
             values["val_accuracy"] = row["val_accuracy"]
@@ -71,7 +71,7 @@ def _line(study: Study, variant: str, which: str, epoch: int, values: dict, verd
         val_accuracy=number(values.get("val_accuracy")),
         auc=interval(values, "auc"),
         advantage=interval(values, "advantage"),
-        tpr=interval(values, "tpr_at_fpr_0.01", percent=True),
+        tpr=interval(values, "tpr_at_1pct_fpr", percent=True),
         claimed=number(values.get("epsilon"), digits=2),
         audited=number(values.get("epsilon_low"), digits=2),
         verdict=verdict,

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from privacy_report.attack.trained import blocks, build, fit_and_score, forward_scores
 from privacy_report.attack.intervals import auc_interval
 from privacy_report.attack.roc import auc, roc
 from privacy_report.attack.schema import Estimator, default_estimators
+from privacy_report.attack.trained import blocks, build, fit_and_score, forward_scores
 from privacy_report.errors import UserError
 
 LOGISTIC = default_estimators()["logistic"]

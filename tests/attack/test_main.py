@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 import yaml
 
-from privacy_report.pipeline.files import write_outputs
-from stages.attack import main
 from privacy_report.attack.tables import (
     EXPOSED_COLUMNS,
     HALVES_COLUMNS,
@@ -18,6 +16,8 @@ from privacy_report.attack.tables import (
     ROC_COLUMNS,
 )
 from privacy_report.errors import UserError
+from privacy_report.pipeline.files import write_outputs
+from stages.attack import main
 
 COLUMNS = {
     "privacy.csv": PRIVACY_COLUMNS,

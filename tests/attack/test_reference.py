@@ -6,8 +6,8 @@ from sklearn.metrics import auc as area
 from sklearn.metrics import roc_curve
 
 from privacy_report.attack.findings import attack_checkpoint
-from privacy_report.attack.measures import BACKWARDS
 from privacy_report.attack.intervals import advantage_interval
+from privacy_report.attack.measures import BACKWARDS
 from privacy_report.attack.parity import epsilon_bounds, trained_scores
 from privacy_report.attack.roc import roc
 from privacy_report.attack.schema import Attack

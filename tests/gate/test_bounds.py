@@ -1,7 +1,6 @@
 import pytest
-from scipy.stats import binom
-
 from privacy_report.gate.bounds import accuracy_low
+from scipy.stats import binom
 
 
 def test_accuracy_bound_is_exact():

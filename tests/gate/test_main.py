@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from privacy_report.pipeline.files import write_table
 from privacy_report.errors import UserError
+from privacy_report.pipeline.files import write_table
 from stages.gate import VERDICTS, main
 
 

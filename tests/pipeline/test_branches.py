@@ -10,9 +10,9 @@ from sandbox import Sandbox, environment
 from scipy.special import softmax
 from sklearn.metrics import auc, roc_curve
 
-from privacy_report.pipeline.files import read_outputs
 from privacy_report.attack.findings import attack_checkpoint
 from privacy_report.attack.schema import Attack
+from privacy_report.pipeline.files import read_outputs
 
 pytestmark = pytest.mark.pipeline
 

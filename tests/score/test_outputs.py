@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from privacy_report.pipeline.files import write_arrays
 from privacy_report.errors import UserError
-from privacy_report.training.scoring import Scorer
+from privacy_report.pipeline.files import write_arrays
 from privacy_report.training import state as checkpoints
+from privacy_report.training.scoring import Scorer
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (60, 12, 12, 1)).astype(np.uint8)

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from privacy_report.training import backend
 from privacy_report.datasets import digits
-from privacy_report.training import models
+from privacy_report.training import backend, models
 from privacy_report.training.epochs import Batches, epoch_runner, mean_gradient
 from privacy_report.training.schema import Variant
 

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from privacy_report.errors import UserError
-from privacy_report.training import private_gradient as private, sampling
+from privacy_report.training import private_gradient as private
+from privacy_report.training import sampling
 
 L = keras.layers
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from privacy_report.training import accounting, models, private_gradient as private
+from privacy_report.training import accounting, models
+from privacy_report.training import private_gradient as private
 from privacy_report.training.private import Private, regime
 from privacy_report.training.schema import Privacy, Variant
 

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from privacy_report.pipeline.files import read_arrays, write_arrays
-from privacy_report.errors import UserError
 from privacy_report.datasets import digits
+from privacy_report.errors import UserError
+from privacy_report.pipeline.files import read_arrays, write_arrays
 from privacy_report.training import state as checkpoints
 from privacy_report.training.schema import Privacy, Variant
 from privacy_report.training.trainer import Data, Trainer

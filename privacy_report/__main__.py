@@ -1,0 +1,39 @@
+"""The command `privacy-report`: audit, gate and store. The pipeline's stages are `python -m stages.<stage>`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Sequence
+
+from privacy_report.pipeline.command import run
+
+COMMANDS = {
+    "audit": "attack the outputs of your own model, of any framework",
+    "gate": "turn the verdicts of the last pipeline run into an exit code",
+    "store": "show or prune the store of finished work",
+}
+
+
+def main(argv: Sequence[str]) -> None:
+    """Hand the arguments on to a subcommand, which alone is imported."""
+    lines = "\n".join(f"  {name:8} {about}" for name, about in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="privacy-report",
+        description=f"Membership-inference audits.\n\ncommands:\n{lines}",
+        epilog="`privacy-report COMMAND --help` explains each.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=", ".join(COMMANDS))
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    importlib.import_module(f"privacy_report.commands.{args.command}").main(args.arguments)
+
+
+def entry() -> None:
+    """What the installed console command runs."""
+    run(main)
+
+
+if __name__ == "__main__":
+    entry()

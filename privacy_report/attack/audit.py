@@ -1,0 +1,64 @@
+"""Audit the outputs of a model of any framework: arrays in, rows out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from privacy_report.attack import tables
+from privacy_report.attack.checkpoint import CheckpointFindings, attack_outputs
+from privacy_report.attack.schema import AttackParams
+from privacy_report.attack.slices import load_groups
+from privacy_report.pipeline.outputs import Outputs
+from privacy_report.pipeline.params import check
+from privacy_report.pipeline.tables import Row
+
+DEFAULTS = Path(__file__).with_name("default.yaml")  # a link to conf/attack/default.yaml
+EPOCH = 1
+"""Audited outputs are one checkpoint; their rows carry this epoch."""
+
+
+@cache
+def default_estimators() -> dict[str, Any]:
+    """The trained attackers that have a name, as the section `attack` of params.yaml has them."""
+    return yaml.safe_load(DEFAULTS.read_text())["estimators"]
+
+
+def audit_params(
+    attacks: Sequence[str] = ("threshold", "logistic"),
+    slices: Sequence[str] = ("entire", "class"),
+    mode: str = "default",
+    seed: int = 0,
+    groups: str | None = None,
+) -> AttackParams:
+    """The parameters of an audit, checked; what is not asked for is as in conf/attack/default.yaml.
+
+    The entire dataset is always among the slices. Raises UserError of one line for an unknown name.
+    """
+    slices = list(dict.fromkeys(["entire", *slices, *(["group"] if groups else [])]))
+    settings = yaml.safe_load(DEFAULTS.read_text())
+    settings |= {"attacks": list(attacks), "slices": slices, "mode": mode, "seed": seed, "groups": groups}
+    return check("audit", settings, AttackParams)
+
+
+def audit(
+    outputs: Outputs, params: AttackParams, name: str = "audit"
+) -> tuple[list[Row], CheckpointFindings]:
+    """Rows of privacy.csv, `variant` being `name`, and the findings that they come from.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> labels = rng.integers(0, 3, 200)
+    >>> logits = rng.normal(size=(200, 3))
+    >>> outputs = Outputs(logits[:100], labels[:100], logits[100:], labels[100:])
+    >>> rows, _ = audit(outputs, audit_params(attacks=["threshold"], slices=["entire"]))
+    >>> [(row["attack"], row["slice"], row["leaks"]) for row in rows]
+    [('threshold', 'entire dataset', 'no')]
+    """
+    groups = load_groups(params.groups) if params.groups else None
+    found = attack_outputs(outputs, params, groups, with_halves=False)
+    return tables.privacy_rows(name, {EPOCH: found}), found

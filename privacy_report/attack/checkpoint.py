@@ -1,0 +1,147 @@
+"""All attacks on one checkpoint, each from the memo where it was made before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+
+from privacy_report.attack import exposure, registry
+from privacy_report.attack.findings import Curve, Findings, Plan, attack_checkpoint
+from privacy_report.attack.schema import AttackParams
+from privacy_report.attack.signals import Examples
+from privacy_report.attack.slices import Groups
+from privacy_report.pipeline import memo
+from privacy_report.pipeline.memo import Arrays
+from privacy_report.pipeline.outputs import Outputs
+from privacy_report.pipeline.tables import Row
+
+FINDINGS = "privacy_report.attack.findings.attack_checkpoint"
+EXPOSURE = "privacy_report.attack.exposure.risks"
+
+
+class Recall(Protocol):
+    """`memo.Memo.recall`, or a stand-in that always computes."""
+
+    def __call__(self, kind: str, key: str, compute: Callable[[], Arrays]) -> Arrays: ...
+
+
+@dataclass(frozen=True)
+class CheckpointFindings:
+    """What all attacks found at one checkpoint, and its examples' own numbers.
+
+    member_loss float64 (n_member,), nonmember_loss float64 (n_nonmember,); probability float64
+    (n_member + n_nonmember,): of membership, members first.
+    """
+
+    by_attack: Mapping[str, Findings]
+    member_loss: np.ndarray
+    nonmember_loss: np.ndarray
+    probability: np.ndarray
+
+    @property
+    def rows(self) -> list[Row]:
+        return [row for found in self.by_attack.values() for row in found.rows]
+
+    @property
+    def halves(self) -> list[Row]:
+        """Rows of both halves, the first half of all attacks first."""
+        rows = [row for found in self.by_attack.values() for row in found.halves]
+        return sorted(rows, key=lambda row: row["half"], reverse=True)
+
+    @property
+    def curves(self) -> dict[str, Curve]:
+        return {name: found.curve for name, found in self.by_attack.items() if len(found.curve[0])}
+
+
+def plan(name: str, params: AttackParams, groups: Groups | None) -> Plan:
+    """The attack called `name` as `params` say, ready to be made."""
+    attack, mode = registry.find(name, params.mode, params.estimators), registry.MODES[params.mode]
+    return Plan(
+        attack=name,
+        scores=registry.function(attack.scores),
+        trains=attack.needs == registry.FEATURES,
+        least=attack.least * (params.folds if attack is registry.TRAINED else 1),
+        caveat=attack.caveat,
+        measure=registry.function(mode.measure),
+        both_ends=mode.both_ends,
+        settings=_settings(name, params, attack),
+        slices=tuple(params.slices),
+        groups=groups,
+        delta=params.delta,
+        seed=params.seed,
+    )
+
+
+def inputs(params: AttackParams, groups: Groups | None) -> dict[str, dict[str, Any]]:
+    """What each attack's findings depend on, next to the checkpoint's outputs; "" is for the examples' risks."""
+    mode = registry.MODES[params.mode]
+    found = {"": memo.base(EXPOSURE, mode.examples, seed=params.seed)}
+    for name in params.attacks:
+        attack = registry.find(name, params.mode, params.estimators)
+        found[name] = memo.base(
+            FINDINGS,
+            attack.scores,
+            mode.examples,
+            mode.measure,
+            attack=[name, asdict(attack), asdict(mode)],
+            settings=_settings(name, params, attack),
+            slices=params.slices,
+            groups={name: asdict(group) for name, group in groups.items()} if groups else None,
+            delta=params.delta,
+            seed=params.seed,
+        )
+    return found
+
+
+def attack_all(
+    params: AttackParams,
+    groups: Groups | None,
+    load: Callable[[], Outputs],
+    recall: Recall,
+    keys: Mapping[str, str],
+    with_halves: bool = True,
+) -> CheckpointFindings:
+    """All attacks of `params` on the checkpoint whose outputs `load` gives.
+
+    keys: attack (and "") -> the key of its findings at this checkpoint.
+    """
+    pooled: Examples | None = None
+
+    def examples() -> Examples:
+        nonlocal pooled
+        if pooled is None:
+            pooled = registry.function(registry.MODES[params.mode].examples)(load())
+        return pooled
+
+    def find(name: str) -> Arrays:
+        return attack_checkpoint(examples(), plan(name, params, groups), with_halves).to_arrays()
+
+    by_attack = {
+        name: Findings.from_arrays(recall("attack", keys[name], partial(find, name)))
+        for name in params.attacks
+    }
+    risks = recall("attack", keys[""], lambda: exposure.risks(examples(), params.seed))
+    return CheckpointFindings(by_attack, **risks)
+
+
+def attack_outputs(
+    outputs: Outputs, params: AttackParams, groups: Groups | None = None, with_halves: bool = True
+) -> CheckpointFindings:
+    """All attacks of `params` on one checkpoint, computed here and now."""
+
+    def compute(kind: str, key: str, compute: Callable[[], Arrays]) -> Arrays:
+        return compute()
+
+    keys = dict.fromkeys(["", *params.attacks], "")
+    return attack_all(params, groups, lambda: outputs, compute, keys, with_halves)
+
+
+def _settings(name: str, params: AttackParams, attack: registry.Attack) -> dict[str, Any]:
+    """What the scores' function reads of the parameters."""
+    if attack is not registry.TRAINED:
+        return {}
+    return {**asdict(params.estimators[name]), "folds": params.folds}

@@ -1,0 +1,108 @@
+"""All attacks by name: what each needs, the function that scores with it, and the least examples it takes.
+
+Functions are named, not imported: whoever checks parameters stays light, and a name is also where the memo
+starts to read the code that an attack's numbers pass through. Another attack is another line here.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from privacy_report.pipeline.params import refuse
+
+OUTPUTS = "outputs"
+"""The target's outputs: a function of `Examples` that gives a score each."""
+FEATURES = "features"
+"""Features of the outputs: a function that trains attackers and scores those examples they did not see."""
+
+LEAST = 10
+"""Members and non-members that an attack needs; a trained one needs as many in each block."""
+LEAST_PARITY_TRAINED = 15  # two folds, a three-fold search of up to 7 neighbours within
+
+UNSOUND = "reference semantics: intervals and p-value are not valid for trained attackers"
+
+DEFAULT, PARITY = "default", "parity"
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How examples are read and scores are measured; dotted names of functions.
+
+    examples: `Outputs` -> `Examples`; measure: scores -> a row of metrics (see `measures.measure`);
+    both_ends: whether an example on the edge of two loss deciles counts in both.
+    """
+
+    examples: str
+    measure: str
+    both_ends: bool
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One attack: what it `needs`, the dotted name of its `scores`, its `mode`, its `least` examples a side.
+
+    caveat: what every row's note says of it.
+
+    scores: for OUTPUTS (examples) -> float (n,); for FEATURES (X, is_member, settings, seed) ->
+    (float (n,), bool (n,) who was scored). Higher = more likely a member.
+    """
+
+    needs: str
+    scores: str
+    mode: str = DEFAULT
+    least: int = LEAST
+    caveat: str = ""
+
+
+_HERE = "privacy_report.attack"
+MODES = {
+    DEFAULT: Mode(f"{_HERE}.signals.pool", f"{_HERE}.measures.measure", both_ends=False),
+    PARITY: Mode(f"{_HERE}.parity.pool", f"{_HERE}.parity.measure", both_ends=True),
+}
+TRAINED = Attack(FEATURES, f"{_HERE}.trained.scores")
+"""Any entry of `attack.estimators`."""
+
+
+def _parity(name: str) -> Attack:
+    return Attack(FEATURES, f"{_HERE}.parity.{name}", PARITY, LEAST_PARITY_TRAINED, UNSOUND)
+
+
+ATTACKS: dict[str, dict[str, Attack]] = {
+    DEFAULT: {
+        "threshold": Attack(OUTPUTS, f"{_HERE}.signals.negative_loss"),
+        "threshold_confidence": Attack(OUTPUTS, f"{_HERE}.signals.confidence"),
+        "threshold_entropy": Attack(OUTPUTS, f"{_HERE}.signals.negative_entropy"),
+        "threshold_modified_entropy": Attack(OUTPUTS, f"{_HERE}.signals.negative_modified_entropy"),
+    },
+    PARITY: {
+        "threshold": Attack(OUTPUTS, f"{_HERE}.parity.negative_loss", PARITY, least=1),
+        "threshold_entropy": Attack(OUTPUTS, f"{_HERE}.parity.negative_modified_entropy", PARITY, least=1),
+        "logistic": _parity("logistic"),
+        "mlp": _parity("mlp"),
+        "random_forest": _parity("random_forest"),
+        "knn": _parity("knn"),
+    },
+}
+
+
+def known(mode: str, estimators: Collection[str] = ()) -> list[str]:
+    """The names of a mode's attacks; in the default mode each estimator is one, too."""
+    return [*ATTACKS[mode], *(sorted(estimators) if mode == DEFAULT else ())]
+
+
+def find(name: str, mode: str, estimators: Collection[str] = ()) -> Attack:
+    """The attack called `name`; UserError with the known ones for any other."""
+    if name in ATTACKS[mode]:
+        return ATTACKS[mode][name]
+    if mode == DEFAULT and name in estimators:
+        return TRAINED
+    raise refuse("attacks", name, ", ".join(known(mode, estimators)))
+
+
+def function(dotted: str) -> Any:
+    """The function that a dotted name stands for."""
+    module, _, name = dotted.rpartition(".")
+    return getattr(importlib.import_module(module), name)

@@ -1,0 +1,38 @@
+"""`privacy-report gate`: the verdicts of the last run as lines and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from privacy_report.gate.check import check
+
+EPILOG = """Exit code: 0 every variant has a checkpoint that passes and is confirmed, 1 one has none,
+2 there are no verdicts to read. The limits are in conf/gate; `dvc repro gate` writes the verdicts."""
+
+
+def main(argv: Sequence[str]) -> None:
+    """Print one line a variant; exit with 1 when one has no checkpoint that passes."""
+    parser = argparse.ArgumentParser(
+        prog="privacy-report gate", description="Read metrics/gate.json and judge.", epilog=EPILOG
+    )
+    add_options(parser)
+    judge(parser.parse_args(argv).allow_unconfirmed)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What a check can be told."""
+    parser.add_argument(
+        "--allow-unconfirmed",
+        action="store_true",
+        help="let a recommendation pass that the other half of the examples does not confirm",
+    )
+
+
+def judge(allow_unconfirmed: bool) -> None:
+    """Print the lines; exit with 1 when a variant has not passed."""
+    lines, passed = check(allow_unconfirmed)
+    print("\n".join(lines))
+    if not passed:
+        sys.exit(1)
