@@ -21,7 +21,12 @@ from privacy_report.pipeline.params import check, refuse
 from privacy_report.report.schema import ReportParams
 from privacy_report.training.schema import Variant
 
-SECTIONS: dict[str, type] = {"dataset": DatasetParams, "attack": AttackParams, "gate": GateParams, "report": ReportParams}
+SECTIONS: dict[str, type] = {
+    "dataset": DatasetParams,
+    "attack": AttackParams,
+    "gate": GateParams,
+    "report": ReportParams,
+}
 NAME = r"[A-Za-z0-9_-]+"
 
 
