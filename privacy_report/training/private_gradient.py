@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from privacy_report.errors import UserError
 from privacy_report.training import isolation
 from privacy_report.training.backend import keras, tf
 
