@@ -1,0 +1,1 @@
+"""Which checkpoint may be shipped? The library of the membership-inference audit."""

@@ -1,0 +1,1 @@
+"""How models are trained, the attacked ones and the attacker's own."""
