@@ -1,0 +1,141 @@
+"""References in the target's place: what an attack finds where the truth is known, and what it must not.
+
+No function here sees a label of the target except `placebo`, which sees nothing else of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from privacy_report.attack.reference_scores import Score, rmia
+from privacy_report.attack.references import References
+from privacy_report.errors import UserError
+from stages.attack.intervals import MIN_FALSE_POSITIVES, auc_interval
+from stages.attack.roc import auc, roc, tpr_at_fpr
+
+FPRS = (0.01, 0.001, 0.0001)
+"""The false-positive rates at which references are compared."""
+CHOSEN_BY = 0
+"""The place in FPRS of the rate that chooses an epoch: 1%."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an attack found in each of m attacked references.
+
+    `auc`, `auc_low`, `auc_high` float (m,): the AUC and its 95% interval; `tpr` float (m, 3), at FPRS, NaN
+    where not one false positive is allowed.
+    """
+
+    auc: np.ndarray
+    auc_low: np.ndarray
+    auc_high: np.ndarray
+    tpr: np.ndarray
+
+    def named(self) -> dict[str, np.ndarray]:
+        """Each measure by its name, float (m,)."""
+        return {"auc": self.auc} | {f"tpr_at_fpr_{f}": self.tpr[:, i] for i, f in enumerate(FPRS)}
+
+    def mean(self) -> dict[str, float]:
+        """Each measure's mean over the attacked references."""
+        return {name: float(values.mean()) for name, values in self.named().items()}
+
+    def spread(self) -> dict[str, float]:
+        """Each measure's standard deviation over the attacked references: how much models differ.
+
+        They share attackers, so that the mean's error is not this over the root of m.
+        """
+        return {name: float(values.std(ddof=1)) for name, values in self.named().items()}
+
+
+def scores_of_reference(score: Score, references: References, reference: int) -> np.ndarray:
+    """Reference number `reference` attacked by those outside its group: scores, float (n,)."""
+    return score(references.phi[reference], references.without_group_of(reference))
+
+
+def recipe(score: Score, references: References) -> Outcome:
+    """Every reference attacked by those outside its group: what this way of training leaks.
+
+    Labelled by the attacked reference's own membership. UserError for fewer than two groups.
+    """
+    scores = [scores_of_reference(score, references, j) for j in range(references.k)]
+    return _outcome(scores, list(references.is_member))
+
+
+def placebo(score: Score, references: References, is_member: np.ndarray) -> Outcome:
+    """Every reference attacked by those outside its group, but labelled by the *target's* split, bool (n,).
+
+    A reference drew its own half of members and non-members alike, so there is nothing to find: each AUC's
+    interval has to cover 0.5 (in 95 of 100). If not, the target's members and non-members differ in
+    themselves, and no attack's number is about membership alone.
+    """
+    is_member = _labels(is_member, references.n)
+    scores = [scores_of_reference(score, references, j) for j in range(references.k)]
+    return _outcome(scores, [is_member] * references.k)
+
+
+def outcomes_by_epoch(
+    phis: Mapping[int, np.ndarray], is_member: np.ndarray, target_epoch: int, score: Score = rmia
+) -> dict[int, Outcome]:
+    """What references of each epoch find in a reference of the target's epoch, by epoch.
+
+    `phis`: epoch -> confidences (k, n) of the same k references, whose memberships are `is_member` (k, n).
+    The attacked reference is taken at `target_epoch`, or at the nearest epoch there is (the earlier of two):
+    for a target that trained longer than the references, their last. UserError names a faulty epoch.
+    """
+    if not phis:
+        raise UserError("phis: got no epoch of the references, allowed: at least one")
+    by_epoch = {}
+    for epoch in sorted(phis):
+        try:
+            by_epoch[epoch] = References(phis[epoch], is_member)
+        except UserError as error:
+            raise UserError(f"epoch {epoch}: {error}") from None
+    attacked = by_epoch[min(by_epoch, key=lambda epoch: (abs(epoch - target_epoch), epoch))]
+    labels = list(attacked.is_member)
+    return {
+        epoch: _outcome([score(attacked.phi[j], other.without_group_of(j)) for j in range(other.k)], labels)
+        for epoch, other in by_epoch.items()
+    }
+
+
+def choose_epoch(
+    phis: Mapping[int, np.ndarray], is_member: np.ndarray, target_epoch: int, score: Score = rmia
+) -> int:
+    """The references' epoch from which to attack a target at `target_epoch`, without any label of the target.
+
+    The highest mean TPR at 1% FPR over the attacked references (`outcomes_by_epoch`); ties: the earliest
+    epoch. At 0.1% the threshold hangs on a tenth of the false positives; the AUC is mostly about examples
+    that no attack finds. Where 1% of a reference's non-members are fewer than five, the AUC.
+    """
+    outcomes = outcomes_by_epoch(phis, is_member, target_epoch, score)
+    n_nonmember = int((~np.asarray(is_member)).sum(axis=1).min())
+    by_tpr = FPRS[CHOSEN_BY] * n_nonmember >= MIN_FALSE_POSITIVES
+    quality = {
+        epoch: (found.tpr[:, CHOSEN_BY] if by_tpr else found.auc).mean() for epoch, found in outcomes.items()
+    }
+    return max(quality, key=lambda epoch: (quality[epoch], -epoch))
+
+
+def _outcome(scores: list[np.ndarray], labels: list[np.ndarray]) -> Outcome:
+    """Measures of each attacked model's scores against its labels."""
+    values, intervals, rates = [], [], []
+    for found, is_member in zip(scores, labels, strict=True):
+        if is_member.all() or not is_member.any():
+            raise UserError("is_member: got one side only, allowed: members and non-members")
+        curve = roc(found[is_member], found[~is_member])
+        values.append(auc(curve))
+        intervals.append(auc_interval(curve))
+        rates.append([tpr_at_fpr(curve, f) if f * curve.n_nonmember >= 1 else np.nan for f in FPRS])
+    low, high = np.array(intervals).T
+    return Outcome(np.array(values), low, high, np.array(rates))
+
+
+def _labels(is_member: np.ndarray, n: int) -> np.ndarray:
+    is_member = np.asarray(is_member)
+    if is_member.shape != (n,) or is_member.dtype != bool:
+        raise UserError(f"is_member: got {is_member.dtype} {is_member.shape}, allowed: bool ({n},)")
+    return is_member
