@@ -19,12 +19,13 @@ from privacy_report.errors import UserError
 from privacy_report.gate.schema import GateParams
 from privacy_report.pipeline.params import check, refuse
 from privacy_report.report.schema import ReportParams
-from privacy_report.training.schema import Variant
+from privacy_report.training.schema import ReferenceParams, Variant
 
 SECTIONS: dict[str, type] = {
     "dataset": DatasetParams,
     "attack": AttackParams,
     "gate": GateParams,
+    "reference": ReferenceParams,
     "report": ReportParams,
 }
 NAME = r"[A-Za-z0-9_-]+"

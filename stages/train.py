@@ -18,7 +18,7 @@ from privacy_report.pipeline.memo import Memo
 from privacy_report.pipeline.params import load
 from privacy_report.pipeline.tables import write_table
 from privacy_report.training.data import Data
-from privacy_report.training.run import epoch_inputs, finished_epochs
+from privacy_report.training.run import code_of, epoch_inputs, finished_epochs
 from privacy_report.training.schema import Variant
 
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> None:
 
     def inputs() -> tuple[Variant, dict[str, Any]]:
         config = load(f"variants.{name}", Variant)
-        return config, epoch_inputs(name, config, prepared.files_digest())
+        return config, code_of(config) | epoch_inputs(name, config, prepared.files_digest())
 
     with exclusive(f"train@{name}", inputs) as (config, key):
         folder, kept, history = Path("data/train", name), Memo(f"train@{name}"), []

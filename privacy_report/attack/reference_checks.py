@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from stages.attack.intervals import MIN_FALSE_POSITIVES, auc_interval
+from stages.attack.roc import auc, roc, tpr_at_fpr
 
 from privacy_report.attack.reference_scores import Score, rmia
 from privacy_report.attack.references import References
 from privacy_report.errors import UserError
-from stages.attack.intervals import MIN_FALSE_POSITIVES, auc_interval
-from stages.attack.roc import auc, roc, tpr_at_fpr
 
 FPRS = (0.01, 0.001, 0.0001)
 """The false-positive rates at which references are compared."""

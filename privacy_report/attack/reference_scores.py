@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy import stats
+from stages.attack.roc import auc, roc
 
 from privacy_report.attack.confidence import log_mean_probability, log_probability, mean_doubt
 from privacy_report.attack.references import (
@@ -21,7 +22,6 @@ from privacy_report.attack.references import (
     check_target,
 )
 from privacy_report.errors import UserError
-from stages.attack.roc import auc, roc
 
 Score = Callable[[np.ndarray, References], np.ndarray]
 
