@@ -8,8 +8,8 @@ An attack that has to estimate mu_i has less: its own AUC, from one draw of 400,
 intervals have to cover.
 
 `python benchmarks/reference_calibration.py [--file FILE.npz]` writes benchmarks/reference_calibration.json
-and prints Markdown. FILE has `phi` (k, n) and `is_member` (k, n) of the references, `target_phi` (n,), and may
-have `early_phi` (m, n), the target's own early checkpoints. Every draw is seeded by its number.
+and prints Markdown. FILE has `phi` (k, n) and `is_member` (k, n) of the references, `target_phi` (n,),
+and may have `early_phi` (m, n), the target's own early checkpoints. Every draw is seeded by its number.
 """
 
 from __future__ import annotations
