@@ -27,10 +27,10 @@ from privacy_report.attack.reference_scores import REFERENCE_SCORES, trajectory
 from privacy_report.attack.references import References
 from privacy_report.errors import UserError
 from privacy_report.training.memberships import halves
-from stages.artefacts import read_json, write_json
-from stages.attack.intervals import LEVEL, advantage_p, auc_interval
-from stages.attack.roc import auc, roc
-from stages.cli import run
+from privacy_report.pipeline.files import read_json, write_json
+from privacy_report.attack.intervals import LEVEL, advantage_p, auc_interval
+from privacy_report.attack.roc import auc, roc_curve
+from privacy_report.pipeline.command import run
 
 N_MEMBER, N_NONMEMBER = 5_000, 1_000
 N_TRUTH = 200_000
@@ -138,7 +138,7 @@ def measure(case: Case) -> dict[str, tuple[float, float, float, float]]:
     """(AUC, its interval's ends, p-value of the advantage) by attack."""
     found = {}
     for name, values in scores(case):
-        curve = roc(values[case.is_member], values[~case.is_member])
+        curve = roc_curve(values[case.is_member], values[~case.is_member])
         found[name] = (auc(curve), *auc_interval(curve), advantage_p(curve))
     return found
 
@@ -175,7 +175,7 @@ def true_auc(gap: float | None, count: int) -> dict[str, float]:
     if gap is None:
         return dict.fromkeys([*REFERENCE_SCORES, "trajectory"], 0.5)
     case = planted(np.random.default_rng([count, STREAM]), count, gap, split(N_TRUTH, N_TRUTH))
-    return {name: auc(roc(s[case.is_member], s[~case.is_member])) for name, s in scores(case)}
+    return {name: auc(roc_curve(s[case.is_member], s[~case.is_member])) for name, s in scores(case)}
 
 
 def markdown(results: dict[str, dict[str, float]]) -> str:

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from stages.attack.intervals import MIN_FALSE_POSITIVES, auc_interval
-from stages.attack.roc import auc, roc, tpr_at_fpr
 
+from privacy_report.attack.intervals import MIN_FALSE_POSITIVES, auc_interval
 from privacy_report.attack.reference_scores import Score, rmia
 from privacy_report.attack.references import References
+from privacy_report.attack.roc import auc, roc_curve, tpr_at_fpr
 from privacy_report.errors import UserError
 
 FPRS = (0.01, 0.001, 0.0001)
@@ -126,7 +126,7 @@ def _outcome(scores: list[np.ndarray], labels: list[np.ndarray]) -> Outcome:
     for found, is_member in zip(scores, labels, strict=True):
         if is_member.all() or not is_member.any():
             raise UserError("is_member: got one side only, allowed: members and non-members")
-        curve = roc(found[is_member], found[~is_member])
+        curve = roc_curve(found[is_member], found[~is_member])
         values.append(auc(curve))
         intervals.append(auc_interval(curve))
         rates.append([tpr_at_fpr(curve, f) if f * curve.n_nonmember >= 1 else np.nan for f in FPRS])

@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy import stats
-from stages.attack.roc import auc, roc
 
 from privacy_report.attack.confidence import log_mean_probability, log_probability, mean_doubt
 from privacy_report.attack.references import (
@@ -21,6 +20,7 @@ from privacy_report.attack.references import (
     check_finite,
     check_target,
 )
+from privacy_report.attack.roc import auc, roc_curve
 from privacy_report.errors import UserError
 
 Score = Callable[[np.ndarray, References], np.ndarray]
@@ -132,7 +132,7 @@ def choose_offline_a(references: References) -> float:
         log_p, inside = log_probability(references.phi[j]), references.is_member[j]
         for i, a in enumerate(OFFLINE_A):
             scores = log_p - _log_offline_mean(doubt, log_mean, a)
-            found[i] += auc(roc(scores[inside], scores[~inside]))
+            found[i] += auc(roc_curve(scores[inside], scores[~inside]))
     return OFFLINE_A[int(found.argmax())]
 
 

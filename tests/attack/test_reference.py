@@ -9,7 +9,7 @@ from privacy_report.attack.findings import attack_checkpoint
 from privacy_report.attack.intervals import advantage_interval
 from privacy_report.attack.measures import BACKWARDS
 from privacy_report.attack.parity import epsilon_bounds, trained_scores
-from privacy_report.attack.roc import roc
+from privacy_report.attack.roc import roc_curve
 from privacy_report.attack.schema import Attack
 
 
@@ -103,6 +103,6 @@ def test_scores_below_chance_are_an_advantage_in_the_reference_and_not_by_defaul
 def test_bailey_bound_by_hand():
     # One threshold with tp = 100 of 110 and fp = 10 of 80: Bailey's bound of the ratio is 4.61954.
     members, nonmembers = np.repeat([1.0, 0.0], [100, 10]), np.repeat([1.0, 0.0], [10, 70])
-    bounds = epsilon_bounds(roc(members, nonmembers))
+    bounds = epsilon_bounds(roc_curve(members, nonmembers))
     assert np.isclose(bounds, np.log(4.61953896)).any()
     assert (np.diff(bounds) <= 0).all()

@@ -16,7 +16,7 @@ from privacy_report.attack.reference_scores import REFERENCE_SCORES, lira_offlin
 from privacy_report.attack.references import References
 from privacy_report.errors import UserError
 from privacy_report.training.memberships import halves
-from stages.attack.roc import auc, roc, tpr_at_fpr
+from privacy_report.attack.roc import auc, roc_curve, tpr_at_fpr
 
 N = 4000
 
@@ -34,7 +34,7 @@ def test_recipe_against_each_reference_by_hand():
         kept = [i for i in range(6) if i // 2 != j // 2]
         scores = rmia(references.phi[j], References(references.phi[kept], references.is_member[kept]))
         assert (scores_of_reference(rmia, references, j) == scores).all()
-        curve = roc(scores[references.is_member[j]], scores[~references.is_member[j]])
+        curve = roc_curve(scores[references.is_member[j]], scores[~references.is_member[j]])
         assert found.auc[j] == auc(curve)
         assert found.auc_low[j] < found.auc[j] < found.auc_high[j]
         assert found.tpr[j, 0] == tpr_at_fpr(curve, FPRS[0])
@@ -62,7 +62,7 @@ def test_a_pair_that_stays_gives_membership_away():
         scores = REFERENCE_SCORES["bavaria"](
             references.phi[j], References(references.phi[left], references.is_member[left])
         )
-        found.append(auc(roc(scores[references.is_member[j]], scores[~references.is_member[j]])))
+        found.append(auc(roc_curve(scores[references.is_member[j]], scores[~references.is_member[j]])))
     assert np.mean(found) < 0.4
     assert recipe(REFERENCE_SCORES["bavaria"], references).mean()["auc"] == pytest.approx(0.5, abs=0.015)
 
@@ -83,7 +83,7 @@ def test_placebo_is_labelled_by_the_target_s_split():
     found = placebo(rmia, references, is_member)
     for j in range(4):
         scores = scores_of_reference(rmia, references, j)
-        assert found.auc[j] == auc(roc(scores[is_member], scores[~is_member]))
+        assert found.auc[j] == auc(roc_curve(scores[is_member], scores[~is_member]))
 
 
 def test_placebo_shows_sides_that_differ_in_themselves():
@@ -142,7 +142,7 @@ def test_outcomes_by_epoch_attack_the_target_s_epoch():
             others = References(phis[epoch][2:], sides[2:])
             for j in (0, 1):
                 scores = rmia(phis[attacked][j], others)
-                assert found[epoch].auc[j] == auc(roc(scores[sides[j]], scores[~sides[j]]))
+                assert found[epoch].auc[j] == auc(roc_curve(scores[sides[j]], scores[~sides[j]]))
 
 
 def test_ties_go_to_the_earliest_epoch():

@@ -14,7 +14,7 @@ from privacy_report.attack.reference_scores import (
 )
 from privacy_report.attack.references import References
 from privacy_report.training.memberships import halves
-from stages.attack.roc import auc, roc, tpr_at_fpr
+from privacy_report.attack.roc import auc, roc_curve, tpr_at_fpr
 
 
 def planted(k, n, gap=1.0, s_in=1.0, s_out=1.0, seed=0, sides=None):
@@ -30,7 +30,7 @@ def planted(k, n, gap=1.0, s_in=1.0, s_out=1.0, seed=0, sides=None):
 
 
 def curve(scores, is_member):
-    return roc(scores[is_member], scores[~is_member])
+    return roc_curve(scores[is_member], scores[~is_member])
 
 
 def area(scores, is_member):

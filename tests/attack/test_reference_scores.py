@@ -21,7 +21,7 @@ from privacy_report.attack.reference_scores import (
 from privacy_report.attack.references import References
 from privacy_report.errors import UserError
 from privacy_report.training.memberships import halves
-from stages.attack.roc import auc, roc
+from privacy_report.attack.roc import auc, roc_curve
 
 N = 60
 
@@ -124,7 +124,7 @@ def test_rmia_has_the_roc_of_the_paper_for_any_gamma_and_z(gamma, points):
     ours, is_member = rmia(phi, references), np.arange(200) < 100
     assert len(np.unique(paper)) > 3
     assert (np.diff(paper[np.argsort(ours)]) >= 0).all()
-    ours_roc, paper_roc = (roc(s[is_member], s[~is_member]) for s in (ours, paper))
+    ours_roc, paper_roc = (roc_curve(s[is_member], s[~is_member]) for s in (ours, paper))
     ours_points = set(zip(ours_roc.fp, ours_roc.tp, strict=True))
     assert set(zip(paper_roc.fp, paper_roc.tp, strict=True)) < ours_points
 
@@ -263,7 +263,7 @@ def test_a_is_chosen_by_the_references_alone():
             kept = [i for i in range(6) if i // 2 != j // 2]
             others = References(references.phi[kept], references.is_member[kept])
             scores = np.array([slow_rmia_offline(references.phi[j], others, i, a) for i in range(400)])
-            found.append(auc(roc(scores[references.is_member[j]], scores[~references.is_member[j]])))
+            found.append(auc(roc_curve(scores[references.is_member[j]], scores[~references.is_member[j]])))
         quality.append(np.mean(found))
     best = OFFLINE_A[int(np.argmax(quality))]
     assert np.ptp(quality) > 0.001
