@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from privacy_report.attack.reference_scores import spreads
-from privacy_report.attack.references import References
+from privacy_report.attack.reference_scores import rmia, spreads
+from privacy_report.attack.references import References, TooFewError
+from privacy_report.attack.signals import Examples
 from privacy_report.errors import UserError
+
+
+def at_checkpoint(examples: Examples) -> dict[str, np.ndarray]:
+    """Of each member at one checkpoint: `exposure` and `found_at_fpr` by `rmia`, float (n_member,).
+
+    NaN for the exposure where there are too few references for a spread.
+    """
+    assert examples.references is not None
+    found = found_at_fpr(rmia(examples.phi, examples.references), examples.is_member)
+    try:
+        exposed = exposure(examples.references)
+    except TooFewError:
+        exposed = np.full(len(found), np.nan)
+    return {"exposure": exposed[examples.is_member], "found_at_fpr": found[examples.is_member]}
 
 
 def exposure(references: References) -> np.ndarray:
@@ -39,7 +54,7 @@ def _known_spreads(references: References) -> tuple[float, float]:
     """`spreads`, or UserError where one of them would be a stand-in."""
     for side, name in ((references.inside, "IN"), (references.outside, "OUT")):
         if np.isnan(side.variance):
-            raise UserError(f"exposure: got at most one {name} reference an example, allowed: two or more")
+            raise TooFewError(f"exposure: got at most one {name} reference an example, allowed: two or more")
     return spreads(references)
 
 

@@ -15,11 +15,12 @@ from privacy_report.attack.reference_scores import Score, rmia
 from privacy_report.attack.references import References
 from privacy_report.attack.roc import auc, roc_curve, tpr_at_fpr
 from privacy_report.errors import UserError
+from privacy_report.pipeline import contract
 
-FPRS = (0.01, 0.001, 0.0001)
-"""The false-positive rates at which references are compared."""
-CHOSEN_BY = 0
-"""The place in FPRS of the rate that chooses an epoch: 1%."""
+FPRS = {**contract.FPRS, "tpr_at_0p01pct_fpr": 0.0001}
+"""Measure -> the false-positive rate at which references are compared: they have more non-members."""
+CHOSEN_BY = "tpr_at_1pct_fpr"
+"""The measure that chooses an epoch."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Outcome:
 
     def named(self) -> dict[str, np.ndarray]:
         """Each measure by its name, float (m,)."""
-        return {"auc": self.auc} | {f"tpr_at_fpr_{f}": self.tpr[:, i] for i, f in enumerate(FPRS)}
+        return {"auc": self.auc} | {name: self.tpr[:, i] for i, name in enumerate(FPRS)}
 
     def mean(self) -> dict[str, float]:
         """Each measure's mean over the attacked references."""
@@ -56,6 +57,15 @@ def scores_of_reference(score: Score, references: References, reference: int) ->
     return score(references.phi[reference], references.without_group_of(reference))
 
 
+def recipe_at(score: Score, attacked: References, others: References) -> dict[str, np.ndarray]:
+    """`recipe` where the attackers are at another epoch than the attacked: measure -> float (k,), a reference each.
+
+    UserError for fewer than two groups.
+    """
+    scores = [score(attacked.phi[j], others.without_group_of(j)) for j in range(attacked.k)]
+    return _outcome(scores, list(attacked.is_member)).named()
+
+
 def recipe(score: Score, references: References) -> Outcome:
     """Every reference attacked by those outside its group: what this way of training leaks.
 
@@ -63,6 +73,14 @@ def recipe(score: Score, references: References) -> Outcome:
     """
     scores = [scores_of_reference(score, references, j) for j in range(references.k)]
     return _outcome(scores, list(references.is_member))
+
+
+def placebo_scores(target_phi: np.ndarray, references: References) -> np.ndarray:
+    """Scores of the first reference in the target's place, by `rmia` with those outside its group, float (n,).
+
+    UserError for fewer than two groups. See `placebo` for what they must not find.
+    """
+    return scores_of_reference(rmia, references, 0)
 
 
 def placebo(score: Score, references: References, is_member: np.ndarray) -> Outcome:
@@ -113,10 +131,8 @@ def choose_epoch(
     """
     outcomes = outcomes_by_epoch(phis, is_member, target_epoch, score)
     n_nonmember = int((~np.asarray(is_member)).sum(axis=1).min())
-    by_tpr = FPRS[CHOSEN_BY] * n_nonmember >= MIN_FALSE_POSITIVES
-    quality = {
-        epoch: (found.tpr[:, CHOSEN_BY] if by_tpr else found.auc).mean() for epoch, found in outcomes.items()
-    }
+    measure = CHOSEN_BY if FPRS[CHOSEN_BY] * n_nonmember >= MIN_FALSE_POSITIVES else "auc"
+    quality = {epoch: found.mean()[measure] for epoch, found in outcomes.items()}
     return max(quality, key=lambda epoch: (quality[epoch], -epoch))
 
 
@@ -129,7 +145,7 @@ def _outcome(scores: list[np.ndarray], labels: list[np.ndarray]) -> Outcome:
         curve = roc_curve(found[is_member], found[~is_member])
         values.append(auc(curve))
         intervals.append(auc_interval(curve))
-        rates.append([tpr_at_fpr(curve, f) if f * curve.n_nonmember >= 1 else np.nan for f in FPRS])
+        rates.append([tpr_at_fpr(curve, f) if f * curve.n_nonmember >= 1 else np.nan for f in FPRS.values()])
     low, high = np.array(intervals).T
     return Outcome(np.array(values), low, high, np.array(rates))
 

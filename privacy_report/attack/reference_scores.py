@@ -17,6 +17,7 @@ from privacy_report.attack.confidence import log_mean_probability, log_probabili
 from privacy_report.attack.references import (
     References,
     Side,
+    TooFewError,
     check_finite,
     check_target,
 )
@@ -44,7 +45,7 @@ def lira(target_phi: np.ndarray, references: References) -> np.ndarray:
     phi = check_target(target_phi, references.phi)
     gap = references.inside.mean - references.outside.mean
     if np.isnan(gap).all():
-        raise UserError("lira: got no example with both an IN and an OUT reference, allowed: at least one")
+        raise TooFewError("lira: got no example with both an IN and an OUT reference, allowed: at least one")
     shift = np.nanmean(gap)
     mu_in = np.where(references.inside.count > 0, references.inside.mean, references.outside.mean + shift)
     mu_out = np.where(references.outside.count > 0, references.outside.mean, references.inside.mean - shift)

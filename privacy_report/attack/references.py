@@ -14,6 +14,10 @@ import numpy as np
 from privacy_report.errors import UserError
 
 
+class TooFewError(UserError):
+    """References that are sound, but too few for what was asked of them."""
+
+
 @dataclass(frozen=True)
 class Side:
     """One side (IN or OUT) of each example.
@@ -80,6 +84,10 @@ class References:
     def n(self) -> int:
         return self.phi.shape[1]
 
+    def take(self, at: np.ndarray) -> References:
+        """The same references on the examples at positions `at`."""
+        return References(self.phi[:, at], self.is_member[:, at])
+
     @cached_property
     def inside(self) -> Side:
         """What the references that trained on each example say about it."""
@@ -108,7 +116,7 @@ class References:
     def without_group_of(self, reference: int) -> References:
         """The references outside the group of number `reference`; UserError where there is only one group."""
         if self.group_size == self.k:
-            raise UserError(
+            raise TooFewError(
                 f"{self.k} references whose memberships balance only all together cannot attack each other, "
                 "allowed: two or more pairs of complementary halves, or sets of folds"
             )
@@ -119,7 +127,7 @@ class References:
         """UserError where an example has no OUT reference."""
         missing = np.flatnonzero(self.outside.count == 0)
         if len(missing):
-            raise UserError(
+            raise TooFewError(
                 f"{attack}: example {missing[0]} ({len(missing)} of {self.n} in all) is in every reference's "
                 "training set, allowed: at least one OUT reference an example"
             )

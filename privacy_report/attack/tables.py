@@ -76,22 +76,32 @@ def histogram_rows(variant: str, results: Results) -> list[Row]:
     return rows
 
 
-def exposed_rows(variant: str, results: Results, index: np.ndarray, labels: np.ndarray) -> list[Row]:
-    """Rows of exposed.csv: the members whose losses swung most over the checkpoints (LT-IQR).
+def exposed_rows(
+    variant: str, results: Results, index: np.ndarray, labels: np.ndarray, found: Mapping[str, np.ndarray]
+) -> list[Row]:
+    """Rows of exposed.csv: the most exposed members.
 
-    `index` and `labels` int (n_member,): positions in the dataset, and classes. `loss` and `probability` (of
-    membership) are those at the last checkpoint.
+    `index` and `labels` int (n_member,): positions in the dataset, and classes; `found`: what the references
+    say of each member (`example_exposure.at_checkpoint`), empty without any. With references members are ranked by
+    their exposure, else by how far their losses swung over the checkpoints (LT-IQR). `loss` and
+    `probability` (of membership) are those at the last checkpoint.
     """
     last = list(results.values())[-1]
-    scores = lt_iqr(np.stack([result.member_loss for result in results.values()]))
-    probability = last.probability[: len(scores)]
+    probability = last.probability[: len(index)]
+    nothing = np.full(len(index), np.nan)
+    scores, ranking = found.get("exposure", nothing), "exposure"
+    if not np.isfinite(scores).all():
+        scores, ranking = lt_iqr(np.stack([result.member_loss for result in results.values()])), "lt_iqr"
+    found_at_fpr = found.get("found_at_fpr", nothing)
     return [
         {
             "variant": variant,
             "rank": rank,
             "index": int(index[i]),
             "label": int(labels[i]),
+            "ranking": ranking,
             "score": float(scores[i]),
+            "found_at_fpr": float(found_at_fpr[i]),
             "loss": float(last.member_loss[i]),
             "probability": float(probability[i]),
         }
