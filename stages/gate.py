@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from privacy_report.commands.gate import EPILOG, add_options, judge
 from privacy_report.gate.check import VERDICTS
-from privacy_report.gate.inputs import read_epsilon, read_halves, variant_names
+from privacy_report.gate.inputs import read_epsilon, read_halves, read_references, variant_names
 from privacy_report.gate.policy import verdict_on
 from privacy_report.gate.schema import GateParams
 from privacy_report.pipeline import memo
@@ -28,7 +28,9 @@ def main(argv: Sequence[str]) -> None:
     limits: dict[str, float] = load("gate", GateParams).limits
     with memo.timed("gate"):
         verdicts = {
-            variant: verdict_on(variant, read_halves(variant), limits, read_epsilon(variant))
+            variant: verdict_on(
+                variant, read_halves(variant), limits, read_epsilon(variant), read_references(variant)
+            )
             for variant in variant_names()
         }
     policy = [{"rule": rule, "limit": limit} for rule, limit in limits.items()]

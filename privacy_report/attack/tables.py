@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from privacy_report.attack.checkpoint import CheckpointFindings
+from privacy_report.attack.epsilon_bound import Evidence, epsilon_low
 from privacy_report.attack.exposure import lt_iqr, most_exposed
 from privacy_report.attack.intervals import holm
-from privacy_report.pipeline.contract import ENTIRE, METRICS
+from privacy_report.attack.measures import EVIDENCE
+from privacy_report.pipeline.contract import ENTIRE, EPSILON_JOINT, GIVEN_BEFOREHAND, LEVEL, METRICS
 from privacy_report.pipeline.tables import Row
 
 BINS = 60
@@ -37,13 +39,32 @@ def with_leaks(rows: Iterable[Row]) -> list[Row]:
     return [row | {"leaks": "yes" if i in leaking else "no"} for i, row in enumerate(rows)]
 
 
+def with_joint_epsilon(rows: list[Row]) -> list[Row]:
+    """Rows with the bound of epsilon that holds for all of them at once (Bonferroni), and without EVIDENCE.
+
+    Only slices that no output decides are counted and bounded, since epsilon is about no others; the others,
+    and rows of modes that have no valid bound, get None.
+    """
+    bounded = [row for row in rows if EVIDENCE in row and row["slice"].startswith(GIVEN_BEFOREHAND)]
+    found = []
+    for row in rows:
+        joint = None
+        if EVIDENCE in row and row["slice"].startswith(GIVEN_BEFOREHAND):
+            *counts, delta = row[EVIDENCE]
+            joint = epsilon_low(Evidence(*counts), delta, LEVEL / len(bounded))
+        rest = {name: value for name, value in row.items() if name != EVIDENCE}
+        found.append(rest | {EPSILON_JOINT: joint})
+    return found
+
+
 def privacy_rows(variant: str, results: Results, halves: bool = False) -> list[Row]:
     """Rows of privacy.csv, or of halves.csv, over all checkpoints."""
-    return with_leaks(
+    rows = with_leaks(
         {"variant": variant, "epoch": epoch} | row
         for epoch, result in results.items()
         for row in (result.halves if halves else result.rows)
     )
+    return with_joint_epsilon(rows)
 
 
 def roc_rows(variant: str, results: Results) -> list[Row]:
@@ -118,7 +139,7 @@ def summary(rows: Sequence[Row]) -> dict[str, Row]:
         return {}
     last = max(row["epoch"] for row in rows)
     return {
-        row["attack"]: {key: row[key] for key in (*METRICS, "leaks") if row[key] is not None}
+        row["attack"]: {key: row[key] for key in (*METRICS, "leaks") if row.get(key) is not None}
         if row["auc"] is not None
         else {"note": row["note"]}
         for row in rows

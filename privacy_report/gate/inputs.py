@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from privacy_report.errors import UserError
+from privacy_report.pipeline.files import read_json
 from privacy_report.pipeline.tables import Row, read_rows
 
 
@@ -27,3 +28,12 @@ def read_halves(variant: str) -> list[Row]:
 def read_epsilon(variant: str) -> dict[int, float]:
     """Claimed epsilon by epoch (data/train/<variant>/history.csv); NaN without differential privacy."""
     return {int(row["epoch"]): row["epsilon"] for row in read_rows(f"data/train/{variant}/history.csv")}
+
+
+def read_references(variant: str) -> int:
+    """How many reference models attacked a variant (data/attack/<variant>/references.json)."""
+    path = Path(f"data/attack/{variant}/references.json")
+    try:
+        return int(read_json(path)["models"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        raise UserError(f"{path}: missing or damaged; `dvc repro attack@{variant}` writes it") from None
