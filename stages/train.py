@@ -14,7 +14,7 @@ from privacy_report.pipeline.command import run, track
 from privacy_report.pipeline.contract import HISTORY, HISTORY_COLUMNS
 from privacy_report.pipeline.files import empty_folder, write_arrays, write_json
 from privacy_report.pipeline.locks import exclusive
-from privacy_report.pipeline.memo import Memo
+from privacy_report.pipeline.memo import Arrays, Memo
 from privacy_report.pipeline.params import load
 from privacy_report.pipeline.tables import write_table
 from privacy_report.training.data import Data
@@ -40,14 +40,21 @@ def main(argv: Sequence[str]) -> None:
         folder, kept, history = Path("data/train", name), Memo(f"train@{name}"), []
         empty_folder(folder)
         epochs = finished_epochs(kept, name, config, key, _data)
-        for epoch, arrays in track(epochs, config.epochs, f"train@{name}: epochs"):
+        for epoch, arrays in track(epochs, config.epochs, f"train@{name}: epochs", _says):
             if epoch in config.checkpoint_epochs:
                 write_arrays(folder / f"epoch_{epoch:04}.npz", arrays)
             measured = {column: float(arrays[f"history/{column}"]) for column in HISTORY}
             history.append({"variant": name, "epoch": epoch, **measured})
-        write_table(folder / "history.csv", history, HISTORY_COLUMNS)
+            write_table(folder / "history.csv", history, HISTORY_COLUMNS)  # grows while the run goes on
         write_json(f"metrics/train/{name}.json", _summary(config, history[-1], arrays))
         kept.close()
+
+
+def _says(finished: tuple[int, Arrays]) -> str:
+    """What the progress line says of an epoch."""
+    _, arrays = finished
+    loss, accuracy = arrays["history/running_loss"], arrays["history/val_accuracy"]
+    return f"loss {loss:.3f}, validation accuracy {accuracy:.3f}"
 
 
 def _summary(config: Variant, last: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
