@@ -5,7 +5,7 @@ VENV := $(CURDIR)/.venv
 SANDBOX := quickstart
 export PATH := $(VENV)/bin:$(PATH)
 
-VARIANTS = $(shell $(VENV)/bin/python -c 'import yaml; print(*yaml.safe_load(open("dvc.yaml"))["vars"][0]["variant_names"])' 2>/dev/null)
+VARIANTS = $(shell $(VENV)/bin/python -c 'import yaml; print(*yaml.safe_load(open("conf/config.yaml"))["defaults"][1]["variant"])' 2>/dev/null)
 # Side by side (make -jN), each TensorFlow gets one thread; results do not depend on it.
 THREADS = $(if $(findstring jobserver,$(MAKEFLAGS)),TF_NUM_INTEROP_THREADS=1)
 

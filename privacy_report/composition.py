@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,25 +59,6 @@ def check_params(params: Any) -> None:
         if variant.privacy and variant.privacy.delta > attack.delta:
             least = f"at least variants.{name}.privacy.delta, {variant.privacy.delta}, to audit its claim"
             raise refuse("attack.delta", attack.delta, least)
-    _check_names(list(params["variants"]))
-
-
-def _check_names(names: Sequence[str]) -> None:
-    """dvc.yaml and conf/ must name the same variants, or a stage would be missing or unused."""
-    path = Path("dvc.yaml")
-    if not path.exists():
-        return
-    graph = yaml.safe_load(path.read_text())
-    listed = {name for item in graph["vars"] for name in item.get("variant_names", [])}
-    if listed != set(names):
-        raise UserError(
-            f"variants: conf/config.yaml has {sorted(names)}, variant_names in dvc.yaml has "
-            f"{sorted(listed)}; name the same in both"
-        )
-    inputs = [f"data/{path}" for name in names for path in (f"attack/{name}", f"train/{name}/history.csv")]
-    for stage in ("gate", "report"):
-        for missing in (path for path in inputs if path not in graph["stages"][stage]["deps"]):
-            raise UserError(f"variants: dvc.yaml lacks {missing} among the deps of {stage}")
 
 
 def differences(before: Any, after: Any, key: str = "") -> list[str]:

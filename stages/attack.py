@@ -37,8 +37,7 @@ def main(argv: Sequence[str]) -> None:
         prog="python -m stages.attack",
         description="Attack each checkpoint data/score/VARIANT/epoch_NNNN.npz as the section `attack` of "
         "params.yaml says, with the reference models in data/reference/VARIANT. Writes privacy.csv, halves.csv, "
-        "roc.csv, histograms.csv, exposed.csv and references.json to data/attack/VARIANT, and "
-        "metrics/attack/VARIANT.json.",
+        "roc.csv, histograms.csv, exposed.csv and references.json to data/attack/VARIANT.",
     )
     parser.add_argument("variant", help="a name under `variants` in params.yaml")
     variant = parser.parse_args(argv).variant
@@ -81,7 +80,6 @@ def _write(variant: str, results: tables.Results, files: dict[int, Path], member
     write_table(folder / "histograms.csv", tables.histogram_rows(variant, results), HISTOGRAM_COLUMNS)
     exposed = tables.exposed_rows(variant, results, member, labels, members)
     write_table(folder / "exposed.csv", exposed, EXPOSED_COLUMNS)
-    write_json(f"metrics/attack/{variant}.json", tables.summary(rows))
 
 
 if __name__ == "__main__":

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from privacy_report.datasets import prepared
 from privacy_report.pipeline.command import run, track
 from privacy_report.pipeline.contract import HISTORY, HISTORY_COLUMNS
-from privacy_report.pipeline.files import empty_folder, write_arrays, write_json
+from privacy_report.pipeline.files import empty_folder, write_arrays
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Arrays, Memo
 from privacy_report.pipeline.params import load
@@ -26,7 +24,7 @@ def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.train",
         description="Train one variant on the members of data/prepare. Writes to data/train/VARIANT "
-        "epoch_NNNN.npz (weights and optimizer) and history.csv, and metrics/train/VARIANT.json. "
+        "epoch_NNNN.npz (weights and optimizer) and, growing with every epoch, history.csv. "
         "Finished epochs are taken from the store; a killed run goes on where it stopped.",
     )
     parser.add_argument("variant", help="a name under `variants` in params.yaml")
@@ -46,7 +44,6 @@ def main(argv: Sequence[str]) -> None:
             measured = {column: float(arrays[f"history/{column}"]) for column in HISTORY}
             history.append({"variant": name, "epoch": epoch, **measured})
             write_table(folder / "history.csv", history, HISTORY_COLUMNS)  # grows while the run goes on
-        write_json(f"metrics/train/{name}.json", _summary(config, history[-1], arrays))
         kept.close()
 
 
@@ -55,15 +52,6 @@ def _says(finished: tuple[int, Arrays]) -> str:
     _, arrays = finished
     loss, accuracy = arrays["history/running_loss"], arrays["history/val_accuracy"]
     return f"loss {loss:.3f}, validation accuracy {accuracy:.3f}"
-
-
-def _summary(config: Variant, last: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The last epoch's measurements, and what a private run guarantees."""
-    summary = {key: value for key, value in last.items() if value == value and key != "variant"}
-    summary["parameters"] = sum(value.size for key, value in arrays.items() if key.startswith("weights/"))
-    if config.privacy:
-        summary |= {"delta": config.privacy.delta, "reproducible": config.privacy.seed == "committed"}
-    return summary
 
 
 def _data() -> Data:

@@ -25,6 +25,11 @@ def read_halves(variant: str) -> list[Row]:
     return read_rows(f"data/attack/{variant}/halves.csv")
 
 
+def read_rows_of(variant: str) -> list[Row]:
+    """Rows of data/attack/<variant>/privacy.csv."""
+    return read_rows(f"data/attack/{variant}/privacy.csv")
+
+
 def read_epsilon(variant: str) -> dict[int, float]:
     """Claimed epsilon by epoch (data/train/<variant>/history.csv); NaN without differential privacy."""
     return {int(row["epoch"]): row["epsilon"] for row in read_rows(f"data/train/{variant}/history.csv")}

@@ -38,7 +38,7 @@ def verdict_on(
     epsilon: Mapping[int, float],
     references: int = 0,
 ) -> dict[str, Any]:
-    """The verdict on one variant, as it stands in metrics/gate.json.
+    """The verdict on one variant.
 
     `rows` are halves.csv with numbers (NaN for empty cells), `epsilon` the claimed epsilon by epoch, `references` the
     number of reference models.
@@ -57,10 +57,10 @@ def verdict_on(
     passing = [checkpoint for checkpoint in select if not findings[checkpoint.epoch]]
     verdict: dict[str, Any] = {
         "verdict": "pass" if passing else "fail",
+        "policy": [{"rule": rule, "limit": limit} for rule, limit in limits.items()],
         "reference_models": references,
         "checkpoints": len(select),
         "passing": len(passing),
-        # a list, because `dvc metrics` shows dicts only: its diff stays a handful of rows
         "failing": [one for found in findings.values() for one in found],
     }
     if passing:
