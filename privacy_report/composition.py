@@ -17,6 +17,7 @@ from privacy_report.attack.schema import AttackParams
 from privacy_report.datasets.schema import DatasetParams
 from privacy_report.errors import UserError
 from privacy_report.gate.schema import GateParams
+from privacy_report.pipeline.files import atomic
 from privacy_report.pipeline.params import check, refuse
 from privacy_report.report.schema import ReportParams
 from privacy_report.training.schema import ReferenceParams, Variant
@@ -28,6 +29,7 @@ SECTIONS: dict[str, type] = {
     "reference": ReferenceParams,
     "report": ReportParams,
 }
+OVERRIDES = "overrides.yaml"
 NAME = r"[A-Za-z0-9_-]+"
 
 
@@ -70,3 +72,37 @@ def differences(before: Any, after: Any, key: str = "") -> list[str]:
         inner = f"{key}.{name}" if key else str(name)
         lines += differences(before.get(name, "(absent)"), after.get(name, "(absent)"), inner)
     return lines
+
+
+def write_overrides(conf: Path | str, params: Mapping[str, Any]) -> list[str]:
+    """Write into conf/overrides.yaml what `params` has and conf/ does not; those lines, `key: old -> new`.
+
+    An experiment sets values on the command line (`-S`). In conf/ they are part of its commit, so that conf/
+    composes `params` from then on. UserError where that cannot be, since a key is not there any more.
+    """
+    before = yaml.safe_load(composed(conf))
+    if not (lines := differences(before, params)):
+        return []
+    path = Path(conf, OVERRIDES)
+    comments = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    values = OmegaConf.merge(
+        OmegaConf.create(yaml.safe_load(path.read_text()) or {}), _changed(before, params)
+    )
+    with atomic(path) as file:
+        file.write(("\n".join(comments) + "\n" + OmegaConf.to_yaml(values)).encode())
+    if left := differences(yaml.safe_load(composed(conf)), params):
+        raise UserError(f"{path}: cannot say {left[0]}; edit conf/ instead of setting it with -S")
+    return lines
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The nested values of `after` that are new or other than in `before`."""
+    found = {}
+    for name, value in after.items():
+        old = before.get(name)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            if inner := _changed(old, value):
+                found[name] = inner
+        elif name not in before or value != old:
+            found[name] = value
+    return found
