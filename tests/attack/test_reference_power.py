@@ -13,8 +13,8 @@ from privacy_report.attack.reference_scores import (
     trajectory,
 )
 from privacy_report.attack.references import References
-from privacy_report.training.memberships import halves
 from privacy_report.attack.roc import auc, roc_curve, tpr_at_fpr
+from privacy_report.training.memberships import halves
 
 
 def planted(k, n, gap=1.0, s_in=1.0, s_out=1.0, seed=0, sides=None):

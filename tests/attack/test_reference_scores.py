@@ -19,9 +19,9 @@ from privacy_report.attack.reference_scores import (
     trajectory,
 )
 from privacy_report.attack.references import References
+from privacy_report.attack.roc import auc, roc_curve
 from privacy_report.errors import UserError
 from privacy_report.training.memberships import halves
-from privacy_report.attack.roc import auc, roc_curve
 
 N = 60
 

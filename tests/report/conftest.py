@@ -1,4 +1,7 @@
-"""Made-up inputs of the report: Gaussian scores, whose metrics are known in closed form."""
+"""Made-up inputs of the report: Gaussian scores, whose metrics are known in closed form.
+
+The tables have the columns of the contract, and the rows of attacks those that the attack stage writes.
+"""
 
 from __future__ import annotations
 
@@ -10,42 +13,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from sandbox import ROOT
 from scipy.stats import norm
+from written import written_row
 
-from privacy_report.pipeline.files import write_json, write_table
+from privacy_report.pipeline.contract import (
+    ENTIRE,
+    EXPOSED_COLUMNS,
+    FPRS,
+    HALVES_COLUMNS,
+    HISTOGRAM_COLUMNS,
+    HISTORY,
+    HISTORY_COLUMNS,
+    METRICS,
+    PRIVACY_COLUMNS,
+    ROC_COLUMNS,
+    with_ends,
+)
+from privacy_report.pipeline.files import write_json
+from privacy_report.pipeline.tables import write_table
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-HISTORY = ["variant", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "epsilon"]
-PRIVACY = [
-    "variant",
-    "epoch",
-    "attack",
-    "slice",
-    "n_member",
-    "n_nonmember",
-    "accuracy",
-    "val_accuracy",
-    "auc",
-    "auc_low",
-    "auc_high",
-    "advantage",
-    "advantage_low",
-    "advantage_high",
-    "advantage_p",
-    "ppv",
-    "tpr_at_fpr_0.01",
-    "tpr_at_fpr_0.01_low",
-    "tpr_at_fpr_0.01_high",
-    "tpr_at_fpr_0.001",
-    "tpr_at_fpr_0.001_low",
-    "tpr_at_fpr_0.001_high",
-    "balanced_accuracy",
-    "epsilon_low",
-    "leaks",
-    "note",
-]
 REPORT = {"title": "How much does each checkpoint give away?", "dpi": 80, "exposed_images": 6}
-PALETTE = yaml.safe_load((Path(__file__).parents[2] / "conf/report/default.yaml").read_text())["palette"]
+PALETTE = yaml.safe_load((ROOT / "conf/report/default.yaml").read_text())["palette"]
 
 
 @dataclass
@@ -74,7 +64,7 @@ class Study:
         }
         for name in self.dp:
             labels[name]["privacy"] = {"target_epsilon": 8.0, "delta": 1e-5, "seed": "committed"}
-        gate = {"max_advantage": 0.1, "max_tpr_at_fpr_0.01": 0.03, "max_class_advantage": 0.25}
+        gate = {"max_advantage": 0.1, "max_tpr_at_1pct_fpr": 0.03, "max_class_advantage": 0.25}
         params = {
             "variants": labels,
             "gate": gate,
@@ -108,47 +98,33 @@ class Study:
             if name in self.dp:
                 fit *= 0.45
             best = 0.55 + 0.16 * (1 - math.exp(-epoch / 3)) - 0.001 * epoch - 0.004 * position
-            history.append(
-                {"variant": name, "epoch": epoch, "loss": 1.5 - 1.3 * fit, "accuracy": 0.5 + 0.45 * fit}
-                | {
-                    "val_loss": 1.3 + fit,
-                    "val_accuracy": best - 0.1 * (name in self.dp),
-                    "epsilon": self._epsilon(name, epoch),
-                }
-            )
-        write_table(self.root / f"data/train/{name}/history.csv", history, HISTORY)
+            measured = {"running_loss": 1.5 - 1.3 * fit, "running_accuracy": 0.5 + 0.45 * fit}
+            measured |= {"val_loss": 1.3 + fit, "val_accuracy": best - 0.1 * (name in self.dp)}
+            measured |= {"epsilon": self._epsilon(name, epoch)}
+            history.append({"variant": name, "epoch": epoch} | dict.fromkeys(HISTORY, math.nan) | measured)
+        write_table(self.root / f"data/train/{name}/history.csv", history, HISTORY_COLUMNS)
         kept = [row for row in history if row["epoch"] % self.every == 0] or history[-1:]
         folder = self.root / f"data/attack/{name}"
-        privacy = [r for h in kept for r in self._rows(position, name, h, 1.0)]
-        write_table(folder / "privacy.csv", privacy, PRIVACY)
+        privacy = [row for epoch in kept for row in self._rows(position, name, epoch, None)]
+        write_table(folder / "privacy.csv", privacy, PRIVACY_COLUMNS)
         halves = [
-            {**row, "half": half}
+            row
             for half in ("select", "report")
-            for h in kept
-            for row in self._rows(position, name, h, 0.5)
+            for epoch in kept
+            for row in self._rows(position, name, epoch, half)
         ]
-        write_table(folder / "halves.csv", halves, [*PRIVACY, "half"])
-        write_table(
-            folder / "roc.csv",
-            [r for h in kept for r in self._roc(position, name, h["epoch"])],
-            ["variant", "epoch", "attack", "slice", "fpr", "tpr"],
-        )
-        write_table(
-            folder / "histograms.csv",
-            [r for h in kept for r in self._histogram(position, name, h["epoch"])],
-            ["variant", "epoch", "side", "low", "high", "count"],
-        )
+        write_table(folder / "halves.csv", halves, HALVES_COLUMNS)
+        curves = [row for epoch in kept for row in self._roc(position, name, epoch["epoch"])]
+        write_table(folder / "roc.csv", curves, ROC_COLUMNS)
+        losses = [row for epoch in kept for row in self._histogram(position, name, epoch["epoch"])]
+        write_table(folder / "histograms.csv", losses, HISTOGRAM_COLUMNS)
         exposed = [
-            {
-                "variant": name,
-                "rank": i + 1,
-                "index": (7 * i + position) % 200,
-                "label": (7 * i + position) % 10,
-            }
-            | {"score": 3.0 - 0.02 * i, "loss": 0.1 + 0.01 * i}
+            {"variant": name, "rank": i + 1, "index": (7 * i + position) % 200}
+            | {"label": (7 * i + position) % 10, "score": 3.0 - 0.02 * i, "loss": 0.1 + 0.01 * i}
+            | {"probability": 0.9 - 0.001 * i}
             for i in range(100)
         ]
-        write_table(folder / "exposed.csv", exposed, ["variant", "rank", "index", "label", "score", "loss"])
+        write_table(folder / "exposed.csv", exposed, EXPOSED_COLUMNS)
 
     def shift(self, position: int, name: str, epoch: int, attack: str) -> float:
         """Distance between the two Gaussians of scores."""
@@ -157,43 +133,28 @@ class Study:
         grown = 1.1 * (1 - math.exp(-epoch / (22 + 4 * position))) ** 1.2
         return grown * (1.1 if attack == "logistic" else 1 - 0.05 * self.attacks.index(attack))
 
-    def _rows(self, position: int, name: str, history: dict, share: float) -> list[dict]:
+    def _rows(self, position: int, name: str, history: dict, half: str | None) -> list[dict]:
         rows = []
+        share = 1 if half is None else 2
         for attack in self.attacks:
             for label in [None, *range(10)]:
-                n, m = (
-                    (self.members, self.nonmembers * share)
-                    if label is None
-                    else (self.members / 10, self.nonmembers * share / 10)
-                )
-                scale = 1.0 if label is None else 0.8 + 0.05 * label
+                n, m = self.members // share, self.nonmembers // share
+                scale, slice_ = 1.0, ENTIRE
+                if label is not None:
+                    n, m, scale, slice_ = n // 10, m // 10, 0.8 + 0.05 * label, f"class={label}"
                 d = self.shift(position, name, history["epoch"], attack) * scale
-                row = dict.fromkeys(PRIVACY, math.nan) | {
-                    "variant": name,
-                    "epoch": history["epoch"],
-                    "attack": attack,
-                }
-                row |= {
-                    "slice": "entire dataset" if label is None else f"class={label}",
-                    "n_member": int(n),
-                    "n_nonmember": int(m),
-                }
-                row |= {
-                    "accuracy": history["accuracy"],
-                    "val_accuracy": history["val_accuracy"],
-                    "leaks": "no",
-                    "note": "",
-                }
-                if self.refused and (label == 3 or (attack == "logistic" and history["epoch"] == 10)):
-                    rows.append(row | {"note": "refused: a side has fewer than 20 examples"})
-                    continue
-                rows.append(row | metrics(d, n, m))
+                cells = {"variant": name, "epoch": history["epoch"], "n_member": n, "n_nonmember": m}
+                cells |= {"accuracy": history["running_accuracy"], "val_accuracy": history["val_accuracy"]}
+                refused = self.refused and (label == 3 or (attack == "logistic" and history["epoch"] == 10))
+                if not refused:
+                    cells |= {"note": ""} | metrics(d, n, m)
+                rows.append(written_row(attack, slice_, half, refused, **cells))
         return rows
 
     def _roc(self, position: int, name: str, epoch: int) -> list[dict]:
         fpr = np.unique(np.r_[0, np.geomspace(1 / self.nonmembers, 1, 60)])
         return [
-            {"variant": name, "epoch": epoch, "attack": attack, "slice": "entire dataset", "fpr": x, "tpr": y}
+            {"variant": name, "epoch": epoch, "attack": attack, "slice": ENTIRE, "fpr": x, "tpr": y}
             for attack in self.attacks
             for x, y in zip(
                 fpr, norm.cdf(norm.ppf(fpr) + self.shift(position, name, epoch, attack)), strict=True
@@ -216,24 +177,18 @@ class Study:
 def metrics(d: float, n: float, m: float) -> dict:
     """Metrics of two unit Gaussians `d` apart, with rough intervals for n members and m non-members."""
     auc, error = norm.cdf(d / math.sqrt(2)), math.sqrt((1 / n + 1 / m) / 12)
-    found = {"auc": auc, "auc_low": auc - 1.96 * error, "auc_high": auc + 1.96 * error}
     advantage, reach = 2 * norm.cdf(d / 2) - 1, math.sqrt(math.log(40) / 2 * (1 / n + 1 / m))
-    found |= {"advantage": advantage, "advantage_low": max(0.0, advantage - reach)}
-    found |= {
-        "advantage_high": min(1.0, advantage + reach),
-        "advantage_p": math.exp(-d * d * m / 8),
-        "ppv": 0.9,
-    }
-    for fpr in ("0.01", "0.001"):
-        tpr = norm.cdf(d + norm.ppf(float(fpr)))
-        reach = 2 * tpr / math.sqrt(m * float(fpr))
-        if float(fpr) * m >= 5:
-            found |= {
-                f"tpr_at_fpr_{fpr}": tpr,
-                f"tpr_at_fpr_{fpr}_low": tpr - reach,
-                f"tpr_at_fpr_{fpr}_high": tpr + reach,
-            }
-    found |= {"balanced_accuracy": 0.5 + found["advantage"] / 2, "epsilon_low": max(0.0, d - 0.1)}
+    found = dict.fromkeys(METRICS, math.nan)
+    found |= dict(zip(with_ends("auc"), (auc, auc - 1.96 * error, auc + 1.96 * error), strict=True))
+    ends = (advantage, max(0.0, advantage - reach), min(1.0, advantage + reach))
+    found |= dict(zip(with_ends("advantage"), ends, strict=True))
+    found |= {"advantage_p": math.exp(-d * d * m / 8), "ppv": 0.9}
+    for column, fpr in FPRS.items():
+        tpr = norm.cdf(d + norm.ppf(fpr))
+        reach = 2 * tpr / math.sqrt(m * fpr)
+        if fpr * m >= 5:
+            found |= dict(zip(with_ends(column), (tpr, tpr - reach, tpr + reach), strict=True))
+    found |= {"balanced_accuracy": 0.5 + advantage / 2, "epsilon_low": max(0.0, d - 0.1)}
     return found | {"leaks": "yes" if d > 0.1 else "no"}
 
 

@@ -1,14 +1,15 @@
 import numpy as np
 import pytest
 
-from privacy_report.attack.epsilon_bound import SELECT, epsilon_low
+from privacy_report.attack.epsilon_bound import epsilon_low
+from privacy_report.attack.findings import SELECTS
 
 
 def bound(members, nonmembers, rng, delta=0.0):
     scores = np.concatenate([members, nonmembers]).astype(float)
     order = np.argsort(-scores, kind="stable")
     is_member = np.arange(len(scores)) < len(members)
-    return epsilon_low(scores[order], is_member[order], rng.random(len(scores)) < SELECT, delta)
+    return epsilon_low(scores[order], is_member[order], rng.random(len(scores)) < SELECTS, delta)
 
 
 @pytest.mark.parametrize("epsilon", [0.5, 1, 2, 4])

@@ -5,8 +5,10 @@ import pytest
 import yaml
 
 from privacy_report.errors import UserError
-from privacy_report.pipeline.files import write_table
-from stages.gate import VERDICTS, main
+from privacy_report.gate.check import VERDICTS
+from privacy_report.pipeline.contract import HALVES_COLUMNS, HISTORY_COLUMNS
+from privacy_report.pipeline.tables import write_table
+from stages.gate import main
 
 
 @pytest.fixture
@@ -18,10 +20,9 @@ def project(tmp_path, monkeypatch, rows):
         Path("params.yaml").write_text(yaml.safe_dump(params))
         for variant, advantage in (("cnn2", 0.05), ("cnn3", 0.2)):
             table = rows(2, advantage=advantage)
-            write_table(f"data/attack/{variant}/halves.csv", table, list(table[0]))
-            write_table(
-                f"data/train/{variant}/history.csv", [{"epoch": 2, "epsilon": None}], ["epoch", "epsilon"]
-            )
+            write_table(f"data/attack/{variant}/halves.csv", table, HALVES_COLUMNS)
+            history = dict.fromkeys(HISTORY_COLUMNS) | {"variant": variant, "epoch": 2}
+            write_table(f"data/train/{variant}/history.csv", [history], HISTORY_COLUMNS)
 
     return write
 
@@ -92,3 +93,39 @@ def test_missing_halves_is_one_line(project):
     Path("data/attack/cnn3/halves.csv").unlink()
     with pytest.raises(UserError, match=r"data/attack/cnn3/halves\.csv: no such file"):
         main([])
+
+
+def command(*options):
+    from privacy_report.__main__ import main
+
+    main(["gate", *options])
+
+
+def test_the_command_judges_as_the_stage_does(project, capsys):
+    project(0.3)
+    main([])
+    command()
+    assert capsys.readouterr().out.splitlines() == [
+        "cnn2: pass, epoch 2 (1 of 1 pass)",
+        "cnn3: pass, epoch 2 (1 of 1 pass)",
+    ]
+    project(0.1)
+    main([])
+    with pytest.raises(SystemExit) as stopped:
+        command()
+    assert stopped.value.code == 1
+
+
+def test_a_recommendation_that_is_not_confirmed_fails_unless_it_is_allowed(project, rows, capsys):
+    project(0.3)
+    table = rows(2, half="select") + rows(2, advantage=0.4, half="report")
+    write_table("data/attack/cnn3/halves.csv", table, HALVES_COLUMNS)
+    main([])
+    for options, code in ((["--check"], 1), (["--check", "--allow-unconfirmed"], None)):
+        if code is None:
+            main(options)
+        else:
+            with pytest.raises(SystemExit) as stopped:
+                main(options)
+            assert stopped.value.code == code
+        assert "cnn3: NOT CONFIRMED on the other half of the examples" in capsys.readouterr().out
