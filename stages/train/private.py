@@ -42,7 +42,7 @@ DROPOUTS = (keras.layers.Dropout, keras.layers.SpatialDropout2D)
 # memory does not grow with the batch.
 CHUNK = 64
 
-SMALLEST = 2.0**-126  # the smallest normal float32: a norm of 0 divides to a factor of 1
+SMALLEST = 2.0**-126  # the smallest normal float32, in place of a norm of 0, whose factor is 1
 
 # A weight's gradients, one an example: their squared norms (b,), and the map from factors (b,), and a mask
 # (b,) of what to keep (by default all), to the sum of the kept gradients, each times its factor, in the
@@ -168,10 +168,11 @@ def _clip(gradients: list[PerExample], l2_norm_clip: float) -> list[tf.Tensor]:
     """
     squares = tf.add_n([squares for squares, _ in gradients])
     finite = tf.math.is_finite(squares)
-    # The maximum keeps TensorFlow from turning x / sqrt(y) into x * rsqrt(y): that starts from an instruction
-    # whose result each maker of processors defines for itself. Square root and division are exact everywhere.
+    # Grappler turns x / sqrt(y) into x * rsqrt(y), and 1 / y into a reciprocal; both start from instructions
+    # whose bits every maker of processors chooses. This form matches neither pattern, and square roots and
+    # divisions are rounded alike everywhere.
     norms = tf.maximum(tf.sqrt(squares), SMALLEST)
-    factors = tf.minimum(1.0, tf.constant(l2_norm_clip, tf.float32) / norms)
+    factors = tf.minimum(norms, l2_norm_clip) / norms
     return tf.cond(
         tf.reduce_all(finite),
         lambda: [weighted_sum(factors) for _, weighted_sum in gradients],
