@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from privacy_report.attack import exposure, registry
+from privacy_report.attack.epsilon_bound import check_delta
 from privacy_report.attack.findings import Curve, Findings, Plan, attack_checkpoint
 from privacy_report.attack.references import References
 from privacy_report.attack.schema import AttackParams
@@ -131,7 +132,9 @@ def attack_all(
 
     @cache
     def pooled() -> Examples:
-        return registry.function(registry.MODES[params.mode].examples)(evidence.outputs())
+        outputs = evidence.outputs()
+        check_delta(params.delta, len(outputs.member_labels))
+        return registry.function(registry.MODES[params.mode].examples)(outputs)
 
     @cache
     def early() -> np.ndarray | None:
