@@ -206,7 +206,7 @@ def test_every_column_is_described(heading, columns):
 
 
 def test_halves_has_one_column_more_than_privacy():
-    assert contract.HALVES_COLUMNS == (*contract.PRIVACY_COLUMNS, "half")
+    assert contract.HALVES_COLUMNS[:-1] == contract.PRIVACY_COLUMNS
 
 
 def test_every_rule_is_described():
@@ -227,7 +227,7 @@ def test_every_command_is_described():
 
 
 def room(dotted: str) -> str:
-    """The room of the house that a module is in: a package of the library, a module next to them, or stages."""
+    """The room that a module is in: a package of the library, a module next to them, or stages."""
     parts = dotted.split(".")
     return parts[0] if parts[0] == "stages" or len(parts) == 1 else ".".join(parts[:2])
 
@@ -309,7 +309,7 @@ HOLDS = {
 
 
 def last_checkpoints() -> list[str]:
-    """The strongest attack of each kind at each variant's last checkpoint, by AUC, as plots/privacy.csv has it."""
+    """The strongest attack (by AUC) of each kind at each variant's last checkpoint."""
     entire = list(where(read_rows(ROOT / "plots/privacy.csv"), slice=contract.ENTIRE))
     lines = []
     for variant, settings in PARAMS["variants"].items():
