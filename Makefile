@@ -5,7 +5,7 @@ VENV := $(CURDIR)/.venv
 SANDBOX := quickstart
 export PATH := $(VENV)/bin:$(PATH)
 
-VARIANTS = $(shell $(VENV)/bin/python -c 'import yaml; print(*yaml.safe_load(open("dvc.yaml"))["vars"][0]["variant_names"])' 2>/dev/null)
+VARIANTS = $(shell $(VENV)/bin/python -c 'import yaml; print(*yaml.safe_load(open("conf/config.yaml"))["defaults"][1]["variant"])' 2>/dev/null)
 # Side by side (make -jN), each TensorFlow gets one thread; results do not depend on it.
 THREADS = $(if $(findstring jobserver,$(MAKEFLAGS)),TF_NUM_INTEROP_THREADS=1)
 
@@ -39,12 +39,13 @@ repro: install ## the CIFAR-10 codelab; `make -j2 repro` trains the variants sid
 upstream: install
 	dvc --wait-for-lock repro --quiet prepare
 
-# A chain leaves what is upstream alone: DVC refuses to look at a file that another chain is reading.
+# A chain leaves what is upstream alone: DVC refuses to look at a file that another chain is reading. Reference
+# models use all cores by themselves, so they come after the chains.
 chains: upstream
 	@$(MAKE) --no-print-directory $(addprefix chain@,$(VARIANTS))
 
 chain@%:
-	$(THREADS) dvc --wait-for-lock repro --single-item train@$* score@$* attack@$*
+	$(THREADS) dvc --wait-for-lock repro --single-item train@$* score@$*
 
 test: install ## all tests; those that need npm or a Chromium are skipped where it is missing
 	python -m pytest $(PYTEST_ARGS)

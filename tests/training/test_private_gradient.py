@@ -150,6 +150,33 @@ def test_an_example_without_a_gradient_leaves_the_others_alone():
     np.testing.assert_array_equal(flat(run(images, tf.constant([0, 1]))[0]), alone)
 
 
+@pytest.mark.parametrize("name", ["codelab", "one place", "dense on places", "groups", "normalised"])
+def test_an_example_whose_gradient_is_not_finite_adds_nothing(name, monkeypatch):
+    monkeypatch.setattr(private, "CHUNK", 8)  # once among sound ones, once in a chunk of its own
+    model, clip = stack(*(FAST | GENERIC)[name]()), 0.1
+    run = graph_sum(model, clip)
+    images, labels = (one.numpy() for one in batch(9))
+    for place in (2, 8):
+        rest = [i for i in range(9) if i != place]
+        others = flat(run(images[rest], labels[rest])[0])
+        for value in (np.nan, np.inf, -np.inf, 3e38, 1e25):  # the last two overflow a gradient, a norm
+            images[place] = value
+            moved = np.linalg.norm(flat(run(images, labels)[0]) - others)
+            assert moved <= clip * (1 + 1e-4), value
+            assert np.isfinite(value) or moved <= 1e-5 * np.linalg.norm(others), value
+
+
+def test_one_pixel_that_is_not_finite_reaches_no_other_example():
+    model = stack(*FAST["codelab"]())
+    images, labels = batch(6)
+    rows = images.numpy()
+    rows[3, 4, 4, 1] = np.inf
+    sums = flat(graph_sum(model, 0.1)(rows, labels)[0])
+    rest = [0, 1, 2, 4, 5]
+    expected = clipped(examples_gradients(model, images.numpy()[rest], labels.numpy()[rest]), 0.1)
+    np.testing.assert_allclose(sums, expected, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["codelab", "groups"])
 def test_an_empty_batch_gives_zeros(name):
     model = stack(*(FAST | GENERIC)[name]())
