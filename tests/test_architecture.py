@@ -13,12 +13,12 @@ from sandbox import ROOT
 from privacy_report.__main__ import COMMANDS
 from privacy_report.composition import composed
 
-STAGES = ("compose", "prepare", "train", "score", "attack", "gate", "report")
 GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+STAGES = tuple(GRAPH["stages"])
 ROOMS = {
     "pipeline": set(),
     "datasets": {"pipeline"},
-    "training": {"pipeline"},
+    "training": {"pipeline", "datasets", "attack"},
     "attack": {"pipeline"},
     "gate": {"pipeline"},
     "report": {"pipeline", "gate"},
@@ -143,6 +143,12 @@ def test_light_modules_do_not_import_tensorflow():
     )
     done = subprocess.run([sys.executable, "-c", code, *LIGHT], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_stage_has_its_module_and_runs_it():
+    assert {path.stem for path in (ROOT / "stages").glob("[!_]*.py")} == set(STAGES)
+    for name in STAGES:
+        assert GRAPH["stages"][name]["cmd"].split()[:3] == ["python", "-m", f"stages.{name}"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
