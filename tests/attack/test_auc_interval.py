@@ -8,7 +8,7 @@ from scipy.special import expit, logit
 from scipy.stats import beta, norm
 
 from privacy_report.attack.intervals import PRIOR, auc_interval, delong_variance
-from privacy_report.attack.roc import auc, roc_curve
+from privacy_report.attack.roc import auc
 
 SCORES = st.lists(st.integers(-4, 4), min_size=1, max_size=25).map(lambda values: np.array(values, float))
 Z = norm.isf(0.025)
