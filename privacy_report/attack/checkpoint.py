@@ -84,7 +84,7 @@ def needs(name: str, params: AttackParams) -> str:
 
 
 def inputs(params: AttackParams, groups: Groups | None) -> dict[str, dict[str, Any]]:
-    """What each attack's findings depend on, next to the checkpoint's outputs; "" is for the examples' risks."""
+    """What each attack depends on next to the checkpoint's outputs; "" is for the examples' risks."""
     mode = registry.MODES[params.mode]
     found = {"": memo.base(EXPOSURE, mode.examples, seed=params.seed)}
     for name in params.attacks:

@@ -8,7 +8,7 @@ from scipy.special import expit, logit
 from scipy.stats import beta, norm
 
 from privacy_report.attack.intervals import PRIOR, auc_interval, delong_variance
-from privacy_report.attack.roc import auc
+from privacy_report.attack.roc import auc, roc_curve
 
 SCORES = st.lists(st.integers(-4, 4), min_size=1, max_size=25).map(lambda values: np.array(values, float))
 Z = norm.isf(0.025)
@@ -16,7 +16,7 @@ Z = norm.isf(0.025)
 
 @given(SCORES, SCORES)
 def test_it_holds_the_auc_and_stays_in_the_unit_interval(members, nonmembers):
-    curve = roc(members, nonmembers)
+    curve = roc_curve(members, nonmembers)
     low, high = auc_interval(curve)
     assert 0 <= low <= auc(curve) + 1e-12
     assert auc(curve) - 1e-12 <= high <= 1
@@ -25,8 +25,8 @@ def test_it_holds_the_auc_and_stays_in_the_unit_interval(members, nonmembers):
 
 @given(SCORES, SCORES)
 def test_swapping_the_sides_mirrors_it(members, nonmembers):
-    low, high = auc_interval(roc(members, nonmembers))
-    assert auc_interval(roc(nonmembers, members)) == (pytest.approx(1 - high), pytest.approx(1 - low))
+    low, high = auc_interval(roc_curve(members, nonmembers))
+    assert auc_interval(roc_curve(nonmembers, members)) == (pytest.approx(1 - high), pytest.approx(1 - low))
 
 
 def test_it_by_hand():
@@ -36,12 +36,12 @@ def test_it_by_hand():
     variance = 2 * (squares + credit) / (23 + 6) / 24
     half = Z * np.sqrt(variance) / (0.75 * 0.25)
     expected = expit(logit(0.75) - half), expit(logit(0.75) + half)
-    assert auc_interval(roc(members, nonmembers)) == pytest.approx(expected, abs=1e-12)
+    assert auc_interval(roc_curve(members, nonmembers)) == pytest.approx(expected, abs=1e-12)
 
 
 def test_few_pairs_cut_it_by_hand():
     """One of 400 members below one of 10 non-members: the logit scale alone would go down to 0.002."""
-    curve = roc(np.append(np.full(399, 2.0), 0.5), np.append(np.zeros(9), 1.0))
+    curve = roc_curve(np.append(np.full(399, 2.0), 0.5), np.append(np.zeros(9), 1.0))
     pairs_won = 10 * (1 - 1 / 4000)
     assert auc_interval(curve)[0] == pytest.approx(beta.ppf(0.025, pairs_won, 11 - pairs_won))
 
@@ -49,7 +49,7 @@ def test_few_pairs_cut_it_by_hand():
 def test_many_examples_give_delongs_interval():
     rng = np.random.default_rng(0)
     for shift in (0.0, 1.0, 3.0):
-        curve = roc(rng.normal(shift, 1, 50_000), rng.normal(0, 1, 10_000))
+        curve = roc_curve(rng.normal(shift, 1, 50_000), rng.normal(0, 1, 10_000))
         value, plain = auc(curve), delong_variance(curve)
         low, high = auc_interval(curve)
         half = Z * np.sqrt(plain) / (value * (1 - value))
@@ -58,24 +58,27 @@ def test_many_examples_give_delongs_interval():
 
 
 def test_complete_separation_is_ten_pairs_in_a_row():
-    low, high = auc_interval(roc(np.arange(10, 30.0), np.arange(10.0)))
+    low, high = auc_interval(roc_curve(np.arange(10, 30.0), np.arange(10.0)))
     assert (low, high) == (pytest.approx(0.025**0.1), 1.0)
-    assert auc_interval(roc(np.arange(10.0), np.arange(10, 30.0))) == (0.0, pytest.approx(1 - 0.025**0.1))
+    assert auc_interval(roc_curve(np.arange(10.0), np.arange(10, 30.0))) == (
+        0.0,
+        pytest.approx(1 - 0.025**0.1),
+    )
 
 
 def test_constant_scores_are_no_certainty():
     """40 pairs tie: with 95% confidence at most a share 1 - 0.025^(1/40) does not, all of it on one side."""
     half = (1 - 0.025 ** (1 / 40)) / 2
-    assert auc_interval(roc(np.zeros(60), np.zeros(40))) == pytest.approx((0.5 - half, 0.5 + half))
+    assert auc_interval(roc_curve(np.zeros(60), np.zeros(40))) == pytest.approx((0.5 - half, 0.5 + half))
 
 
 def test_a_single_example_says_next_to_nothing():
-    assert delong_variance(roc(np.array([0.5]), np.arange(3.0))) == np.inf
-    low, high = auc_interval(roc(np.array([0.5]), np.arange(3.0)))
+    assert delong_variance(roc_curve(np.array([0.5]), np.arange(3.0))) == np.inf
+    low, high = auc_interval(roc_curve(np.array([0.5]), np.arange(3.0)))
     assert low < 0.07
     assert high > 0.9
-    assert auc_interval(roc(np.array([1.0]), np.array([0.0]))) == (pytest.approx(0.025), 1.0)
-    assert auc_interval(roc(np.array([1.0]), np.array([1.0]))) == pytest.approx((0.0125, 0.9875))
+    assert auc_interval(roc_curve(np.array([1.0]), np.array([0.0]))) == (pytest.approx(0.025), 1.0)
+    assert auc_interval(roc_curve(np.array([1.0]), np.array([1.0]))) == pytest.approx((0.0125, 0.9875))
 
 
 def rounded_auc(shift, step):
@@ -105,7 +108,7 @@ def coverage(draw, shift, m, n, draws):
     hits, rng = 0, np.random.default_rng([m, n, int(10 * shift)])
     for _ in range(draws):
         members, nonmembers, truth = draw(rng, shift, m, n)
-        low, high = auc_interval(roc(members, nonmembers))
+        low, high = auc_interval(roc_curve(members, nonmembers))
         hits += low <= truth <= high
     return hits / draws
 
