@@ -18,6 +18,25 @@ attack within the others: there the comparison is conditional on the output."""
 SELECT, REPORT = "select", "report"
 """The two halves of the examples: one to choose a checkpoint by, one to report it."""
 
+OUTPUTS, EARLY, REFERENCES, PLACEBO = "outputs", "early", "references", "placebo"
+ATTACK_KINDS = {
+    "lira": REFERENCES,
+    "lira_offline": REFERENCES,
+    "rmia": REFERENCES,
+    "rmia_offline": REFERENCES,
+    "bavaria": REFERENCES,
+    "trajectory": EARLY,
+    "placebo": PLACEBO,
+}
+"""Attack -> what its attacker sees next to the target's outputs; of attacks not named here nothing."""
+
+
+def kind_of(attack: str) -> str:
+    """What an attack needs: outputs; early (the target's own early checkpoints); references (models that the
+    attacker trained); placebo (no attack: a row whose AUC is 0.5 unless members and non-members differ)."""
+    return ATTACK_KINDS.get(attack, OUTPUTS)
+
+
 FPRS = {"tpr_at_1pct_fpr": 0.01, "tpr_at_0p1pct_fpr": 0.001}
 """Column -> the false positive rate at which it gives the share of members found."""
 ENDS = ("", "_low", "_high")
@@ -28,6 +47,9 @@ def with_ends(column: str) -> tuple[str, str, str]:
     return column, f"{column}_low", f"{column}_high"
 
 
+EPSILON_JOINT = "epsilon_low_joint"
+"""The lower bound of epsilon that holds, with 95% confidence, for all rows of a variant at once."""
+
 METRICS = (
     *with_ends("auc"),
     *with_ends("advantage"),
@@ -36,6 +58,7 @@ METRICS = (
     *(name for column in FPRS for name in with_ends(column)),
     "balanced_accuracy",
     "epsilon_low",
+    EPSILON_JOINT,
 )
 """What is measured on each attack, slice and checkpoint."""
 
