@@ -20,7 +20,7 @@ def main(argv: Sequence[str]) -> None:
     """Write everything under plots/, or, with --table, print what is written."""
     parser = argparse.ArgumentParser(prog="python -m stages.report", description=__doc__)
     parser.add_argument(
-        "--table", action="store_true", help="only read plots/*.csv and metrics/gate.json; print the result"
+        "--table", action="store_true", help="only read plots/*.csv and data/gate; print the result"
     )
     if parser.parse_args(argv).table:
         print_table(Study())
