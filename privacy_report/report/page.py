@@ -76,7 +76,8 @@ def card(study: Study, look: Look, variant: str) -> dict[str, Any]:
     verdict, last = study.verdict(variant), study.shown(variant).get("last")
     failing, epoch = verdict["failing"], verdict.get("recommended_epoch")
     confirmed, references = verdict.get("confirmed") == "yes", verdict["reference_models"]
-    leaking = [row["attack"] for row in study.entire.get((variant, epoch), ()) if row["leaks"] == "yes"]
+    rows = study.entire.get((variant, math.nan if epoch is None else epoch), ())
+    leaking = [row["attack"] for row in rows if row["leaks"] == "yes"]
     most = max(LEAST_FINDINGS, MOST_FINDINGS // len(study.labels))
     return {
         "label": study.labels[variant],
