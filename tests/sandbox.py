@@ -94,7 +94,7 @@ def make_sandbox(target: Path) -> Sandbox:
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)
+            shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
     sandbox = Sandbox(target)
     (target / "conf/experiment/smallest.yaml").write_text(EXPERIMENT)
     sandbox.edit("conf/config.yaml", "experiment: null", "experiment: smallest")

@@ -14,9 +14,9 @@ from privacy_report.attack.reference_checks import (
 )
 from privacy_report.attack.reference_scores import REFERENCE_SCORES, lira_offline, rmia
 from privacy_report.attack.references import References
+from privacy_report.attack.roc import auc, roc_curve, tpr_at_fpr
 from privacy_report.errors import UserError
 from privacy_report.training.memberships import halves
-from privacy_report.attack.roc import auc, roc_curve, tpr_at_fpr
 
 N = 4000
 

@@ -12,38 +12,26 @@ import pytest
 import yaml
 from scipy.stats import norm
 
-from privacy_report.pipeline.files import write_json, write_table
+from privacy_report.pipeline.contract import (
+    CLASS,
+    CORRECT,
+    ENTIRE,
+    EPSILON_JOINT,
+    EXPOSED_COLUMNS,
+    FPRS,
+    HALVES_COLUMNS,
+    HISTOGRAM_COLUMNS,
+    HISTORY_COLUMNS,
+    INCORRECT,
+    LOSS_PERCENTILE,
+    PRIVACY_COLUMNS,
+    ROC_COLUMNS,
+    with_ends,
+)
+from privacy_report.pipeline.files import write_json
+from privacy_report.pipeline.tables import write_table
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-HISTORY = ["variant", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "epsilon"]
-PRIVACY = [
-    "variant",
-    "epoch",
-    "attack",
-    "slice",
-    "n_member",
-    "n_nonmember",
-    "accuracy",
-    "val_accuracy",
-    "auc",
-    "auc_low",
-    "auc_high",
-    "advantage",
-    "advantage_low",
-    "advantage_high",
-    "advantage_p",
-    "ppv",
-    "tpr_at_fpr_0.01",
-    "tpr_at_fpr_0.01_low",
-    "tpr_at_fpr_0.01_high",
-    "tpr_at_fpr_0.001",
-    "tpr_at_fpr_0.001_low",
-    "tpr_at_fpr_0.001_high",
-    "balanced_accuracy",
-    "epsilon_low",
-    "leaks",
-    "note",
-]
 REPORT = {"title": "How much does each checkpoint give away?", "dpi": 80, "exposed_images": 6}
 PALETTE = yaml.safe_load((Path(__file__).parents[2] / "conf/report/default.yaml").read_text())["palette"]
 
@@ -61,6 +49,8 @@ class Study:
     refused: bool = False
     members: int = 50_000
     nonmembers: int = 10_000
+    whole: bool = False
+    """All 23 kinds of slices and curves of 500 points, as many as the attack stage writes."""
 
     def names(self) -> list[str]:
         """v1, v2, ... and then the private ones."""
@@ -74,7 +64,7 @@ class Study:
         }
         for name in self.dp:
             labels[name]["privacy"] = {"target_epsilon": 8.0, "delta": 1e-5, "seed": "committed"}
-        gate = {"max_advantage": 0.1, "max_tpr_at_fpr_0.01": 0.03, "max_class_advantage": 0.25}
+        gate = {"max_advantage": 0.1, "max_tpr_at_1pct_fpr": 0.03, "max_class_advantage": 0.25}
         params = {
             "variants": labels,
             "gate": gate,
@@ -109,34 +99,36 @@ class Study:
                 fit *= 0.45
             best = 0.55 + 0.16 * (1 - math.exp(-epoch / 3)) - 0.001 * epoch - 0.004 * position
             history.append(
-                {"variant": name, "epoch": epoch, "loss": 1.5 - 1.3 * fit, "accuracy": 0.5 + 0.45 * fit}
+                dict.fromkeys(HISTORY_COLUMNS, math.nan)
+                | {"variant": name, "epoch": epoch}
+                | {"running_loss": 1.5 - 1.3 * fit, "running_accuracy": 0.5 + 0.45 * fit}
                 | {
                     "val_loss": 1.3 + fit,
                     "val_accuracy": best - 0.1 * (name in self.dp),
                     "epsilon": self._epsilon(name, epoch),
                 }
             )
-        write_table(self.root / f"data/train/{name}/history.csv", history, HISTORY)
+        write_table(self.root / f"data/train/{name}/history.csv", history, HISTORY_COLUMNS)
         kept = [row for row in history if row["epoch"] % self.every == 0] or history[-1:]
         folder = self.root / f"data/attack/{name}"
         privacy = [r for h in kept for r in self._rows(position, name, h, 1.0)]
-        write_table(folder / "privacy.csv", privacy, PRIVACY)
+        write_table(folder / "privacy.csv", privacy, PRIVACY_COLUMNS)
         halves = [
             {**row, "half": half}
             for half in ("select", "report")
             for h in kept
             for row in self._rows(position, name, h, 0.5)
         ]
-        write_table(folder / "halves.csv", halves, [*PRIVACY, "half"])
+        write_table(folder / "halves.csv", halves, HALVES_COLUMNS)
         write_table(
             folder / "roc.csv",
             [r for h in kept for r in self._roc(position, name, h["epoch"])],
-            ["variant", "epoch", "attack", "slice", "fpr", "tpr"],
+            ROC_COLUMNS,
         )
         write_table(
             folder / "histograms.csv",
             [r for h in kept for r in self._histogram(position, name, h["epoch"])],
-            ["variant", "epoch", "side", "low", "high", "count"],
+            HISTOGRAM_COLUMNS,
         )
         exposed = [
             {
@@ -145,53 +137,56 @@ class Study:
                 "index": (7 * i + position) % 200,
                 "label": (7 * i + position) % 10,
             }
-            | {"score": 3.0 - 0.02 * i, "loss": 0.1 + 0.01 * i}
+            | {"score": 3.0 - 0.02 * i, "loss": 0.1 + 0.01 * i, "probability": 0.9}
             for i in range(100)
         ]
-        write_table(folder / "exposed.csv", exposed, ["variant", "rank", "index", "label", "score", "loss"])
+        write_table(folder / "exposed.csv", exposed, EXPOSED_COLUMNS)
 
     def shift(self, position: int, name: str, epoch: int, attack: str) -> float:
         """Distance between the two Gaussians of scores."""
         if name in self.dp:
             return 0.01
+        if attack == "placebo":
+            return 0.0
         grown = 1.1 * (1 - math.exp(-epoch / (22 + 4 * position))) ** 1.2
-        return grown * (1.1 if attack == "logistic" else 1 - 0.05 * self.attacks.index(attack))
+        strengths = {"logistic": 1.1, "trajectory": 1.3, "rmia": 1.5}
+        return grown * strengths.get(attack, 1 - 0.05 * self.attacks.index(attack))
+
+    def slices(self) -> list[tuple[str, float, float]]:
+        """Name, share of the examples, and factor of the scores' distance of each slice."""
+        found = [(ENTIRE, 1.0, 1.0)] + [(f"{CLASS}{i}", 0.1, 0.8 + 0.05 * i) for i in range(10)]
+        if self.whole:
+            found += [(CORRECT, 0.7, 0.9), (INCORRECT, 0.3, 1.1)]
+            found += [(f"{LOSS_PERCENTILE}{10 * i}-{10 * i + 10}", 0.1, 0.3) for i in range(10)]
+        return found
 
     def _rows(self, position: int, name: str, history: dict, share: float) -> list[dict]:
         rows = []
         for attack in self.attacks:
-            for label in [None, *range(10)]:
-                n, m = (
-                    (self.members, self.nonmembers * share)
-                    if label is None
-                    else (self.members / 10, self.nonmembers * share / 10)
-                )
-                scale = 1.0 if label is None else 0.8 + 0.05 * label
-                d = self.shift(position, name, history["epoch"], attack) * scale
-                row = dict.fromkeys(PRIVACY, math.nan) | {
+            for name_of_slice, part, factor in self.slices():
+                n, m = int(self.members * part), int(self.nonmembers * share * part)
+                d = self.shift(position, name, history["epoch"], attack) * factor
+                row = dict.fromkeys(PRIVACY_COLUMNS, math.nan) | {
                     "variant": name,
                     "epoch": history["epoch"],
                     "attack": attack,
-                }
-                row |= {
-                    "slice": "entire dataset" if label is None else f"class={label}",
-                    "n_member": int(n),
-                    "n_nonmember": int(m),
-                }
-                row |= {
-                    "accuracy": history["accuracy"],
+                    "slice": name_of_slice,
+                    "n_member": n,
+                    "n_nonmember": m,
+                    "accuracy": history["running_accuracy"],
                     "val_accuracy": history["val_accuracy"],
                     "leaks": "no",
                     "note": "",
                 }
-                if self.refused and (label == 3 or (attack == "logistic" and history["epoch"] == 10)):
+                without = name_of_slice == f"{CLASS}3" or (attack == "logistic" and history["epoch"] == 10)
+                if self.refused and without:
                     rows.append(row | {"note": "refused: a side has fewer than 20 examples"})
                     continue
                 rows.append(row | metrics(d, n, m))
         return rows
 
     def _roc(self, position: int, name: str, epoch: int) -> list[dict]:
-        fpr = np.unique(np.r_[0, np.geomspace(1 / self.nonmembers, 1, 60)])
+        fpr = np.unique(np.r_[0, np.geomspace(1 / self.nonmembers, 1, 500 if self.whole else 60)])
         return [
             {"variant": name, "epoch": epoch, "attack": attack, "slice": "entire dataset", "fpr": x, "tpr": y}
             for attack in self.attacks
@@ -224,16 +219,13 @@ def metrics(d: float, n: float, m: float) -> dict:
         "advantage_p": math.exp(-d * d * m / 8),
         "ppv": 0.9,
     }
-    for fpr in ("0.01", "0.001"):
-        tpr = norm.cdf(d + norm.ppf(float(fpr)))
-        reach = 2 * tpr / math.sqrt(m * float(fpr))
-        if float(fpr) * m >= 5:
-            found |= {
-                f"tpr_at_fpr_{fpr}": tpr,
-                f"tpr_at_fpr_{fpr}_low": tpr - reach,
-                f"tpr_at_fpr_{fpr}_high": tpr + reach,
-            }
+    for column, fpr in FPRS.items():
+        tpr = norm.cdf(d + norm.ppf(fpr))
+        reach = 2 * tpr / math.sqrt(m * fpr)
+        if fpr * m >= 5:
+            found |= dict(zip(with_ends(column), (tpr, tpr - reach, tpr + reach), strict=True))
     found |= {"balanced_accuracy": 0.5 + found["advantage"] / 2, "epsilon_low": max(0.0, d - 0.1)}
+    found |= {EPSILON_JOINT: max(0.0, d - 0.2)}
     return found | {"leaks": "yes" if d > 0.1 else "no"}
 
 

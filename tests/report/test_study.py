@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privacy_report.errors import UserError
+from privacy_report.pipeline.tables import read_rows, where
 from privacy_report.report.study import Study, check_claim, pareto
-from privacy_report.report.tables import PARTS, merge, read, where
+from privacy_report.report.tables import PARTS, merge
 
 points = st.lists(st.tuples(st.integers(0, 8).map(float), st.integers(0, 8).map(float)))
 
@@ -53,7 +54,7 @@ def test_slices_by_the_output_cannot_break_a_claim(study, name):
 
 def test_the_references_epsilons_are_no_bounds_and_break_no_claim(study):
     root = study(dp=("cnn3_dp",))
-    (root / "params.yaml").write_text((root / "params.yaml").read_text() + "attack: {mode: reference}\n")
+    (root / "params.yaml").write_text((root / "params.yaml").read_text() + "attack: {mode: parity}\n")
     found = merged(root)
     for row in found.privacy:
         row["epsilon_low"] = 100.0
@@ -85,7 +86,7 @@ def test_missing_verdict_is_one_line(study):
     (root / "metrics/gate.json").write_text('{"policy": [], "variants": {}}')
     with pytest.raises(UserError, match="no verdict on cnn2"):
         Study(root).verdict("cnn2")
-    assert read(root / "data/train/cnn2/history.csv")
+    assert read_rows(root / "data/train/cnn2/history.csv")
     (root / "metrics/gate.json").write_text('{"policy": [')
     with pytest.raises(UserError, match="damaged"):
         Study(root).verdict("cnn2")

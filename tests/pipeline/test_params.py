@@ -62,10 +62,17 @@ def test_unknown_variant_is_one_line_and_exit_code_2(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["compose", "prepare", "train", "score", "attack", "gate", "report", "audit", "store"]
+    "command",
+    [
+        *(f"stages.{name}" for name in ("compose", "prepare", "train", "score", "attack", "gate", "report")),
+        *(f"privacy_report {name}" for name in ("audit", "gate", "store")),
+        "privacy_report",
+    ],
 )
-def test_help_explains(name):
-    done = stage(name, "--help")
+def test_help_explains(command):
+    done = subprocess.run(
+        [sys.executable, "-m", *command.split(), "--help"], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0
     assert "usage:" in done.stdout
     assert len(done.stdout) > 200

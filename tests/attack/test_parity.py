@@ -1,16 +1,16 @@
-"""The reference's formulas (design: mode `reference`), computed independently with sklearn."""
+"""The reference's formulas (mode `parity`), computed independently with sklearn."""
 
 import numpy as np
 import pytest
 from sklearn.metrics import auc as area
 from sklearn.metrics import roc_curve
 
-from privacy_report.attack.findings import attack_checkpoint
+from privacy_report.attack.checkpoint import attack_outputs
 from privacy_report.attack.intervals import advantage_interval
 from privacy_report.attack.measures import BACKWARDS
 from privacy_report.attack.parity import epsilon_bounds, trained_scores
-from privacy_report.attack.roc import roc_curve
-from privacy_report.attack.schema import Attack
+from privacy_report.attack.roc import roc_curve as our_curve
+from privacy_report.attack.schema import AttackParams
 
 
 def curve_by_sklearn(outputs):
@@ -32,8 +32,8 @@ def curve_by_sklearn(outputs):
 def test_threshold_attack_agrees_to_1e_9(outputs, shift):
     some = outputs(n_member=3000, n_nonmember=700, shift=shift)
     fpr, tpr = curve_by_sklearn(some)
-    config = Attack(mode="reference", attacks=["threshold"], slices=["entire"])
-    row = attack_checkpoint(some, config).rows[0]
+    config = AttackParams(mode="parity", attacks=["threshold"], slices=["entire"])
+    row = attack_outputs(some, config).rows[0]
     ratio = 700 / 3000
     with np.errstate(invalid="ignore"):
         ppv = tpr / (tpr + fpr * ratio)
@@ -43,13 +43,6 @@ def test_threshold_attack_agrees_to_1e_9(outputs, shift):
     interval = advantage_interval(row["advantage"], 3000, 700, absolute=True)
     assert (row["advantage_low"], row["advantage_high"]) == interval
     assert row["ppv"] == pytest.approx(ppv.max(), abs=1e-9)
-
-
-def constant(seed):
-    """A search over a classifier whose score is how often it was fitted."""
-    from sklearn.dummy import DummyClassifier
-
-    return DummyClassifier(strategy="prior"), {"strategy": ["prior"]}
 
 
 def test_left_out_members_are_scored_by_the_last_fold(monkeypatch):
@@ -68,7 +61,7 @@ def test_left_out_members_are_scored_by_the_last_fold(monkeypatch):
             return np.column_stack([np.zeros(len(X)), np.full(len(X), len(models))])
 
     monkeypatch.setattr("privacy_report.attack.parity.GridSearchCV", Search)
-    scores = trained_scores(X, is_member, constant, seed=0)
+    scores = trained_scores(X, is_member, lambda seed: None, {}, seed=0)
     assert [len(rows) for rows in models] == [20, 20]
     assert not set(models[0]) & set(models[1])
     left_out = np.setdiff1d(X[:, 0], np.concatenate(models)).astype(int)
@@ -81,7 +74,7 @@ def test_left_out_members_are_scored_by_the_last_fold(monkeypatch):
 def test_logistic_regression_is_deterministic_given_its_seed(outputs):
     some = outputs(n_member=60, n_nonmember=40)
     runs = [
-        attack_checkpoint(some, Attack(mode="reference", attacks=["logistic"], slices=["entire"], seed=seed))
+        attack_outputs(some, AttackParams(mode="parity", attacks=["logistic"], slices=["entire"], seed=seed))
         for seed in (0, 0, 1)
     ]
     assert runs[0].rows == runs[1].rows
@@ -89,20 +82,20 @@ def test_logistic_regression_is_deterministic_given_its_seed(outputs):
     assert "not valid" in runs[0].rows[0]["note"]
 
 
-def test_scores_below_chance_are_an_advantage_in_the_reference_and_not_by_default(outputs):
+def test_scores_below_chance_are_an_advantage_in_parity_and_not_by_default(outputs):
     some = outputs(n_member=600, n_nonmember=400, shift=-2.0)
     rows = {
-        mode: attack_checkpoint(some, Attack(mode=mode, attacks=["threshold"], slices=["entire"])).rows[0]
-        for mode in ("default", "reference")
+        mode: attack_outputs(some, AttackParams(mode=mode, attacks=["threshold"], slices=["entire"])).rows[0]
+        for mode in ("default", "parity")
     }
     assert BACKWARDS in rows["default"]["note"]
-    assert BACKWARDS not in rows["reference"]["note"]
-    assert rows["reference"]["advantage"] > 0.3 > rows["default"]["advantage"]
+    assert BACKWARDS not in rows["parity"]["note"]
+    assert rows["parity"]["advantage"] > 0.3 > rows["default"]["advantage"]
 
 
 def test_bailey_bound_by_hand():
     # One threshold with tp = 100 of 110 and fp = 10 of 80: Bailey's bound of the ratio is 4.61954.
     members, nonmembers = np.repeat([1.0, 0.0], [100, 10]), np.repeat([1.0, 0.0], [10, 70])
-    bounds = epsilon_bounds(roc_curve(members, nonmembers))
+    bounds = epsilon_bounds(our_curve(members, nonmembers))
     assert np.isclose(bounds, np.log(4.61953896)).any()
     assert (np.diff(bounds) <= 0).all()

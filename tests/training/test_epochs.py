@@ -61,7 +61,7 @@ def test_gradient_equals_gradient_tape_on_plain_keras(real):
     if real:
         examples = digits.load()
         images, labels = examples.images, examples.labels
-        model = models.build(images.shape[1:], 10, Variant(label="V"), 1)
+        model = models.build(models.small_cnn, images.shape[1:], 10, Variant(label="V"), 1)
     else:
         images, labels = data(20 * 8, tied=True)
         model = cnn()

@@ -10,9 +10,9 @@ from sandbox import Sandbox, environment
 from scipy.special import softmax
 from sklearn.metrics import auc, roc_curve
 
-from privacy_report.attack.findings import attack_checkpoint
-from privacy_report.attack.schema import Attack
-from privacy_report.pipeline.files import read_outputs
+from privacy_report.attack.checkpoint import attack_outputs
+from privacy_report.attack.schema import AttackParams
+from privacy_report.pipeline.outputs import read_outputs
 
 pytestmark = pytest.mark.pipeline
 
@@ -64,10 +64,10 @@ def test_plots_show_draws_the_curves_in_a_browser_without_a_network(branched: Sa
 
 
 def test_parity_formulas_on_real_scores(finished: Sandbox):
-    """Threshold attack in reference mode against sklearn's roc_curve on the raw losses, to 1e-9."""
+    """Threshold attack in parity mode against sklearn's roc_curve on the raw losses, to 1e-9."""
     outputs = read_outputs(finished.root / "data/score/cnn2/epoch_0002.npz")
-    config = Attack(mode="reference", attacks=["threshold"], slices=["entire", "class"])
-    rows = {row["slice"]: row for row in attack_checkpoint(outputs, config).rows}
+    params = AttackParams(mode="parity", attacks=["threshold"], slices=["entire", "class"])
+    rows = {row["slice"]: row for row in attack_outputs(outputs, params).rows}
     labels = np.concatenate([outputs.member_labels, outputs.nonmember_labels])
     probabilities = softmax(np.concatenate([outputs.member_logits, outputs.nonmember_logits]), axis=1)
     losses = -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-8))

