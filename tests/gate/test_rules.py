@@ -39,7 +39,11 @@ def test_a_slice_that_was_not_attacked_says_why():
 
 
 def test_the_placebo_is_no_attack_and_missing_evidence_is_none():
-    nothing = {"auc": math.nan, "advantage_high": math.nan, "note": "not attacked: there are no reference models"}
+    nothing = {
+        "auc": math.nan,
+        "advantage_high": math.nan,
+        "note": "not attacked: there are no reference models",
+    }
     rows = [
         written_row("threshold", ENTIRE, SELECT, advantage_high=0.1),
         written_row("threshold", ENTIRE, SELECT, advantage_high=0.9) | {"attack": "placebo"},

@@ -63,7 +63,9 @@ def test_check_needs_a_verdict_on_every_variant(project):
         main(["--check"])
 
 
-@pytest.mark.parametrize("text", ["", '{"verdict": "pa', "[]", "null", '{"policy": []}', '{"verdict": "pass"}'])
+@pytest.mark.parametrize(
+    "text", ["", '{"verdict": "pa', "[]", "null", '{"policy": []}', '{"verdict": "pass"}']
+)
 def test_damaged_verdicts_are_one_line(project, text):
     project(0.3)
     gate()
