@@ -23,14 +23,14 @@ import numpy as np
 from scipy.stats import norm
 from threadpoolctl import threadpool_limits
 
+from privacy_report.attack.intervals import LEVEL, advantage_p, auc_interval
 from privacy_report.attack.reference_scores import REFERENCE_SCORES, trajectory
 from privacy_report.attack.references import References
-from privacy_report.errors import UserError
-from privacy_report.training.memberships import halves
-from privacy_report.pipeline.files import read_json, write_json
-from privacy_report.attack.intervals import LEVEL, advantage_p, auc_interval
 from privacy_report.attack.roc import auc, roc_curve
+from privacy_report.errors import UserError
 from privacy_report.pipeline.command import run
+from privacy_report.pipeline.files import read_json, write_json
+from privacy_report.training.memberships import halves
 
 N_MEMBER, N_NONMEMBER = 5_000, 1_000
 N_TRUTH = 200_000

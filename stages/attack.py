@@ -36,8 +36,8 @@ def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.attack",
         description="Attack each checkpoint data/score/VARIANT/epoch_NNNN.npz as the section `attack` of "
-        "params.yaml says, with the reference models in data/reference/VARIANT. Writes privacy.csv, halves.csv, "
-        "roc.csv, histograms.csv, exposed.csv and references.json to data/attack/VARIANT.",
+        "params.yaml says, with the reference models in data/reference/VARIANT. Writes privacy.csv, "
+        "halves.csv, roc.csv, histograms.csv, exposed.csv and references.json to data/attack/VARIANT.",
     )
     parser.add_argument("variant", help="a name under `variants` in params.yaml")
     variant = parser.parse_args(argv).variant

@@ -25,8 +25,8 @@ def main(argv: Sequence[str]) -> None:
     argparse.ArgumentParser(
         prog="python -m stages.compose",
         description="Compose conf/ into params.yaml and check every value. Inside `dvc exp run`, which has "
-        "composed params.yaml itself (-S overrides included), params.yaml is checked, and what -S has set is written "
-        "to conf/overrides.yaml, so that both agree.",
+        "composed params.yaml itself (-S overrides included), params.yaml is checked, and what -S has set is "
+        "written to conf/overrides.yaml, so that both agree.",
     ).parse_args(argv)
     before = _read(PARAMS)
     if os.environ.get("DVC_EXP_NAME") and before is not None:

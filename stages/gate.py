@@ -1,4 +1,4 @@
-"""Stage gate: what the attacks found on one variant, and the policy -> a verdict and the variant's metrics."""
+"""Stage gate: what the attacks found on a variant, and the policy -> its verdict and metrics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ METRICS = Path("metrics")
 
 
 def main(argv: Sequence[str]) -> None:
-    """Write a variant's verdict and metrics, or, with --check, turn the written verdicts into an exit code."""
+    """Write a variant's verdict and metrics, or, with --check, turn all verdicts into an exit code."""
     parser = argparse.ArgumentParser(prog="python -m stages.gate", description=__doc__, epilog=EPILOG)
     parser.add_argument("variant", nargs="?", help="a name under `variants` in params.yaml")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""The file of an audit: a model's outputs and, if there are any, its early checkpoints and reference models."""
+"""The file of an audit: a model's outputs and, if any, its early checkpoints and reference models."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def read_audit_file(path: Path | str) -> AuditFile:
     """Read an .npz of `Outputs`' arrays and any of OPTIONAL, members first, then non-members.
 
     early_logits, reference_logits: float (k, n_member + n_nonmember, n_classes); instead of them early_phi,
-    reference_phi: float (k, n), logit-scaled confidences. reference_is_member: bool (k, n). UserError of one line
-    that names the array for wrong shapes or values.
+    reference_phi: float (k, n), logit-scaled confidences. reference_is_member: bool (k, n). UserError of one
+    line that names the array for wrong shapes or values.
     """
     arrays = read_arrays(path)
     outputs = outputs_of(arrays, path)
@@ -66,6 +66,7 @@ def _phi(
         return np.stack([logit_confidence(one, labels) for one in logits]).astype(np.float32)
     if phi is not None and (phi.ndim != 2 or phi.shape[1] != len(labels) or phi.dtype.kind != "f"):
         raise UserError(
-            f"{path}: {name}_phi must be floats (k, {len(labels)}), members first, got {phi.dtype} {phi.shape}"
+            f"{path}: {name}_phi must be floats (k, {len(labels)}), members first, got {phi.dtype} "
+            f"{phi.shape}"
         )
     return phi

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from privacy_report.attack import exposure, registry
+from privacy_report.attack.epsilon_bound import check_delta
 from privacy_report.attack.findings import Curve, Findings, Plan, attack_checkpoint
 from privacy_report.attack.references import References
 from privacy_report.attack.schema import AttackParams
@@ -83,7 +84,7 @@ def needs(name: str, params: AttackParams) -> str:
 
 
 def inputs(params: AttackParams, groups: Groups | None) -> dict[str, dict[str, Any]]:
-    """What each attack's findings depend on, next to the checkpoint's outputs; "" is for the examples' risks."""
+    """What each attack depends on next to the checkpoint's outputs; "" is for the examples' risks."""
     mode = registry.MODES[params.mode]
     found = {"": memo.base(EXPOSURE, mode.examples, seed=params.seed)}
     for name in params.attacks:
@@ -131,7 +132,10 @@ def attack_all(
 
     @cache
     def pooled() -> Examples:
-        return registry.function(registry.MODES[params.mode].examples)(evidence.outputs())
+        outputs = evidence.outputs()
+        if params.mode == registry.DEFAULT:  # the reference's bounds know no delta
+            check_delta(params.delta, len(outputs.member_labels))
+        return registry.function(registry.MODES[params.mode].examples)(outputs)
 
     @cache
     def early() -> np.ndarray | None:

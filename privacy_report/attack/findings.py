@@ -40,8 +40,8 @@ Curve = tuple[np.ndarray, np.ndarray]
 class Plan:
     """One attack, ready to be made: everything that its numbers depend on next to the outputs.
 
-    scores, needs, least, caveat: see `registry.Attack`; measure, both_ends: see `registry.Mode`; settings: what
-    the scores' function reads. slices, groups, delta, seed: see `schema.AttackParams`.
+    scores, needs, least, caveat: see `registry.Attack`; measure, both_ends: see `registry.Mode`; settings:
+    what the scores' function reads. slices, groups, delta, seed: see `schema.AttackParams`.
     """
 
     attack: str

@@ -9,7 +9,7 @@ from privacy_report.pipeline.contract import FPRS, METRICS, with_ends
 from privacy_report.pipeline.tables import Row
 
 EVIDENCE = "epsilon_evidence"
-"""What bounds epsilon at any level: the counts of `epsilon_bound.Evidence`, and delta. No column of a table."""
+"""What bounds epsilon at any level: counts (`epsilon_bound.Evidence`) and delta. No column of a table."""
 BACKWARDS = "AUC below 0.5: members score lower than non-members, which is no advantage"
 
 

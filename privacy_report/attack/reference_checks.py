@@ -60,7 +60,7 @@ def scores_of_reference(score: Score, references: References, reference: int) ->
 
 
 def recipe_at(score: Score, attacked: References, others: References) -> dict[str, np.ndarray]:
-    """`recipe` where the attackers are at another epoch than the attacked: measure -> float (k,), a reference each.
+    """`recipe` with attackers of another epoch than the attacked: measure -> float (k,), one a reference.
 
     UserError for fewer than two groups.
     """
@@ -78,7 +78,7 @@ def recipe(score: Score, references: References) -> Outcome:
 
 
 def placebo_scores(target_phi: np.ndarray, references: References) -> np.ndarray:
-    """Scores of the first reference in the target's place, by `rmia` with those outside its group, float (n,).
+    """Scores of the first reference in the target's place, by `rmia` with those outside its group: (n,).
 
     UserError for fewer than two groups. See `placebo` for what they must not find.
     """
@@ -137,7 +137,8 @@ def choose_epoch(
 
     The highest mean TPR at 1% FPR over the attacked references (`outcomes_by_epoch`); ties: the earliest
     epoch. At 0.1% the threshold hangs on a tenth of the false positives; the AUC is mostly about examples
-    that no attack finds. TRIED references are attacked, since the time grows with their square. Where 1% of a reference's non-members are fewer than five, the AUC.
+    that no attack finds. TRIED references are attacked, since the time grows with their square.
+    Where 1% of a reference's non-members are fewer than five, the AUC.
     """
     outcomes = outcomes_by_epoch(phis, is_member, target_epoch, score, TRIED)
     n_nonmember = int((~np.asarray(is_member)).sum(axis=1).min())

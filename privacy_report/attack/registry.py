@@ -54,8 +54,8 @@ class Attack:
 
     caveat: what every row's note says of it.
 
-    scores: for OUTPUTS (examples) -> float (n,); for EARLY (phi, early_phi) and for REFERENCES (phi, references)
-    likewise; for FEATURES (X, is_member, settings, seed) ->
+    scores: for OUTPUTS (examples) -> float (n,); for EARLY (phi, early_phi) and for REFERENCES (phi,
+    references) likewise; for FEATURES (X, is_member, settings, seed) ->
     (float (n,), bool (n,) who was scored). Higher = more likely a member.
     """
 

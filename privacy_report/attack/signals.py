@@ -23,8 +23,8 @@ TINY = np.finfo(np.float64).tiny
 class Examples:
     """Members and non-members of one checkpoint in one array each, members first.
 
-    `logits` float64 (n, n_classes), `labels` int (n,), `is_member` bool (n,). Where there are any: `early_phi`
-    float32 (k, n), the target's own confidences at earlier checkpoints, and `references`.
+    `logits` float64 (n, n_classes), `labels` int (n,), `is_member` bool (n,). Where there are any:
+    `early_phi` float32 (k, n), the target's own confidences at earlier checkpoints, and `references`.
     """
 
     logits: np.ndarray

@@ -103,8 +103,8 @@ def exposed_rows(
     """Rows of exposed.csv: the most exposed members.
 
     `index` and `labels` int (n_member,): positions in the dataset, and classes; `found`: what the references
-    say of each member (`example_exposure.at_checkpoint`), empty without any. With references members are ranked by
-    their exposure, else by how far their losses swung over the checkpoints (LT-IQR). `loss` and
+    say of each member (`example_exposure.at_checkpoint`), empty without any. With references members are
+    ranked by their exposure, else by how far their losses swung over the checkpoints (LT-IQR). `loss` and
     `probability` (of membership) are those at the last checkpoint.
     """
     last = list(results.values())[-1]

@@ -29,7 +29,7 @@ CHOOSE = "privacy_report.attack.evidence.ReferenceFiles"
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that the attacks on a variant depend on; keys: what each attack's findings depend on next to the files' digests."""
+    """All that the attacks on a variant depend on; keys: of each attack, next to the files' digests."""
 
     params: AttackParams
     groups: Groups | None

@@ -70,9 +70,9 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE.npz",
         help="arrays member_logits (or member_probs) float (n, n_classes), member_labels int (n,), "
-        "and the same for nonmember_; never unpickled. For stronger attacks early_logits (k, n, n_classes) or "
-        "early_phi (k, n) of earlier checkpoints, and reference_logits or reference_phi with reference_is_member "
-        "bool (k, n) of reference models, members first, n = n_member + n_nonmember",
+        "and the same for nonmember_; never unpickled. For stronger attacks early_logits (k, n, n_classes) "
+        "or early_phi (k, n) of earlier checkpoints, and reference_logits or reference_phi with "
+        "reference_is_member bool (k, n) of reference models, members first, n = n_member + n_nonmember",
     )
     parser.add_argument(
         "--attacks",

@@ -17,8 +17,8 @@ DIGITS = 4  # significant; the intervals do not support more
 def metrics(verdict: Mapping[str, Any], rows: Sequence[Row], epsilon: Mapping[int, float]) -> dict[str, Any]:
     """Verdict and numbers of one checkpoint; what could not be measured is left out.
 
-    rows: privacy.csv. A recommended checkpoint's numbers are those of the half of the examples that had no part in
-    the choice; the last checkpoint's are those of all examples. Accuracies are of all examples.
+    rows: privacy.csv. A recommended checkpoint's numbers are those of the half of the examples that had no
+    part in the choice; the last checkpoint's are those of all examples. Accuracies are of all examples.
     """
     epoch = verdict.get("recommended_epoch")
     last = int(max(row["epoch"] for row in rows))

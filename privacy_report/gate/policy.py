@@ -40,8 +40,8 @@ def verdict_on(
 ) -> dict[str, Any]:
     """The verdict on one variant.
 
-    `rows` are halves.csv with numbers (NaN for empty cells), `epsilon` the claimed epsilon by epoch, `references` the
-    number of reference models.
+    `rows` are halves.csv with numbers (NaN for empty cells), `epsilon` the claimed epsilon by epoch,
+    `references` the number of reference models.
     Among the checkpoints that pass on the half "select", the one with the best validation accuracy there
     is recommended, the earliest of equals. Its numbers, and whether they keep the policy as well
     (`confirmed`), come from the half "report", which had no part in the choice.

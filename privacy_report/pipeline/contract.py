@@ -99,7 +99,7 @@ HISTORY = (
     "epsilon_rdp",
     "noise_multiplier",
 )
-"""What is measured after each epoch. The running ones are means during the epoch, while the weights change."""
+"""What is measured after each epoch; the running ones are means during it, while the weights change."""
 HISTORY_COLUMNS = ("variant", "epoch", *HISTORY)
 
 TEXT_COLUMNS = frozenset({"variant", "attack", "slice", "half", "side", "leaks", "note", "ranking"})

@@ -40,6 +40,8 @@ DROPOUTS = (keras.layers.Dropout, keras.layers.SpatialDropout2D)
 # memory does not grow with the batch.
 CHUNK = 64
 
+SMALLEST = 2.0**-126  # the smallest normal float32, in place of a norm of 0, whose factor is 1
+
 # A weight's gradients, one an example: their squared norms (b,), and the map from factors (b,), and a mask
 # (b,) of what to keep (by default all), to the sum of the kept gradients, each times its factor, in the
 # weight's shape.
@@ -164,7 +166,11 @@ def _clip(gradients: list[PerExample], l2_norm_clip: float) -> list[tf.Tensor]:
     """
     squares = tf.add_n([squares for squares, _ in gradients])
     finite = tf.math.is_finite(squares)
-    factors = tf.minimum(1.0, tf.constant(l2_norm_clip, tf.float32) / tf.sqrt(squares))  # 1 for a norm of 0
+    # Grappler turns x / sqrt(y) into x * rsqrt(y), and 1 / y into a reciprocal; both start from instructions
+    # whose bits every maker of processors chooses. This form matches neither pattern, and square roots and
+    # divisions are rounded alike everywhere.
+    norms = tf.maximum(tf.sqrt(squares), SMALLEST)
+    factors = tf.minimum(norms, l2_norm_clip) / norms
     return tf.cond(
         tf.reduce_all(finite),
         lambda: [weighted_sum(factors) for _, weighted_sum in gradients],

@@ -36,7 +36,8 @@ def code_of(config: Variant, *roots: str) -> dict[str, Any]:
 def epoch_inputs(name: str, config: Variant, data: str) -> dict[str, Any]:
     """What every epoch of the model called `name` depends on next to `code_of`.
 
-    data: the digest of its examples. Where the noise is solved from a target epsilon, it depends on the number of epochs, too.
+    data: the digest of its examples. Where the noise is solved from a target epsilon, it depends on the
+    number of epochs, too.
     """
     settings = asdict(config)
     solved = config.privacy is not None and config.privacy.target_epsilon is not None

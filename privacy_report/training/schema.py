@@ -84,9 +84,9 @@ class Variant:
 class ReferenceParams:
     """Reference models: the attacker's own, trained as each variant is.
 
-    models: their number for each variant (0: none), `per_variant` for some; fraction: the part of all examples
-    that each trains on, 1/2 or k/(k+1); epochs: how long (null: as long as the variant); seed: of the
-    memberships and of all that is random in the models.
+    models: their number for each variant (0: none), `per_variant` for some; fraction: the part of all
+    examples that each trains on, 1/2 or k/(k+1); epochs: how long (null: as long as the variant); seed: of
+    the memberships and of all that is random in the models.
     """
 
     models: int = 8

@@ -2,12 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest, ks_2samp, norm
+from scipy.stats import beta, binomtest, ks_2samp, norm
 
 from privacy_report.attack.intervals import (
     advantage_interval,
     advantage_p,
-    auc_interval,
     delong_variance,
     holm,
     lower_rate,
@@ -31,42 +30,6 @@ def test_delong_variance_against_a_bootstrap():
     members, nonmembers = rng.normal(0.7, 1, 300), rng.normal(0, 1, 150)
     values = [auc(roc_curve(rng.choice(members, 300), rng.choice(nonmembers, 150))) for _ in range(2000)]
     assert np.sqrt(delong_variance(roc_curve(members, nonmembers))) == pytest.approx(np.std(values), rel=0.08)
-
-
-@given(SCORES, SCORES)
-def test_auc_interval_holds_the_auc_and_stays_in_the_unit_interval(members, nonmembers):
-    curve = roc_curve(members, nonmembers)
-    low, high = auc_interval(curve)
-    assert 0 <= low <= auc(curve) + 1e-12
-    assert auc(curve) - 1e-12 <= high <= 1
-
-
-def test_auc_interval_of_complete_separation():
-    low, high = auc_interval(roc_curve(np.arange(10, 30.0), np.arange(10.0)))
-    assert (low, high) == (pytest.approx(0.025**0.1), 1.0)
-    assert auc_interval(roc_curve(np.arange(10.0), np.arange(10, 30.0))) == (
-        0.0,
-        pytest.approx(1 - 0.025**0.1),
-    )
-
-
-def test_auc_interval_claims_no_certainty_without_variance():
-    low, high = auc_interval(roc_curve(np.zeros(60), np.zeros(60)))  # Hoeffding over 60 pairs
-    assert (0.5 - low, high - 0.5) == pytest.approx((np.sqrt(np.log(40) / 120),) * 2)
-    assert auc_interval(roc_curve(np.array([0.5]), np.arange(3.0))) == (
-        0.0,
-        1.0,
-    )  # one member has no variance
-
-
-@pytest.mark.parametrize("shift", [0.0, 1.0, 3.0])
-def test_auc_interval_covers_the_truth(shift):
-    rng = np.random.default_rng(1)
-    truth, hits = norm.cdf(shift / np.sqrt(2)), 0
-    for _ in range(400):
-        low, high = auc_interval(roc_curve(rng.normal(shift, 1, 300), rng.normal(0, 1, 100)))
-        hits += low <= truth <= high
-    assert 0.92 <= hits / 400 <= 0.98
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0])
@@ -109,6 +72,15 @@ def test_rates_are_clopper_pearson():
         interval = binomtest(k, n).proportion_ci(0.95, method="exact")
         assert lower_rate(k, n, 0.025) == pytest.approx(interval.low)
         assert upper_rate(k, n, 0.025) == pytest.approx(interval.high)
+
+
+def test_rates_of_broken_counts_lie_between_those_of_whole_ones():
+    for k in (0, 3, 9):
+        rates = [float(lower_rate(k + part, 10, 0.025)) for part in (0.0, 1e-3, 0.5, 0.999, 1.0)]
+        assert rates == sorted(rates)
+        assert len(set(rates)) == 5
+    assert lower_rate(0.3, 10, 0.025) == pytest.approx(beta.ppf(0.025, 0.3, 10.7))
+    assert upper_rate(9.7, 10, 0.025) == pytest.approx(beta.isf(0.025, 10.7, 0.3))
 
 
 @pytest.mark.parametrize(

@@ -81,8 +81,8 @@ def test_a_fixed_variance_beats_one_of_each_example_at_8_references():
         phi, references.outside.mean, own[1]
     )
     ours, theirs = curve(lira(phi, references), is_member), curve(mutant, is_member)
-    assert auc(ours) > auc(theirs) + 0.05
-    assert tpr_at_fpr(ours, 0.01) > 2 * tpr_at_fpr(theirs, 0.01)
+    assert auc(ours) > auc(theirs) + 0.03
+    assert tpr_at_fpr(ours, 0.01) > 1.5 * tpr_at_fpr(theirs, 0.01)
 
 
 def test_offline_lira_is_one_sided():

@@ -137,7 +137,9 @@ def test_certain_models_are_told_apart():
     )
     mean = np.mean(np.exp(-np.array([40.0, 41.0])))
     assert rmia(phi, references) == pytest.approx(mean - np.exp(-phi), rel=1e-9)
-    assert rmia(-phi, References(-references.phi, references.is_member)) == pytest.approx(-phi - np.log(mean))
+    doubtful = References(-references.phi, references.is_member)
+    assert rmia(-phi, doubtful) == pytest.approx(-phi - np.log(mean))
+    assert rmia_offline(-phi, doubtful, 1.0) == pytest.approx(-phi + 41)  # row 1 is OUT, with log p = -41
 
 
 @given(st.permutations(range(6)), st.integers(0, 99))

@@ -150,6 +150,17 @@ def test_an_example_without_a_gradient_leaves_the_others_alone():
     np.testing.assert_array_equal(flat(run(images, tf.constant([0, 1]))[0]), alone)
 
 
+@pytest.mark.parametrize("clip", [0.3, 1.0, 7.0, float("inf")])
+def test_clipping_factors_are_rounded_alike_on_every_processor(clip):
+    squares = np.random.default_rng(0).lognormal(0, 5, 1000).astype(np.float32)
+    squares[:3] = 0, 1e-44, 3e38
+    run = tf.function(lambda values: private._clip([(values, lambda factors, keep=None: factors)], clip))
+    factors = run(squares)[0]
+    with np.errstate(divide="ignore"):
+        expected = np.minimum(np.float32(1), np.float32(clip) / np.sqrt(squares))  # each correctly rounded
+    np.testing.assert_array_equal(factors, expected)
+
+
 @pytest.mark.parametrize("name", ["codelab", "one place", "dense on places", "groups", "normalised"])
 def test_an_example_whose_gradient_is_not_finite_adds_nothing(name, monkeypatch):
     monkeypatch.setattr(private, "CHUNK", 8)  # once among sound ones, once in a chunk of its own
