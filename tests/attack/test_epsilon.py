@@ -60,7 +60,7 @@ def test_a_part_without_a_side_gives_zero():
 
 
 def exceeds_zero(n_member, n_nonmember, given_away, delta, rng):
-    """Whether one run of a mechanism that gives `given_away` members away, and nothing else, seems to leak."""
+    """Whether one run of a mechanism that gives away `given_away` members and no more seems to leak."""
     members = rng.random(n_member)
     members[:given_away] += 2
     return bound(members, rng.random(n_nonmember), rng, delta) > 0
