@@ -132,7 +132,7 @@ def _balance(model: object, is_member: np.ndarray) -> dict[str, np.ndarray]:
 
 @cache
 def _thread_pools(kind: Hashable) -> ThreadpoolController:
-    """The pools of BLAS and OpenMP, looked for (5 ms) once for each kind of classifier: it may load its own."""
+    """The pools of BLAS and OpenMP, looked for (5 ms) once a kind of classifier, which may load its own."""
     return ThreadpoolController()
 
 
