@@ -258,10 +258,8 @@ def main(argv: Sequence[str]) -> None:
         key = f"{table}, {mode}, {attack}"
         if args.only not in key:
             continue
-        if (done := results.get(key)) and (done["draws"], done.get("code")) == (
-            args.draws,
-            code_of(attack, mode),
-        ):
+        code, done = code_of(attack, mode), results.get(key, {})
+        if (done.get("draws"), done.get("code")) == (args.draws, code):
             continue  # measured with today's code
         truth = (0.5, None) if d is None else (norm.cdf(d / np.sqrt(2)), norm.cdf(d + norm.ppf(0.01)))
         with threadpool_limits(1):

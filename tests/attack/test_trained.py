@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from privacy_report.attack.audit import audit, audit_params
 from privacy_report.attack.intervals import auc_interval
@@ -97,6 +98,25 @@ def test_settings_that_only_work_refuses_are_one_line(path, settings):
     with pytest.raises(UserError, match=r"attack\.estimators: .*[A-Z]") as caught:
         forward_scores(rng.normal(size=(100, 2)), is_member, Estimator(path, settings), 2, rng)
     assert "\n" not in str(caught.value)
+
+
+def test_fits_and_scores_use_one_thread_whoever_calls():
+    seen = []
+
+    class Model:
+        def fit(self, X, y):
+            seen.extend(pool["num_threads"] for pool in threadpool_info())
+
+        def decision_function(self, X):
+            seen.extend(pool["num_threads"] for pool in threadpool_info())
+            return X[:, 0]
+
+    with threadpool_limits(2):  # also where the machine has one core
+        before = [pool["num_threads"] for pool in threadpool_info()]
+        fit_and_score(np.eye(2), np.array([True, False]), np.eye(2), Model())
+        assert [pool["num_threads"] for pool in threadpool_info()] == before
+    assert max(before) > 1
+    assert set(seen) == {1}
 
 
 def test_features_are_scaled_by_the_training_rows_and_sides_balanced():
