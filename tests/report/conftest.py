@@ -6,11 +6,11 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 import yaml
-from scipy.stats import norm
 
 from privacy_report.pipeline.contract import (
     CLASS,
@@ -32,6 +32,7 @@ from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.tables import write_table
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+NORMAL = NormalDist()
 REPORT = {"title": "How much does each checkpoint give away?", "dpi": 80, "exposed_images": 6}
 PALETTE = yaml.safe_load((Path(__file__).parents[2] / "conf/report/default.yaml").read_text())["palette"]
 
@@ -186,14 +187,15 @@ class Study:
         return rows
 
     def _roc(self, position: int, name: str, epoch: int) -> list[dict]:
-        fpr = np.unique(np.r_[0, np.geomspace(1 / self.nonmembers, 1, 500 if self.whole else 60)])
-        return [
-            {"variant": name, "epoch": epoch, "attack": attack, "slice": "entire dataset", "fpr": x, "tpr": y}
-            for attack in self.attacks
-            for x, y in zip(
-                fpr, norm.cdf(norm.ppf(fpr) + self.shift(position, name, epoch, attack)), strict=True
-            )
-        ]
+        points = 500 if self.whole else 60
+        fpr = [0.0, *np.geomspace(1 / self.nonmembers, 1, points).tolist()]
+        rows = []
+        for attack in self.attacks:
+            d = self.shift(position, name, epoch, attack)
+            tpr = [0.0, *(NORMAL.cdf(NORMAL.inv_cdf(x) + d) for x in fpr[1:-1]), 1.0]
+            head = {"variant": name, "epoch": epoch, "attack": attack, "slice": ENTIRE}
+            rows += [head | {"fpr": x, "tpr": y} for x, y in zip(fpr, tpr, strict=True)]
+        return rows
 
     def _histogram(self, position: int, name: str, epoch: int) -> list[dict]:
         edges = np.geomspace(1e-6, 6, 41)
@@ -210,9 +212,9 @@ class Study:
 
 def metrics(d: float, n: float, m: float) -> dict:
     """Metrics of two unit Gaussians `d` apart, with rough intervals for n members and m non-members."""
-    auc, error = norm.cdf(d / math.sqrt(2)), math.sqrt((1 / n + 1 / m) / 12)
+    auc, error = NORMAL.cdf(d / math.sqrt(2)), math.sqrt((1 / n + 1 / m) / 12)
     found = {"auc": auc, "auc_low": auc - 1.96 * error, "auc_high": auc + 1.96 * error}
-    advantage, reach = 2 * norm.cdf(d / 2) - 1, math.sqrt(math.log(40) / 2 * (1 / n + 1 / m))
+    advantage, reach = 2 * NORMAL.cdf(d / 2) - 1, math.sqrt(math.log(40) / 2 * (1 / n + 1 / m))
     found |= {"advantage": advantage, "advantage_low": max(0.0, advantage - reach)}
     found |= {
         "advantage_high": min(1.0, advantage + reach),
@@ -220,7 +222,7 @@ def metrics(d: float, n: float, m: float) -> dict:
         "ppv": 0.9,
     }
     for column, fpr in FPRS.items():
-        tpr = norm.cdf(d + norm.ppf(fpr))
+        tpr = NORMAL.cdf(d + NORMAL.inv_cdf(fpr))
         reach = 2 * tpr / math.sqrt(m * fpr)
         if fpr * m >= 5:
             found |= dict(zip(with_ends(column), (tpr, tpr - reach, tpr + reach), strict=True))

@@ -13,7 +13,7 @@ import pytest
 from dvc_render.html import HTML
 from dvc_render.vega import VegaRenderer
 
-from privacy_report.pipeline.files import read_table
+from privacy_report.pipeline.tables import read_cells
 from privacy_report.report.offline import main as offline
 from stages.report import main
 
@@ -113,7 +113,7 @@ def test_dvc_plots_draw_without_a_network(study, tmp_path):
         ("privacy", "val_accuracy", "advantage", "privacy_vs_accuracy"),
         ("roc", "fpr", "tpr", "roc_loglog"),
     ):
-        rows = [{**row, "rev": "main"} for row in read_table(tmp_path / f"plots/{table}.csv")]
+        rows = [{**row, "rev": "main"} for row in read_cells(tmp_path / f"plots/{table}.csv")]
         renderer = VegaRenderer(rows, table + y, x=x, y=y, template=name, template_dir=str(TEMPLATES))
         page.with_scripts(renderer.SCRIPTS).with_element(renderer.generate_html())
     (tmp_path / "plots.html").write_text(page.embed())

@@ -5,8 +5,9 @@ import pytest
 
 from privacy_report.errors import UserError
 from privacy_report.pipeline.params import check
-from privacy_report.report.schema import Report
-from privacy_report.report.tables import header, merge, read
+from privacy_report.pipeline.tables import columns_of, read_rows
+from privacy_report.report.schema import ReportParams
+from privacy_report.report.tables import merge
 
 
 def part(variant, text):
@@ -21,7 +22,7 @@ def test_merge_keeps_order_and_cells(tmp_path, monkeypatch):
     part("a", "variant,epoch,epsilon\na,1,\n")
     merge("training", ["b", "a"])
     assert Path("plots/training.csv").read_text() == "variant,epoch,epsilon\nb,1,0.10000000000000001\na,1,\n"
-    rows = read(Path("plots/training.csv"))
+    rows = read_rows(Path("plots/training.csv"))
     assert rows[0] == {"variant": "b", "epoch": 1.0, "epsilon": 0.1}
     assert math.isnan(rows[1]["epsilon"])
 
@@ -40,7 +41,7 @@ def test_missing_and_empty_parts_are_one_line(tmp_path, monkeypatch):
         merge("training", ["a"])
     Path("empty.csv").touch()
     with pytest.raises(UserError, match="not even a header"):
-        header(Path("empty.csv"))
+        columns_of(Path("empty.csv"))
 
 
 @pytest.mark.parametrize(
@@ -48,4 +49,4 @@ def test_missing_and_empty_parts_are_one_line(tmp_path, monkeypatch):
 )
 def test_schema_refuses(wrong):
     with pytest.raises(UserError, match=rf"^report\.{next(iter(wrong))}: got .*, allowed: "):
-        check("report", wrong, Report)
+        check("report", wrong, ReportParams)
