@@ -1,4 +1,4 @@
-"""The command `privacy-report`: audit, gate and store. The pipeline's stages are `python -m stages.<stage>`."""
+"""The command `privacy-report`: audit, gate and store. The stages are run as `python -m stages.<stage>`."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,19 @@ from privacy_report.attack.schema import AttackParams
 from privacy_report.datasets.schema import DatasetParams
 from privacy_report.errors import UserError
 from privacy_report.gate.schema import GateParams
+from privacy_report.pipeline.files import atomic
 from privacy_report.pipeline.params import check, refuse
 from privacy_report.report.schema import ReportParams
-from privacy_report.training.schema import Variant
+from privacy_report.training.schema import ReferenceParams, Variant
 
-SECTIONS: dict[str, type] = {"dataset": DatasetParams, "attack": AttackParams, "gate": GateParams, "report": ReportParams}
+SECTIONS: dict[str, type] = {
+    "dataset": DatasetParams,
+    "attack": AttackParams,
+    "gate": GateParams,
+    "reference": ReferenceParams,
+    "report": ReportParams,
+}
+OVERRIDES = "overrides.yaml"
 NAME = r"[A-Za-z0-9_-]+"
 
 
@@ -53,25 +61,6 @@ def check_params(params: Any) -> None:
         if variant.privacy and variant.privacy.delta > attack.delta:
             least = f"at least variants.{name}.privacy.delta, {variant.privacy.delta}, to audit its claim"
             raise refuse("attack.delta", attack.delta, least)
-    _check_names(list(params["variants"]))
-
-
-def _check_names(names: Sequence[str]) -> None:
-    """dvc.yaml and conf/ must name the same variants, or a stage would be missing or unused."""
-    path = Path("dvc.yaml")
-    if not path.exists():
-        return
-    graph = yaml.safe_load(path.read_text())
-    listed = {name for item in graph["vars"] for name in item.get("variant_names", [])}
-    if listed != set(names):
-        raise UserError(
-            f"variants: conf/config.yaml has {sorted(names)}, variant_names in dvc.yaml has "
-            f"{sorted(listed)}; name the same in both"
-        )
-    inputs = [f"data/{path}" for name in names for path in (f"attack/{name}", f"train/{name}/history.csv")]
-    for stage in ("gate", "report"):
-        for missing in (path for path in inputs if path not in graph["stages"][stage]["deps"]):
-            raise UserError(f"variants: dvc.yaml lacks {missing} among the deps of {stage}")
 
 
 def differences(before: Any, after: Any, key: str = "") -> list[str]:
@@ -83,3 +72,37 @@ def differences(before: Any, after: Any, key: str = "") -> list[str]:
         inner = f"{key}.{name}" if key else str(name)
         lines += differences(before.get(name, "(absent)"), after.get(name, "(absent)"), inner)
     return lines
+
+
+def write_overrides(conf: Path | str, params: Mapping[str, Any]) -> list[str]:
+    """Write into conf/overrides.yaml what `params` has and conf/ does not; those lines, `key: old -> new`.
+
+    An experiment sets values on the command line (`-S`). In conf/ they are part of its commit, so that conf/
+    composes `params` from then on. UserError where that cannot be, since a key is not there any more.
+    """
+    before = yaml.safe_load(composed(conf))
+    if not (lines := differences(before, params)):
+        return []
+    path = Path(conf, OVERRIDES)
+    comments = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    values = OmegaConf.merge(
+        OmegaConf.create(yaml.safe_load(path.read_text()) or {}), _changed(before, params)
+    )
+    with atomic(path) as file:
+        file.write(("\n".join(comments) + "\n" + OmegaConf.to_yaml(values)).encode())
+    if left := differences(yaml.safe_load(composed(conf)), params):
+        raise UserError(f"{path}: cannot say {left[0]}; edit conf/ instead of setting it with -S")
+    return lines
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The nested values of `after` that are new or other than in `before`."""
+    found = {}
+    for name, value in after.items():
+        old = before.get(name)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            if inner := _changed(old, value):
+                found[name] = inner
+        elif name not in before or value != old:
+            found[name] = value
+    return found

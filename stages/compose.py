@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from privacy_report.composition import check_params, composed, differences
+from privacy_report.composition import check_params, composed, differences, write_overrides
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import atomic
 
@@ -25,11 +25,14 @@ def main(argv: Sequence[str]) -> None:
     argparse.ArgumentParser(
         prog="python -m stages.compose",
         description="Compose conf/ into params.yaml and check every value. Inside `dvc exp run`, which has "
-        "composed params.yaml itself (-S overrides included), params.yaml is only checked.",
+        "composed params.yaml itself (-S overrides included), params.yaml is checked, and what -S has set is "
+        "written to conf/overrides.yaml, so that both agree.",
     ).parse_args(argv)
     before = _read(PARAMS)
     if os.environ.get("DVC_EXP_NAME") and before is not None:
         check_params(before)
+        for line in write_overrides("conf", before):
+            print(f"conf/overrides.yaml: {line}")
         return
     text = composed("conf")
     after = yaml.safe_load(text)

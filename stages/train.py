@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from privacy_report.datasets import prepared
 from privacy_report.pipeline.command import run, track
 from privacy_report.pipeline.contract import HISTORY, HISTORY_COLUMNS
-from privacy_report.pipeline.files import empty_folder, write_arrays, write_json
+from privacy_report.pipeline.files import empty_folder, write_arrays
 from privacy_report.pipeline.locks import exclusive
-from privacy_report.pipeline.memo import Memo
+from privacy_report.pipeline.memo import Arrays, Memo
 from privacy_report.pipeline.params import load
 from privacy_report.pipeline.tables import write_table
 from privacy_report.training.data import Data
-from privacy_report.training.run import epoch_inputs, finished_epochs
+from privacy_report.training.run import code_of, epoch_inputs, finished_epochs
 from privacy_report.training.schema import Variant
 
 
@@ -26,7 +24,7 @@ def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.train",
         description="Train one variant on the members of data/prepare. Writes to data/train/VARIANT "
-        "epoch_NNNN.npz (weights and optimizer) and history.csv, and metrics/train/VARIANT.json. "
+        "epoch_NNNN.npz (weights and optimizer) and, growing with every epoch, history.csv. "
         "Finished epochs are taken from the store; a killed run goes on where it stopped.",
     )
     parser.add_argument("variant", help="a name under `variants` in params.yaml")
@@ -34,29 +32,26 @@ def main(argv: Sequence[str]) -> None:
 
     def inputs() -> tuple[Variant, dict[str, Any]]:
         config = load(f"variants.{name}", Variant)
-        return config, epoch_inputs(name, config, prepared.files_digest())
+        return config, code_of(config) | epoch_inputs(name, config, prepared.files_digest())
 
     with exclusive(f"train@{name}", inputs) as (config, key):
         folder, kept, history = Path("data/train", name), Memo(f"train@{name}"), []
         empty_folder(folder)
         epochs = finished_epochs(kept, name, config, key, _data)
-        for epoch, arrays in track(epochs, config.epochs, f"train@{name}: epochs"):
+        for epoch, arrays in track(epochs, config.epochs, f"train@{name}: epochs", _says):
             if epoch in config.checkpoint_epochs:
                 write_arrays(folder / f"epoch_{epoch:04}.npz", arrays)
             measured = {column: float(arrays[f"history/{column}"]) for column in HISTORY}
             history.append({"variant": name, "epoch": epoch, **measured})
-        write_table(folder / "history.csv", history, HISTORY_COLUMNS)
-        write_json(f"metrics/train/{name}.json", _summary(config, history[-1], arrays))
+            write_table(folder / "history.csv", history, HISTORY_COLUMNS)  # grows while the run goes on
         kept.close()
 
 
-def _summary(config: Variant, last: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The last epoch's measurements, and what a private run guarantees."""
-    summary = {key: value for key, value in last.items() if value == value and key != "variant"}
-    summary["parameters"] = sum(value.size for key, value in arrays.items() if key.startswith("weights/"))
-    if config.privacy:
-        summary |= {"delta": config.privacy.delta, "reproducible": config.privacy.seed == "committed"}
-    return summary
+def _says(finished: tuple[int, Arrays]) -> str:
+    """What the progress line says of an epoch."""
+    _, arrays = finished
+    loss, accuracy = arrays["history/running_loss"], arrays["history/val_accuracy"]
+    return f"loss {loss:.3f}, validation accuracy {accuracy:.3f}"
 
 
 def _data() -> Data:

@@ -21,6 +21,7 @@ variants:
   cnn3_dp:
     {epochs: 2, epochs_per_report: 1, filters: 4, dense_units: 8, batch_size: 100,
      privacy: {target_epsilon: null, noise_multiplier: 1.0}}
+reference: {models: 0, per_variant: {cnn2: 4, cnn3_dp: 0}}
 """
 
 
@@ -93,7 +94,7 @@ def make_sandbox(target: Path) -> Sandbox:
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)
+            shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
     sandbox = Sandbox(target)
     (target / "conf/experiment/smallest.yaml").write_text(EXPERIMENT)
     sandbox.edit("conf/config.yaml", "experiment: null", "experiment: smallest")

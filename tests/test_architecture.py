@@ -3,92 +3,160 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
 from sandbox import ROOT
 
-STAGES = ("compose", "prepare", "train", "score", "attack", "gate", "report")
+from privacy_report.__main__ import COMMANDS
+from privacy_report.composition import composed
+
 GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+STAGES = tuple(GRAPH["stages"])
+ROOMS = {
+    "pipeline": set(),
+    "datasets": {"pipeline"},
+    "training": {"pipeline", "datasets", "attack"},
+    "attack": {"pipeline"},
+    "gate": {"pipeline"},
+    "report": {"pipeline", "gate"},
+    "commands": {"pipeline", "attack", "gate"},
+}
+"""Room of the library -> the other rooms that it knows."""
+LIGHT = [f"stages.{name}" for name in STAGES] + [f"privacy_report.commands.{name}" for name in COMMANDS]
 
 
-def module_files(module: str) -> list[Path]:
-    """The file of a project module, with the __init__ files that importing it runs."""
-    parts = module.split(".")
-    path = ROOT.joinpath(*parts)
-    found = [path.with_suffix(".py")] if path.with_suffix(".py").exists() else []
-    return found + [
-        ROOT.joinpath(*parts[:i], "__init__.py")
-        for i in range(2, len(parts) + 1)
-        if ROOT.joinpath(*parts[:i], "__init__.py").exists()
-    ]
+def name_of(path: Path) -> str:
+    """Dotted name of a project file."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(path: Path) -> set[Path]:
-    """The project files that a file imports, anywhere in it."""
-    found: set[Path] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        names = []
+FILES = {name_of(path): path for top in ("stages", "privacy_report") for path in (ROOT / top).rglob("*.py")}
+"""Module -> its file."""
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """The project modules that a module imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(FILES[module].read_text())):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        for name in names:
-            if name.split(".")[0] == "stages":
-                found |= set(module_files(name))
-    return found
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module} imports relatively"
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(found & FILES.keys())
 
 
-def closure(stage: str) -> set[Path]:
-    """All project files that running a stage may import, its own included."""
-    entry = ROOT / "stages" / f"{stage}.py"
-    todo = {entry} if entry.exists() else {ROOT / "stages" / stage / "__main__.py"}
-    seen: set[Path] = set()
+def closure(module: str) -> set[str]:
+    """All project modules that running a module may import: its own packages, too."""
+    todo, seen = {module}, set()
     while todo:
-        path = todo.pop()
-        seen.add(path)
-        todo |= imports(path) - seen
+        name = todo.pop()
+        seen.add(name)
+        packages = {name.rsplit(".", i)[0] for i in range(1, name.count(".") + 1)}
+        todo |= (imports(name) | packages) - seen
     return seen
+
+
+def room(module: str) -> str:
+    """The folder of the library that a module is in, "" for one that is in none."""
+    top, *inner = FILES[module].relative_to(ROOT).parts
+    return inner[0] if top == "privacy_report" and len(inner) > 1 else ""
+
+
+def only_a_docstring(path: Path) -> bool:
+    return not ast.parse(path.read_text()).body[1:]
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_deps_cover_all_that_a_stage_imports(stage):
     declared = [ROOT / dep for dep in GRAPH["stages"][stage]["deps"] if "$" not in dep]
-    for path in closure(stage):
-        if path.name == "__init__.py" and not any(node for node in ast.parse(path.read_text()).body[1:]):
-            continue  # only a docstring
+    paths = {FILES[module] for module in closure(f"stages.{stage}")}
+    assert len(paths) > 5
+    for path in paths:
+        if path.name == "__init__.py" and only_a_docstring(path):
+            continue
         assert any(path == dep or dep in path.parents for dep in declared), (
             f"{stage} imports {path}, undeclared"
         )
 
 
-@pytest.mark.parametrize("stage", STAGES[1:])
-def test_no_stage_folder_imports_another(stage):
-    for path in (ROOT / "stages" / stage).rglob("*.py"):
-        for other in imports(path):
-            folder = other.relative_to(ROOT / "stages").parts
-            assert len(folder) == 1 or folder[0] == stage, f"{path} imports {other}"
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_that_are_code_exist_and_are_imported(stage):
+    """A stage does not rerun for code that it does not use."""
+    paths = {FILES[module] for module in closure(f"stages.{stage}")}
+    for dep in GRAPH["stages"][stage]["deps"]:
+        if dep.startswith(("stages/", "privacy_report/")):
+            found = ROOT / dep
+            assert found.exists(), f"{stage}: no {dep}"
+            assert any(path == found or found in path.parents for path in paths), f"{stage} needs no {dep}"
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "stages.attack",
-        "stages.gate",
-        "stages.report",
-        "privacy_report.commands.audit",
-        "stages.compose",
-    ],
-)
-def test_light_stages_do_not_import_tensorflow(module):
-    code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+def test_stages_use_the_library_and_nothing_uses_a_stage():
+    for module in FILES:
+        for other in imports(module):
+            assert not other.startswith("stages."), f"{module} imports {other}"
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_a_room_knows_only_the_rooms_below_it(name):
+    modules = [module for module in FILES if room(module) == name]
+    assert modules
+    for module in modules:
+        for other in imports(module):
+            common = other in {"privacy_report", "privacy_report.errors"}
+            assert common or room(other) in {name, *ROOMS[name]}, f"{module} imports {other}"
+
+
+def test_all_rooms_have_a_rule():
+    assert {room(module) for module in FILES} - {""} == set(ROOMS)
+    assert set(ROOMS) == {path.name for path in (ROOT / "privacy_report").iterdir() if path.is_dir()} - {
+        "__pycache__"
+    }
+
+
+def test_no_circle_of_imports():
+    def visit(module, path):
+        assert module not in path, " -> ".join([*path[path.index(module) :], module])
+        if module not in done:
+            for other in imports(module):
+                visit(other, [*path, module])
+            done.add(module)
+
+    done: set[str] = set()
+    for module in FILES:
+        visit(module, [])
+
+
+def test_light_modules_do_not_import_tensorflow():
+    """Each stage and command, until it has work to do; TensorFlow alone costs seven seconds."""
+    code = (
+        "import importlib, sys\n"
+        "for name in sys.argv[1:]:\n"
+        "    importlib.import_module(name)\n"
+        "    for heavy in ('tensorflow', 'keras'):\n"
+        "        assert heavy not in sys.modules, f'{name} imports {heavy}'"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *LIGHT], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_stage_has_its_module_and_runs_it():
+    assert {path.stem for path in (ROOT / "stages").glob("[!_]*.py")} == set(STAGES)
+    for name in STAGES:
+        assert GRAPH["stages"][name]["cmd"].split()[:3] == ["python", "-m", f"stages.{name}"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_its_module(name):
+    assert f"privacy_report.commands.{name}" in FILES
 
 
 def test_committed_params_are_what_conf_composes():
-    from stages.compose import composed
-
     assert (ROOT / "params.yaml").read_text() == composed(ROOT / "conf")
 
 

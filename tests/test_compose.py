@@ -6,8 +6,9 @@ import sys
 
 import pytest
 import yaml
-from sandbox import ROOT
+from sandbox import ROOT, environment
 
+from privacy_report.composition import composed, differences
 from privacy_report.errors import UserError
 from stages import compose
 
@@ -24,40 +25,63 @@ def conf(tmp_path, monkeypatch):
     return tmp_path
 
 
+def set_in_conf(root, key, value):
+    """Say `key: value` (a dotted key, YAML) at the end of conf/config.yaml, which wins over the groups."""
+    *outer, last = key.split(".")
+    text = f"{last}: {value}"
+    for name in reversed(outer):
+        text = f"{name}: {{{text}}}"
+    with open(root / "conf/config.yaml", "a") as file:
+        file.write(f"{text}\n")
+
+
 @pytest.mark.parametrize(
-    ("override", "words"),
+    ("key", "value", "words"),
     [
-        ("variants.cnn2.batch_size=0", ["variants.cnn2.batch_size", "0", "at least 1"]),
-        ("variants.cnn2.batch_size=many", ["variants.cnn2.batch_size", "many"]),
-        ("variants.cnn2.activation=rleu", ["variants.cnn2.activation", "rleu", "relu", "tanh"]),
-        ("variants.cnn2.epochs_per_report=51", ["variants.cnn2.epochs_per_report", "51", "1..50"]),
-        ("variants.cnn3.learning_rate=-1", ["variants.cnn3.learning_rate", "-1", "above 0"]),
-        ("variants.cnn3.learning_rate=nan", ["variants.cnn3.learning_rate", "nan", "above 0"]),
-        ("+variants.cnn2.momentum=0.9", ["variants.cnn2.momentum", "unknown key", "learning_rate"]),
-        ("variants.cnn2.model=resnet", ["variants.cnn2.model", "resnet", "small_cnn"]),
-        ("variants.cnn2.num_conv=0", ["variants.cnn2.num_conv", "0", "at least 1"]),
-        ("variants.cnn2.seed=-3", ["variants.cnn2.seed", "-3"]),
-        ("+variants.cnn2.privacy.l2_norm_clip=1", ["variants.cnn2.privacy", "exactly one"]),
-        ("dataset=imagenet", ["dataset", "imagenet", "cifar10", "digits"]),
-        ("variants.cnn9.epochs=1", ["cnn9"]),
-        ("+colour=red", ["colour", "variants"]),
-        ("attack.mode=fast", ["attack.mode", "fast", "default", "reference"]),
-        ("attack.delta=1e-7", ["attack.delta", "1e-07", "variants.cnn3_dp.privacy.delta"]),
+        ("variants.cnn2.batch_size", "0", ["variants.cnn2.batch_size", "0", "at least 1"]),
+        ("variants.cnn2.batch_size", "many", ["variants.cnn2.batch_size", "many"]),
+        ("variants.cnn2.activation", "rleu", ["variants.cnn2.activation", "rleu", "relu", "tanh"]),
+        ("variants.cnn2.epochs_per_report", "51", ["variants.cnn2.epochs_per_report", "51", "1..50"]),
+        ("variants.cnn3.learning_rate", "-1", ["variants.cnn3.learning_rate", "-1", "above 0"]),
+        ("variants.cnn3.learning_rate", ".nan", ["variants.cnn3.learning_rate", "nan", "above 0"]),
+        ("variants.cnn2.momentum", "0.9", ["variants.cnn2.momentum", "unknown key", "learning_rate"]),
+        ("variants.cnn2.model", "resnet", ["variants.cnn2.model", "resnet", "small_cnn"]),
+        ("variants.cnn2.num_conv", "0", ["variants.cnn2.num_conv", "0", "at least 1"]),
+        ("variants.cnn2.seed", "-3", ["variants.cnn2.seed", "-3"]),
+        ("variants.cnn2.privacy", "{l2_norm_clip: 1}", ["variants.cnn2.privacy", "exactly one"]),
+        ("variants.cnn9", "{label: X}", ["cnn9", "dvc.yaml"]),
+        ("variants", "null", ["variants"]),
+        ("colour", "red", ["colour", "variants"]),
+        ("attack.mode", "fast", ["attack.mode", "fast", "default", "parity"]),
+        ("attack.delta", "1.0e-7", ["attack.delta", "1e-07", "variants.cnn3_dp.privacy.delta"]),
+        ("gate.max_epsilon", "-1", ["gate.max_epsilon", "-1", "at least 0"]),
+        ("dataset.seed", "x", ["dataset.seed", "x"]),
+        ("report.dpi", "1", ["report.dpi", "1", "30..600"]),
     ],
 )
-def test_bad_values_end_in_one_line_that_names_the_key(override, words, conf):
+def test_bad_values_end_in_one_line_that_names_the_key(key, value, words, conf):
+    set_in_conf(conf, key, value)
     with pytest.raises(UserError) as error:
-        compose.main([override])
+        compose.main([])
     for word in words:
         assert word in str(error.value)
     assert "\n" not in str(error.value)
     assert not (conf / "params.yaml").exists()
 
 
+def test_an_unknown_choice_of_a_group_lists_the_known(conf):
+    text = (conf / "conf/config.yaml").read_text()
+    (conf / "conf/config.yaml").write_text(text.replace("dataset: cifar10", "dataset: imagenet"))
+    with pytest.raises(UserError, match=r"imagenet.*cifar10.*digits") as error:
+        compose.main([])
+    assert "\n" not in str(error.value)
+
+
 def test_command_prints_one_line_and_exits_with_2(conf):
+    set_in_conf(conf, "variants.cnn2.batch_size", "0")
     done = subprocess.run(
-        [sys.executable, "-m", "stages.compose", "variants.cnn2.batch_size=0"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
+        [sys.executable, "-m", "stages.compose"], cwd=conf, env=environment() | {"PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
@@ -76,8 +100,9 @@ def test_composes_the_committed_file_and_says_what_it_changes(conf, capsys):
 
 
 def test_inside_an_experiment_params_are_checked_but_left_alone(conf, monkeypatch):
-    compose.main(["variants.cnn2.learning_rate=0.5"])
-    before = (conf / "params.yaml").read_text()
+    compose.main([])
+    before = (conf / "params.yaml").read_text().replace("learning_rate: 0.001", "learning_rate: 0.5")
+    (conf / "params.yaml").write_text(before)
     monkeypatch.setenv("DVC_EXP_NAME", "exp")
     compose.main([])
     assert (conf / "params.yaml").read_text() == before
@@ -109,7 +134,10 @@ def test_every_variant_must_be_an_input_of_gate_and_report(conf):
 
 def test_variants_inherit(conf):
     (conf / "conf/variant/wide.yaml").write_text("defaults: [cnn3, _self_]\nlabel: Wide\nfilters: 64\n")
-    text = compose.composed("conf", ["+variant@variants.wide=wide"])
+    text = (conf / "conf/config.yaml").read_text()
+    wide = "  - variant@variants.wide: wide\n  - attack: default"
+    (conf / "conf/config.yaml").write_text(text.replace("  - attack: default", wide))
+    text = composed("conf")
     assert yaml.safe_load(text)["variants"]["wide"] == PARAMS["variants"]["cnn3"] | {
         "label": "Wide",
         "filters": 64,
@@ -117,5 +145,5 @@ def test_variants_inherit(conf):
 
 
 def test_differences_name_added_removed_and_changed_leaves():
-    lines = compose.differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 3, "d": 4}})
+    lines = differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 3, "d": 4}})
     assert lines == ["a.b: 1 -> 3", "a.c: 2 -> '(absent)'", "a.d: '(absent)' -> 4"]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from privacy_report.attack import tables
 from privacy_report.attack.checkpoint import CheckpointFindings, attack_outputs
+from privacy_report.attack.epsilon_bound import GIVEN_AWAY
+from privacy_report.attack.references import References
 from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.slices import load_groups
 from privacy_report.pipeline.outputs import Outputs
@@ -46,9 +50,17 @@ def audit_params(
 
 
 def audit(
-    outputs: Outputs, params: AttackParams, name: str = "audit"
+    outputs: Outputs,
+    params: AttackParams,
+    name: str = "audit",
+    early_phi: np.ndarray | None = None,
+    references: References | None = None,
 ) -> tuple[list[Row], CheckpointFindings]:
     """Rows of privacy.csv, `variant` being `name`, and the findings that they come from.
+
+    early_phi: float (k, n), the target's confidences at early checkpoints; references: reference models.
+    epsilon_low is a bound at the parameters' delta, or at the largest that so many members allow
+    (`epsilon_bound.check_delta`).
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
@@ -60,5 +72,6 @@ def audit(
     [('threshold', 'entire dataset', 'no')]
     """
     groups = load_groups(params.groups) if params.groups else None
-    found = attack_outputs(outputs, params, groups, with_halves=False)
+    params = replace(params, delta=min(params.delta, GIVEN_AWAY / len(outputs.member_labels)))
+    found = attack_outputs(outputs, params, groups, False, early_phi, references)
     return tables.privacy_rows(name, {EPOCH: found}), found

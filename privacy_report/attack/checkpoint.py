@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 from typing import Any, Protocol
 
 import numpy as np
 
 from privacy_report.attack import exposure, registry
+from privacy_report.attack.epsilon_bound import check_delta
 from privacy_report.attack.findings import Curve, Findings, Plan, attack_checkpoint
+from privacy_report.attack.references import References
 from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.signals import Examples
 from privacy_report.attack.slices import Groups
@@ -63,7 +65,7 @@ def plan(name: str, params: AttackParams, groups: Groups | None) -> Plan:
     return Plan(
         attack=name,
         scores=registry.function(attack.scores),
-        trains=attack.needs == registry.FEATURES,
+        needs=attack.needs,
         least=attack.least * (params.folds if attack is registry.TRAINED else 1),
         caveat=attack.caveat,
         measure=registry.function(mode.measure),
@@ -76,8 +78,13 @@ def plan(name: str, params: AttackParams, groups: Groups | None) -> Plan:
     )
 
 
+def needs(name: str, params: AttackParams) -> str:
+    """What the attack called `name` needs (`registry.NEEDS`); outputs for the examples' risks, ""."""
+    return registry.find(name, params.mode, params.estimators).needs if name else registry.OUTPUTS
+
+
 def inputs(params: AttackParams, groups: Groups | None) -> dict[str, dict[str, Any]]:
-    """What each attack's findings depend on, next to the checkpoint's outputs; "" is for the examples' risks."""
+    """What each attack depends on next to the checkpoint's outputs; "" is for the examples' risks."""
     mode = registry.MODES[params.mode]
     found = {"": memo.base(EXPOSURE, mode.examples, seed=params.seed)}
     for name in params.attacks:
@@ -97,47 +104,84 @@ def inputs(params: AttackParams, groups: Groups | None) -> dict[str, dict[str, A
     return found
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """What the attacker holds at one checkpoint; each part is loaded only if an attack that is made needs it.
+
+    outputs gives the target's outputs, early its phi (k, n) at early checkpoints, references the reference
+    models; None: there are none.
+    """
+
+    outputs: Callable[[], Outputs]
+    early: Callable[[], np.ndarray] | None = None
+    references: Callable[[], References] | None = None
+
+
 def attack_all(
     params: AttackParams,
     groups: Groups | None,
-    load: Callable[[], Outputs],
+    evidence: Evidence,
     recall: Recall,
     keys: Mapping[str, str],
     with_halves: bool = True,
 ) -> CheckpointFindings:
-    """All attacks of `params` on the checkpoint whose outputs `load` gives.
+    """All attacks of `params` on one checkpoint.
 
     keys: attack (and "") -> the key of its findings at this checkpoint.
     """
-    pooled: Examples | None = None
 
-    def examples() -> Examples:
-        nonlocal pooled
-        if pooled is None:
-            pooled = registry.function(registry.MODES[params.mode].examples)(load())
-        return pooled
+    @cache
+    def pooled() -> Examples:
+        outputs = evidence.outputs()
+        if params.mode == registry.DEFAULT:  # the reference's bounds know no delta
+            check_delta(params.delta, len(outputs.member_labels))
+        return registry.function(registry.MODES[params.mode].examples)(outputs)
+
+    @cache
+    def early() -> np.ndarray | None:
+        return evidence.early() if evidence.early else None
+
+    @cache
+    def references() -> References | None:
+        return evidence.references() if evidence.references else None
 
     def find(name: str) -> Arrays:
-        return attack_checkpoint(examples(), plan(name, params, groups), with_halves).to_arrays()
+        attack = plan(name, params, groups)
+        examples = pooled()
+        if attack.needs == registry.EARLY:
+            examples = replace(examples, early_phi=early())
+        if attack.needs == registry.REFERENCES:
+            examples = replace(examples, references=references())
+        return attack_checkpoint(examples, attack, with_halves).to_arrays()
 
     by_attack = {
         name: Findings.from_arrays(recall("attack", keys[name], partial(find, name)))
         for name in params.attacks
     }
-    risks = recall("attack", keys[""], lambda: exposure.risks(examples(), params.seed))
+    risks = recall("attack", keys[""], lambda: exposure.risks(pooled(), params.seed))
     return CheckpointFindings(by_attack, **risks)
 
 
 def attack_outputs(
-    outputs: Outputs, params: AttackParams, groups: Groups | None = None, with_halves: bool = True
+    outputs: Outputs,
+    params: AttackParams,
+    groups: Groups | None = None,
+    with_halves: bool = True,
+    early_phi: np.ndarray | None = None,
+    references: References | None = None,
 ) -> CheckpointFindings:
     """All attacks of `params` on one checkpoint, computed here and now."""
 
     def compute(kind: str, key: str, compute: Callable[[], Arrays]) -> Arrays:
         return compute()
 
+    evidence = Evidence(
+        lambda: outputs,
+        None if early_phi is None else lambda: early_phi,
+        None if references is None else lambda: references,
+    )
     keys = dict.fromkeys(["", *params.attacks], "")
-    return attack_all(params, groups, lambda: outputs, compute, keys, with_halves)
+    return attack_all(params, groups, evidence, compute, keys, with_halves)
 
 
 def _settings(name: str, params: AttackParams, attack: registry.Attack) -> dict[str, Any]:

@@ -15,6 +15,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from privacy_report.attack.measures import refused, too_small
+from privacy_report.attack.references import TooFewError
+from privacy_report.attack.registry import EARLY, FEATURES, REFERENCES
 from privacy_report.attack.roc import sorted_roc, thin
 from privacy_report.attack.signals import Examples
 from privacy_report.attack.slices import Groups, slices
@@ -38,13 +40,13 @@ Curve = tuple[np.ndarray, np.ndarray]
 class Plan:
     """One attack, ready to be made: everything that its numbers depend on next to the outputs.
 
-    scores, trains, least, caveat: see `registry.Attack`; measure, both_ends: see `registry.Mode`; settings: what
-    the scores' function reads. slices, groups, delta, seed: see `schema.AttackParams`.
+    scores, needs, least, caveat: see `registry.Attack`; measure, both_ends: see `registry.Mode`; settings:
+    what the scores' function reads. slices, groups, delta, seed: see `schema.AttackParams`.
     """
 
     attack: str
     scores: Callable[..., Any]
-    trains: bool
+    needs: str
     least: int
     caveat: str
     measure: Callable[..., Row]
@@ -98,14 +100,14 @@ def attack_examples(examples: Examples, plan: Plan, stream: int = 0) -> tuple[li
     }
     # Who selects epsilon's threshold is drawn once, without a look at any score.
     selects = np.random.default_rng([plan.seed, stream]).random(len(examples.labels)) < SELECTS
-    attacker = _trained(examples, plan) if plan.trains else _by_signal(plan.scores(examples))
     rows: list[Row] = []
     curve = np.empty(0), np.empty(0)
+    attacker, missing = _attacker(examples, plan)
     for name, mask in slices(examples, plan.slices, plan.groups, plan.both_ends):
         n_member = int(np.count_nonzero(examples.is_member & mask))
         n_nonmember = int(np.count_nonzero(mask)) - n_member
         head = {"attack": plan.attack, "slice": name, "n_member": n_member, "n_nonmember": n_nonmember}
-        if reason := too_small(n_member, n_nonmember, plan.least):
+        if reason := missing or too_small(n_member, n_nonmember, plan.least):
             rows.append(head | accuracies | refused(reason))
             continue
         seed = [plan.seed, stream, zlib.crc32(plan.attack.encode()), zlib.crc32(name.encode())]
@@ -136,6 +138,28 @@ def attack_halves(examples: Examples, plan: Plan) -> list[Row]:
         found, _ = attack_examples(examples.take(at), replace(plan, slices=kinds), stream)
         rows += [row | {"half": half} for row in found]
     return rows
+
+
+def _attacker(examples: Examples, plan: Plan) -> tuple[Attacker, str]:
+    """The attack, ready for slices, and why it cannot be made, empty where it can."""
+    try:
+        if plan.needs == FEATURES:
+            return _trained(examples, plan), ""
+        if plan.needs == EARLY:
+            if examples.early_phi is None:
+                return _nothing, "there is no earlier checkpoint of this run"
+            return _by_signal(plan.scores(examples.phi, examples.early_phi)), ""
+        if plan.needs == REFERENCES:
+            if examples.references is None:
+                return _nothing, "there are no reference models"
+            return _by_signal(plan.scores(examples.phi, examples.references)), ""
+    except TooFewError as error:
+        return _nothing, str(error)
+    return _by_signal(plan.scores(examples)), ""
+
+
+def _nothing(mask: np.ndarray, seed: list[int]) -> Ranked:
+    return np.empty(0, int), np.empty(0)
 
 
 def _by_signal(scores: np.ndarray) -> Attacker:

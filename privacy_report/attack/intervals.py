@@ -14,14 +14,20 @@ from privacy_report.pipeline.contract import LEVEL
 
 MIN_FALSE_POSITIVES = 5
 """A TPR at an FPR is refused when fewer non-members than this are expected above the threshold."""
+PRIOR = 6
+"""Examples that each side is credited with where the AUC's variance is estimated; see `auc_interval`."""
 EXACT = 500
 Z = float(stats.norm.isf(LEVEL / 2))
 
 
 def lower_rate(k: ArrayLike, n: ArrayLike, tail: float) -> np.ndarray:
-    """Clopper-Pearson lower bound of k successes in n, one-sided error `tail`; arrays broadcast."""
+    """Clopper-Pearson lower bound of k successes in n, one-sided error `tail`; arrays broadcast.
+
+    k need not be whole: an average over several orders of the trials is not.
+    """
     k, n = np.broadcast_arrays(np.asarray(k, float), np.asarray(n, float))
-    return np.where(k <= 0, 0.0, special.betaincinv(np.maximum(k, 1), n - np.maximum(k, 1) + 1, tail))
+    some = np.where(k <= 0, 1.0, k)
+    return np.where(k <= 0, 0.0, special.betaincinv(some, n - some + 1, tail))
 
 
 def upper_rate(k: ArrayLike, n: ArrayLike, tail: float) -> np.ndarray:
@@ -30,42 +36,57 @@ def upper_rate(k: ArrayLike, n: ArrayLike, tail: float) -> np.ndarray:
     return 1.0 - lower_rate(n - k, n, tail)
 
 
-def delong_variance(curve: Roc) -> float:
-    """Variance of the AUC (DeLong 1988) from midranks: placements of each side in the other, ties half."""
+def delong_variance(curve: Roc, prior: float = 0.0) -> float:
+    """Variance of the AUC (DeLong 1988) from midranks: placements of each side in the other, ties half.
+
+    `prior` is the number of examples that each side is credited with beside its own (see `auc_interval`):
+    their placements have variance AUC (1 - AUC) / 3. Without them a side of one has infinite variance.
+    """
     members, nonmembers = np.diff(curve.tp), np.diff(curve.fp)
     of_members = (curve.n_nonmember - curve.fp[1:] + nonmembers / 2) / curve.n_nonmember
     of_nonmembers = (curve.tp[:-1] + members / 2) / curve.n_member
-    return _variance_of_mean(of_members, members) + _variance_of_mean(of_nonmembers, nonmembers)
-
-
-def _variance_of_mean(values: np.ndarray, counts: np.ndarray) -> float:
-    """Variance of the mean of values repeated counts times; infinite for a single one."""
-    total = counts.sum()
-    if total < 2:
-        return np.inf
-    mean = np.dot(values, counts) / total
-    return float(np.dot((values - mean) ** 2, counts) / (total - 1) / total)
+    value = auc(curve)
+    credit = prior * value * (1.0 - value) / 3
+    variance = 0.0
+    for placements, counts in ((of_members, members), (of_nonmembers, nonmembers)):
+        total = counts.sum()
+        freedom = total - 1 + prior
+        if not freedom:
+            return np.inf
+        mean = np.dot(placements, counts) / total
+        variance += (np.dot((placements - mean) ** 2, counts) + credit) / freedom / total
+    return float(variance)
 
 
 def auc_interval(curve: Roc) -> tuple[float, float]:
-    """95% interval of the AUC: DeLong's variance on the logit scale, always within [0, 1].
+    """95% interval of the AUC, always within [0, 1]: DeLong's variance on the logit scale, steadied.
 
-    Where the sample shows no variance, min(n_member, n_nonmember) disjoint pairs of a member and a non-member
-    give a bound: Clopper-Pearson's where the sides are separated completely, else (all scores
-    tie) Hoeffding's.
+    Few examples underestimate the variance of their placements, most of all near an AUC of 1, where a
+    placement that would show it is rare. So each side's variance is averaged with that of PRIOR more
+    examples, AUC (1 - AUC) / 3: what placements have where both sides have one distribution, a third of the
+    largest variance that a mean allows. With many examples this is DeLong's interval.
+    PRIOR was chosen by simulation (tests/attack/test_auc_interval.py repeats a part): normal scores, rounded
+    ones included, are covered in 94% to 99% of draws from 10 examples a side on, where DeLong's variance
+    alone gets down to 77%; a few examples of a far more skewed side (20 exponential scores against 400 at an
+    AUC of 0.92) in 90%.
+
+    The interval is cut where the disjoint pairs of a member and a non-member, min(n_member, n_nonmember) of
+    them, exclude more (Clopper-Pearson; no AUC has a larger variance than their mean: Birnbaum & Klose 1957).
+    Where all pairs look alike, won, lost or tied, that is all there is: with probability 95% the share of
+    pairs that look otherwise is at most 1 - 0.025^(1 / pairs).
     """
-    value = auc(curve)
-    pairs = min(curve.n_member, curve.n_nonmember)
+    value, pairs = auc(curve), min(curve.n_member, curve.n_nonmember)
+    unseen = 1.0 - (LEVEL / 2) ** (1.0 / pairs)
     if value in (0.0, 1.0):
-        bound = (LEVEL / 2) ** (1.0 / pairs)
-        return (bound, 1.0) if value else (0.0, 1.0 - bound)
-    variance = delong_variance(curve)
-    if variance == 0.0:
-        bound = float(np.sqrt(np.log(2 / LEVEL) / (2 * pairs)))
-        return max(0.0, value - bound), min(1.0, value + bound)
-    half = Z * np.sqrt(variance) / (value * (1.0 - value))
+        return (1.0 - unseen, 1.0) if value else (0.0, unseen)
+    if len(curve.thresholds) == 1:
+        return 0.5 - unseen / 2, 0.5 + unseen / 2
+    half = Z * np.sqrt(delong_variance(curve, PRIOR)) / (value * (1.0 - value))
     centre = special.logit(value)
-    return float(special.expit(centre - half)), float(special.expit(centre + half))
+    low, high = lower_rate(value * pairs, pairs, LEVEL / 2), upper_rate(value * pairs, pairs, LEVEL / 2)
+    return max(float(low), float(special.expit(centre - half))), min(
+        float(high), float(special.expit(centre + half))
+    )
 
 
 def advantage_interval(

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import numpy as np
 
-from privacy_report.attack import intervals, roc
-from privacy_report.attack.epsilon_bound import epsilon_low
+from privacy_report.attack import epsilon_bound, intervals, roc
 from privacy_report.pipeline.contract import FPRS, METRICS, with_ends
 from privacy_report.pipeline.tables import Row
 
+EVIDENCE = "epsilon_evidence"
+"""What bounds epsilon at any level: counts (`epsilon_bound.Evidence`) and delta. No column of a table."""
 BACKWARDS = "AUC below 0.5: members score lower than non-members, which is no advantage"
 
 
 def measure(
     scores: np.ndarray, is_member: np.ndarray, selects: np.ndarray, ratio: float, delta: float
 ) -> Row:
-    """All of METRICS plus `note`, from descending scores (n,) with both sides present.
+    """All of METRICS plus `note` and EVIDENCE, from descending scores (n,) with both sides present.
 
     `selects` bool (n,) is the random part of the examples that chooses epsilon's threshold; `ratio` is the
     slice's n_nonmember / n_member, the base rate of the PPV; epsilon is bounded at `delta`.
     """
     curve = roc.sorted_roc(scores, is_member)
-    row = row_of_curve(curve, ratio) | {"epsilon_low": epsilon_low(scores, is_member, selects, delta)}
+    found = epsilon_bound.evidence(scores, is_member, selects, delta)
+    row = row_of_curve(curve, ratio) | {"epsilon_low": epsilon_bound.epsilon_low(found, delta)}
+    row[EVIDENCE] = [*found, delta]
     if row["auc_high"] < 0.5:
         row["note"] = "; ".join(filter(None, [BACKWARDS, row["note"]]))
     return row
 
 
 def row_of_curve(curve: roc.Roc, ratio: float) -> Row:
-    """All metrics but epsilon's bound, plus `note`."""
+    """All metrics except for epsilon's bounds, plus `note`."""
     value = roc.advantage(curve)
     low, high = intervals.auc_interval(curve)
     least, most = intervals.advantage_interval(value, curve.n_member, curve.n_nonmember)

@@ -18,12 +18,20 @@ OUTPUTS = "outputs"
 FEATURES = "features"
 """Features of the outputs: a function that trains attackers and scores those examples they did not see."""
 
+EARLY = "early checkpoints"
+"""The target's own earlier checkpoints: a function of its phi (n,) and theirs (k, n)."""
+REFERENCES = "reference models"
+"""The attacker's own models: a function of the target's phi (n,) and `references.References`."""
+NEEDS = (OUTPUTS, FEATURES, EARLY, REFERENCES)
+
 LEAST = 10
 """Members and non-members that an attack needs; a trained one needs as many in each block."""
 LEAST_PARITY_TRAINED = 15  # two folds, a three-fold search of up to 7 neighbours within
 
 UNSOUND = "reference semantics: intervals and p-value are not valid for trained attackers"
 
+PLACEBO = "placebo"
+NO_ATTACK = "no attack: a reference in the target's place, whose AUC must cover 0.5"
 DEFAULT, PARITY = "default", "parity"
 
 
@@ -46,7 +54,8 @@ class Attack:
 
     caveat: what every row's note says of it.
 
-    scores: for OUTPUTS (examples) -> float (n,); for FEATURES (X, is_member, settings, seed) ->
+    scores: for OUTPUTS (examples) -> float (n,); for EARLY (phi, early_phi) and for REFERENCES (phi,
+    references) likewise; for FEATURES (X, is_member, settings, seed) ->
     (float (n,), bool (n,) who was scored). Higher = more likely a member.
     """
 
@@ -76,6 +85,13 @@ ATTACKS: dict[str, dict[str, Attack]] = {
         "threshold_confidence": Attack(OUTPUTS, f"{_HERE}.signals.confidence"),
         "threshold_entropy": Attack(OUTPUTS, f"{_HERE}.signals.negative_entropy"),
         "threshold_modified_entropy": Attack(OUTPUTS, f"{_HERE}.signals.negative_modified_entropy"),
+        "trajectory": Attack(EARLY, f"{_HERE}.reference_scores.trajectory"),
+        "lira": Attack(REFERENCES, f"{_HERE}.reference_scores.lira"),
+        "lira_offline": Attack(REFERENCES, f"{_HERE}.reference_scores.lira_offline"),
+        "rmia": Attack(REFERENCES, f"{_HERE}.reference_scores.rmia"),
+        "rmia_offline": Attack(REFERENCES, f"{_HERE}.reference_scores.rmia_offline"),
+        "bavaria": Attack(REFERENCES, f"{_HERE}.reference_scores.bavaria"),
+        PLACEBO: Attack(REFERENCES, f"{_HERE}.reference_checks.placebo_scores", caveat=NO_ATTACK),
     },
     PARITY: {
         "threshold": Attack(OUTPUTS, f"{_HERE}.parity.negative_loss", PARITY, least=1),

@@ -13,6 +13,7 @@ from typing import Self
 
 import numpy as np
 
+from privacy_report.attack.references import References
 from privacy_report.pipeline.outputs import Outputs
 
 TINY = np.finfo(np.float64).tiny
@@ -22,12 +23,15 @@ TINY = np.finfo(np.float64).tiny
 class Examples:
     """Members and non-members of one checkpoint in one array each, members first.
 
-    `logits` float64 (n, n_classes), `labels` int (n,), `is_member` bool (n,).
+    `logits` float64 (n, n_classes), `labels` int (n,), `is_member` bool (n,). Where there are any:
+    `early_phi` float32 (k, n), the target's own confidences at earlier checkpoints, and `references`.
     """
 
     logits: np.ndarray
     labels: np.ndarray
     is_member: np.ndarray
+    early_phi: np.ndarray | None = None
+    references: References | None = None
 
     @property
     def n_classes(self) -> int:
@@ -37,6 +41,11 @@ class Examples:
     def correct(self) -> np.ndarray:
         """Whether the target predicts the label, bool (n,)."""
         return self.logits.argmax(axis=1) == self.labels
+
+    @cached_property
+    def phi(self) -> np.ndarray:
+        """Logit-scaled confidence of the label, float64 (n,)."""
+        return -_log_odds_against(self.logits, self.labels)
 
     @cached_property
     def probabilities(self) -> np.ndarray:
@@ -56,7 +65,13 @@ class Examples:
 
     def take(self, at: np.ndarray) -> Self:
         """The examples at positions `at`."""
-        return type(self)(self.logits[at], self.labels[at], self.is_member[at])
+        return type(self)(
+            self.logits[at],
+            self.labels[at],
+            self.is_member[at],
+            None if self.early_phi is None else self.early_phi[:, at],
+            None if self.references is None else self.references.take(at),
+        )
 
 
 def pool(outputs: Outputs) -> Examples:

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from privacy_report.attack.checkpoint import CheckpointFindings
+from privacy_report.attack.epsilon_bound import Evidence, epsilon_low
 from privacy_report.attack.exposure import lt_iqr, most_exposed
 from privacy_report.attack.intervals import holm
-from privacy_report.pipeline.contract import ENTIRE, METRICS
+from privacy_report.attack.measures import EVIDENCE
+from privacy_report.pipeline.contract import ENTIRE, EPSILON_JOINT, GIVEN_BEFOREHAND, LEVEL, METRICS
 from privacy_report.pipeline.tables import Row
 
 BINS = 60
@@ -37,13 +39,32 @@ def with_leaks(rows: Iterable[Row]) -> list[Row]:
     return [row | {"leaks": "yes" if i in leaking else "no"} for i, row in enumerate(rows)]
 
 
+def with_joint_epsilon(rows: list[Row]) -> list[Row]:
+    """Rows with the bound of epsilon that holds for all of them at once (Bonferroni), and without EVIDENCE.
+
+    Only slices that no output decides are counted and bounded, since epsilon is about no others; the others,
+    and rows of modes that have no valid bound, get None.
+    """
+    bounded = [row for row in rows if EVIDENCE in row and row["slice"].startswith(GIVEN_BEFOREHAND)]
+    found = []
+    for row in rows:
+        joint = None
+        if EVIDENCE in row and row["slice"].startswith(GIVEN_BEFOREHAND):
+            *counts, delta = row[EVIDENCE]
+            joint = epsilon_low(Evidence(*counts), delta, LEVEL / len(bounded))
+        rest = {name: value for name, value in row.items() if name != EVIDENCE}
+        found.append(rest | {EPSILON_JOINT: joint})
+    return found
+
+
 def privacy_rows(variant: str, results: Results, halves: bool = False) -> list[Row]:
     """Rows of privacy.csv, or of halves.csv, over all checkpoints."""
-    return with_leaks(
+    rows = with_leaks(
         {"variant": variant, "epoch": epoch} | row
         for epoch, result in results.items()
         for row in (result.halves if halves else result.rows)
     )
+    return with_joint_epsilon(rows)
 
 
 def roc_rows(variant: str, results: Results) -> list[Row]:
@@ -76,22 +97,32 @@ def histogram_rows(variant: str, results: Results) -> list[Row]:
     return rows
 
 
-def exposed_rows(variant: str, results: Results, index: np.ndarray, labels: np.ndarray) -> list[Row]:
-    """Rows of exposed.csv: the members whose losses swung most over the checkpoints (LT-IQR).
+def exposed_rows(
+    variant: str, results: Results, index: np.ndarray, labels: np.ndarray, found: Mapping[str, np.ndarray]
+) -> list[Row]:
+    """Rows of exposed.csv: the most exposed members.
 
-    `index` and `labels` int (n_member,): positions in the dataset, and classes. `loss` and `probability` (of
-    membership) are those at the last checkpoint.
+    `index` and `labels` int (n_member,): positions in the dataset, and classes; `found`: what the references
+    say of each member (`example_exposure.at_checkpoint`), empty without any. With references members are
+    ranked by their exposure, else by how far their losses swung over the checkpoints (LT-IQR). `loss` and
+    `probability` (of membership) are those at the last checkpoint.
     """
     last = list(results.values())[-1]
-    scores = lt_iqr(np.stack([result.member_loss for result in results.values()]))
-    probability = last.probability[: len(scores)]
+    probability = last.probability[: len(index)]
+    nothing = np.full(len(index), np.nan)
+    scores, ranking = found.get("exposure", nothing), "exposure"
+    if not np.isfinite(scores).all():
+        scores, ranking = lt_iqr(np.stack([result.member_loss for result in results.values()])), "lt_iqr"
+    found_at_fpr = found.get("found_at_fpr", nothing)
     return [
         {
             "variant": variant,
             "rank": rank,
             "index": int(index[i]),
             "label": int(labels[i]),
+            "ranking": ranking,
             "score": float(scores[i]),
+            "found_at_fpr": float(found_at_fpr[i]),
             "loss": float(last.member_loss[i]),
             "probability": float(probability[i]),
         }
@@ -108,7 +139,7 @@ def summary(rows: Sequence[Row]) -> dict[str, Row]:
         return {}
     last = max(row["epoch"] for row in rows)
     return {
-        row["attack"]: {key: row[key] for key in (*METRICS, "leaks") if row[key] is not None}
+        row["attack"]: {key: row[key] for key in (*METRICS, "leaks") if row.get(key) is not None}
         if row["auc"] is not None
         else {"note": row["note"]}
         for row in rows

@@ -17,14 +17,17 @@ from rich.text import Text
 
 from privacy_report.attack import registry, tables
 from privacy_report.attack.audit import audit, audit_params, default_estimators
+from privacy_report.attack.audit_file import AuditFile, read_audit_file
 from privacy_report.attack.checkpoint import CheckpointFindings
 from privacy_report.attack.schema import SLICES
 from privacy_report.errors import UserError
 from privacy_report.pipeline.contract import PRIVACY_COLUMNS, with_ends
 from privacy_report.pipeline.files import write_json
-from privacy_report.pipeline.outputs import Outputs, read_outputs
+from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.tables import Row, write_table
 
+DEFAULT_ATTACKS = ["threshold", "logistic"]
+WITH_REFERENCES = ["lira", "rmia"]
 EXAMPLE_COLUMNS = ("side", "index", "label", "loss", "probability")
 SHOWN = (
     "attack",
@@ -43,11 +46,18 @@ LEFT = ("attack", "slice", "leaks")
 
 def main(argv: Sequence[str]) -> None:
     args = _parser().parse_args(argv)
-    outputs = read_outputs(args.file)
-    params = audit_params(_split(args.attacks), _split(args.slices), args.mode, args.seed, args.groups)
-    rows, found = audit(outputs, params, args.file.stem)
+    file = read_audit_file(args.file)
+    attacks = _split(args.attacks) if args.attacks else _all_that_run(file)
+    params = audit_params(attacks, _split(args.slices), args.mode, args.seed, args.groups)
+    rows, found = audit(file.outputs, params, args.file.stem, file.early_phi, file.references)
     show(rows)
-    write(args.out, rows, found, outputs)
+    write(args.out, rows, found, file.outputs)
+
+
+def _all_that_run(file: AuditFile) -> list[str]:
+    """The default attacks, and those that the file has more evidence for."""
+    early = ["trajectory"] if file.early_phi is not None else []
+    return [*DEFAULT_ATTACKS, *early, *(WITH_REFERENCES if file.references else [])]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,13 +70,15 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE.npz",
         help="arrays member_logits (or member_probs) float (n, n_classes), member_labels int (n,), "
-        "and the same for nonmember_; never unpickled",
+        "and the same for nonmember_; never unpickled. For stronger attacks early_logits (k, n, n_classes) "
+        "or early_phi (k, n) of earlier checkpoints, and reference_logits or reference_phi with "
+        "reference_is_member bool (k, n) of reference models, members first, n = n_member + n_nonmember",
     )
     parser.add_argument(
         "--attacks",
-        default="threshold,logistic",
         help=f"comma-separated from {', '.join(registry.known(registry.DEFAULT, default_estimators()))}; "
-        f"with --mode parity from {', '.join(registry.known(registry.PARITY))} (default: %(default)s)",
+        f"with --mode parity from {', '.join(registry.known(registry.PARITY))} "
+        "(default: threshold,logistic, and trajectory, lira, rmia where the file has what they need)",
     )
     parser.add_argument(
         "--slices",

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from privacy_report.gate.check import check
+from privacy_report.gate.inputs import variant_names
 
 EPILOG = """Exit code: 0 every variant has a checkpoint that passes and is confirmed, 1 one has none,
 2 there are no verdicts to read. The limits are in conf/gate; `dvc repro gate` writes the verdicts."""
@@ -15,7 +16,7 @@ EPILOG = """Exit code: 0 every variant has a checkpoint that passes and is confi
 def main(argv: Sequence[str]) -> None:
     """Print one line a variant; exit with 1 when one has no checkpoint that passes."""
     parser = argparse.ArgumentParser(
-        prog="privacy-report gate", description="Read metrics/gate.json and judge.", epilog=EPILOG
+        prog="privacy-report gate", description="Read the verdicts in data/gate and judge.", epilog=EPILOG
     )
     add_options(parser)
     judge(parser.parse_args(argv).allow_unconfirmed)
@@ -32,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def judge(allow_unconfirmed: bool) -> None:
     """Print the lines; exit with 1 when a variant has not passed."""
-    lines, passed = check(allow_unconfirmed)
+    lines, passed = check(variant_names(), allow_unconfirmed)
     print("\n".join(lines))
     if not passed:
         sys.exit(1)

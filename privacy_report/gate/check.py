@@ -1,33 +1,44 @@
-"""The written verdicts as lines and an exit code."""
+"""The written verdicts: where they are, what they say in a line, and whether they pass."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from privacy_report.errors import UserError
 from privacy_report.pipeline.files import read_json
 
-VERDICTS = Path("metrics/gate.json")
+FOLDER = Path("data/gate")
 
 
-def check(allow_unconfirmed: bool = False) -> tuple[list[str], bool]:
+def path_of(variant: str, root: Path = Path()) -> Path:
+    """The file of the verdict on a variant."""
+    return root / FOLDER / f"{variant}.json"
+
+
+def read_verdict(variant: str, root: Path = Path()) -> dict[str, Any]:
+    """The verdict on a variant as `policy.verdict_on` gave it; UserError when there is none."""
+    path = path_of(variant, root)
+    try:
+        verdict = read_json(path)
+        line(variant, verdict)  # has all that a reader asks for
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; `dvc repro gate@{variant}` writes it") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{path}: damaged, no verdict; `dvc repro gate@{variant}` writes it") from None
+    return verdict
+
+
+def check(variants: Sequence[str], allow_unconfirmed: bool = False) -> tuple[list[str], bool]:
     """One line a variant, and whether every variant has a checkpoint that passes.
 
     A recommendation that the other half of the examples does not confirm passes only if `allow_unconfirmed`.
-    Raises UserError when there are no verdicts to read.
+    Raises UserError when a verdict is missing.
     """
-    if not VERDICTS.is_file():
-        raise UserError(f"{VERDICTS}: no such file; `dvc repro gate` writes it")
-    try:
-        verdicts = read_json(VERDICTS)["variants"]
-        lines = [line(variant, verdict) for variant, verdict in verdicts.items()]
-        passed = all(_passes(verdict, allow_unconfirmed) for verdict in verdicts.values())
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(f"{VERDICTS}: damaged, not the gate's verdicts; `dvc repro gate` writes it") from None
-    if not lines:
-        raise UserError(f"{VERDICTS}: no verdict on any variant; `dvc repro gate` writes it")
-    return lines, passed
+    verdicts = {variant: read_verdict(variant) for variant in variants}
+    lines = [line(variant, verdict) for variant, verdict in verdicts.items()]
+    return lines, all(_passes(verdict, allow_unconfirmed) for verdict in verdicts.values())
 
 
 def line(variant: str, verdict: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from privacy_report.errors import UserError
+from privacy_report.pipeline.files import read_json
 from privacy_report.pipeline.tables import Row, read_rows
 
 
@@ -24,6 +25,20 @@ def read_halves(variant: str) -> list[Row]:
     return read_rows(f"data/attack/{variant}/halves.csv")
 
 
+def read_rows_of(variant: str) -> list[Row]:
+    """Rows of data/attack/<variant>/privacy.csv."""
+    return read_rows(f"data/attack/{variant}/privacy.csv")
+
+
 def read_epsilon(variant: str) -> dict[int, float]:
     """Claimed epsilon by epoch (data/train/<variant>/history.csv); NaN without differential privacy."""
     return {int(row["epoch"]): row["epsilon"] for row in read_rows(f"data/train/{variant}/history.csv")}
+
+
+def read_references(variant: str) -> int:
+    """How many reference models attacked a variant (data/attack/<variant>/references.json)."""
+    path = Path(f"data/attack/{variant}/references.json")
+    try:
+        return int(read_json(path)["models"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        raise UserError(f"{path}: missing or damaged; `dvc repro attack@{variant}` writes it") from None

@@ -12,13 +12,17 @@ from privacy_report.pipeline.contract import ENTIRE, REPORT, SELECT, with_ends
 from privacy_report.pipeline.tables import Row
 
 
-def checkpoints(rows: Sequence[Row], half: str, epsilon: Mapping[int, float]) -> list[Checkpoint]:
+def checkpoints(
+    rows: Sequence[Row], half: str, epsilon: Mapping[int, float], references: int
+) -> list[Checkpoint]:
     """The checkpoints of a variant in one half ("select" or "report"), by epoch."""
     epochs: dict[int, list[Row]] = {}
     for row in rows:
         if row["half"] == half:
             epochs.setdefault(int(row["epoch"]), []).append(row)
-    return [Checkpoint(epoch, epochs[epoch], epsilon.get(epoch, math.nan)) for epoch in sorted(epochs)]
+    return [
+        Checkpoint(epoch, epochs[epoch], epsilon.get(epoch, math.nan), references) for epoch in sorted(epochs)
+    ]
 
 
 def judge(checkpoint: Checkpoint, limits: Mapping[str, float]) -> list[dict[str, Any]]:
@@ -28,17 +32,22 @@ def judge(checkpoint: Checkpoint, limits: Mapping[str, float]) -> list[dict[str,
 
 
 def verdict_on(
-    variant: str, rows: Sequence[Row], limits: Mapping[str, float], epsilon: Mapping[int, float]
+    variant: str,
+    rows: Sequence[Row],
+    limits: Mapping[str, float],
+    epsilon: Mapping[int, float],
+    references: int = 0,
 ) -> dict[str, Any]:
-    """The verdict on one variant, as it stands in metrics/gate.json.
+    """The verdict on one variant.
 
-    `rows` are halves.csv with numbers (NaN for empty cells), `epsilon` the claimed epsilon by epoch.
+    `rows` are halves.csv with numbers (NaN for empty cells), `epsilon` the claimed epsilon by epoch,
+    `references` the number of reference models.
     Among the checkpoints that pass on the half "select", the one with the best validation accuracy there
     is recommended, the earliest of equals. Its numbers, and whether they keep the policy as well
     (`confirmed`), come from the half "report", which had no part in the choice.
     Raises UserError when the two halves do not hold the same checkpoints.
     """
-    select, report = (checkpoints(rows, half, epsilon) for half in (SELECT, REPORT))
+    select, report = (checkpoints(rows, half, epsilon, references) for half in (SELECT, REPORT))
     if not select or [c.epoch for c in select] != [c.epoch for c in report]:
         raise UserError(
             f"data/attack/{variant}/halves.csv: the halves must hold the same checkpoints, got "
@@ -48,9 +57,10 @@ def verdict_on(
     passing = [checkpoint for checkpoint in select if not findings[checkpoint.epoch]]
     verdict: dict[str, Any] = {
         "verdict": "pass" if passing else "fail",
+        "policy": [{"rule": rule, "limit": limit} for rule, limit in limits.items()],
+        "reference_models": references,
         "checkpoints": len(select),
         "passing": len(passing),
-        # a list, because `dvc metrics` shows dicts only: its diff stays a handful of rows
         "failing": [one for found in findings.values() for one in found],
     }
     if passing:

@@ -14,21 +14,30 @@ from typing import Any
 
 from scipy.stats import beta
 
-from privacy_report.pipeline.contract import CLASS, ENTIRE, LEVEL
+from privacy_report.pipeline.contract import CLASS, ENTIRE, LEVEL, OUTPUTS, PLACEBO, kind_of
 from privacy_report.pipeline.tables import Row
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The rows (attack x slice) of one checkpoint in one half, and its claimed epsilon (NaN: not DP)."""
+    """The rows (attack x slice) of one checkpoint in one half.
+
+    epsilon: the claimed one (NaN: not DP); references: how many reference models attacked it.
+    """
 
     epoch: int
     rows: Sequence[Row]
     epsilon: float = math.nan
+    references: int = 0
 
     def of(self, kind: str) -> list[Row]:
-        """Rows of the slices whose name begins with `kind`: ENTIRE, or CLASS for all classes."""
-        return [row for row in self.rows if str(row["slice"]).startswith(kind)]
+        """Rows of the slices whose name begins with `kind`: ENTIRE, or CLASS for all classes.
+
+        The placebo is no attack. A row that lacks early checkpoints or reference models is no evidence either
+        way; whether they are needed is a rule of its own. A row on outputs alone that could not be measured
+        counts.
+        """
+        return [row for row in self.rows if str(row["slice"]).startswith(kind) and _counts(row)]
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,11 @@ class Reading:
     attack: str = ""
     slice: str = ""
     why_missing: str = ""
+
+
+def _counts(row: Row) -> bool:
+    kind = kind_of(row["attack"])
+    return kind == OUTPUTS or (kind != PLACEBO and not math.isnan(row["auc"]))
 
 
 def _worst_attack(kind: str, column: str) -> Callable[[Checkpoint], list[Reading]]:
@@ -65,6 +79,10 @@ def _val_accuracy_low(checkpoint: Checkpoint) -> list[Reading]:
     return readings
 
 
+def _reference_models(checkpoint: Checkpoint) -> list[Reading]:
+    return [Reading(float(checkpoint.references))]
+
+
 @dataclass(frozen=True)
 class Rule:
     """One rule: `read` gives what is compared, `words` say it; lowest and highest bound sensible limits.
@@ -89,6 +107,7 @@ RULES: dict[str, Rule] = {
         "advantage on the worst class at most", _worst_attack(CLASS, "advantage_high")
     ),
     "max_epsilon": Rule("claimed epsilon at most", _claimed_epsilon, highest=None),
+    "min_reference_models": Rule("reference models at least", _reference_models, highest=None, at_least=True),
     "min_val_accuracy": Rule("validation accuracy at least", _val_accuracy_low, at_least=True),
 }
 """Rule -> what it judges, in the order of the findings. The params section `gate` has a key for each."""

@@ -14,9 +14,9 @@ class _Limits:
     def __post_init__(self) -> None:
         for name, limit in self.limits.items():
             rule = RULES[name]
-            allowed = f"a number from {rule.lowest:g} to {rule.highest:g}"
-            if rule.highest is None:
-                allowed = f"a number of at least {rule.lowest:g}"
+            allowed = f"a number of at least {rule.lowest:g}"
+            if rule.highest is not None:
+                allowed = f"a number from {rule.lowest:g} to {rule.highest:g}"
             if not (rule.lowest <= limit and (rule.highest is None or limit <= rule.highest)):  # nor NaN
                 raise refuse(name, limit, f"{allowed}, or null for no such rule")
 

@@ -32,19 +32,31 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
-def track(items: Iterable[T], total: int, label: str, every: float = 20.0) -> Iterator[T]:
-    """Pass `items` on, showing how many of `total` are done and the time left.
+def track(
+    items: Iterable[T],
+    total: int,
+    label: str,
+    says: Callable[[T], str] = lambda item: "",
+    every: float = 20.0,
+) -> Iterator[T]:
+    """Pass `items` on, showing how many of `total` are done, the time left, and what the last one `says`.
 
     On a terminal this is a bar; elsewhere a plain line at most each `every` seconds, and a last one.
     """
     console = Console(stderr=True)
     if console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[said]}"),
+        )
         with Progress(*columns, console=console, transient=False) as progress:
-            task = progress.add_task(label, total=total)
+            task = progress.add_task(label, total=total, said="")
             for item in items:
                 yield item
-                progress.advance(task)
+                progress.update(task, advance=1, said=says(item))
         return
     start = last = time.monotonic()
     for done, item in enumerate(items, start=1):
@@ -52,5 +64,6 @@ def track(items: Iterable[T], total: int, label: str, every: float = 20.0) -> It
         now = time.monotonic()
         if done == total or now - last >= every:
             left = (now - start) / done * (total - done)
-            print(f"{label}: {done}/{total}, {left:.0f} s left", file=sys.stderr, flush=True)
+            line = [f"{label}: {done}/{total}", f"{left:.0f} s left", says(item)]
+            print(", ".join(filter(None, line)), file=sys.stderr, flush=True)
             last = now

@@ -78,7 +78,17 @@ PRIVACY_COLUMNS = (
 HALVES_COLUMNS = (*PRIVACY_COLUMNS, "half")
 ROC_COLUMNS = ("variant", "epoch", "attack", "slice", "fpr", "tpr")
 HISTOGRAM_COLUMNS = ("variant", "epoch", "side", "low", "high", "count")
-EXPOSED_COLUMNS = ("variant", "rank", "index", "label", "score", "loss", "probability")
+EXPOSED_COLUMNS = (
+    "variant",
+    "rank",
+    "index",
+    "label",
+    "ranking",
+    "score",
+    "found_at_fpr",
+    "loss",
+    "probability",
+)
 
 HISTORY = (
     "running_loss",
@@ -89,8 +99,8 @@ HISTORY = (
     "epsilon_rdp",
     "noise_multiplier",
 )
-"""What is measured after each epoch. The running ones are means during the epoch, while the weights change."""
+"""What is measured after each epoch; the running ones are means during it, while the weights change."""
 HISTORY_COLUMNS = ("variant", "epoch", *HISTORY)
 
-TEXT_COLUMNS = frozenset({"variant", "attack", "slice", "half", "side", "leaks", "note"})
+TEXT_COLUMNS = frozenset({"variant", "attack", "slice", "half", "side", "leaks", "note", "ranking"})
 """Columns of text; all others are numbers."""

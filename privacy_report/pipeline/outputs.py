@@ -5,6 +5,7 @@ Somebody else's model is audited from the same file.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +88,12 @@ def output_arrays(outputs: Outputs) -> dict[str, np.ndarray]:
 
 def read_outputs(path: Path | str) -> Outputs:
     """Read a score file; UserError when it is damaged, incomplete or holds impossible values."""
-    arrays = read_arrays(path)
+    return outputs_of(read_arrays(path), path)
+
+
+def outputs_of(arrays: Mapping[str, np.ndarray], path: Path | str) -> Outputs:
+    """The outputs among a score file's arrays; UserError that names `path` as `read_outputs`."""
+    arrays = dict(arrays)
     for side in ("member", "nonmember"):
         logits, probs = f"{side}_logits", f"{side}_probs"
         if (logits in arrays) == (probs in arrays):

@@ -35,7 +35,7 @@ class Code:
 
 @dataclass
 class _Module:
-    """A parsed module: its definitions by name, what its imported names stand for, and its other statements."""
+    """A parsed module: definitions by name, what imported names stand for, and its other statements."""
 
     name: str
     definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)

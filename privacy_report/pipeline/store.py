@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,10 +59,8 @@ def get(kind: str, key: str) -> Entry | None:
         print(f"store: a damaged entry is set aside as {aside} ({error})", file=sys.stderr)
         os.replace(path, aside)
         return None
-    try:
+    with suppress(OSError):  # of a store that may only be read
         os.utime(path)  # prune drops what was not used for longest
-    except OSError:
-        pass  # a store that may only be read
     return Entry(arrays, float(seconds), str(processor))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from privacy_report.pipeline import store
 from privacy_report.report.study import Study
 
+MOST_CHARACTERS = 40_000  # of params.yaml, on the page
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "dp-accounting", "dvc")
 
 
@@ -80,16 +81,16 @@ def seeds(value: Any, path: str = "") -> list[str]:
     return found
 
 
-def facts(study: Study, most_characters: int) -> dict[str, Any]:
-    """What the page says about its own origin, with at most so much of params.yaml."""
+def facts(study: Study) -> dict[str, Any]:
+    """What the page says about its own origin; left_out: how many characters of params.yaml it does not."""
     parameters = (study.root / "params.yaml").read_text()
     names, notes = stage_names(list(study.labels)), read_notes(store.root() / "notes")
     kinds = sorted({kind for name in names for kind in notes.get(name, {}).get("processors", ())})
     return {
         "commit": commit(study.root),
         "dataset": study.dataset,
-        "parameters": parameters[:most_characters],
-        "left_out": len(parameters[most_characters:]),
+        "parameters": parameters[:MOST_CHARACTERS],
+        "left_out": len(parameters[MOST_CHARACTERS:]),
         "seeds": ", ".join(seeds(study.params)) or "none named",
         "processors": kinds,
         "times": {name: duration(notes.get(name, {}).get("seconds")) for name in names},

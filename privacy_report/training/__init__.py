@@ -1,1 +1,1 @@
-"""Models, epochs, differential privacy, and the outputs of a checkpoint. Only this package imports TensorFlow."""
+"""Models, epochs, differential privacy, a checkpoint's outputs. Only this package imports TensorFlow."""

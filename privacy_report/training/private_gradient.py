@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import keras
-import tensorflow as tf
-
 from privacy_report.errors import UserError
+from privacy_report.training import isolation
+from privacy_report.training.backend import keras, tf
 
 # Layers without weights that treat every example alone. An unlisted layer is not wrong, only slower.
 WEIGHTLESS = (
@@ -41,9 +40,12 @@ DROPOUTS = (keras.layers.Dropout, keras.layers.SpatialDropout2D)
 # memory does not grow with the batch.
 CHUNK = 64
 
-# A weight's gradients, one an example: their squared norms (b,), and the map from factors (b,) to the
-# sum of the gradients, each times its factor, in the weight's shape.
-PerExample = tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]
+SMALLEST = 2.0**-126  # the smallest normal float32, in place of a norm of 0, whose factor is 1
+
+# A weight's gradients, one an example: their squared norms (b,), and the map from factors (b,), and a mask
+# (b,) of what to keep (by default all), to the sum of the kept gradients, each times its factor, in the
+# weight's shape.
+PerExample = tuple[tf.Tensor, Callable[..., tf.Tensor]]
 Result = tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]
 
 
@@ -51,7 +53,11 @@ def check(model: keras.Model) -> str | None:
     """Whether `model` can be trained privately, and how fast: a sentence to log, or None if fast.
 
     Raises UserError for a model whose layers mix the examples of a batch: then one example moves the
-    gradients of the others, and clipping no longer bounds what one example does to the sum.
+    gradients of the others, and clipping no longer bounds what one example does to the sum. What a layer
+    does is tried on random batches (`isolation.check`); the probe takes part of a second, and leaves
+    weights and generators as they were. A frozen BatchNormalization is allowed: it applies the averages
+    that it came with, and writes none. Where they were learnt on the members, the guarantee does not
+    cover them, as it covers no weight that was not drawn at random.
     """
     for layer in model._flatten_layers(include_self=False):
         if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
@@ -66,9 +72,21 @@ def check(model: keras.Model) -> str | None:
                 "private variant's gradients are of; remove it"
             )
     reason = _why_generic(model)
+    isolation.check(model, _rows)
     if reason is None:
         return None
     return f"{reason}: its per-example gradients come from tf.vectorized_map, which may be slower"
+
+
+def _rows(model: keras.Model, images: tf.Tensor) -> list[tf.Tensor]:
+    """What must be of each example alone, (b, ...): logits, and the gradients' norms where one pass has all.
+
+    The generic path differentiates batches of one, so that there only the logits could mix.
+    """
+    if _why_generic(model) is not None:
+        return [model(images, training=True)]
+    gradients, _, logits = _explicit(model, images, tf.zeros(tf.shape(images)[0], tf.int32))
+    return [logits, *(squares for squares, _ in gradients)]
 
 
 def gradient(
@@ -141,10 +159,30 @@ def noise(variables: list[Any], stddev: float, seed: tf.Tensor) -> list[tf.Tenso
 
 
 def _clip(gradients: list[PerExample], l2_norm_clip: float) -> list[tf.Tensor]:
-    """Sums of the gradients, each example's scaled to a norm of at most `l2_norm_clip`."""
-    norms = tf.sqrt(tf.add_n([squares for squares, _ in gradients]))
-    factors = tf.minimum(1.0, tf.constant(l2_norm_clip, tf.float32) / norms)  # clip / 0 is infinity, so 1
-    return [weighted_sum(factors) for _, weighted_sum in gradients]
+    """Sums of the gradients, each example's scaled to a norm of at most `l2_norm_clip`.
+
+    An example whose norm is infinite or NaN adds nothing. A factor of 0 would not do (0 * inf is NaN), so
+    its gradients are masked; in the branch, because a mask costs a pass over all gradients.
+    """
+    squares = tf.add_n([squares for squares, _ in gradients])
+    finite = tf.math.is_finite(squares)
+    # Grappler turns x / sqrt(y) into x * rsqrt(y), and 1 / y into a reciprocal; both start from instructions
+    # whose bits every maker of processors chooses. This form matches neither pattern, and square roots and
+    # divisions are rounded alike everywhere.
+    norms = tf.maximum(tf.sqrt(squares), SMALLEST)
+    factors = tf.minimum(norms, l2_norm_clip) / norms
+    return tf.cond(
+        tf.reduce_all(finite),
+        lambda: [weighted_sum(factors) for _, weighted_sum in gradients],
+        lambda: [weighted_sum(_masked(factors, finite), finite) for _, weighted_sum in gradients],
+    )
+
+
+def _masked(rows: tf.Tensor, keep: tf.Tensor | None) -> tf.Tensor:
+    """`rows` (b, ...) with zeros in each row that `keep` (b,) leaves out; None keeps all."""
+    if keep is None:
+        return rows
+    return tf.where(tf.reshape(keep, (-1, *[1] * (rows.shape.rank - 1))), rows, 0.0)
 
 
 def _losses(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -244,12 +282,16 @@ def _kernel(shape: Any, inputs: list[tf.Tensor], slope: tf.Tensor) -> PerExample
     else:
         parts = [_dense_sum(tf.matmul(one, slope, transpose_a=True)) for one in inputs]
     squares = tf.add_n([squares for squares, _ in parts])
-    return squares, lambda factors: tf.reshape(tf.stack([total(factors) for _, total in parts]), shape)
+    return squares, lambda factors, keep=None: tf.reshape(
+        tf.stack([total(factors, keep) for _, total in parts]), shape
+    )
 
 
 def _outer(left: tf.Tensor, right: tf.Tensor) -> PerExample:
     squares = tf.reduce_sum(left * left, 1) * tf.reduce_sum(right * right, 1)
-    return squares, lambda factors: tf.matmul(left * factors[:, None], right, transpose_a=True)
+    return squares, lambda factors, keep=None: tf.matmul(
+        _masked(left, keep) * factors[:, None], _masked(right, keep), transpose_a=True
+    )
 
 
 def _dense_sum(gradients: tf.Tensor) -> PerExample:
@@ -258,7 +300,7 @@ def _dense_sum(gradients: tf.Tensor) -> PerExample:
     shape = gradients.shape[1:]
     return (
         tf.reduce_sum(flat * flat, 1),
-        lambda factors: tf.reshape(tf.matmul(factors[None], flat), shape),
+        lambda factors, keep=None: tf.reshape(tf.matmul(factors[None], _masked(flat, keep)), shape),
     )
 
 

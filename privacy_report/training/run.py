@@ -28,17 +28,23 @@ NO_PART = ("label", "epochs", "epochs_per_report")
 """Parameters of a variant that no epoch's result depends on."""
 
 
-def epoch_inputs(name: str, config: Variant, data: str) -> dict[str, Any]:
-    """What every epoch of the model called `name` depends on; `data` is the digest of its examples.
+def code_of(config: Variant, *roots: str) -> dict[str, Any]:
+    """Code, versions and environment that every epoch of a variant's models depends on (`memo.base`)."""
+    return memo.base(*roots, TRAINER, _regime(config), f"{MODELS}.{config.model}")
 
-    Where the noise is solved from a target epsilon, it depends on the number of epochs, too.
+
+def epoch_inputs(name: str, config: Variant, data: str) -> dict[str, Any]:
+    """What every epoch of the model called `name` depends on next to `code_of`.
+
+    data: the digest of its examples. Where the noise is solved from a target epsilon, it depends on the
+    number of epochs, too.
     """
     settings = asdict(config)
     solved = config.privacy is not None and config.privacy.target_epsilon is not None
     for key in NO_PART:
         if not (solved and key == "epochs"):
             settings.pop(key)
-    return memo.base(TRAINER, _regime(config), f"{MODELS}.{config.model}", name=name, data=data, **settings)
+    return {"name": name, "data": data, **settings}
 
 
 def finished_epochs(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from privacy_report.pipeline.files import Outputs
+from privacy_report.pipeline.outputs import Outputs
 
 
 def make_outputs(n_member=400, n_nonmember=200, n_classes=4, shift=0.0, seed=0) -> Outputs:

@@ -1,21 +1,28 @@
+"""All attacks on one checkpoint, and the path that every attack takes: outputs, scores, measures."""
+
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from privacy_report.attack.findings import CheckpointResult, attack_checkpoint
-from privacy_report.attack.measures import METRICS
-from privacy_report.attack.schema import Attack, Estimator, default_estimators
+from privacy_report.attack.audit import audit_params, default_estimators
+from privacy_report.attack.checkpoint import attack_outputs
+from privacy_report.attack.findings import Findings
+from privacy_report.attack.schema import AttackParams, Estimator
 from privacy_report.attack.slices import Group
+from privacy_report.pipeline.contract import CLASS, ENTIRE, METRICS
+from privacy_report.pipeline.files import read_arrays, write_arrays
 
 EVERYTHING = ["entire", "class", "correctness", "percentile"]
 
 
 @pytest.fixture(scope="module")
-def config():
-    return Attack(attacks=["threshold", "logistic"], slices=EVERYTHING)
+def params():
+    return audit_params(["threshold", "logistic"], EVERYTHING)
 
 
-def test_every_attack_has_a_row_on_every_slice(outputs, config):
-    rows = attack_checkpoint(outputs(), config).rows
+def test_every_attack_has_a_row_on_every_slice(outputs, params):
+    rows = attack_outputs(outputs(), params).rows
     assert len(rows) == 2 * (1 + 4 + 2 + 10)
     for row in rows:
         measured = row["auc"] is not None
@@ -25,37 +32,37 @@ def test_every_attack_has_a_row_on_every_slice(outputs, config):
             assert all(row[name] is not None for name in METRICS if not name.startswith("tpr"))
 
 
-def test_accuracies_are_those_of_the_entire_sides(outputs, config):
+def test_accuracies_are_those_of_the_entire_sides(outputs, params):
     some = outputs()
-    for row in attack_checkpoint(some, config).rows:
+    for row in attack_outputs(some, params).rows:
         assert row["accuracy"] == np.mean(some.member_logits.argmax(1) == some.member_labels)
         assert row["val_accuracy"] == np.mean(some.nonmember_logits.argmax(1) == some.nonmember_labels)
 
 
-def test_a_leak_is_found_and_intervals_hold_their_values(outputs, config):
-    for row in attack_checkpoint(outputs(2000, 1000, shift=2.0), config).rows:
-        if row["slice"] == "entire dataset":
+def test_a_leak_is_found_and_intervals_hold_their_values(outputs, params):
+    for row in attack_outputs(outputs(2000, 1000, shift=2.0), params).rows:
+        if row["slice"] == ENTIRE:
             assert row["auc_low"] < row["auc"] < row["auc_high"]
             assert row["auc_low"] > 0.7
             assert 0.2 < row["advantage_low"] < row["advantage"] < row["advantage_high"] < 1
             assert row["advantage_p"] < 1e-6
             assert row["epsilon_low"] > 0.3
-            assert row["tpr_at_fpr_0.01_low"] <= row["tpr_at_fpr_0.01"] <= row["tpr_at_fpr_0.01_high"]
-            assert row["tpr_at_fpr_0.001"] is None
-            assert "no tpr_at_fpr_0.001: needs 5000" in row["note"]
+            assert row["tpr_at_1pct_fpr_low"] <= row["tpr_at_1pct_fpr"] <= row["tpr_at_1pct_fpr_high"]
+            assert row["tpr_at_0p1pct_fpr"] is None
+            assert "no tpr_at_0p1pct_fpr: needs 5000" in row["note"]
 
 
 def test_members_that_score_lower_are_pointed_out(outputs):
-    config = Attack(attacks=["threshold"], slices=["entire"])
-    row = attack_checkpoint(outputs(2000, 1000, shift=-2.0), config).rows[0]
+    params = AttackParams(attacks=["threshold"], slices=["entire"])
+    row = attack_outputs(outputs(2000, 1000, shift=-2.0), params).rows[0]
     assert row["auc_high"] < 0.5
     assert "AUC below 0.5" in row["note"]
 
 
 def test_one_sided_and_small_slices_say_why(outputs):
     groups = {"members": Group(member=(0, 1)), "few": Group((0, 1), (0, 1)), "nobody": Group()}
-    config = Attack(attacks=["threshold"], slices=["group"], groups="groups.json")
-    notes = {row["slice"]: row["note"] for row in attack_checkpoint(outputs(), config, groups).rows}
+    params = AttackParams(attacks=["threshold"], slices=["entire", "group"], groups="groups.json")
+    notes = {row["slice"]: row["note"] for row in attack_outputs(outputs(), params, groups).rows}
     assert notes["group=members"] == "not attacked: no non-members"
     assert notes["group=nobody"] == "not attacked: no examples"
     assert "at least 10 of each" in notes["group=few"]
@@ -64,46 +71,71 @@ def test_one_sided_and_small_slices_say_why(outputs):
 @pytest.mark.parametrize("name", default_estimators())
 def test_trained_attackers_manage_the_smallest_slice(outputs, name):
     some = outputs(n_member=50, n_nonmember=50, n_classes=2)
-    row = attack_checkpoint(some, Attack(attacks=[name], slices=["entire"])).rows[0]
+    row = attack_outputs(some, audit_params([name], ["entire"])).rows[0]
     assert row["auc"] is not None
     assert 0 <= row["auc_low"] <= row["auc_high"] <= 1
 
 
 def test_any_estimator_by_its_import_path(outputs):
     estimators = {"bayes": Estimator("sklearn.naive_bayes.GaussianNB")}
-    config = Attack(attacks=["bayes"], slices=["entire"], estimators=estimators)
-    row = attack_checkpoint(outputs(1000, 500, shift=2.0), config).rows[0]
+    params = AttackParams(attacks=["bayes"], slices=["entire"], estimators=estimators)
+    row = attack_outputs(outputs(1000, 500, shift=2.0), params).rows[0]
     assert row["attack"] == "bayes"
     assert row["auc"] > 0.65
 
 
-def test_halves_share_the_members_and_split_the_nonmembers(outputs, config):
-    halves = attack_checkpoint(outputs(400, 201), config).halves
-    entire = [row for row in halves if row["slice"] == "entire dataset" and row["attack"] == "threshold"]
+def test_halves_split_both_sides(outputs, params):
+    halves = attack_outputs(outputs(401, 201), params).halves
+    entire = [row for row in halves if row["slice"] == ENTIRE and row["attack"] == "threshold"]
     assert [(row["half"], row["n_member"], row["n_nonmember"]) for row in entire] == [
-        ("select", 400, 101),
-        ("report", 400, 100),
+        ("select", 201, 101),
+        ("report", 200, 100),
     ]
-    assert {row["slice"] for row in halves} == {"entire dataset", *(f"class={i}" for i in range(4))}
+    assert {row["slice"] for row in halves} == {ENTIRE, *(f"{CLASS}{i}" for i in range(4))}
     assert entire[0]["auc"] != entire[1]["auc"]
 
 
-def test_result_survives_the_store_and_reruns_are_identical(outputs, config, tmp_path):
-    from privacy_report.pipeline.files import read_arrays, write_arrays
+def test_a_single_example_is_not_cut_in_halves(outputs, params):
+    assert attack_outputs(outputs(1, 200), params).halves == []
 
-    result = attack_checkpoint(outputs(), config)
-    write_arrays(tmp_path / "a.npz", result.to_arrays())
-    write_arrays(tmp_path / "b.npz", attack_checkpoint(outputs(), config).to_arrays())
-    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    again = CheckpointResult.from_arrays(read_arrays(tmp_path / "a.npz"))
-    assert (again.rows, again.halves) == (result.rows, result.halves)
+
+def test_findings_survive_the_store_and_reruns_are_identical(outputs, params, tmp_path):
+    result, again = (attack_outputs(outputs(), params) for _ in range(2))
+    for name, found in result.by_attack.items():
+        write_arrays(tmp_path / "a.npz", found.to_arrays())
+        write_arrays(tmp_path / "b.npz", again.by_attack[name].to_arrays())
+        assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+        read = Findings.from_arrays(read_arrays(tmp_path / "a.npz"))
+        assert (read.rows, read.halves) == (found.rows, found.halves)
+        for ours, theirs in zip(read.curve, result.curves[name], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
     for name in ("member_loss", "nonmember_loss", "probability"):
         np.testing.assert_array_equal(getattr(again, name), getattr(result, name))
-    for attack, (fpr, tpr) in result.curves.items():
-        np.testing.assert_array_equal(again.curves[attack], (fpr, tpr))
 
 
 def test_the_seed_moves_trained_attackers_only(outputs):
-    rows = [attack_checkpoint(outputs(), Attack(slices=["entire"], seed=seed)).rows for seed in (0, 1)]
+    rows = [
+        attack_outputs(outputs(), audit_params(["threshold", "logistic"], ["entire"], seed=seed)).rows
+        for seed in (0, 1)
+    ]
     assert rows[0][0]["auc"] == rows[1][0]["auc"]
     assert rows[0][1]["auc"] != rows[1][1]["auc"]
+
+
+def test_no_attack_depends_on_the_others(outputs):
+    """Each is kept on its own, so that one that is added leaves the others' numbers alone."""
+    together = audit_params(["threshold", "logistic", "knn"], ["entire", "class"])
+    rows = attack_outputs(outputs(), together).rows
+    for name in together.attacks:
+        alone = attack_outputs(outputs(), replace(together, attacks=[name])).rows
+        assert [row for row in rows if row["attack"] == name] == alone
+
+
+def test_members_and_nonmembers_have_their_own_losses(outputs):
+    some = outputs(30, 20)
+    found = attack_outputs(some, AttackParams())
+    for side, loss in (("member", found.member_loss), ("nonmember", found.nonmember_loss)):
+        logits = getattr(some, f"{side}_logits").astype(float)
+        of_label = logits[np.arange(len(logits)), getattr(some, f"{side}_labels")]
+        np.testing.assert_allclose(loss, np.log(np.exp(logits).sum(axis=1)) - of_label, rtol=1e-9)
+    assert found.probability.shape == (50,)

@@ -2,19 +2,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest, ks_2samp, norm
+from scipy.stats import beta, binomtest, ks_2samp, norm
 
 from privacy_report.attack.intervals import (
     advantage_interval,
     advantage_p,
-    auc_interval,
     delong_variance,
     holm,
     lower_rate,
     tpr_interval,
     upper_rate,
 )
-from privacy_report.attack.roc import advantage, auc, roc
+from privacy_report.attack.roc import advantage, auc, roc_curve
 
 SCORES = st.lists(st.integers(-4, 4), min_size=2, max_size=25).map(lambda values: np.array(values, float))
 
@@ -23,44 +22,14 @@ SCORES = st.lists(st.integers(-4, 4), min_size=2, max_size=25).map(lambda values
 def test_delong_variance_against_placements_one_by_one(members, nonmembers):
     wins = (members[:, None] > nonmembers) + 0.5 * (members[:, None] == nonmembers)
     slow = wins.mean(axis=1).var(ddof=1) / len(members) + wins.mean(axis=0).var(ddof=1) / len(nonmembers)
-    assert delong_variance(roc(members, nonmembers)) == pytest.approx(slow, abs=1e-12)
+    assert delong_variance(roc_curve(members, nonmembers)) == pytest.approx(slow, abs=1e-12)
 
 
 def test_delong_variance_against_a_bootstrap():
     rng = np.random.default_rng(0)
     members, nonmembers = rng.normal(0.7, 1, 300), rng.normal(0, 1, 150)
-    values = [auc(roc(rng.choice(members, 300), rng.choice(nonmembers, 150))) for _ in range(2000)]
-    assert np.sqrt(delong_variance(roc(members, nonmembers))) == pytest.approx(np.std(values), rel=0.08)
-
-
-@given(SCORES, SCORES)
-def test_auc_interval_holds_the_auc_and_stays_in_the_unit_interval(members, nonmembers):
-    curve = roc(members, nonmembers)
-    low, high = auc_interval(curve)
-    assert 0 <= low <= auc(curve) + 1e-12
-    assert auc(curve) - 1e-12 <= high <= 1
-
-
-def test_auc_interval_of_complete_separation():
-    low, high = auc_interval(roc(np.arange(10, 30.0), np.arange(10.0)))
-    assert (low, high) == (pytest.approx(0.025**0.1), 1.0)
-    assert auc_interval(roc(np.arange(10.0), np.arange(10, 30.0))) == (0.0, pytest.approx(1 - 0.025**0.1))
-
-
-def test_auc_interval_claims_no_certainty_without_variance():
-    low, high = auc_interval(roc(np.zeros(60), np.zeros(60)))  # Hoeffding over 60 pairs
-    assert (0.5 - low, high - 0.5) == pytest.approx((np.sqrt(np.log(40) / 120),) * 2)
-    assert auc_interval(roc(np.array([0.5]), np.arange(3.0))) == (0.0, 1.0)  # one member has no variance
-
-
-@pytest.mark.parametrize("shift", [0.0, 1.0, 3.0])
-def test_auc_interval_covers_the_truth(shift):
-    rng = np.random.default_rng(1)
-    truth, hits = norm.cdf(shift / np.sqrt(2)), 0
-    for _ in range(400):
-        low, high = auc_interval(roc(rng.normal(shift, 1, 300), rng.normal(0, 1, 100)))
-        hits += low <= truth <= high
-    assert 0.92 <= hits / 400 <= 0.98
+    values = [auc(roc_curve(rng.choice(members, 300), rng.choice(nonmembers, 150))) for _ in range(2000)]
+    assert np.sqrt(delong_variance(roc_curve(members, nonmembers))) == pytest.approx(np.std(values), rel=0.08)
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0])
@@ -68,7 +37,7 @@ def test_tpr_interval_covers_the_truth(shift):
     rng = np.random.default_rng(2)
     truth, hits = norm.cdf(shift + norm.ppf(0.01)), 0
     for _ in range(300):
-        low, high = tpr_interval(roc(rng.normal(shift, 1, 3000), rng.normal(0, 1, 1000)), 0.01)
+        low, high = tpr_interval(roc_curve(rng.normal(shift, 1, 3000), rng.normal(0, 1, 1000)), 0.01)
         hits += low <= truth <= high
     assert hits / 300 >= 0.94
 
@@ -81,21 +50,21 @@ def test_tpr_interval_covers_the_truth_where_scores_tie(step):
     truth = norm.sf(cuts - 1)[norm.sf(cuts) <= 0.01].max()
     for _ in range(300):
         scores = (np.round(rng.normal(shift, 1, n) / step) for shift, n in ((1, 3000), (0, 1000)))
-        low, high = tpr_interval(roc(*scores), 0.01)
+        low, high = tpr_interval(roc_curve(*scores), 0.01)
         assert low <= high
         hits += low <= truth <= high
     assert hits / 300 >= 0.94
 
 
 def test_tpr_interval_of_constant_scores_is_not_inverted():
-    low, high = tpr_interval(roc(np.zeros(3000), np.zeros(1000)), 0.01)
+    low, high = tpr_interval(roc_curve(np.zeros(3000), np.zeros(1000)), 0.01)
     assert low == 0.0 <= high
 
 
 def test_tpr_interval_is_refused_below_five_expected_nonmembers():
     rng = np.random.default_rng(3)
-    assert tpr_interval(roc(rng.normal(size=900), rng.normal(size=499)), 0.01) is None
-    assert tpr_interval(roc(rng.normal(size=900), rng.normal(size=500)), 0.01) is not None
+    assert tpr_interval(roc_curve(rng.normal(size=900), rng.normal(size=499)), 0.01) is None
+    assert tpr_interval(roc_curve(rng.normal(size=900), rng.normal(size=500)), 0.01) is not None
 
 
 def test_rates_are_clopper_pearson():
@@ -105,6 +74,15 @@ def test_rates_are_clopper_pearson():
         assert upper_rate(k, n, 0.025) == pytest.approx(interval.high)
 
 
+def test_rates_of_broken_counts_lie_between_those_of_whole_ones():
+    for k in (0, 3, 9):
+        rates = [float(lower_rate(k + part, 10, 0.025)) for part in (0.0, 1e-3, 0.5, 0.999, 1.0)]
+        assert rates == sorted(rates)
+        assert len(set(rates)) == 5
+    assert lower_rate(0.3, 10, 0.025) == pytest.approx(beta.ppf(0.025, 0.3, 10.7))
+    assert upper_rate(9.7, 10, 0.025) == pytest.approx(beta.isf(0.025, 10.7, 0.3))
+
+
 @pytest.mark.parametrize(
     ("m", "n", "method"), [(5000, 1000, "asymp"), (600, 5000, "asymp"), (60, 40, "exact")]
 )
@@ -112,7 +90,7 @@ def test_advantage_p_against_scipy(m, n, method):
     rng = np.random.default_rng(4)
     members, nonmembers = rng.normal(0.05, 1, m), rng.normal(0, 1, n)
     expected = ks_2samp(members, nonmembers, alternative="less", method=method).pvalue
-    assert advantage_p(roc(members, nonmembers)) == pytest.approx(expected, rel=1e-9)
+    assert advantage_p(roc_curve(members, nonmembers)) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("absolute", [False, True])
@@ -121,7 +99,7 @@ def test_advantage_interval_covers_the_truth(shift, absolute):
     rng = np.random.default_rng(5)
     truth, too_high, too_low = 2 * norm.cdf(shift / 2) - 1, 0, 0
     for _ in range(1000):
-        curve = roc(rng.normal(shift, 1, 300), rng.normal(0, 1, 100))
+        curve = roc_curve(rng.normal(shift, 1, 300), rng.normal(0, 1, 100))
         value = float(np.max(np.abs(curve.tpr - curve.fpr))) if absolute else advantage(curve)
         low, high = advantage_interval(value, 300, 100, absolute)
         assert 0 <= low <= value <= high <= 1
@@ -144,8 +122,8 @@ def test_advantage_interval_by_hand():
 
 
 def test_no_advantage_has_p_1():
-    assert advantage_p(roc(np.zeros(900), np.zeros(900))) == 1.0
-    assert advantage_p(roc(np.zeros(9), np.ones(9))) == pytest.approx(1.0)
+    assert advantage_p(roc_curve(np.zeros(900), np.zeros(900))) == 1.0
+    assert advantage_p(roc_curve(np.zeros(9), np.ones(9))) == pytest.approx(1.0)
 
 
 def test_holm_by_hand():

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from privacy_report.attack.schema import Attack, default_estimators
+from privacy_report.attack.audit import DEFAULTS, audit_params
+from privacy_report.attack.schema import AttackParams
 from privacy_report.errors import UserError
 from privacy_report.pipeline.params import check
 
@@ -19,12 +20,12 @@ def read(name):
 
 @pytest.mark.parametrize("name", sorted(path.name for path in CONF.glob("*.yaml")))
 def test_conf_files_fit_the_schema_and_hold_the_audits_estimators(name):
-    config = check("attack", read(name), Attack)
-    assert config.estimators == default_estimators()
+    config = check("attack", read(name), AttackParams)
+    assert config.estimators == audit_params().estimators
 
 
 def test_full_has_every_named_attack():
-    assert check("attack", read("full.yaml"), Attack).attacks == [
+    assert check("attack", read("full.yaml"), AttackParams).attacks == [
         "threshold",
         "threshold_confidence",
         "threshold_entropy",
@@ -40,13 +41,14 @@ def test_full_has_every_named_attack():
 @pytest.mark.parametrize(
     ("values", "named"),
     [
-        ({"mode": "fast"}, "attack.mode: got 'fast', allowed: default, reference"),
+        ({"mode": "fast"}, "attack.mode: got 'fast', allowed: default, parity"),
         ({"attacks": ["svm"]}, "attack.attacks: got 'svm', allowed: "),
         ({"attacks": []}, "attack.attacks"),
-        ({"attacks": ["logistic", "logistic"]}, "each name once"),
-        ({"mode": "reference", "attacks": ["gradient_boosting"]}, "attack.attacks"),
+        ({"attacks": ["threshold", "threshold"]}, "each name once"),
+        ({"mode": "parity", "attacks": ["gradient_boosting"]}, "attack.attacks"),
         ({"slices": ["classes"]}, "attack.slices: got 'classes'"),
-        ({"slices": ["group"]}, "attack.groups"),
+        ({"slices": ["class"]}, "attack.slices: got ['class'], allowed: entire and any others"),
+        ({"slices": ["entire", "group"]}, "attack.groups"),
         ({"folds": 1}, "attack.folds: got 1, allowed: 2 to 20"),
         ({"delta": 1.0}, "attack.delta: got 1.0, allowed: 0 <= delta < 1"),
         ({"seed": -1}, "attack.seed"),
@@ -58,12 +60,16 @@ def test_full_has_every_named_attack():
 )
 def test_impossible_values_name_their_key(values, named):
     with pytest.raises(UserError) as caught:
-        check("attack", values, Attack)
+        check("attack", values, AttackParams)
     assert named in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_an_estimator_of_ones_own_becomes_an_attack():
     mine = {"path": "sklearn.naive_bayes.GaussianNB"}
-    config = check("attack", {"attacks": ["mine"], "estimators": {"mine": mine}}, Attack)
+    config = check("attack", {"attacks": ["mine"], "estimators": {"mine": mine}}, AttackParams)
     assert config.estimators["mine"].settings == {}
+
+
+def test_the_packages_defaults_are_those_of_conf():
+    assert DEFAULTS.read_text() == (CONF / "default.yaml").read_text()

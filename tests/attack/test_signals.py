@@ -3,7 +3,12 @@ import pytest
 from scipy.special import log_softmax, softmax
 from scipy.stats import entropy
 
-from privacy_report.attack.signals import SIGNALS, Examples, pool
+from privacy_report.attack import registry
+from privacy_report.attack.signals import Examples, pool
+
+SIGNALS = {
+    name: registry.function(attack.scores) for name, attack in registry.ATTACKS[registry.DEFAULT].items()
+}
 
 
 def examples(logits, labels):

@@ -43,7 +43,7 @@ def test_deciles_go_up_with_the_loss(outputs):
     assert means == sorted(means)
 
 
-def test_reference_deciles_count_boundaries_twice():
+def test_parity_deciles_count_boundaries_twice():
     labels = np.zeros(11, int)
     examples = Examples(np.column_stack([np.arange(11.0), np.zeros(11)]), labels, labels == 0)
     masks = [mask for _, mask in slices(examples, ["percentile"], both_ends=True)]

@@ -1,23 +1,30 @@
 import numpy as np
 import pytest
 
-from privacy_report.attack.findings import attack_checkpoint
-from privacy_report.attack.schema import Attack
+from privacy_report.attack.checkpoint import attack_outputs
+from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.tables import (
-    PRIVACY_COLUMNS,
-    decide,
     exposed_rows,
     histogram_rows,
     privacy_rows,
     roc_rows,
     summary,
+    with_leaks,
+)
+from privacy_report.pipeline.contract import (
+    ENTIRE,
+    EXPOSED_COLUMNS,
+    HALVES_COLUMNS,
+    HISTOGRAM_COLUMNS,
+    PRIVACY_COLUMNS,
+    ROC_COLUMNS,
 )
 
 
 @pytest.fixture
 def results(outputs):
-    config = Attack(attacks=["threshold"], slices=["entire", "class"])
-    return {epoch: attack_checkpoint(outputs(shift=epoch / 4, seed=epoch), config) for epoch in (2, 4, 10)}
+    params = AttackParams(attacks=["threshold"], slices=["entire", "class"])
+    return {epoch: attack_outputs(outputs(shift=epoch / 4, seed=epoch), params) for epoch in (2, 4, 10)}
 
 
 def p_row(p, attack="threshold", **more):
@@ -26,36 +33,38 @@ def p_row(p, attack="threshold", **more):
 
 def test_holm_runs_within_an_attack_and_skips_refused_rows():
     rows = [p_row(0.02), p_row(0.03), p_row(None), p_row(0.03, "logistic")]
-    assert [row["leaks"] for row in decide(rows)] == ["yes", "yes", "no", "yes"]
+    assert [row["leaks"] for row in with_leaks(rows)] == ["yes", "yes", "no", "yes"]
     rows += [p_row(0.9)]
-    assert [row["leaks"] for row in decide(rows)] == ["no", "no", "no", "yes", "no"]
+    assert [row["leaks"] for row in with_leaks(rows)] == ["no", "no", "no", "yes", "no"]
 
 
 def test_halves_are_corrected_apart():
     rows = [p_row(0.03, half="select"), p_row(0.9, half="report")]
-    assert [row["leaks"] for row in decide(rows)] == ["yes", "no"]
+    assert [row["leaks"] for row in with_leaks(rows)] == ["yes", "no"]
 
 
 def test_rows_have_the_columns_and_checkpoints_in_order(results):
     rows = privacy_rows("cnn2", results)
     assert all(set(row) == set(PRIVACY_COLUMNS) for row in rows)
-    assert [row["epoch"] for row in rows if row["slice"] == "entire dataset"] == [2, 4, 10]
+    halves = privacy_rows("cnn2", results, halves=True)
+    assert all(set(row) == set(HALVES_COLUMNS) for row in halves)
+    assert [row["epoch"] for row in rows if row["slice"] == ENTIRE] == [2, 4, 10]
     assert {row["leaks"] for row in rows} == {"yes", "no"}
 
 
 def test_summary_is_the_last_checkpoint(results):
     rows = privacy_rows("cnn2", results)
-    last = next(row for row in rows if row["epoch"] == 10 and row["slice"] == "entire dataset")
+    last = next(row for row in rows if row["epoch"] == 10 and row["slice"] == ENTIRE)
     found = summary(rows)
     assert list(found) == ["threshold"]
     assert found["threshold"]["auc"] == last["auc"]
     assert found["threshold"]["leaks"] == "yes"
-    assert "tpr_at_fpr_0.001" not in found["threshold"]  # refused, so absent
+    assert "tpr_at_0p1pct_fpr" not in found["threshold"]  # refused, so absent
 
 
 def test_summary_says_why_an_attack_was_not_made(outputs):
     rows = privacy_rows(
-        "v", {2: attack_checkpoint(outputs(n_member=5, n_nonmember=5), Attack(slices=["entire"]))}
+        "v", {2: attack_outputs(outputs(n_member=5, n_nonmember=5), AttackParams(slices=["entire"]))}
     )
     assert summary(rows)["threshold"] == {
         "note": "not attacked: 5 members and 5 non-members, at least 10 of each are needed"
@@ -64,6 +73,7 @@ def test_summary_says_why_an_attack_was_not_made(outputs):
 
 def test_histograms_share_bins_and_count_everyone(results):
     rows = histogram_rows("cnn2", results)
+    assert set(rows[0]) == set(HISTOGRAM_COLUMNS)
     bins = {(row["epoch"], row["side"]): [] for row in rows}
     for row in rows:
         bins[row["epoch"], row["side"]].append((row["low"], row["high"], row["count"]))
@@ -76,6 +86,7 @@ def test_histograms_share_bins_and_count_everyone(results):
 def test_exposed_members_are_named_by_dataset_index(results):
     index, labels = np.arange(400) + 1000, np.arange(400) % 4
     rows = exposed_rows("cnn2", results, index, labels)
+    assert set(rows[0]) == set(EXPOSED_COLUMNS)
     assert [row["rank"] for row in rows] == list(range(1, 101))
     scores = [row["score"] for row in rows]
     assert scores == sorted(scores, reverse=True)
@@ -87,5 +98,6 @@ def test_exposed_members_are_named_by_dataset_index(results):
 
 def test_curves_are_on_the_entire_dataset(results):
     rows = roc_rows("cnn2", results)
-    assert {row["slice"] for row in rows} == {"entire dataset"}
+    assert set(rows[0]) == set(ROC_COLUMNS)
+    assert {row["slice"] for row in rows} == {ENTIRE}
     assert max(sum(row["epoch"] == epoch for row in rows) for epoch in (2, 4, 10)) <= 500

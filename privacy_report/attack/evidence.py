@@ -1,0 +1,85 @@
+"""What an attacker holds next to a checkpoint's outputs: its early checkpoints, and reference models.
+
+Which of them are used is decided without a look at any label of the target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from privacy_report.attack.confidence import logit_confidence
+from privacy_report.attack.reference_checks import choose_epoch
+from privacy_report.attack.references import References, TooFewError
+from privacy_report.errors import UserError
+from privacy_report.pipeline.outputs import Outputs, read_outputs
+
+MOST_EARLY = 4
+"""Early checkpoints used at most: later ones have memorised what they are compared with."""
+TRAINS = "trains.npy"
+
+
+def early_epochs(epochs: Sequence[int], epoch: int) -> list[int]:
+    """The early checkpoints that stand in for references at `epoch`: the first half of those before it, at
+    most four, at least one where there is any. A rule fixed without labels.
+    """
+    before = sorted(other for other in epochs if other < epoch)
+    return before[: max(1, min(MOST_EARLY, len(before) // 2))]
+
+
+def early_phi(files: Sequence[Path]) -> np.ndarray:
+    """Logit-scaled confidences float32 (k, n) of score files, members first."""
+    return np.stack([_phi(read_outputs(file)) for file in files])
+
+
+def _phi(outputs: Outputs) -> np.ndarray:
+    logits = np.concatenate([outputs.member_logits, outputs.nonmember_logits])
+    labels = np.concatenate([outputs.member_labels, outputs.nonmember_labels])
+    return logit_confidence(logits, labels).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class ReferenceFiles:
+    """What stage reference wrote for a variant: who trained on whom, and phi by epoch.
+
+    phi files: float32 (models, n) by epoch; trains: the file of bool (models, n), members first.
+    """
+
+    trains: Path
+    phi: dict[int, Path]
+
+    def memberships(self) -> np.ndarray:
+        """Bool (models, n): which reference trained on which example."""
+        return np.load(self.trains, allow_pickle=False)
+
+    def at(self, epoch: int) -> References:
+        """The references as they were after `epoch` epochs. UserError where one of them diverged."""
+        return References(np.load(self.phi[epoch], allow_pickle=False), self.memberships())
+
+    def nearest(self, epoch: int) -> int:
+        """The references' epoch that stands for a target at `epoch`: the nearest, of two the earlier."""
+        return min(self.phi, key=lambda other: (abs(other - epoch), other))
+
+    def chosen(self, epoch: int) -> dict[str, np.ndarray]:
+        """The references' epoch from which a target at `epoch` is attacked (`choose_epoch`), as an array.
+
+        The nearest where there are too few references to attack each other.
+        """
+        phis = {other: np.load(path, allow_pickle=False) for other, path in self.phi.items()}
+        try:
+            found = choose_epoch(phis, self.memberships(), epoch)
+        except TooFewError:
+            found = self.nearest(epoch)
+        return {"epoch": np.array(found)}
+
+
+def reference_files(folder: Path) -> ReferenceFiles | None:
+    """The files in a folder of stage reference; None where no references were trained."""
+    trains = folder / TRAINS
+    if not trains.is_file():
+        raise UserError(f"{trains}: no such file; `dvc repro reference@{folder.name}` makes it")
+    phi = {int(path.stem.removeprefix("phi_")): path for path in sorted(folder.glob("phi_*.npy"))}
+    return ReferenceFiles(trains, phi) if phi else None

@@ -1,0 +1,168 @@
+"""References in the target's place: what an attack finds where the truth is known, and what it must not.
+
+No function here sees a label of the target except `placebo`, which sees nothing else of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from privacy_report.attack.intervals import MIN_FALSE_POSITIVES, auc_interval
+from privacy_report.attack.reference_scores import Score, rmia
+from privacy_report.attack.references import References
+from privacy_report.attack.roc import auc, roc_curve, tpr_at_fpr
+from privacy_report.errors import UserError
+from privacy_report.pipeline import contract
+
+FPRS = {**contract.FPRS, "tpr_at_0p01pct_fpr": 0.0001}
+"""Measure -> the false-positive rate at which references are compared: they have more non-members."""
+TRIED = 4
+"""References that are attacked to choose an epoch: two pairs."""
+CHOSEN_BY = "tpr_at_1pct_fpr"
+"""The measure that chooses an epoch."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an attack found in each of m attacked references.
+
+    `auc`, `auc_low`, `auc_high` float (m,): the AUC and its 95% interval; `tpr` float (m, 3), at FPRS, NaN
+    where not one false positive is allowed.
+    """
+
+    auc: np.ndarray
+    auc_low: np.ndarray
+    auc_high: np.ndarray
+    tpr: np.ndarray
+
+    def named(self) -> dict[str, np.ndarray]:
+        """Each measure by its name, float (m,)."""
+        return {"auc": self.auc} | {name: self.tpr[:, i] for i, name in enumerate(FPRS)}
+
+    def mean(self) -> dict[str, float]:
+        """Each measure's mean over the attacked references."""
+        return {name: float(values.mean()) for name, values in self.named().items()}
+
+    def spread(self) -> dict[str, float]:
+        """Each measure's standard deviation over the attacked references: how much models differ.
+
+        They share attackers, so that the mean's error is not this over the root of m.
+        """
+        return {name: float(values.std(ddof=1)) for name, values in self.named().items()}
+
+
+def scores_of_reference(score: Score, references: References, reference: int) -> np.ndarray:
+    """Reference number `reference` attacked by those outside its group: scores, float (n,)."""
+    return score(references.phi[reference], references.without_group_of(reference))
+
+
+def recipe_at(score: Score, attacked: References, others: References) -> dict[str, np.ndarray]:
+    """`recipe` with attackers of another epoch than the attacked: measure -> float (k,), one a reference.
+
+    UserError for fewer than two groups.
+    """
+    scores = [score(attacked.phi[j], others.without_group_of(j)) for j in range(attacked.k)]
+    return _outcome(scores, list(attacked.is_member)).named()
+
+
+def recipe(score: Score, references: References) -> Outcome:
+    """Every reference attacked by those outside its group: what this way of training leaks.
+
+    Labelled by the attacked reference's own membership. UserError for fewer than two groups.
+    """
+    scores = [scores_of_reference(score, references, j) for j in range(references.k)]
+    return _outcome(scores, list(references.is_member))
+
+
+def placebo_scores(target_phi: np.ndarray, references: References) -> np.ndarray:
+    """Scores of the first reference in the target's place, by `rmia` with those outside its group: (n,).
+
+    UserError for fewer than two groups. See `placebo` for what they must not find.
+    """
+    return scores_of_reference(rmia, references, 0)
+
+
+def placebo(score: Score, references: References, is_member: np.ndarray) -> Outcome:
+    """Every reference attacked by those outside its group, but labelled by the *target's* split, bool (n,).
+
+    A reference drew its own half of members and non-members alike, so there is nothing to find: each AUC's
+    interval has to cover 0.5 (in 95 of 100). If not, the target's members and non-members differ in
+    themselves, and no attack's number is about membership alone.
+    """
+    is_member = _labels(is_member, references.n)
+    scores = [scores_of_reference(score, references, j) for j in range(references.k)]
+    return _outcome(scores, [is_member] * references.k)
+
+
+def outcomes_by_epoch(
+    phis: Mapping[int, np.ndarray],
+    is_member: np.ndarray,
+    target_epoch: int,
+    score: Score = rmia,
+    most: int | None = None,
+) -> dict[int, Outcome]:
+    """What references of each epoch find in a reference of the target's epoch, by epoch.
+
+    most: how many of the references are attacked (None: all).
+
+    `phis`: epoch -> confidences (k, n) of the same k references, whose memberships are `is_member` (k, n).
+    The attacked reference is taken at `target_epoch`, or at the nearest epoch there is (the earlier of two):
+    for a target that trained longer than the references, their last. UserError names a faulty epoch.
+    """
+    if not phis:
+        raise UserError("phis: got no epoch of the references, allowed: at least one")
+    by_epoch = {}
+    for epoch in sorted(phis):
+        try:
+            by_epoch[epoch] = References(phis[epoch], is_member)
+        except UserError as error:
+            raise UserError(f"epoch {epoch}: {error}") from None
+    attacked = by_epoch[min(by_epoch, key=lambda epoch: (abs(epoch - target_epoch), epoch))]
+    labels = list(attacked.is_member)[:most]
+    return {
+        epoch: _outcome(
+            [score(attacked.phi[j], other.without_group_of(j)) for j in range(len(labels))], labels
+        )
+        for epoch, other in by_epoch.items()
+    }
+
+
+def choose_epoch(
+    phis: Mapping[int, np.ndarray], is_member: np.ndarray, target_epoch: int, score: Score = rmia
+) -> int:
+    """The references' epoch from which to attack a target at `target_epoch`, without any label of the target.
+
+    The highest mean TPR at 1% FPR over the attacked references (`outcomes_by_epoch`); ties: the earliest
+    epoch. At 0.1% the threshold hangs on a tenth of the false positives; the AUC is mostly about examples
+    that no attack finds. TRIED references are attacked, since the time grows with their square.
+    Where 1% of a reference's non-members are fewer than five, the AUC.
+    """
+    outcomes = outcomes_by_epoch(phis, is_member, target_epoch, score, TRIED)
+    n_nonmember = int((~np.asarray(is_member)).sum(axis=1).min())
+    measure = CHOSEN_BY if FPRS[CHOSEN_BY] * n_nonmember >= MIN_FALSE_POSITIVES else "auc"
+    quality = {epoch: found.mean()[measure] for epoch, found in outcomes.items()}
+    return max(quality, key=lambda epoch: (quality[epoch], -epoch))
+
+
+def _outcome(scores: list[np.ndarray], labels: list[np.ndarray]) -> Outcome:
+    """Measures of each attacked model's scores against its labels."""
+    values, intervals, rates = [], [], []
+    for found, is_member in zip(scores, labels, strict=True):
+        if is_member.all() or not is_member.any():
+            raise UserError("is_member: got one side only, allowed: members and non-members")
+        curve = roc_curve(found[is_member], found[~is_member])
+        values.append(auc(curve))
+        intervals.append(auc_interval(curve))
+        rates.append([tpr_at_fpr(curve, f) if f * curve.n_nonmember >= 1 else np.nan for f in FPRS.values()])
+    low, high = np.array(intervals).T
+    return Outcome(np.array(values), low, high, np.array(rates))
+
+
+def _labels(is_member: np.ndarray, n: int) -> np.ndarray:
+    is_member = np.asarray(is_member)
+    if is_member.shape != (n,) or is_member.dtype != bool:
+        raise UserError(f"is_member: got {is_member.dtype} {is_member.shape}, allowed: bool ({n},)")
+    return is_member

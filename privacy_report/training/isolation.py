@@ -1,0 +1,130 @@
+"""Whether a model treats every example alone, tried on random batches: the ground that clipping stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn
+
+import numpy as np
+
+from privacy_report.errors import UserError
+from privacy_report.training.backend import keras, tf
+
+# One row is watched while the others change. It has neighbours on both sides, and neither a reversal nor
+# a rotation of the batch maps it to itself.
+ROWS, WATCHED = 4, 1
+UNKNOWN_SIDE = 32  # stands in for a size that the model leaves open
+ROUNDING = 1e-3  # of the largest logit: a batch of another size may be computed by another kernel
+
+
+def check(model: keras.Model, per_example: Callable[[keras.Model, tf.Tensor], list[tf.Tensor]]) -> None:
+    """Refuse a model that lets one example of a batch touch another, or that keeps a state of its data.
+
+    per_example(model, images): tensors (b, ...) in training mode whose row i must depend on example i alone.
+    Every bit of a row has to stay when its neighbours become large or NaN, at the same seeds (so Dropout
+    passes), and the logits of a row have to stay when it is a batch of its own: in training mode, or in
+    inference mode where the model draws random numbers. Variables and generators are left as they were.
+    The probe sees no effect of the batch's size that needs both training mode and random numbers, none
+    that its few rows do not wake (a layer that mixes past some threshold), and what `per_example`
+    leaves out: mixing in the backward pass alone (tf.custom_gradient), unless it returns gradients.
+    Raises UserError that names what was found.
+    """
+    rows, others = _batches(model)
+    outputs = _frozen_run(model, lambda images: per_example(model, images))
+    kept = [one[WATCHED] for one in outputs(rows)]
+    if not _same(kept, [one[WATCHED] for one in outputs(rows)]):
+        raise UserError(
+            f"model {model.name} draws random numbers from no keras.random.SeedGenerator of its own: a run "
+            "cannot be repeated; give the layer that draws them a seed generator"
+        )
+    for neighbours in others:
+        if not _same(kept, [one[WATCHED] for one in outputs(neighbours)]):
+            _refuse(model, "a row of the batch changes with the other rows")
+    logits = _frozen_run(model, _forward(model, False)) if _random(model) else outputs
+    if not _close(logits(rows)[0][WATCHED], logits(rows[WATCHED : WATCHED + 1])[0][0]):
+        _refuse(model, "a row of the batch changes with the number of rows")
+
+
+def _batches(model: keras.Model) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Random images, and the same watched row among others: large ones, and NaN, which nothing absorbs."""
+    rng = np.random.default_rng(0)
+    shape = (ROWS, *_image_shape(model))
+    rows = rng.random(shape, np.float32)
+    large, missing = 100 * rng.standard_normal(shape, np.float32), np.full(shape, np.nan, np.float32)
+    large[WATCHED] = missing[WATCHED] = rows[WATCHED]
+    return rows, [large, missing]
+
+
+def _frozen_run(
+    model: keras.Model, work: Callable[[tf.Tensor], list[tf.Tensor]]
+) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """`work` in a graph that writes no variable: each call starts from the same states.
+
+    Raises UserError for a model that would have written one, or that reads one which is not its own.
+    """
+    written: list[str] = []
+
+    def traced(images: tf.Tensor) -> list[tf.Tensor]:
+        with keras.StatelessScope() as scope:
+            results = work(images)
+        # `weights` are all variables except for the seed generators' states
+        written.extend(v.path for v in model.weights if scope.get_current_value(v) is not None)
+        return results
+
+    spec = tf.TensorSpec((None, *_image_shape(model)), tf.float32)
+    graph = tf.function(traced).get_concrete_function(spec)
+    if written:
+        raise UserError(
+            f"variable {written[0]}: the forward pass writes it, so it carries data of the examples that "
+            "get no noise; a private variant needs a model without such a state"
+        )
+    own = {id(variable.value.handle) for variable in model.variables}
+    if any(outer.dtype == tf.resource and id(outer) not in own for outer, _ in graph.graph.captures):
+        raise UserError(
+            f"model {model.name} uses a variable (or a seed generator) that none of its layers holds: a "
+            "private variant's whole state has to be the model's; make it a layer's weight or SeedGenerator"
+        )
+    return lambda images: [one.numpy() for one in graph(tf.constant(images))]
+
+
+def _forward(model: keras.Model, training: bool) -> Callable[[tf.Tensor], list[tf.Tensor]]:
+    return lambda images: [model(images, training=training)]
+
+
+def _image_shape(model: keras.Model) -> tuple[int, ...]:
+    return tuple(side or UNKNOWN_SIDE for side in model.input_shape[1:])
+
+
+def _same(ours: list[np.ndarray], theirs: list[np.ndarray]) -> bool:
+    return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(ours, theirs, strict=True))
+
+
+def _close(ours: np.ndarray, theirs: np.ndarray) -> bool:
+    ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
+    return np.allclose(ours, theirs, rtol=0, atol=ROUNDING * np.abs(ours).max(), equal_nan=True)
+
+
+def _refuse(model: keras.Model, what: str) -> NoReturn:
+    raise UserError(
+        f"{_culprit(model)} mixes the examples of a batch ({what}), so clipping each example's gradient no "
+        "longer bounds what one example changes; a private variant needs a model that treats every example "
+        "alone"
+    )
+
+
+def _culprit(model: keras.Model) -> str:
+    """The first layer of a stack after which rows of the batch depend on each other, else the model."""
+    if isinstance(model, keras.Sequential):
+        rows, others = _batches(model)
+        for layer in model.layers:
+            part = keras.Model(model.inputs, layer.output, name="part")
+            hidden = _frozen_run(part, _forward(part, True))
+            kept, *changed = (hidden(images)[0][WATCHED] for images in (rows, *others))
+            alone = hidden(rows[WATCHED : WATCHED + 1])[0][0]
+            if not (all(_same([kept], [one]) for one in changed) and (_random(part) or _close(kept, alone))):
+                return f"layer {layer.name}"
+    return f"model {model.name}"
+
+
+def _random(model: keras.Model) -> bool:
+    return len(model.variables) > len(model.weights)  # the difference is the states of seed generators

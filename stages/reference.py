@@ -1,0 +1,61 @@
+"""Stage reference: models that an attacker trains like one variant, and what they say of all examples."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from privacy_report.datasets import prepared
+from privacy_report.pipeline.command import run
+from privacy_report.pipeline.files import atomic, empty_folder
+from privacy_report.pipeline.locks import exclusive
+from privacy_report.pipeline.memo import Memo
+from privacy_report.pipeline.params import load
+from privacy_report.training.references import Reference, memberships, planned
+from privacy_report.training.schema import ReferenceParams, Variant
+
+OUTPUTS = Path("data/reference")
+
+
+def main(argv: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m stages.reference",
+        description="Train reference models of one variant on random parts of members and non-members "
+        "together. Writes to data/reference/VARIANT trains.npy, bool (models, n), and phi_NNNN.npy, float32 "
+        "(models, n), for each checkpoint epoch: the logit-scaled confidence of each example, members first. "
+        "Finished intervals are taken from the store. Set DASK_SCHEDULER_ADDRESS to train on a cluster.",
+    )
+    parser.add_argument("variant", help="a name under `variants` in params.yaml")
+    name = parser.parse_args(argv).variant
+
+    def inputs() -> tuple[list[Reference], ReferenceParams, int, str]:
+        config, params = load(f"variants.{name}", Variant), load("reference", ReferenceParams)
+        data, digest = prepared.read(), prepared.files_digest()
+        n = len(data.member) + len(data.nonmember)
+        return planned(name, config, params, n, digest), params, n, digest
+
+    with exclusive(f"reference@{name}", inputs) as (references, params, n, digest):
+        kept, folder, phis = Memo(f"reference@{name}"), OUTPUTS / name, {}
+        trains = memberships(name, params, n)
+        if references:
+            from privacy_report.training.engine import Source, reference_phi  # costs a second
+
+            source = Source(str(prepared.FOLDER.resolve()), digest)
+            phis = reference_phi(kept, references, trains, source, f"reference@{name}: checkpoints")
+        empty_folder(folder)
+        for epoch, phi in phis.items():
+            _save(folder / f"phi_{epoch:04}.npy", phi)
+        _save(folder / "trains.npy", trains)
+        kept.close()
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    with atomic(path) as file:
+        np.save(file, array, allow_pickle=False)
+
+
+if __name__ == "__main__":
+    run(main)

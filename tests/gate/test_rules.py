@@ -1,0 +1,56 @@
+import math
+
+import pytest
+from scipy.stats import binom
+from written import written_row
+
+from privacy_report.gate.rules import RULES, Checkpoint, accuracy_low, worst
+from privacy_report.pipeline.contract import ENTIRE, PRIVACY_COLUMNS, SELECT
+
+
+def test_accuracy_bound_is_exact():
+    low = accuracy_low(0.7, 200)
+    assert binom.sf(139, 200, low) == pytest.approx(0.025)  # P(at least 140 right | low)
+    assert accuracy_low(0.0, 50) == 0.0
+    assert 0.9 < accuracy_low(1.0, 50) < 1.0
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_reads_what_the_attack_stage_writes(rule):
+    rows = [written_row("threshold", name, SELECT) for name in (ENTIRE, "class=3")]
+    reading = worst(rule, Checkpoint(2, rows, epsilon=3.0, references=8))
+    expected = {
+        "max_advantage": rows[0]["advantage_high"],
+        "max_tpr_at_1pct_fpr": rows[0]["tpr_at_1pct_fpr_high"],
+        "max_class_advantage": rows[1]["advantage_high"],
+        "max_epsilon": 3.0,
+        "min_reference_models": 8.0,
+        "min_val_accuracy": accuracy_low(rows[0]["val_accuracy"], rows[0]["n_nonmember"]),
+    }
+    assert reading.value == expected[rule]
+    assert set(rows[0]) == {*PRIVACY_COLUMNS, "half"}
+
+
+def test_a_slice_that_was_not_attacked_says_why():
+    rows = [written_row("threshold", "class=3", SELECT, refused=True)]
+    reading = worst("max_class_advantage", Checkpoint(2, rows))
+    assert math.isnan(reading.value)
+    assert reading.why_missing == "not attacked: 3 members and 1 non-members, at least 10 of each are needed"
+
+
+def test_the_placebo_is_no_attack_and_missing_evidence_is_none():
+    nothing = {
+        "auc": math.nan,
+        "advantage_high": math.nan,
+        "note": "not attacked: there are no reference models",
+    }
+    rows = [
+        written_row("threshold", ENTIRE, SELECT, advantage_high=0.1),
+        written_row("threshold", ENTIRE, SELECT, advantage_high=0.9) | {"attack": "placebo"},
+        written_row("threshold", ENTIRE, SELECT, **nothing) | {"attack": "rmia"},
+    ]
+    assert worst("max_advantage", Checkpoint(2, rows)).value == 0.1
+    stronger = [*rows, written_row("threshold", ENTIRE, SELECT, advantage_high=0.3) | {"attack": "rmia"}]
+    assert worst("max_advantage", Checkpoint(2, stronger)).attack == "rmia"
+    unmeasured = [*rows, written_row("threshold", ENTIRE, SELECT, **nothing)]
+    assert math.isnan(worst("max_advantage", Checkpoint(2, unmeasured)).value)

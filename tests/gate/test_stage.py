@@ -1,0 +1,165 @@
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from privacy_report.errors import UserError
+from privacy_report.gate.check import path_of
+from privacy_report.pipeline.contract import HALVES_COLUMNS, HISTORY_COLUMNS, PRIVACY_COLUMNS
+from privacy_report.pipeline.files import write_json
+from privacy_report.pipeline.tables import write_table
+from stages.gate import main
+
+VARIANTS = ("cnn2", "cnn3")
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, rows):
+    monkeypatch.chdir(tmp_path)
+
+    def write(limit):
+        params = {"variants": {"cnn2": {}, "cnn3": {}}, "gate": {"max_advantage": limit}}
+        Path("params.yaml").write_text(yaml.safe_dump(params))
+        for variant, advantage in (("cnn2", 0.05), ("cnn3", 0.2)):
+            table = rows(2, advantage=advantage)
+            write_table(f"data/attack/{variant}/halves.csv", table, HALVES_COLUMNS)
+            whole = [{name: row[name] for name in PRIVACY_COLUMNS} for row in table[:1]]
+            write_table(f"data/attack/{variant}/privacy.csv", whole, PRIVACY_COLUMNS)
+            write_json(f"data/attack/{variant}/references.json", {"models": 0})
+            history = dict.fromkeys(HISTORY_COLUMNS) | {"variant": variant, "epoch": 2}
+            write_table(f"data/train/{variant}/history.csv", [history], HISTORY_COLUMNS)
+
+    return write
+
+
+def gate():
+    for variant in VARIANTS:
+        main([variant])
+
+
+def test_check_tells_the_failing_variant(project, capsys):
+    project(0.1)
+    gate()
+    with pytest.raises(SystemExit) as stopped:
+        main(["--check"])
+    assert stopped.value.code == 1
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "cnn2: pass, epoch 2 (1 of 1 pass)"
+    assert second == "cnn3: FAIL, none of 1 checkpoints passes (max_advantage fails at 1)"
+
+
+def test_check_is_silent_about_success(project, capsys):
+    project(0.3)
+    gate()
+    main(["--check"])
+    assert "FAIL" not in capsys.readouterr().out
+
+
+def test_check_needs_a_verdict_on_every_variant(project):
+    project(0.3)
+    main(["cnn2"])
+    with pytest.raises(UserError, match=r"^data/gate/cnn3\.json: no such file; `dvc repro gate@cnn3`"):
+        main(["--check"])
+
+
+@pytest.mark.parametrize(
+    "text", ["", '{"verdict": "pa', "[]", "null", '{"policy": []}', '{"verdict": "pass"}']
+)
+def test_damaged_verdicts_are_one_line(project, text):
+    project(0.3)
+    gate()
+    path_of("cnn2").write_text(text)
+    with pytest.raises(UserError, match=r"^data/gate/cnn2\.json: damaged[^\n]*$"):
+        main(["--check"])
+
+
+@pytest.mark.parametrize("options", [[], ["cnn2", "--check"]])
+def test_a_variant_or_check_is_asked_for(project, options, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(options)
+    assert stopped.value.code == 2
+    assert "give a variant, or --check" in capsys.readouterr().err
+
+
+def test_rerun_writes_the_same_bytes(project):
+    project(0.1)
+    gate()
+    paths = [path_of("cnn2"), Path("metrics/cnn2.json")]
+    first = [path.read_bytes() for path in paths]
+    gate()
+    assert [path.read_bytes() for path in paths] == first
+    assert json.loads(first[0])["policy"] == [{"rule": "max_advantage", "limit": 0.1}]
+
+
+def test_metrics_are_flat_and_few(project):
+    project(0.1)
+    gate()
+    assert json.loads(Path("metrics/cnn2.json").read_text()) == {
+        "verdict": "pass",
+        "recommended_epoch": 2,
+        "train_accuracy": pytest.approx(0.9, abs=0.1),
+        "val_accuracy": 0.7,
+        "auc": pytest.approx(0.64, abs=0.05),
+        "advantage": 0.05,
+        "tpr_at_1pct_fpr": 0.015,
+        "epsilon_audited": pytest.approx(0.3, abs=0.3),
+    }
+    failing = json.loads(Path("metrics/cnn3.json").read_text())
+    assert (failing["verdict"], failing["advantage"]) == ("fail", 0.2)
+    assert "recommended_epoch" not in failing
+    for value in failing.values():
+        assert isinstance(value, str) or value == float(f"{value:.4g}")
+
+
+def test_missing_halves_is_one_line(project):
+    project(0.1)
+    Path("data/attack/cnn3/halves.csv").unlink()
+    with pytest.raises(UserError, match=r"data/attack/cnn3/halves\.csv: no such file"):
+        main(["cnn3"])
+
+
+@pytest.mark.parametrize("text", [None, "{}", "{", '{"models": "many"}'])
+def test_without_the_number_of_reference_models_there_is_no_verdict(project, text):
+    project(0.1)
+    path = Path("data/attack/cnn3/references.json")
+    path.unlink() if text is None else path.write_text(text)
+    with pytest.raises(UserError, match=r"^data/attack/cnn3/references\.json: missing or damaged"):
+        main(["cnn3"])
+
+
+def command(*options):
+    from privacy_report.__main__ import main
+
+    main(["gate", *options])
+
+
+def test_the_command_judges_as_the_stage_does(project, capsys):
+    project(0.3)
+    gate()
+    command()
+    assert capsys.readouterr().out.splitlines() == [
+        "cnn2: pass, epoch 2 (1 of 1 pass)",
+        "cnn3: pass, epoch 2 (1 of 1 pass)",
+    ]
+    project(0.1)
+    gate()
+    with pytest.raises(SystemExit) as stopped:
+        command()
+    assert stopped.value.code == 1
+
+
+def test_a_recommendation_that_is_not_confirmed_fails_unless_it_is_allowed(project, rows, capsys):
+    project(0.3)
+    table = rows(2, half="select") + rows(2, advantage=0.4, half="report")
+    write_table("data/attack/cnn3/halves.csv", table, HALVES_COLUMNS)
+    gate()
+    for options, code in ((["--check"], 1), (["--check", "--allow-unconfirmed"], None)):
+        if code is None:
+            main(options)
+        else:
+            with pytest.raises(SystemExit) as stopped:
+                main(options)
+            assert stopped.value.code == code
+        assert "cnn3: NOT CONFIRMED on the other half of the examples" in capsys.readouterr().out
+    assert json.loads(Path("metrics/cnn3.json").read_text())["verdict"] == "not confirmed"

@@ -1,0 +1,229 @@
+"""The whole stage on made-up inputs: what is written, the same each time, and what the page says."""
+
+import hashlib
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from privacy_report.report import figures, losses, page
+from privacy_report.report.differential_privacy import finding
+from privacy_report.report.provenance import duration, facts, read_notes, seeds
+from privacy_report.report.study import Study
+from privacy_report.report.style import Look
+from privacy_report.report.tables import PARTS, merge
+from stages.report import main
+
+PICTURES = [
+    "vulnerability_by_epoch",
+    "privacy_vs_accuracy",
+    "roc",
+    "advantage_by_class",
+    "loss_histograms",
+    "exposed_images",
+    "epsilon",
+]
+
+
+def digests():
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(Path("plots").iterdir())
+    }
+
+
+def test_same_inputs_same_bytes(study):
+    study(epochs=10)
+    main([])
+    first = digests()
+    assert {f"{name}.png" for name in PICTURES} | {
+        "training.csv",
+        "privacy.csv",
+        "roc.csv",
+        "report.html",
+    } == set(first)
+    main([])
+    assert digests() == first
+
+
+def test_dpi_changes_pngs_alone(study):
+    root = study(epochs=10)
+    main([])
+    first = digests()
+    params = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(params.replace("dpi: 80", "dpi: 60"))
+    main([])
+    changed = {name for name, digest in digests().items() if digest != first[name]}
+    assert changed == {f"{name}.png" for name in PICTURES} | {"report.html"}  # the page quotes params.yaml
+    with Image.open("plots/roc.png") as image:
+        assert image.size == (int(60 * 9.2), int(60 * 3.8))
+
+
+def test_page_stands_alone_and_says_the_verdict(study):
+    study(dp=("cnn3_dp",))
+    main([])
+    text = Path("plots/report.html").read_text()
+    assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]*"|url\((?!#)[^)]*\)|@import', text)
+    assert len(re.findall(r"<svg [^>]*aria-label=", text)) == text.count("<svg ")
+    verdicts = json.loads(Path("metrics/gate.json").read_text())["variants"]
+    for verdict in verdicts.values():
+        assert f"Ship epoch {verdict['recommended_epoch']}<" in text
+    headings = re.findall(r"<h2>(.*?)</h2>", text)
+    assert headings[0] == "Verdict"
+    assert headings[-2:] == ["What these numbers do not prove", "Where this comes from"]
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+
+
+def test_page_escapes_what_it_quotes(study):
+    root = study(epochs=10)
+    params = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(params.replace("label: 2 Layers", "label: '<b>2 & \"more\"'"))
+    main([])
+    assert "<b>" not in Path("plots/report.html").read_text()
+
+
+def test_no_passing_checkpoint_is_said(study):
+    root = study(epochs=10)
+    verdicts = json.loads((root / "metrics/gate.json").read_text())
+    cnn2 = verdicts["variants"]["cnn2"]
+    cnn2 = {"verdict": "fail", "checkpoints": 5, "passing": 0, "failing": cnn2["failing"]}
+    verdicts["variants"]["cnn2"] = cnn2
+    (root / "metrics/gate.json").write_text(json.dumps(verdicts))
+    main([])
+    text = Path("plots/report.html").read_text()
+    assert "Do not ship" in text
+    assert "Of 5 checkpoints: “" in text
+
+
+def test_table_on_the_terminal(study, capsys):
+    study(dp=("cnn3_dp",))
+    for table in PARTS:
+        merge(table, ["cnn2", "cnn3", "cnn3_dp"])
+    main(["--table"])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 160
+    (line,) = (line for line in lines if line.startswith("3 Layers, DP") and "last" in line)
+    assert "7.78" in line  # the claimed epsilon
+    assert any("breaks 3 rules" in line for line in lines)
+
+
+def test_refused_rows_are_counted(study):
+    study(refused=True)
+    main([])
+    assert "not attacked: at least 10 of each side are needed (" in Path("plots/report.html").read_text()
+
+
+def test_reasons_are_listed_once_whatever_their_counts(study):
+    root = study(refused=True)
+    merge("privacy", ["cnn2", "cnn3"])
+    found = Study(root)
+    few = "no tpr_at_0p1pct_fpr: needs 5000 scored non-members"
+    low = "AUC below 0.5: members score lower than non-members, which is no advantage"
+    for i, row in enumerate(found.privacy):
+        row["n_nonmember"] = 1000.0 + i
+        row["note"] = f"{low}; {few}, has {1000 + i}" if i % 2 else f"{few}, has {1000 + i}"
+    found.privacy[0]["note"] = "not attacked: 312 members and 7 non-members, at least 50 of each are needed"
+    found.privacy[2]["note"] = "not attacked: 9 members and 17 non-members, at least 50 of each are needed"
+    n = len(found.privacy)
+    too_few = "not attacked: at least 50 of each side are needed"
+    assert page.refused(found) == [(few, n - 2), (low, n // 2), (too_few, 2)]
+
+
+@pytest.mark.parametrize(("seed", "said"), [("committed", "void against whoever"), ("secret", "NOT repro")])
+def test_page_says_what_the_noise_is_worth(study, seed, said):
+    root = study(dp=("cnn3_dp",), epochs=10)
+    params = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(params.replace("seed: committed", f"seed: {seed}"))
+    main([])
+    text = Path("plots/report.html").read_text()
+    assert "claims epsilon 3.48 at epoch 10, delta 1e-05." in text
+    assert said in text
+    assert "not distinguishable from 0" in text
+    assert "published without noise" in text
+
+
+@pytest.mark.parametrize(
+    ("p", "leaks", "said"),
+    [
+        (0.2, "no", "p = 0.2: not distinguishable from 0."),
+        (0.002, "no", "p = 0.002 alone, not significant after Holm's correction over 54 rows."),
+        (1e-9, "yes", "p < 0.0001, significant after Holm's correction over 54 rows: it leaks."),
+    ],
+)
+def test_finding_tells_raw_and_corrected(study, p, leaks, said):
+    root = study(dp=("cnn3_dp",), epochs=10)
+    for table in PARTS:
+        merge(table, ["cnn2", "cnn3", "cnn3_dp"])
+    found = Study(root)
+    row = found.strongest("cnn3_dp", 10, "advantage")
+    row |= {"advantage": 0.019, "advantage_low": 0.0, "advantage_high": 0.0384}
+    row |= {"advantage_p": p, "leaks": leaks}
+    next(r for r in found.privacy if r["variant"] == "cnn3_dp")["advantage_p"] = math.nan  # not attacked
+    assert finding(found, "cnn3_dp", 10) == (
+        f"Strongest attack on the entire dataset (threshold): advantage 0.019 [0.000, 0.038], {said}"
+    )
+
+
+def test_losses_have_a_logarithmic_axis(study):
+    root = study(epochs=10)
+    for table in PARTS:
+        merge(table, ["cnn2", "cnn3"])
+    found = Study(root)
+    panel = losses.losses_picture(found, Look(["cnn2", "cnn3"], ["#111111"])).panels[0]
+    ax = Figure().add_subplot()
+    panel.draw(ax)
+    assert ax.get_xscale() == "log"
+    low, high = ax.get_xlim()
+    assert low < 1e-5
+    assert 6 <= high < 100
+
+
+def test_advantage_has_its_band(study):
+    root = study(epochs=10)
+    for table in PARTS:
+        merge(table, ["cnn2", "cnn3"])
+    picture = figures.vulnerability(Study(root), Look(["cnn2", "cnn3"], ["#111111"]))
+    (panel,) = (panel for panel in picture.panels if "Attacker's advantage" in panel.alt)
+    ax = Figure().add_subplot()
+    panel.draw(ax)
+    assert len(ax.collections) == 2  # one line and band a variant
+
+
+def test_notes_are_read_when_they_are_there(tmp_path):
+    folder = tmp_path / ".store/notes"
+    folder.mkdir(parents=True)
+    (folder / "train@cnn2.json").write_text('{"seconds": 754.0, "processors": ["A"]}')
+    (folder / "prepare.json").write_text("not json")
+    (folder / "gate.json").write_text('{"seconds": "soon"}')
+    assert read_notes(folder) == {"train@cnn2": {"seconds": 754.0, "processors": ["A"]}}
+    assert [duration(seconds) for seconds in (None, 3.21)] == ["not recorded", "3.2 s"]
+    assert [duration(seconds) for seconds in (754.0, 9000.0)] == ["12.6 min", "2.5 h"]
+
+
+def test_the_page_names_the_processors_that_the_results_come_from(study):
+    root = study(epochs=10)
+    for stage, kind in (("train@cnn2", "Xeon A"), ("score@cnn2", "Xeon B"), ("train@gone", "Xeon C")):
+        path = root / f".store/notes/{stage}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"seconds": 60.0, "processors": [kind]}))
+    main([])
+    told = facts(Study(root))
+    assert told["processors"] == ["Xeon A", "Xeon B"]
+    assert told["times"]["train@cnn2"] == "60.0 s"
+    text = Path("plots/report.html").read_text()
+    assert "Xeon A" in text
+    assert "Xeon C" not in text
+
+
+def test_seeds_are_found_where_they_stand():
+    variants = {"a": {"seed": 0, "privacy": {"seed": "secret"}}, "b": {"seed": 1, "privacy": None}}
+    assert seeds({"dataset": {"seed": 3}, "variants": variants}) == [
+        "dataset.seed = 3",
+        "variants.a.seed = 0",
+        "variants.a.privacy.seed = secret",
+        "variants.b.seed = 1",
+    ]

@@ -1,0 +1,285 @@
+"""Clipped gradients against an oracle that differentiates one example at a time, and the noise."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from privacy_report.errors import UserError
+from privacy_report.training import private_gradient as private
+from privacy_report.training import sampling
+
+L = keras.layers
+
+
+def stack(*layers, shape=(9, 8, 3)):
+    """A model of 3 classes with initial weights, and biases that are not all zero."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([L.Input(shape), *layers, L.Flatten(), L.Dense(3)])
+    rng = np.random.default_rng(1)
+    for variable in model.trainable_variables:
+        variable.assign(variable + rng.normal(0, 0.1, variable.shape))
+    return model
+
+
+def batch(size, shape=(9, 8, 3), seed=0):
+    rng = np.random.default_rng(seed)
+    return (
+        tf.constant(rng.random((size, *shape)), tf.float32),
+        tf.constant(rng.integers(0, 3, size), tf.int32),
+    )
+
+
+def examples_gradients(model, images, labels):
+    """The oracle: a tape per example over the Keras model itself, one flat float64 row each."""
+    rows = []
+    for image, label in zip(images, labels, strict=True):
+        with tf.GradientTape() as tape:
+            logits = model(image[None], training=True)
+            loss = tf.nn.sparse_softmax_cross_entropy_with_logits(label[None], logits)
+        rows.append(flat(tape.gradient(loss, model.trainable_variables)))
+    return np.stack(rows)
+
+
+def flat(tensors):
+    return np.concatenate([np.ravel(tensor) for tensor in tensors]).astype(np.float64)
+
+
+def clipped(rows, clip):
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return (rows * np.minimum(1, clip / norms)).sum(axis=0)
+
+
+def graph_sum(model, clip):
+    """clipped_sum as the loop has it: in a graph, the batch size unknown."""
+    shape = model.input_shape[1:]
+    run = tf.function(lambda images, labels: private.clipped_sum(model, images, labels, clip))
+    return run.get_concrete_function(
+        tf.TensorSpec((None, *shape), tf.float32), tf.TensorSpec((None,), tf.int32)
+    )
+
+
+FAST = {
+    "codelab": lambda: [
+        L.Conv2D(4, 3, activation="relu"),
+        L.MaxPooling2D(),
+        L.Conv2D(5, 2, activation="tanh"),
+    ],
+    "no bias, same": lambda: [L.Conv2D(4, 3, padding="same", use_bias=False), L.ReLU()],
+    "strides": lambda: [
+        L.Conv2D(4, (3, 2), strides=(2, 1), padding="same", activation="elu"),
+        L.Conv2D(3, 3, strides=2, padding="same", use_bias=False),
+    ],
+    "even kernel, strides, same": lambda: [L.Conv2D(4, 4, strides=3, padding="same"), L.AveragePooling2D(2)],
+    "dilation": lambda: [
+        L.Conv2D(4, 3, dilation_rate=2, padding="same"),
+        L.Conv2D(2, 2, dilation_rate=(3, 2)),
+    ],
+    "three": lambda: [
+        L.Conv2D(3, 2, activation="relu"),
+        L.Conv2D(3, 2, padding="same", activation="relu"),
+        L.Conv2D(4, 3, strides=2, use_bias=False, activation="tanh"),
+    ],
+    "one place": lambda: [L.Conv2D(4, (9, 8))],
+    "dense on places": lambda: [L.Dense(4, activation="relu"), L.GlobalAveragePooling2D(), L.Dense(5)],
+}
+GENERIC = {
+    "groups": lambda: [L.Conv2D(6, 3, groups=3, activation="relu")],
+    "separable": lambda: [L.SeparableConv2D(4, 3), L.ReLU()],
+    "normalised": lambda: [L.Conv2D(4, 3), L.GroupNormalization(2)],
+}
+
+
+@pytest.mark.parametrize("name", [*FAST, *GENERIC])
+def test_clipped_sum_equals_the_sum_of_clipped_single_gradients(name, monkeypatch):
+    monkeypatch.setattr(private, "CHUNK", 4)  # three chunks, the last smaller
+    model = stack(*(FAST | GENERIC)[name]())
+    assert (private.check(model) is None) == (name in FAST)
+    images, labels = batch(11)
+    rows = examples_gradients(model, images, labels)
+    clip = float(np.median(np.linalg.norm(rows, axis=1)))
+    expected = clipped(rows, clip)
+    sums, losses, logits = graph_sum(model, clip)(images, labels)
+    assert [s.shape for s in sums] == [v.shape for v in model.trainable_variables]
+    assert np.linalg.norm(flat(sums) - expected) <= 1e-5 * np.linalg.norm(expected)
+    np.testing.assert_allclose(logits, model(images), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        losses, tf.nn.sparse_softmax_cross_entropy_with_logits(labels, model(images)), rtol=1e-5, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_explicit_gradients_equal_those_of_vectorized_map(name):
+    model, (images, labels) = stack(*FAST[name]()), batch(7)
+    explicit, generic = (work(model, images, labels)[0] for work in (private._explicit, private._generic))
+    for (ours, our_sum), (theirs, their_sum) in zip(explicit, generic, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+        for one in tf.eye(7):  # picks a single example's gradient
+            wanted = their_sum(one)
+            assert np.linalg.norm(our_sum(one) - wanted) <= 1e-5 * np.linalg.norm(wanted) + 1e-12
+
+
+def test_a_frozen_layer_has_no_gradient_and_counts_nothing():
+    model = stack(L.Conv2D(4, 3, activation="relu"), L.Conv2D(3, 2, activation="relu"))
+    model.layers[1].trainable = False
+    images, labels = batch(5)
+    rows = examples_gradients(model, images, labels)
+    sums, _, _ = graph_sum(model, 0.1)(images, labels)
+    np.testing.assert_allclose(flat(sums), clipped(rows, 0.1), rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("clip", [1e-3, 0.3, 2.0])
+def test_no_example_and_no_sum_exceeds_its_bound(clip):
+    model = stack(L.Conv2D(4, 3, activation="relu"))
+    run = graph_sum(model, clip)
+    images, labels = batch(12)
+    images *= tf.constant(10.0 ** np.arange(-4, 8, dtype=np.float32))[:, None, None, None]
+    for i in range(12):
+        assert np.linalg.norm(flat(run(images[i : i + 1], labels[i : i + 1])[0])) <= clip * (1 + 1e-5)
+    assert np.linalg.norm(flat(run(images, labels)[0])) <= 12 * clip * (1 + 1e-5)
+
+
+def test_an_example_without_a_gradient_leaves_the_others_alone():
+    model = stack(L.ReLU())
+    model.layers[-1].kernel.assign(tf.zeros_like(model.layers[-1].kernel))
+    model.layers[-1].bias.assign([200.0, 0.0, 0.0])  # class 0 has probability 1 in float32
+    images, _ = batch(2)
+    run = graph_sum(model, 1.0)
+    alone = flat(run(images[1:], tf.constant([1]))[0])
+    assert np.isclose(np.linalg.norm(alone), 1)
+    np.testing.assert_array_equal(flat(run(images, tf.constant([0, 1]))[0]), alone)
+
+
+@pytest.mark.parametrize("clip", [0.3, 1.0, 7.0, float("inf")])
+def test_clipping_factors_are_rounded_alike_on_every_processor(clip):
+    squares = np.random.default_rng(0).lognormal(0, 5, 1000).astype(np.float32)
+    squares[:3] = 0, 1e-44, 3e38
+    run = tf.function(lambda values: private._clip([(values, lambda factors, keep=None: factors)], clip))
+    factors = run(squares)[0]
+    with np.errstate(divide="ignore"):
+        expected = np.minimum(np.float32(1), np.float32(clip) / np.sqrt(squares))  # each correctly rounded
+    np.testing.assert_array_equal(factors, expected)
+
+
+@pytest.mark.parametrize("name", ["codelab", "one place", "dense on places", "groups", "normalised"])
+def test_an_example_whose_gradient_is_not_finite_adds_nothing(name, monkeypatch):
+    monkeypatch.setattr(private, "CHUNK", 8)  # once among sound ones, once in a chunk of its own
+    model, clip = stack(*(FAST | GENERIC)[name]()), 0.1
+    run = graph_sum(model, clip)
+    images, labels = (one.numpy() for one in batch(9))
+    for place in (2, 8):
+        rest = [i for i in range(9) if i != place]
+        others = flat(run(images[rest], labels[rest])[0])
+        for value in (np.nan, np.inf, -np.inf, 3e38, 1e25):  # the last two overflow a gradient, a norm
+            images[place] = value
+            moved = np.linalg.norm(flat(run(images, labels)[0]) - others)
+            assert moved <= clip * (1 + 1e-4), value
+            assert np.isfinite(value) or moved <= 1e-5 * np.linalg.norm(others), value
+
+
+def test_one_pixel_that_is_not_finite_reaches_no_other_example():
+    model = stack(*FAST["codelab"]())
+    images, labels = batch(6)
+    rows = images.numpy()
+    rows[3, 4, 4, 1] = np.inf
+    sums = flat(graph_sum(model, 0.1)(rows, labels)[0])
+    rest = [0, 1, 2, 4, 5]
+    expected = clipped(examples_gradients(model, images.numpy()[rest], labels.numpy()[rest]), 0.1)
+    np.testing.assert_allclose(sums, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["codelab", "groups"])
+def test_an_empty_batch_gives_zeros(name):
+    model = stack(*(FAST | GENERIC)[name]())
+    sums, losses, logits = graph_sum(model, 1.0)(*batch(0))
+    assert not flat(sums).any()
+    assert losses.shape == (0,)
+    assert logits.shape == (0, 3)
+
+
+def test_without_noise_and_clipping_a_step_equals_a_plain_adam_step():
+    models = [stack(*FAST["codelab"]()) for _ in range(2)]
+    optimizers = [keras.optimizers.Adam(0.01) for _ in models]
+    private_gradient = private.gradient(models[1], float("inf"), 0.0, 20)
+    for step in range(3):
+        images, labels = batch(20, seed=step)
+        with tf.GradientTape() as tape:
+            logits = models[0](images, training=True)
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+        plain = tape.gradient(loss, models[0].trainable_variables)
+        ours, _, _ = private_gradient(images, labels, tf.constant([1, 2], tf.int64))
+        assert np.linalg.norm(flat(ours) - flat(plain)) <= 1e-5 * np.linalg.norm(flat(plain))
+        for model, optimizer, gradients in zip(models, optimizers, (plain, ours), strict=True):
+            optimizer.apply(gradients, model.trainable_variables)
+    np.testing.assert_allclose(*(flat(model.trainable_variables) for model in models), rtol=1e-3, atol=1e-5)
+
+
+def test_a_step_divides_by_the_expected_batch_size_and_noises_by_the_clip():
+    model = stack(L.ReLU())
+    seed = tf.constant([3, 4], tf.int64)
+    ours, _, _ = private.gradient(model, 0.5, 3.0, 8)(*batch(2), seed)
+    sums, _, _ = private.clipped_sum(model, *batch(2), 0.5)
+    noises = private.noise(model.trainable_variables, 1.5, seed)
+    np.testing.assert_allclose(flat(ours), (flat(sums) + flat(noises)) / 8, rtol=1e-6)
+
+
+def test_dropout_draws_for_each_example_and_step():
+    model = stack(L.Dropout(0.5))
+    images, labels = tf.ones((4, 9, 8, 3)), tf.zeros(4, tf.int32)
+    run = graph_sum(model, 1.0)
+    losses = np.concatenate([run(images, labels)[1] for _ in range(2)])
+    assert len(set(losses)) == 8
+
+
+def test_the_standard_deviation_of_the_noise_is_as_stated():
+    seeds = sampling.step_seeds(5, epoch=1, steps=10_000)
+    variables = [tf.zeros(1), tf.zeros((2, 3))]
+    one, six = tf.function(
+        lambda: tf.map_fn(
+            lambda seed: private.noise(variables, 0.7, seed), seeds, fn_output_signature=[tf.float32] * 2
+        )
+    )()
+    values = np.concatenate([one, np.reshape(six, (10_000, 6))], axis=1)
+    np.testing.assert_allclose(values.std(axis=0), 0.7, rtol=0.03)  # 4 standard errors each of the seven
+    np.testing.assert_allclose(values.std(), 0.7, rtol=0.02)
+    assert abs(values.mean()) < 4 * 0.7 / np.sqrt(values.size)
+    correlations = np.corrcoef(values.T)[~np.eye(7, dtype=bool)]
+    assert np.abs(correlations).max() < 5 / np.sqrt(10_000)
+
+
+def test_steps_epochs_runs_and_variables_never_share_noise():
+    variables = [tf.zeros(50), tf.zeros(50), tf.zeros((5, 10))]
+    drawn = []
+    for entropy, epoch in [(1, 0), (1, 1), (2, 1)]:
+        for seed in sampling.step_seeds(entropy, epoch, 3):
+            drawn += [np.ravel(one) for one in private.noise(variables, 1.0, tf.constant(seed))]
+    assert len(np.unique(np.concatenate(drawn))) == 3 * 3 * 3 * 50
+    again = private.noise(variables, 1.0, tf.constant(sampling.step_seeds(1, 0, 9)[0]))
+    np.testing.assert_array_equal(drawn[0], again[0])  # a longer epoch or a resume changes nothing
+
+
+def test_layers_that_mix_examples_are_refused_wherever_they_hide():
+    inner = keras.Sequential([L.Conv2D(4, 3), L.BatchNormalization(name="mixer")])
+    with pytest.raises(UserError, match=r"layer mixer: BatchNormalization mixes the examples"):
+        private.check(stack(inner))
+    inner.layers[1].trainable = False  # frozen, it uses stored averages and mixes nothing
+    assert "is a Sequential" in private.check(stack(inner))
+
+
+def test_regularizers_are_refused():
+    with pytest.raises(UserError, match=r"layer rough: a regularizer"):
+        private.check(stack(L.Conv2D(4, 3, kernel_regularizer="l2", name="rough")))
+
+
+def test_models_that_are_no_plain_stack_fall_back_and_say_so():
+    inputs = L.Input((9, 8, 3))
+    model = keras.Model(inputs, L.Dense(3)(L.Flatten()(inputs)), name="functional")
+    assert private.check(model) == (
+        "model functional is no plain keras.Sequential: its per-example gradients come from "
+        "tf.vectorized_map, which may be slower"
+    )
+    images, labels = batch(4)
+    sums, _, _ = graph_sum(model, 0.2)(images, labels)
+    np.testing.assert_allclose(
+        flat(sums), clipped(examples_gradients(model, images, labels), 0.2), rtol=1e-4, atol=1e-7
+    )

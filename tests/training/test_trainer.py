@@ -1,0 +1,132 @@
+"""The trainer: exact resume in every regime, and the same learning curve as Model.fit."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from privacy_report.datasets import digits
+from privacy_report.errors import UserError
+from privacy_report.pipeline.contract import HISTORY
+from privacy_report.pipeline.files import read_arrays, write_arrays
+from privacy_report.training.data import Data
+from privacy_report.training.run import make_trainer
+from privacy_report.training.schema import Privacy, Variant
+
+
+@pytest.fixture(scope="module")
+def data() -> Data:
+    """The digits, two thirds of them members."""
+    examples = digits.load()
+    return Data(examples.images, examples.labels, np.arange(1200), np.arange(1200, 1797), 10)
+
+
+def variant(**changes) -> Variant:
+    return Variant(
+        **({"label": "V", "filters": 4, "dense_units": 8, "epochs": 4, "epochs_per_report": 2} | changes)
+    )
+
+
+def private(**changes) -> Privacy:
+    return Privacy(**({"noise_multiplier": 1.0, "delta": 1e-5} | changes))
+
+
+def weights(arrays) -> list[np.ndarray]:
+    return [value for key, value in arrays.items() if key.startswith(("weights/", "optimizer/"))]
+
+
+@pytest.mark.parametrize("privacy", [None, private()], ids=["ordinary", "private"])
+def test_resumed_epochs_are_bit_identical(privacy, data, tmp_path):
+    config = variant(privacy=privacy)
+    straight = make_trainer("v", config, data)
+    straight.run(1)
+    expected = [straight.run(epoch) for epoch in (2, 3)]
+    first = make_trainer("v", config, data)
+    write_arrays(tmp_path / "1.npz", first.run(1))
+    resumed = make_trainer("v", config, data)
+    resumed.restore(read_arrays(tmp_path / "1.npz"))
+    got = [resumed.run(epoch) for epoch in (2, 3)]
+    for a, b in zip(expected, got, strict=True):
+        assert len(weights(a)) > 10
+        for x, y in zip(weights(a), weights(b), strict=True):
+            np.testing.assert_array_equal(x, y)
+        assert [float(a[f"history/{k}"]) for k in HISTORY[:4]] == [
+            float(b[f"history/{k}"]) for k in HISTORY[:4]
+        ]
+
+
+def test_variants_and_seeds_start_and_go_differently(data):
+    runs = [
+        make_trainer(name, variant(seed=seed), data).run(1) for name, seed in (("a", 0), ("b", 0), ("a", 1))
+    ]
+    kernels = [run["weights/000"] for run in runs]
+    assert not any(np.array_equal(kernels[i], kernels[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
+
+
+def test_private_history_has_the_budget_of_the_steps_taken_and_ordinary_has_none(data):
+    budget = [
+        float(make_trainer("v", variant(privacy=private()), data).run(epoch)["history/epsilon"])
+        for epoch in (1, 2)
+    ]
+    assert 0 < budget[0] < budget[1]
+    assert math.isnan(float(make_trainer("v", variant(), data).run(1)["history/epsilon"]))
+
+
+def test_target_epsilon_is_met_at_the_last_epoch(data):
+    trainer = make_trainer("v", variant(privacy=Privacy(target_epsilon=5.0), epochs=3), data)
+    spent = trainer.regime.spent(3)
+    assert 4.9 < spent.epsilon <= 5.0
+    assert trainer.regime.spent(2).epsilon < spent.epsilon
+
+
+def test_secret_seed_never_repeats(data):
+    config = variant(privacy=private(seed="secret"))
+    one, two = (make_trainer("v", config, data).run(1) for _ in range(2))
+    assert not np.array_equal(one["weights/000"], two["weights/000"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"privacy": private(delta=0.01)}, "privacy.delta: got 0.01"),
+        ({"privacy": private(), "batch_size": 5000}, "batch_size: got 5000"),
+        ({"num_conv": 4}, r"num_conv: got 4, allowed: 1\.\.3 for images of 32 x 32"),
+    ],
+)
+def test_impossible_values_are_refused(changes, words, data):
+    with pytest.raises(UserError, match=words):
+        make_trainer("v", variant(**changes), data)
+
+
+def test_checkpoint_of_another_model_is_refused(data):
+    saved = make_trainer("v", variant(), data).run(1)
+    with pytest.raises(UserError, match="does not fit"):
+        make_trainer("v", variant(filters=5), data).restore(saved)
+
+
+def test_same_learning_curve_as_fit(data):
+    """Three seeds, three epochs: mean validation accuracies within two standard errors of the difference."""
+    ours, theirs = [], []
+    x, y = data.images.astype(np.float32) / 255, data.labels
+    for seed in range(3):
+        trainer = make_trainer("v", variant(seed=seed), data)
+        ours.append([trainer.run(epoch) for epoch in (1, 2, 3)][-1]["history/val_accuracy"])
+        keras.utils.set_random_seed(seed)
+        model = keras.models.clone_model(trainer.model)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.Adam(0.001), loss, metrics=["accuracy"])
+        history = model.fit(x[data.train], y[data.train], batch_size=50, epochs=3, verbose=0,
+                            validation_data=(x[data.validation], y[data.validation])).history  # fmt: skip
+        theirs.append(history["val_accuracy"][-1])
+    error = math.sqrt((np.var(ours, ddof=1) + np.var(theirs, ddof=1)) / 3)
+    assert abs(np.mean(ours) - np.mean(theirs)) <= 2 * error
+
+
+def test_without_validation_examples_training_goes_on_and_says_that_nothing_was_measured(data):
+    alone = Data(data.images, data.labels, data.train, np.empty(0, np.int64), data.n_classes)
+    with_them, without = (make_trainer("v", variant(), given).run(1) for given in (data, alone))
+    for a, b in zip(weights(with_them), weights(without), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert math.isnan(float(without["history/val_loss"]))
+    assert math.isnan(float(without["history/val_accuracy"]))
