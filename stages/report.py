@@ -15,7 +15,6 @@ from privacy_report.report.style import Look, Picture, draw, write_png
 from privacy_report.report.tables import merge
 from privacy_report.report.terminal import print_table
 
-
 PAGE = Path("plots/report.html")
 
 

@@ -60,6 +60,7 @@ def write(
         more=study.attacks(MORE_THAN_OUTPUTS),
         early=study.attacks([EARLY]),
         exhibits={study.labels[variant]: shown for variant, shown in exhibits.items()},
+        rankings={exhibit.row["ranking"] for shown in exhibits.values() for exhibit in shown},
         wanted=report.exposed_images,
         private=private(study),
         placebos=placebos(study),
@@ -105,8 +106,8 @@ def judged(study: Study, references: int) -> str:
     if references and study.attacks((REFERENCES,)):
         return f"Judged by attackers with {', '.join(kinds)} and {references} reference models."
     return (
-        f"Judged by attackers with {' and '.join(kinds)} alone, not by reference models: whoever trains models on "
-        "similar data may find more."
+        f"Judged by attackers with {' and '.join(kinds)} alone, not by reference models: whoever trains "
+        "models on similar data may find more."
     )
 
 

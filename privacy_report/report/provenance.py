@@ -12,6 +12,7 @@ from typing import Any
 from privacy_report.pipeline import store
 from privacy_report.report.study import Study
 
+STAGES = ("train", "score", "reference", "attack")
 MOST_CHARACTERS = 40_000  # of params.yaml, on the page
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "dp-accounting", "dvc")
 
@@ -55,9 +56,8 @@ def read_notes(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def stage_names(variants: list[str]) -> list[str]:
-    """The stages in the order of the graph, as their times are named."""
-    chain = [f"{stage}@{name}" for name in variants for stage in ("train", "score", "attack")]
-    return ["prepare", *chain, "gate"]
+    """The stages that note where their results come from, in the order of the graph."""
+    return ["prepare", *(f"{stage}@{name}" for name in variants for stage in STAGES)]
 
 
 def duration(seconds: float | None) -> str:

@@ -33,6 +33,7 @@ from privacy_report.pipeline.tables import write_table
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 NORMAL = NormalDist()
+TOO_FEW = "not attacked: 7 members and 9 non-members, at least 10 of each are needed"
 REPORT = {"title": "How much does each checkpoint give away?", "dpi": 80, "exposed_images": 6}
 PALETTE = yaml.safe_load((Path(__file__).parents[2] / "conf/report/default.yaml").read_text())["palette"]
 
@@ -58,7 +59,7 @@ class Study:
         return [f"cnn{i + 2}" for i in range(self.variants)] + list(self.dp)
 
     def write(self) -> Path:
-        """Write everything but metrics/gate.json, which the gate writes."""
+        """Write everything but the verdicts, which the gate writes."""
         labels = {
             name: {"label": f"{name[3:]} Layers" if name not in self.dp else "3 Layers, DP"}
             for name in self.names()
@@ -113,6 +114,7 @@ class Study:
         kept = [row for row in history if row["epoch"] % self.every == 0] or history[-1:]
         folder = self.root / f"data/attack/{name}"
         privacy = [r for h in kept for r in self._rows(position, name, h, 1.0)]
+        write_json(folder / "references.json", {"models": 8 if "rmia" in self.attacks else 0})
         write_table(folder / "privacy.csv", privacy, PRIVACY_COLUMNS)
         halves = [
             {**row, "half": half}
@@ -138,6 +140,7 @@ class Study:
                 "index": (7 * i + position) % 200,
                 "label": (7 * i + position) % 10,
             }
+            | {"ranking": "lt_iqr", "found_at_fpr": math.nan}
             | {"score": 3.0 - 0.02 * i, "loss": 0.1 + 0.01 * i, "probability": 0.9}
             for i in range(100)
         ]
@@ -181,7 +184,7 @@ class Study:
                 }
                 without = name_of_slice == f"{CLASS}3" or (attack == "logistic" and history["epoch"] == 10)
                 if self.refused and without:
-                    rows.append(row | {"note": "refused: a side has fewer than 20 examples"})
+                    rows.append(row | {"note": TOO_FEW})
                     continue
                 rows.append(row | metrics(d, n, m))
         return rows
@@ -240,8 +243,11 @@ def study(tmp_path, monkeypatch):
     def write(**settings) -> Path:
         from stages.gate import main as gate
 
-        root = Study(tmp_path, **settings).write()
-        gate([])
+        made = Study(tmp_path, **settings)
+
+        root = made.write()
+        for name in made.names():
+            gate([name])
         return root
 
     return write

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from privacy_report.errors import UserError
 from privacy_report.pipeline.contract import EPSILON_JOINT
-from privacy_report.pipeline.tables import read_rows, where
+from privacy_report.pipeline.tables import where
 from privacy_report.report.study import Study, check_claim, pareto
 from privacy_report.report.tables import PARTS, merge
 
@@ -85,10 +85,9 @@ def test_epochs_are_in_order_of_number(study):
 
 def test_missing_verdict_is_one_line(study):
     root = study()
-    (root / "metrics/gate.json").write_text('{"policy": [], "variants": {}}')
-    with pytest.raises(UserError, match="no verdict on cnn2"):
+    (root / "data/gate/cnn2.json").unlink()
+    with pytest.raises(UserError, match=r"data/gate/cnn2\.json: no such file; `dvc repro gate@cnn2`"):
         Study(root).verdict("cnn2")
-    assert read_rows(root / "data/train/cnn2/history.csv")
-    (root / "metrics/gate.json").write_text('{"policy": [')
+    (root / "data/gate/cnn2.json").write_text('{"policy": [')
     with pytest.raises(UserError, match="damaged"):
         Study(root).verdict("cnn2")
