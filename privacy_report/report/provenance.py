@@ -12,6 +12,8 @@ from typing import Any
 from privacy_report.pipeline import store
 from privacy_report.report.study import Study
 
+STAGES = ("train", "score", "reference", "attack")
+MOST_CHARACTERS = 40_000  # of params.yaml, on the page
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "dp-accounting", "dvc")
 
 
@@ -54,9 +56,8 @@ def read_notes(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def stage_names(variants: list[str]) -> list[str]:
-    """The stages in the order of the graph, as their times are named."""
-    chain = [f"{stage}@{name}" for name in variants for stage in ("train", "score", "attack")]
-    return ["prepare", *chain, "gate"]
+    """The stages that note where their results come from, in the order of the graph."""
+    return ["prepare", *(f"{stage}@{name}" for name in variants for stage in STAGES)]
 
 
 def duration(seconds: float | None) -> str:
@@ -80,16 +81,16 @@ def seeds(value: Any, path: str = "") -> list[str]:
     return found
 
 
-def facts(study: Study, most_characters: int) -> dict[str, Any]:
-    """What the page says about its own origin, with at most so much of params.yaml."""
+def facts(study: Study) -> dict[str, Any]:
+    """What the page says about its own origin; left_out: how many characters of params.yaml it does not."""
     parameters = (study.root / "params.yaml").read_text()
     names, notes = stage_names(list(study.labels)), read_notes(store.root() / "notes")
     kinds = sorted({kind for name in names for kind in notes.get(name, {}).get("processors", ())})
     return {
         "commit": commit(study.root),
         "dataset": study.dataset,
-        "parameters": parameters[:most_characters],
-        "left_out": len(parameters[most_characters:]),
+        "parameters": parameters[:MOST_CHARACTERS],
+        "left_out": len(parameters[MOST_CHARACTERS:]),
         "seeds": ", ".join(seeds(study.params)) or "none named",
         "processors": kinds,
         "times": {name: duration(notes.get(name, {}).get("seconds")) for name in names},

@@ -227,5 +227,5 @@ def label_ends(ax: Axes, ends: list[tuple[float, str, str, str]], spacing: float
     for height, (end, text, color, marker) in zip(heights, places, strict=True):
         outside: Any = {"color": color, "transform": ax.transAxes, "clip_on": False}
         ax.plot([1.004, 1.016], [end, height], lw=0.6, **outside)
-        ax.plot([1.016, 1.044], [height] * 2, lw=2, marker=marker, markevery=[1], ms=4, **outside)
+        ax.plot([1.016, 1.031, 1.046], [height] * 3, lw=2, marker=marker, markevery=[1], ms=4, **outside)
         ax.text(1.06, height, text, va="center", fontsize=7.5, transform=ax.transAxes)
