@@ -15,12 +15,14 @@ from privacy_report.report.style import Look, Picture, draw, write_png
 from privacy_report.report.tables import merge
 from privacy_report.report.terminal import print_table
 
+PAGE = Path("plots/report.html")
+
 
 def main(argv: Sequence[str]) -> None:
     """Write everything under plots/, or, with --table, print what is written."""
     parser = argparse.ArgumentParser(prog="python -m stages.report", description=__doc__)
     parser.add_argument(
-        "--table", action="store_true", help="only read plots/*.csv and metrics/gate.json; print the result"
+        "--table", action="store_true", help="only read plots/*.csv and data/gate; print the result"
     )
     if parser.parse_args(argv).table:
         print_table(Study())
@@ -38,7 +40,9 @@ def main(argv: Sequence[str]) -> None:
         drawn = draw(picture, report.dpi)
         write_png(drawn, Path(f"plots/{picture.name}.png"), report.dpi)
         svgs[picture.name] = drawn.svgs
-    page.write(study, svgs, exhibits, look, report, Path("plots/report.html"))
+    page.write(study, svgs, exhibits, look, report, PAGE)
+    print_table(study)
+    print(f"page: {PAGE}", flush=True)
 
 
 def pictures(study: Study, look: Look, exhibits: dict[str, list[exposed.Exhibit]]) -> tuple[Picture, ...]:

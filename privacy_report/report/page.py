@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from privacy_report.gate.rules import RULES
-from privacy_report.pipeline.contract import EARLY
+from privacy_report.pipeline.contract import EARLY, REFERENCES
 from privacy_report.pipeline.files import atomic
 from privacy_report.report.differential_privacy import private
 from privacy_report.report.exposed import Exhibit
@@ -52,7 +53,7 @@ def write(
         title=report.title,
         study=study,
         cards=[card(study, look, variant) for variant in study.labels],
-        policy=[(RULES[one["rule"]].words, one["limit"]) for one in study.gate["policy"]],
+        policy=[(RULES[one["rule"]].words, one["limit"]) for one in study.policy],
         lines=lines(study),
         pictures={name: [Markup(svg) for svg in panels] for name, panels in svgs.items()},
         closely=len(study.close(study.labels)),
@@ -74,13 +75,20 @@ def write(
 def card(study: Study, look: Look, variant: str) -> dict[str, Any]:
     """The verdict on a variant in words."""
     verdict, last = study.verdict(variant), study.shown(variant).get("last")
-    failing = verdict["failing"]
+    failing, epoch = verdict["failing"], verdict.get("recommended_epoch")
+    confirmed, references = verdict.get("confirmed") == "yes", verdict["reference_models"]
+    rows = study.entire.get((variant, math.nan if epoch is None else epoch), ())
+    leaking = [row["attack"] for row in rows if row["leaks"] == "yes"]
     most = max(LEAST_FINDINGS, MOST_FINDINGS // len(study.labels))
     return {
         "label": study.labels[variant],
         "color": look.color(variant),
-        "epoch": verdict.get("recommended_epoch"),
-        "confirmed": verdict.get("confirmed") == "yes",
+        "epoch": epoch,
+        "confirmed": confirmed,
+        "references": references,
+        "colour": "bad" if not confirmed else "good" if references and not leaking else "fair",
+        "judged": judged(study, references),
+        "leaking": leaking,
         "why": why(verdict),
         "last": [breach(finding) for finding in failing if finding["epoch"] == last],
         "last_epoch": last,
@@ -88,6 +96,19 @@ def card(study: Study, look: Look, variant: str) -> dict[str, Any]:
         "failing": failing[:most],
         "left_out": len(failing[most:]),
     }
+
+
+def judged(study: Study, references: int) -> str:
+    """Which kinds of attacker judged a variant."""
+    kinds = ["the model's outputs"]
+    if study.attacks((EARLY,)):
+        kinds.append("its early checkpoints")
+    if references and study.attacks((REFERENCES,)):
+        return f"Judged by attackers with {', '.join(kinds)} and {references} reference models."
+    return (
+        f"Judged by attackers with {' and '.join(kinds)} alone, not by reference models: whoever trains models on "
+        "similar data may find more."
+    )
 
 
 def breach(finding: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from privacy_report.errors import UserError
+from privacy_report.gate.check import read_verdict
 from privacy_report.pipeline.contract import (
     CLASS,
     EARLY,
@@ -97,16 +98,6 @@ class Study:
         return grouped(read_rows(self.root / "plots/roc.csv"), "variant", "epoch", "attack")
 
     @cached_property
-    def gate(self) -> dict[str, Any]:
-        path = self.root / "metrics/gate.json"
-        if not path.is_file():
-            raise UserError(f"{path}: no such file; `dvc repro gate` writes it")
-        try:
-            return read_json(path)
-        except ValueError:
-            raise UserError(f"{path}: damaged, not JSON; `dvc repro gate` writes it") from None
-
-    @cached_property
     def dataset(self) -> dict[str, Any]:
         return read_json(self.root / "data/prepare/dataset.json")
 
@@ -116,10 +107,16 @@ class Study:
 
     def verdict(self, variant: str) -> dict[str, Any]:
         """What the gate says about a variant; UserError when it says nothing."""
-        try:
-            return self.gate["variants"][variant]
-        except (KeyError, TypeError):
-            raise UserError(f"metrics/gate.json: no verdict on {variant}; run `dvc repro gate`") from None
+        return self._verdicts[variant]
+
+    @cached_property
+    def _verdicts(self) -> dict[str, dict[str, Any]]:
+        return {variant: read_verdict(variant, self.root) for variant in self.labels}
+
+    @property
+    def policy(self) -> list[dict[str, Any]]:
+        """The rules of the gate that were set, with their limits."""
+        return next(iter(self._verdicts.values()))["policy"]
 
     @cached_property
     def entire(self) -> dict[tuple[str, float], list[Row]]:
