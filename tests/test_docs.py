@@ -345,7 +345,8 @@ def verdicts() -> list[str]:
         epoch = found.get("recommended_epoch", "none")
         accuracies = f"{said('train_accuracy')} / {said('val_accuracy')}"
         epsilons = f"{said('epsilon')} / {said('epsilon_audited')}"
-        numbers = [said(name) for name in ("auc", "advantage", "tpr_at_1pct_fpr")]
+        found_members = f"{100 * found['tpr_at_1pct_fpr']:.1f}%" if "tpr_at_1pct_fpr" in found else "-"
+        numbers = [said("auc"), said("advantage"), found_members]
         lines.append([settings["label"], found["verdict"], str(epoch), accuracies, *numbers, epsilons])
     head = ["variant", "verdict", "recommended epoch", "train / validation accuracy", "AUC", "advantage"]
     return table([*head, "members found at 1% FPR", "epsilon, claimed / audited (95%)"], lines)
