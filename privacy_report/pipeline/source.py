@@ -39,15 +39,16 @@ class Code:
     libraries: frozenset[str]
 
 
-def code(*roots: str) -> Code:
+def code(*roots: str, chosen: Iterable[str] = ()) -> Code:
     """The code that is reached from `roots`, dotted names such as "package.module.function".
 
+    chosen: what a user named; it is a root, too, where no distribution owns it, else its library counts.
     Raises UserError for a root that does not exist, and for a module that cannot be read as Python.
     """
     ours = frozenset(root.partition(".")[0] for root in roots)
     seen: dict[tuple[str, str], str] = {}
-    libraries: set[str] = set()
-    todo = [_split(root) for root in roots]
+    libraries = {name.partition(".")[0] for name in chosen if not _is_ours(name.partition(".")[0], ours)}
+    todo = [_split(root) for root in (*roots, *chosen) if root.partition(".")[0] not in libraries]
     while todo:
         place = todo.pop()
         if place in seen:
