@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := $(CURDIR)/.venv
 SANDBOX := quickstart
+QUICKSTART_COMMIT = git -c user.name=quickstart -c user.email=quickstart@example.org commit --quiet --message="Quickstart"
 export PATH := $(VENV)/bin:$(PATH)
 
 VARIANTS = $(shell $(VENV)/bin/python -c 'import yaml; print(*yaml.safe_load(open("conf/config.yaml"))["defaults"][1]["variant"])' 2>/dev/null)
@@ -18,19 +19,22 @@ help: ## list the targets
 install: $(VENV)/installed ## install everything into .venv, at the versions of requirements.lock
 
 $(VENV)/installed: requirements.lock pyproject.toml
-	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is missing or older than 3.11; name a newer one, as in make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	$(VENV)/bin/python -m privacy_report.report.offline .dvc/tmp/plots_offline.html
 	$(VENV)/bin/dvc config --local plots.html_template tmp/plots_offline.html
 	touch $@
 
-quickstart: install ## the whole pipeline on the embedded digits, in a copy of this repository: ./quickstart
+quickstart: install ## the whole pipeline on the embedded digits, in a git repository of its own: ./quickstart
+	@git ls-files >/dev/null 2>&1 || { echo "error: git is missing, or this is no clone: get the project with git clone"; exit 1; }
 	rm -rf $(SANDBOX) && mkdir $(SANDBOX)
 	git ls-files -z | tar --create --null --files-from=- | tar --extract --directory $(SANDBOX)
 	sed -i.bak 's/experiment: null/experiment: quickstart/' $(SANDBOX)/conf/config.yaml && rm $(SANDBOX)/conf/config.yaml.bak
-	cd $(SANDBOX) && dvc config --local core.no_scm true && dvc repro --quiet && python -m stages.report --table
-	@echo "pictures: $(SANDBOX)/plots/*.png, page: $(SANDBOX)/plots/report.html"
+	cd $(SANDBOX) && git init --quiet --initial-branch=main && dvc config --local plots.html_template $(CURDIR)/.dvc/tmp/plots_offline.html
+	cd $(SANDBOX) && dvc repro --quiet && git add --all && $(QUICKSTART_COMMIT)
+	@echo "$(SANDBOX)/ is a git repository with this result on its branch main; README.md goes on from there"
 
 repro: install ## the CIFAR-10 codelab; `make -j2 repro` trains the variants side by side
 	@if dvc status --quiet; then echo "Data and pipelines are up to date."; \

@@ -8,19 +8,21 @@ from pathlib import Path
 
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.params import load
-from privacy_report.report import closeups, figures, page
+from privacy_report.report import classes, exposed, figures, losses, page
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import Study, check_claim
-from privacy_report.report.style import Look, Picture, to_png
+from privacy_report.report.style import Look, Picture, draw, write_png
 from privacy_report.report.tables import merge
 from privacy_report.report.terminal import print_table
+
+PAGE = Path("plots/report.html")
 
 
 def main(argv: Sequence[str]) -> None:
     """Write everything under plots/, or, with --table, print what is written."""
     parser = argparse.ArgumentParser(prog="python -m stages.report", description=__doc__)
     parser.add_argument(
-        "--table", action="store_true", help="only read plots/*.csv and metrics/gate.json; print the result"
+        "--table", action="store_true", help="only read plots/*.csv and data/gate; print the result"
     )
     if parser.parse_args(argv).table:
         print_table(Study())
@@ -29,27 +31,31 @@ def main(argv: Sequence[str]) -> None:
     study = Study()
     for table in ("training", "privacy"):
         merge(table, study.labels)
-    merge("roc", study.labels, keep=lambda row: int(row["epoch"]) in study.shown(row["variant"]).values())
     check_claim(study)
+    merge("roc", study.labels, epochs={name: study.shown(name).values() for name in study.labels})
     look = Look(list(study.labels), report.palette)
-    pictures = draw(study, look, report.exposed_images)
-    for name, picture in pictures.items():
-        to_png(picture, Path(f"plots/{name}.png"), report.dpi)
-    page.write(study, pictures, look, report, Path("plots/report.html"))
+    exhibits = exposed.exhibits(study, report.exposed_images)
+    svgs = {}
+    for picture in pictures(study, look, exhibits):
+        drawn = draw(picture, report.dpi)
+        write_png(drawn, Path(f"plots/{picture.name}.png"), report.dpi)
+        svgs[picture.name] = drawn.svgs
+    page.write(study, svgs, exhibits, look, report, PAGE)
+    print_table(study)
+    print(f"page: {PAGE}", flush=True)
 
 
-def draw(study: Study, look: Look, exposed_images: int) -> dict[str, Picture]:
-    """All pictures, in the order of the page, by the name of their PNG."""
-    pictures = (
+def pictures(study: Study, look: Look, exhibits: dict[str, list[exposed.Exhibit]]) -> tuple[Picture, ...]:
+    """All pictures, in the order of the page."""
+    return (
         figures.vulnerability(study, look),
         figures.privacy_vs_accuracy(study, look),
-        figures.roc(study, look),
-        closeups.per_class(study, look),
-        closeups.losses(study, look),
-        closeups.gallery(study, exposed_images),
-        figures.epsilon(study, look),
+        figures.roc_picture(study, look),
+        classes.classes_picture(study),
+        losses.losses_picture(study, look),
+        exposed.exposed_picture(study, exhibits),
+        figures.epsilon_picture(study, look),
     )
-    return {picture.name: picture for picture in pictures}
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -9,15 +10,28 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
-from privacy_report.pipeline.tables import Row, where
-from privacy_report.report.study import Study, pareto
-from privacy_report.report.style import GRID, INK, LINES, PAPER, Look, Panel, Picture, label_ends
+from privacy_report.pipeline.tables import Row
+from privacy_report.report.study import ATTACKS, MORE_THAN_OUTPUTS, OUTPUTS_ONLY, Study, pareto
+from privacy_report.report.style import (
+    GRID,
+    INK,
+    LINES,
+    MOST_LABELS,
+    MOST_MARKS,
+    PAPER,
+    Look,
+    Panel,
+    Picture,
+    in_percent,
+    label_ends,
+    room_for_labels,
+)
 
-MOST_LINES = 9  # with more, only the strongest attack of each checkpoint is drawn
 FEWEST_FALSE_POSITIVES = 5  # below it a false positive rate says little
-STRONGEST = "strongest attack"
+MOST_MARKERS = 8  # on one curve of many
+MOST_POINTS = 5000  # on all curves of a panel; more of them go into the SVG as an image
 
 CHANCE = {"auc": 0.5, "advantage": 0.0, "tpr_at_1pct_fpr": 0.01}
 NAMES = {
@@ -27,73 +41,83 @@ NAMES = {
 }
 
 
-def drawn_attacks(study: Study) -> list[str]:
-    """The attacks that get a line of their own, or only `STRONGEST` when they were too many lines."""
-    crowded = len(study.labels) * len(study.attacks) > MOST_LINES
-    return [STRONGEST] if crowded or len(study.attacks) > len(LINES) else study.attacks
+def attackers(study: Study) -> dict[str, Sequence[str]]:
+    """What a line stands for -> the kinds of attacks of which it shows the strongest.
 
-
-def curve(study: Study, variant: str, attack: str, column: str) -> list[Row]:
-    """A variant's rows by epoch, of one attack or of the strongest in `column`; refused ones stay, as NaN."""
-    if attack != STRONGEST:
-        rows = where(study.entire, variant=variant, attack=attack)
-        return sorted(rows, key=lambda row: row["epoch"])
-    found = [study.strongest(variant, epoch, column) for epoch in study.epochs(variant)]
-    return [row for row in found if row is not None]
+    Two lines a variant where there are attacks that see more than outputs, one where there are none or where
+    there are many variants.
+    """
+    if study.many or not study.attacks(MORE_THAN_OUTPUTS):
+        return {"strongest attack": ATTACKS}
+    found = {"outputs only": OUTPUTS_ONLY, "references or early checkpoints": MORE_THAN_OUTPUTS}
+    return {name: kinds for name, kinds in found.items() if study.attacks(kinds)}
 
 
 def vulnerability(study: Study, look: Look) -> Picture:
     """AUC, advantage and TPR at 1% FPR by epoch, each with its 95% band, and the model's accuracy."""
-    panels = [
-        Panel(partial(_by_epoch, study, look, column), _alt_by_epoch(study, column)) for column in CHANCE
-    ]
+    panels = [(partial(_by_epoch, study, look, column), _alt_by_epoch(study, column)) for column in CHANCE]
     alt = "Line chart: training and validation accuracy of each variant by epoch."
-    return Picture(
-        "vulnerability_by_epoch", [*panels, Panel(partial(_accuracy, study, look), alt)], columns=2
-    )
+    panels.append((partial(_accuracy, study, look), alt))
+    height = max(3.3, room_for_labels(len(study.labels)))
+    return Picture("vulnerability_by_epoch", [Panel(*panel, height=height) for panel in panels], columns=2)
 
 
 def _by_epoch(study: Study, look: Look, column: str, ax: Axes) -> None:
-    attacks, ends = drawn_attacks(study), []
+    lines, ends = attackers(study), []
     for variant, label in study.labels.items():
         color = look.color(variant)
-        for attack, line in zip(attacks, LINES, strict=False):
-            rows = curve(study, variant, attack, column)
+        for kinds, line in zip(lines.values(), LINES, strict=False):
+            rows = study.by_epoch(variant, column, kinds)
             x, y = [row["epoch"] for row in rows], [row[column] for row in rows]
-            ax.plot(x, y, color=color, ls=line, marker=look.marker(variant), ms=2.6)
-            if rows and f"{column}_low" in rows[0]:
+            _curve(study, ax, x, y, color=color, ls=line, marker=look.marker(variant), ms=2.6)
+            if not study.many:
                 low, high = ([row[f"{column}_{end}"] for row in rows] for end in ("low", "high"))
                 ax.fill_between(x, low, high, color=color, alpha=0.13, lw=0)
-        if strongest := curve(study, variant, STRONGEST, column):
-            ends.append((strongest[-1]["epoch"], strongest[-1][column], label, color))
+        if strongest := study.by_epoch(variant, column):
+            ends.append((strongest[-1][column], label, color, look.marker(variant)))
         _star(study, look, variant, ax, lambda row: row["epoch"], column)
     ax.axhline(CHANCE[column], color=INK, lw=0.8, ls=(0, (2, 2)))
     ax.set(title=NAMES[column], xlabel="Epoch")
     _whole_epochs(ax)
-    _key_to_lines(ax, attacks)
+    _key_to_lines(ax, list(lines))
     label_ends(ax, ends)
 
 
+def _curve(study: Study, ax: Axes, x: list[float], y: list[float], **style: Any) -> None:
+    """A line with markers; of many variants thin with few markers, and of very many points an image."""
+    if study.many:
+        step = math.ceil(len(x) / MOST_MARKERS) or 1
+        style |= {"lw": 0.9, "markevery": ((len(x) - 1) % step, step)}  # the last point is marked
+    ax.plot(x, y, rasterized=len(x) * len(study.labels) > MOST_POINTS, **style)
+
+
 def _accuracy(study: Study, look: Look, ax: Axes) -> None:
+    lines = (
+        {"validation": "val_accuracy"}
+        if study.many
+        else {"validation": "val_accuracy", "training": "running_accuracy"}
+    )
     ends = []
     for variant, label in study.labels.items():
-        rows = list(where(study.training, variant=variant))
+        rows = study.training.get(variant, [])
         x = [row["epoch"] for row in rows]
-        dots = look.marker(variant) if len(rows) < 2 else "none"
-        for column, line in (("running_accuracy", LINES[1]), ("val_accuracy", "-")):
-            ax.plot(x, [row[column] for row in rows], color=look.color(variant), ls=line, marker=dots)
+        dots = look.marker(variant) if study.many or len(rows) < 2 else "none"
+        for column, line in zip(lines.values(), LINES, strict=False):
+            y = [row[column] for row in rows]
+            _curve(study, ax, x, y, color=look.color(variant), ls=line, marker=dots, ms=2.6)
         if rows:
-            ends.append((x[-1], rows[-1]["val_accuracy"], label, look.color(variant)))
+            ends.append((rows[-1]["val_accuracy"], label, look.color(variant), dots))
     ax.set(title="Accuracy of the model", xlabel="Epoch")
     _whole_epochs(ax)
-    _key_to_lines(ax, ["validation", "training"])
+    _key_to_lines(ax, list(lines))
     label_ends(ax, ends)
 
 
 def privacy_vs_accuracy(study: Study, look: Look) -> Picture:
     """Vulnerability against validation accuracy, one dot a checkpoint, with the Pareto front."""
+    height = max(3.6, room_for_labels(len(study.labels)))
     panels = [
-        Panel(partial(_trade_off, study, look, column), _alt_trade_off(study, column), height=3.6)
+        Panel(partial(_trade_off, study, look, column), _alt_trade_off(study, column), height=height)
         for column in ("auc", "advantage")
     ]
     return Picture("privacy_vs_accuracy", panels, columns=2)
@@ -102,13 +126,14 @@ def privacy_vs_accuracy(study: Study, look: Look) -> Picture:
 def _trade_off(study: Study, look: Look, column: str, ax: Axes) -> None:
     points, ends = [], []
     for variant, label in study.labels.items():
-        rows = curve(study, variant, STRONGEST, column)
+        rows = study.by_epoch(variant, column)
         x, y = [row["val_accuracy"] for row in rows], [row[column] for row in rows]
         shades: Any = np.linspace(0.35, 1.0, len(rows)) if len(rows) > 1 else None
-        ax.scatter(x, y, s=15, c=look.color(variant), marker=look.marker(variant), alpha=shades, lw=0)
+        dots = ax.scatter(x, y, s=15, c=look.color(variant), marker=look.marker(variant), alpha=shades, lw=0)
+        dots.set_rasterized(len(rows) * len(study.labels) > MOST_MARKS)
         points += list(zip(x, y, strict=True))
         if rows:
-            ends.append((x[-1], y[-1], label, look.color(variant)))
+            ends.append((y[-1], label, look.color(variant), look.marker(variant)))
     front = pareto(points)
     ax.plot(
         *zip(*front, strict=True) if front else ([], []), color=INK, lw=1, drawstyle="steps-pre", zorder=1
@@ -126,70 +151,85 @@ def _trade_off(study: Study, look: Look, column: str, ax: Axes) -> None:
     label_ends(ax, ends)
 
 
-def roc(study: Study, look: Look) -> Picture:
+def roc_picture(study: Study, look: Look) -> Picture:
     """ROC curves on two logarithmic axes, at the recommended and at the last checkpoints."""
     panels = []
+    height = max(3.8, room_for_labels(len(study.labels)) if study.many else 0)
     for which in ("recommended", "last"):
         epochs = {name: shown[which] for name in study.labels if which in (shown := study.shown(name))}
         if epochs:
             alt = f"ROC curves on logarithmic axes at the {which} checkpoints: {_at(study, epochs)}."
-            panels.append(Panel(partial(_roc, study, look, which, epochs), alt, height=3.8))
+            panels.append(Panel(partial(_roc, study, look, which, epochs), alt, height=height))
     return Picture("roc", panels, columns=2)
 
 
 def _roc(study: Study, look: Look, which: str, epochs: dict[str, int], ax: Axes) -> None:
     few = FEWEST_FALSE_POSITIVES / _nonmembers(study)
     lowest = min(1e-3, few / FEWEST_FALSE_POSITIVES)
+    lines = attackers(study)
     for variant, epoch in epochs.items():
-        strongest = study.strongest(variant, epoch)
-        wanted = {"variant": variant, "epoch": float(epoch)}
-        rows = list(where(study.roc, **wanted, attack=strongest["attack"])) if strongest else []
-        rows = [row for row in rows if row["fpr"] > 0 and row["tpr"] > 0]
-        x, y = [row["fpr"] for row in rows], [row["tpr"] for row in rows]
-        ax.plot(x, y, color=look.color(variant), marker=look.marker(variant), markevery=0.2, ms=3)
+        for kinds, line in zip(lines.values(), LINES, strict=False):
+            strongest = study.strongest(variant, epoch, kinds=kinds)
+            rows = study.roc.get((variant, epoch, strongest["attack"]), []) if strongest else []
+            rows = [row for row in rows if row["fpr"] > 0 and row["tpr"] > 0]
+            x, y = [row["fpr"] for row in rows], [row["tpr"] for row in rows]
+            style: Any = {"color": look.color(variant), "ls": line, "marker": look.marker(variant)}
+            ax.plot(x, y, markevery=0.2, ms=3, rasterized=study.many, **style)
     ax.axvspan(lowest, few, color=GRID, alpha=0.7, lw=0)
     ax.text(few * 0.9, 0.7, "too few\nnon-members", ha="right", va="top", fontsize=7)
     ax.plot([lowest, 1], [lowest, 1], color=INK, lw=0.8, ls=(0, (2, 2)))
     ax.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest, 1))
     ax.set(title=f"ROC, {which} checkpoint", xlabel="False positive rate", ylabel="Members found (TPR)")
-    percent = FuncFormatter(lambda value, _: f"{100 * value:g}%")
-    ax.xaxis.set_major_formatter(percent)
-    ax.yaxis.set_major_formatter(percent)
+    in_percent(ax.xaxis)
+    in_percent(ax.yaxis)
     keys = [
         Line2D(
-            [], [], color=look.color(v), marker=look.marker(v), ms=4, label=f"{study.labels[v]}, epoch {e}"
+            [],
+            [],
+            color=look.color(name),
+            marker=look.marker(name),
+            ms=4,
+            label=f"{study.labels[name]}, epoch {epoch}",
         )
-        for v, e in epochs.items()
+        for name, epoch in epochs.items()
     ]
-    ax.legend(handles=keys, loc="lower right", fontsize=6.5 if len(keys) < 7 else 5.5, labelspacing=0.3)
+    if study.many:
+        ax.legend(
+            handles=keys[:MOST_LABELS],
+            loc="upper left",
+            bbox_to_anchor=(1.0, 1.0),
+            fontsize=6,
+            labelspacing=0.2,
+        )
+    else:
+        ax.legend(handles=keys + _keys(list(lines)), loc="lower right", fontsize=6.5, labelspacing=0.3)
 
 
-def epsilon(study: Study, look: Look) -> Picture:
+def epsilon_picture(study: Study, look: Look) -> Picture:
     """Claimed epsilon beside the audited lower bound, by epoch, one panel a private variant."""
     panels = [
         Panel(
             partial(_epsilon, study, look, variant),
-            f"Line chart: claimed epsilon of {study.labels[variant]}, and the lower bound the attacks prove.",
+            f"Line chart: claimed epsilon of {study.labels[variant]}, and the audited lower bound (95%).",
         )
-        for variant in study.labels
-        if study.is_private(variant)
+        for variant in study.close(filter(study.is_private, study.labels))
     ]
     return Picture("epsilon", panels)
 
 
 def _epsilon(study: Study, look: Look, variant: str, ax: Axes) -> None:
     color, label = look.color(variant), study.labels[variant]
-    rows = list(where(study.training, variant=variant))
+    rows = study.training[variant]
     claimed = [row["epsilon"] for row in rows]
     ax.plot([row["epoch"] for row in rows], claimed, color=color, marker="o" if len(rows) < 2 else "none")
-    audited = curve(study, variant, STRONGEST, "epsilon_low")
+    audited = study.by_epoch(variant, "epsilon_low")
     bounds = [row["epsilon_low"] for row in audited]
     ax.plot([row["epoch"] for row in audited], bounds, color=INK, ls="none", marker="v", ms=3)
     ax.set(title=f"{label}: claimed and audited", xlabel="Epoch", ylabel="Epsilon")
     ax.set_ylim(bottom=min(0, -0.03 * max([1.0, *claimed])))
     _whole_epochs(ax)
-    ends = [(0.0, claimed[-1], "claimed", color)] if claimed else []
-    label_ends(ax, ends + ([(0.0, bounds[-1], "proven", INK)] if bounds else []))
+    ends = [(claimed[-1], "claimed", color, ""), *((low, "audited (95%)", INK, "v") for low in bounds[-1:])]
+    label_ends(ax, ends)
 
 
 def _star(study: Study, look: Look, variant: str, ax: Axes, x: Callable[[Row], float], column: str) -> None:
@@ -198,11 +238,12 @@ def _star(study: Study, look: Look, variant: str, ax: Axes, x: Callable[[Row], f
     row = None if epoch is None else study.strongest(variant, epoch, column)
     if row is not None:
         at = x(row), row[column]
-        ax.plot(*at, marker="*", ms=11, color=look.color(variant), mec=PAPER, mew=0.8, ls="none", zorder=5)
+        size = 7 if study.many else 11
+        ax.plot(*at, marker="*", ms=size, color=look.color(variant), mec=PAPER, mew=0.8, ls="none", zorder=5)
 
 
 def _nonmembers(study: Study) -> float:
-    sizes = [row["n_nonmember"] for row in study.entire if row["n_nonmember"] > 0]
+    sizes = [row["n_nonmember"] for rows in study.entire.values() for row in rows if row["n_nonmember"] > 0]
     return max(sizes, default=1.0)
 
 
@@ -225,9 +266,15 @@ def _whole_epochs(ax: Axes) -> None:
 
 
 def _key_to_lines(ax: Axes, names: Sequence[str]) -> None:
-    """Say in ink which line style means what."""
-    keys = [Line2D([], [], color=INK, ls=line, label=name) for name, line in zip(names, LINES, strict=False)]
-    ax.legend(handles=keys, loc="upper left", handlelength=2.6)
+    if keys := _keys(names):
+        ax.legend(handles=keys, loc="upper left", handlelength=2.6)
+
+
+def _keys(names: Sequence[str]) -> list[Line2D]:
+    """Say in ink which line style means what, where there are several."""
+    if len(names) < 2:
+        return []
+    return [Line2D([], [], color=INK, ls=line, label=name) for name, line in zip(names, LINES, strict=False)]
 
 
 def _at(study: Study, epochs: dict[str, int]) -> str:
@@ -237,7 +284,7 @@ def _at(study: Study, epochs: dict[str, int]) -> str:
 def _alt_by_epoch(study: Study, column: str) -> str:
     said = []
     for variant, label in study.labels.items():
-        if rows := curve(study, variant, STRONGEST, column):
+        if rows := study.by_epoch(variant, column):
             first, last = rows[0], rows[-1]
             said.append(
                 f"{label} from {first[column]:.3f} at epoch {first['epoch']:.0f} "

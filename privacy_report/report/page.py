@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import io
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -12,28 +11,35 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from PIL import Image
 
-from privacy_report.errors import UserError
 from privacy_report.gate.rules import RULES
+from privacy_report.pipeline.contract import EARLY, REFERENCES
 from privacy_report.pipeline.files import atomic
-from privacy_report.report.closeups import exposed, images
-from privacy_report.report.dp import private
-from privacy_report.report.figures import drawn_attacks
+from privacy_report.report.differential_privacy import private
+from privacy_report.report.exposed import Exhibit
+from privacy_report.report.figures import attackers
 from privacy_report.report.provenance import facts
 from privacy_report.report.schema import ReportParams
-from privacy_report.report.study import Study
-from privacy_report.report.style import Look, Picture, to_svgs
+from privacy_report.report.study import MORE_THAN_OUTPUTS, Study
+from privacy_report.report.style import Look
 from privacy_report.report.summary import interval, lines, number
 
-LARGEST = 3_000_000  # bytes
-MANY = 6  # variants; with more, cards and galleries fold
+# What there may be without end is cut, and the page says where the rest is.
+MOST_FINDINGS = 400  # in the tables of all cards together, and at least LEAST_FINDINGS in each
+LEAST_FINDINGS = 5
+MOST_REASONS = 20
+MOST_CHARACTERS = 40_000  # of params.yaml
 
 
 def write(
-    study: Study, pictures: Mapping[str, Picture], look: Look, report: ReportParams, path: Path
+    study: Study,
+    svgs: Mapping[str, list[str]],
+    exhibits: Mapping[str, list[Exhibit]],
+    look: Look,
+    report: ReportParams,
+    path: Path,
 ) -> None:
-    """Write the page. Raises UserError when it would be larger than 3 MB."""
+    """Write the page. svgs: name of a picture -> its panels; exhibits: variant -> its exposed images."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -42,43 +48,67 @@ def write(
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "interval": interval}
+    reasons = refused(study)
     text = environment.get_template("page.html.j2").render(
         title=report.title,
         study=study,
         cards=[card(study, look, variant) for variant in study.labels],
-        many=len(study.labels) > MANY,
-        policy=[(RULES[one["rule"]].words, one["limit"]) for one in study.gate["policy"]],
+        policy=[(RULES[one["rule"]].words, one["limit"]) for one in study.policy],
         lines=lines(study),
-        pictures={name: [Markup(svg) for svg in to_svgs(picture)] for name, picture in pictures.items()},
-        one_line_an_attack=len(drawn_attacks(study)) == len(study.attacks),
-        gallery=gallery(study, report.exposed_images),
+        pictures={name: [Markup(svg) for svg in panels] for name, panels in svgs.items()},
+        closely=len(study.close(study.labels)),
+        attackers=attackers(study),
+        more=study.attacks(MORE_THAN_OUTPUTS),
+        early=study.attacks([EARLY]),
+        exhibits={study.labels[variant]: shown for variant, shown in exhibits.items()},
+        wanted=report.exposed_images,
         private=private(study),
-        refused=refused(study),
-        facts=facts(study),
+        placebos=placebos(study),
+        refused=reasons[:MOST_REASONS],
+        not_listed=len(reasons[MOST_REASONS:]),
+        facts=facts(study, MOST_CHARACTERS),
     )
-    page = text.encode()
-    if len(page) > LARGEST:
-        size = f"the page would have {len(page)} bytes, allowed: {LARGEST}"
-        raise UserError(f"report.exposed_images: {size}; show fewer images")
     with atomic(path) as file:
-        file.write(page)
+        file.write(text.encode())
 
 
 def card(study: Study, look: Look, variant: str) -> dict[str, Any]:
     """The verdict on a variant in words."""
     verdict, last = study.verdict(variant), study.shown(variant).get("last")
-    broken = [finding for finding in verdict["failing"] if finding["epoch"] == last]
+    failing, epoch = verdict["failing"], verdict.get("recommended_epoch")
+    confirmed, references = verdict.get("confirmed") == "yes", verdict["reference_models"]
+    rows = study.entire.get((variant, math.nan if epoch is None else epoch), ())
+    leaking = [row["attack"] for row in rows if row["leaks"] == "yes"]
+    most = max(LEAST_FINDINGS, MOST_FINDINGS // len(study.labels))
     return {
         "label": study.labels[variant],
         "color": look.color(variant),
-        "epoch": verdict.get("recommended_epoch"),
-        "confirmed": verdict.get("confirmed") == "yes",
+        "epoch": epoch,
+        "confirmed": confirmed,
+        "references": references,
+        "colour": "bad" if not confirmed else "good" if references and not leaking else "fair",
+        "judged": judged(study, references),
+        "leaking": leaking,
         "why": why(verdict),
-        "last": [breach(finding) for finding in broken],
+        "last": [breach(finding) for finding in failing if finding["epoch"] == last],
         "last_epoch": last,
         "numbers": verdict,
-        "failing": verdict["failing"],
+        "failing": failing[:most],
+        "left_out": len(failing[most:]),
     }
+
+
+def judged(study: Study, references: int) -> str:
+    """Which kinds of attacker judged a variant."""
+    kinds = ["the model's outputs"]
+    if study.attacks((EARLY,)):
+        kinds.append("its early checkpoints")
+    if references and study.attacks((REFERENCES,)):
+        return f"Judged by attackers with {', '.join(kinds)} and {references} reference models."
+    return (
+        f"Judged by attackers with {' and '.join(kinds)} alone, not by reference models: whoever trains models on "
+        "similar data may find more."
+    )
 
 
 def breach(finding: Mapping[str, Any]) -> str:
@@ -107,28 +137,17 @@ def why(verdict: Mapping[str, Any]) -> str:
     return f"Of {n} checkpoints: {'; '.join(said)}."
 
 
-def gallery(study: Study, count: int) -> dict[str, list[dict[str, Any]]]:
-    """Label of a variant -> its most exposed training images with their captions."""
-    found = exposed(study, count)
-    pixels = images(study.root, sorted({int(row["index"]) for rows in found.values() for row in rows}))
-    uris = {index: data_uri(image) for index, image in pixels.items()}
-    classes = study.dataset["class_names"]
-    return {
-        study.labels[variant]: [
-            {"uri": uris[int(row["index"])], "index": int(row["index"]), "rank": int(row["rank"])}
-            | {"name": classes[int(row["label"])], "score": row["score"]}
-            for row in rows
-        ]
-        for variant, rows in found.items()
-        if rows
-    }
-
-
-def data_uri(image: Any) -> str:
-    """An image (H, W, 3) uint8 as a PNG in a data URI."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+def placebos(study: Study) -> list[str]:
+    """What the placebo gives at the last checkpoint of each variant that has one, in words."""
+    said = []
+    for variant, rows in study.placebo.items():
+        last = max(rows, key=lambda row: row["epoch"])
+        off = last["auc_low"] > 0.5 or last["auc_high"] < 0.5
+        said.append(
+            f"{study.labels[variant]}, epoch {last['epoch']:.0f}: AUC {interval(last, 'auc')}"
+            + (", not 0.5: members and non-members differ in more than membership" if off else "")
+        )
+    return said
 
 
 def refused(study: Study) -> list[tuple[str, int]]:

@@ -9,8 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from privacy_report.pipeline import store
 from privacy_report.report.study import Study
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "dp-accounting", "dvc")
@@ -38,14 +37,14 @@ def versions() -> dict[str, str]:
     return found
 
 
-def read_notes(root: Path) -> dict[str, dict[str, Any]]:
+def read_notes(folder: Path) -> dict[str, dict[str, Any]]:
     """What each stage noted when it last ran here, by "stage" or "stage@variant".
 
     seconds: how long its results took when they were computed; processors: on which kinds. Files that say
     anything else are passed over, since notes are for information only.
     """
     found = {}
-    for path in sorted((root / ".store/notes").glob("*.json")):
+    for path in sorted(folder.glob("*.json")):
         try:
             note = json.loads(path.read_text())
             found[path.stem] = {"seconds": float(note["seconds"]), "processors": list(note["processors"])}
@@ -81,16 +80,17 @@ def seeds(value: Any, path: str = "") -> list[str]:
     return found
 
 
-def facts(study: Study) -> dict[str, Any]:
-    """What the page says about its own origin."""
+def facts(study: Study, most_characters: int) -> dict[str, Any]:
+    """What the page says about its own origin, with at most so much of params.yaml."""
     parameters = (study.root / "params.yaml").read_text()
-    names, notes = stage_names(list(study.labels)), read_notes(study.root)
+    names, notes = stage_names(list(study.labels)), read_notes(store.root() / "notes")
     kinds = sorted({kind for name in names for kind in notes.get(name, {}).get("processors", ())})
     return {
         "commit": commit(study.root),
         "dataset": study.dataset,
-        "parameters": parameters,
-        "seeds": ", ".join(seeds(yaml.safe_load(parameters))) or "none named",
+        "parameters": parameters[:most_characters],
+        "left_out": len(parameters[most_characters:]),
+        "seeds": ", ".join(seeds(study.params)) or "none named",
         "processors": kinds,
         "times": {name: duration(notes.get(name, {}).get("seconds")) for name in names},
         "versions": versions(),

@@ -1,18 +1,38 @@
-"""Everything the report shows, read once."""
+"""Everything the report shows, each table read once and found by index."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from privacy_report.errors import UserError
-from privacy_report.pipeline.contract import ENTIRE, GIVEN_BEFOREHAND
+from privacy_report.gate.check import read_verdict
+from privacy_report.pipeline.contract import (
+    CLASS,
+    EARLY,
+    ENTIRE,
+    EPSILON_JOINT,
+    GIVEN_BEFOREHAND,
+    OUTPUTS,
+    PLACEBO,
+    REFERENCES,
+    kind_of,
+)
 from privacy_report.pipeline.files import read_json
-from privacy_report.pipeline.tables import Row, read_rows, where
-from privacy_report.report.tables import settings
+from privacy_report.pipeline.tables import Row, read_rows
+from privacy_report.report.tables import grouped, settings
+
+MANY = 6  # variants; with more, only the strongest attack is drawn, without bands, and the page folds
+MOST_CLOSE = 12  # variants that get pictures of their own: classes, losses, exposed images, epsilon
+
+OUTPUTS_ONLY = (OUTPUTS,)
+MORE_THAN_OUTPUTS = (EARLY, REFERENCES)
+ATTACKS = (*OUTPUTS_ONLY, *MORE_THAN_OUTPUTS)
+"""Kinds of attacks; a placebo is none."""
 
 
 @dataclass(frozen=True)
@@ -25,14 +45,19 @@ class Study:
     root: Path = Path()
 
     @cached_property
+    def params(self) -> dict[str, Any]:
+        """params.yaml, section by section."""
+        return settings(self.root / "params.yaml")
+
+    @cached_property
     def variants(self) -> dict[str, dict[str, Any]]:
         """Variant name -> its section of params.yaml, in order."""
-        path = self.root / "params.yaml"
         try:
-            return {str(name): dict(values) for name, values in settings(path)["variants"].items()}
+            return {str(name): dict(values) for name, values in self.params["variants"].items()}
         except (KeyError, TypeError, ValueError, AttributeError):
             raise UserError(
-                f"{path}: needs a section `variants`; `python -m stages.compose` writes it"
+                f"{self.root / 'params.yaml'}: needs a section `variants`; "
+                "`python -m stages.compose` writes it"
             ) from None
 
     @cached_property
@@ -40,68 +65,97 @@ class Study:
         """Variant name -> label, in order."""
         return {name: str(section.get("label", name)) for name, section in self.variants.items()}
 
+    @property
+    def many(self) -> bool:
+        """Whether there are so many variants that less is said of each."""
+        return len(self.labels) > MANY
+
     @cached_property
     def parity_mode(self) -> bool:
         """Whether the attacks had the reference's semantics, whose epsilon_low is no valid bound."""
-        return settings(self.root / "params.yaml").get("attack", {}).get("mode") == "parity"
+        return self.params.get("attack", {}).get("mode") == "parity"
 
     def dp_settings(self, variant: str) -> dict[str, Any]:
         """A variant's section `privacy` (delta, seed, ...), empty without differential privacy."""
         return self.variants[variant].get("privacy") or {}
 
     @cached_property
-    def training(self) -> list[Row]:
-        return read_rows(self.root / "plots/training.csv")
+    def training(self) -> dict[str, list[Row]]:
+        """Variant -> its rows of training.csv, by epoch."""
+        return grouped(read_rows(self.root / "plots/training.csv"), "variant")
 
     @cached_property
     def privacy(self) -> list[Row]:
+        """All rows of privacy.csv, a placebo's too."""
         rows = read_rows(self.root / "plots/privacy.csv")
         if not rows:
             raise UserError("plots/privacy.csv: no rows, so there is nothing to report")
         return rows
 
     @cached_property
-    def roc(self) -> list[Row]:
-        return read_rows(self.root / "plots/roc.csv")
-
-    @cached_property
-    def gate(self) -> dict[str, Any]:
-        path = self.root / "metrics/gate.json"
-        if not path.is_file():
-            raise UserError(f"{path}: no such file; `dvc repro gate` writes it")
-        try:
-            return read_json(path)
-        except ValueError:
-            raise UserError(f"{path}: damaged, not JSON; `dvc repro gate` writes it") from None
+    def roc(self) -> dict[tuple[str, float, str], list[Row]]:
+        """(Variant, epoch, attack) -> its curve, as rows of roc.csv."""
+        return grouped(read_rows(self.root / "plots/roc.csv"), "variant", "epoch", "attack")
 
     @cached_property
     def dataset(self) -> dict[str, Any]:
         return read_json(self.root / "data/prepare/dataset.json")
 
     def part(self, table: str, variant: str) -> list[Row]:
-        """A table that is not merged: data/attack/<variant>/<table>.csv."""
+        """A table that is not merged: data/attack/<variant>/<table>.csv, read anew at each call."""
         return read_rows(self.root / f"data/attack/{variant}/{table}.csv")
 
     def verdict(self, variant: str) -> dict[str, Any]:
         """What the gate says about a variant; UserError when it says nothing."""
-        try:
-            return self.gate["variants"][variant]
-        except (KeyError, TypeError):
-            raise UserError(f"metrics/gate.json: no verdict on {variant}; run `dvc repro gate`") from None
+        return self._verdicts[variant]
 
     @cached_property
-    def entire(self) -> list[Row]:
-        """Rows of privacy.csv about the entire dataset."""
-        return list(where(self.privacy, slice=ENTIRE))
+    def _verdicts(self) -> dict[str, dict[str, Any]]:
+        return {variant: read_verdict(variant, self.root) for variant in self.labels}
+
+    @property
+    def policy(self) -> list[dict[str, Any]]:
+        """The rules of the gate that were set, with their limits."""
+        return next(iter(self._verdicts.values()))["policy"]
 
     @cached_property
-    def attacks(self) -> list[str]:
-        """The attacks' names, in order of appearance."""
-        return list(dict.fromkeys(row["attack"] for row in self.privacy))
+    def entire(self) -> dict[tuple[str, float], list[Row]]:
+        """(Variant, epoch) -> the attacks' rows on the entire dataset."""
+        rows = (row for row in self.privacy if row["slice"] == ENTIRE and is_attack(row))
+        return grouped(rows, "variant", "epoch")
+
+    @cached_property
+    def by_class(self) -> dict[str, list[Row]]:
+        """Variant -> the attacks' rows on single classes."""
+        rows = (row for row in self.privacy if row["slice"].startswith(CLASS) and is_attack(row))
+        return grouped(rows, "variant")
+
+    @cached_property
+    def placebo(self) -> dict[str, list[Row]]:
+        """Variant -> the placebo's rows on the entire dataset, empty where none was made."""
+        rows = (row for row in self.privacy if row["slice"] == ENTIRE and not is_attack(row))
+        return grouped(rows, "variant")
+
+    @cached_property
+    def by_attack(self) -> dict[tuple[str, str], list[Row]]:
+        """(Variant, attack) -> its rows of privacy.csv, over all checkpoints and slices."""
+        return grouped(self.privacy, "variant", "attack")
+
+    def attacks(self, kinds: Collection[str] = ATTACKS) -> list[str]:
+        """The names of the attacks of some kinds, in order of appearance."""
+        names = dict.fromkeys(attack for _, attack in self.by_attack)
+        return [name for name in names if kind_of(name) in kinds]
+
+    @cached_property
+    def _epochs(self) -> dict[str, list[int]]:
+        found: dict[str, set[int]] = {}
+        for variant, epoch in self.entire:
+            found.setdefault(variant, set()).add(int(epoch))
+        return {variant: sorted(epochs) for variant, epochs in found.items()}
 
     def epochs(self, variant: str) -> list[int]:
         """The epochs of a variant's checkpoints, ascending."""
-        return sorted({int(row["epoch"]) for row in where(self.entire, variant=variant)})
+        return self._epochs.get(variant, [])
 
     def recommended(self, variant: str) -> int | None:
         """The epoch of the recommended checkpoint, None when no checkpoint passes."""
@@ -115,7 +169,7 @@ class Study:
 
     def is_private(self, variant: str) -> bool:
         """Whether a variant claims an epsilon."""
-        return any(not math.isnan(row["epsilon"]) for row in where(self.training, variant=variant))
+        return any(not math.isnan(row["epsilon"]) for row in self.training.get(variant, ()))
 
     def claimed(self, variant: str, epoch: int) -> float:
         """The epsilon claimed at an epoch, NaN without differential privacy."""
@@ -123,14 +177,36 @@ class Study:
 
     @cached_property
     def _claims(self) -> dict[tuple[str, int], float]:
-        return {(row["variant"], int(row["epoch"])): row["epsilon"] for row in self.training}
+        rows = (row for rows in self.training.values() for row in rows)
+        return {(row["variant"], int(row["epoch"])): row["epsilon"] for row in rows}
 
-    def strongest(self, variant: str, epoch: int, column: str = "auc") -> Row | None:
-        """The row of the attack that is strongest in `column` at a checkpoint; None without any."""
-        rows = where(self.entire, variant=variant, epoch=float(epoch))
-        return max(
-            (row for row in rows if not math.isnan(row[column])), key=lambda row: row[column], default=None
-        )
+    def strongest(
+        self, variant: str, epoch: int, column: str = "auc", kinds: Collection[str] = ATTACKS
+    ) -> Row | None:
+        """The row of the strongest attack in `column` at a checkpoint, of some kinds; None without any."""
+        rows = self.entire.get((variant, epoch), ())
+        measured = (row for row in rows if kind_of(row["attack"]) in kinds and not math.isnan(row[column]))
+        return max(measured, key=lambda row: row[column], default=None)
+
+    def by_epoch(self, variant: str, column: str, kinds: Collection[str] = ATTACKS) -> list[Row]:
+        """The row of the strongest attack of some kinds at each checkpoint where one could be measured."""
+        found = (self.strongest(variant, epoch, column, kinds) for epoch in self.epochs(variant))
+        return [row for row in found if row is not None]
+
+    def close(self, variants: Iterable[str]) -> list[str]:
+        """At most MOST_CLOSE of the variants, in their order: those that leak most at the last checkpoint."""
+        names = list(variants)
+        worst = sorted(names, key=self._last_auc, reverse=True)[:MOST_CLOSE]
+        return [name for name in names if name in worst]
+
+    def _last_auc(self, variant: str) -> float:
+        rows = self.by_epoch(variant, "auc")
+        return rows[-1]["auc"] if rows else 0.0
+
+
+def is_attack(row: Row) -> bool:
+    """Whether a row of privacy.csv is an attack's, not a placebo's."""
+    return kind_of(row["attack"]) != PLACEBO
 
 
 def pareto(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -147,21 +223,24 @@ def pareto(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def check_claim(study: Study) -> None:
-    """Raise UserError when an audit proves more leakage than the claimed epsilon allows.
+    """Raise UserError when an audit finds more leakage than the claimed epsilon allows.
 
-    Then either the accounting, the training or the audit is wrong, and no number can be trusted. The
-    bounds hold with 95% confidence each. Slices that the model's output selects cannot break a claim, and
-    neither can the reference's epsilons, which are no bounds.
+    The bounds compared are those that hold with 95% confidence for all rows of a variant at once. Slices that
+    the model's output selects cannot break a claim, and neither can a placebo, nor the reference's epsilons,
+    which are no bounds.
     """
     if study.parity_mode:
         return
     for row in study.privacy:
-        claimed = study.claimed(row["variant"], int(row["epoch"]))
-        if not row["slice"].startswith(GIVEN_BEFOREHAND):
-            continue
-        if row["epsilon_low"] > claimed:  # false where either is NaN
+        variant, bound = row["variant"], row[EPSILON_JOINT]
+        claimed = study.claimed(variant, int(row["epoch"]))
+        if bound > claimed and row["slice"].startswith(GIVEN_BEFOREHAND) and is_attack(row):  # NaN: false
+            tested = [
+                r for r in study.privacy if r["variant"] == variant and not math.isnan(r[EPSILON_JOINT])
+            ]
             raise UserError(
-                f"{row['variant']}, epoch {row['epoch']:.0f}: attack {row['attack']} on {row['slice']} "
-                f"proves epsilon >= {row['epsilon_low']:.3f}, but the training claims {claimed:.3f}: "
-                "the accounting, the training or the audit is wrong"
+                f"{variant}, epoch {row['epoch']:.0f}: attack {row['attack']} on {row['slice']} finds "
+                f"epsilon >= {bound:.3f} (95%, for all {len(tested)} rows at once), but the training claims "
+                f"{claimed:.3f}: the accounting is wrong, or the training, or the audit, or members and "
+                "non-members differ in more than membership"
             )

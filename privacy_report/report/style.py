@@ -1,6 +1,6 @@
-"""One look for all figures, drawn once: as PNG for files and as SVG that follows the page's theme.
+"""One look for all figures, each drawn once: as PNG for files and as SVG that follows the page's theme.
 
-A figure is a list of panels. The PNG has them side by side; the page takes each panel as a picture of
+A picture is a list of panels. The PNG has them side by side; the page takes each panel as a picture of
 its own, so that they stack on a phone and their text stays readable.
 """
 
@@ -15,13 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
+from PIL import Image
 
 from privacy_report.pipeline.files import atomic
 
-# In SVG these three stand for the page's own colours (see `to_svg`).
+# In SVG these three stand for the page's own colours (see `_svg`).
 INK, GRID, PAPER = "#1b1f24", "#d7dbe1", "#fefefe"
 THEME = {INK: "currentColor", GRID: "var(--grid)", PAPER: "var(--paper)"}
 
@@ -58,6 +63,9 @@ STYLE: Any = {
     "ytick.minor.size": 0,
 }
 LINES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.2)))
+PIXELS = 150  # an inch, of what goes into the SVG as an image
+MOST_MARKS = 400  # in one pair of axes; more of them go into the SVG as an image
+MOST_LABELS = 40  # at the ends of curves
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
@@ -73,55 +81,91 @@ class Panel:
 
 @dataclass(frozen=True)
 class Picture:
-    """Panels that belong together; `name` is the stem of the PNG and prefixes ids in the SVG."""
+    """Panels that belong together; `name` is the stem of the PNG and prefixes ids in the SVG.
+
+    vector: whether the page shows the panels as SVG.
+    """
 
     name: str
     panels: list[Panel] = field(default_factory=list)
     columns: int = 3
+    vector: bool = True
 
 
-def to_png(picture: Picture, path: Path, dpi: int) -> None:
-    """Write all panels into one PNG; its bytes depend on the drawing alone."""
-    columns = max(1, min(picture.columns, len(picture.panels)))
-    rows = max(1, math.ceil(len(picture.panels) / columns))
-    width = max((panel.width for panel in picture.panels), default=4)
-    height = max((panel.height for panel in picture.panels), default=1)
+@dataclass(frozen=True)
+class Drawn:
+    """A picture once drawn: its panels in one image, and each as an <svg> element with alt text."""
+
+    sheet: Image.Image
+    svgs: list[str]
+
+
+def draw(picture: Picture, dpi: int) -> Drawn:
+    """Draw each panel once, at `dpi` for the sheet; the bytes of both depend on the drawing alone."""
+    panels = picture.panels or [Panel(_nothing, "", 4, 1)]
+    prefix = picture.name if picture.vector and picture.panels else ""
+    found = [_draw(panel, dpi, prefix and f"{prefix}-{i}") for i, panel in enumerate(panels)]
+    images = [image for image, _ in found]
+    width, height = (max(sizes) for sizes in zip(*(image.size for image in images), strict=True))
+    columns = min(picture.columns, len(panels))
+    sheet = Image.new("RGB", (width * columns, height * math.ceil(len(panels) / columns)), PAPER)
+    for place, image in enumerate(images):
+        sheet.paste(image, (place % columns * width, place // columns * height))
+    return Drawn(sheet, [svg for _, svg in found if svg])
+
+
+def write_png(drawn: Drawn, path: Path, dpi: int) -> None:
+    """Write the sheet."""
+    with atomic(path) as file:
+        drawn.sheet.save(file, "PNG", dpi=(dpi, dpi))
+
+
+def _nothing(ax: Axes) -> None:
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, "Nothing to show", ha="center", transform=ax.transAxes)
+
+
+def _draw(panel: Panel, dpi: int, prefix: str) -> tuple[Image.Image, str]:
+    """A panel as an image and, where there is a prefix for its ids, as SVG."""
     with mpl.rc_context(STYLE):
-        figure = Figure((width * columns, height * rows), layout="constrained", facecolor=PAPER)
-        FigureCanvasAgg(figure)
-        for position, panel in enumerate(picture.panels, start=1):
-            panel.draw(figure.add_subplot(rows, columns, position))
-        if not picture.panels:
-            figure.text(0.5, 0.5, "Nothing to show", ha="center")
-        with atomic(path) as file:
-            figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
-
-
-def to_svgs(picture: Picture) -> list[str]:
-    """Each panel as an <svg> element with alt text, its colours left to the page's theme."""
-    return [_svg(panel, f"{picture.name}-{i}") for i, panel in enumerate(picture.panels)]
-
-
-def _svg(panel: Panel, prefix: str) -> str:
-    with mpl.rc_context(STYLE):
-        figure = Figure((panel.width, panel.height), layout="constrained", facecolor="none")
+        figure = Figure((panel.width, panel.height), dpi=dpi, layout="constrained", facecolor=PAPER)
+        canvas = FigureCanvasAgg(figure)
         panel.draw(figure.add_subplot())
-        buffer = io.StringIO()
-        metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        figure.savefig(buffer, format="svg", metadata=metadata)
+        if (engine := figure.get_layout_engine()) is not None:
+            engine.execute(figure)
+            figure.set_layout_engine("none")  # laid out once for both formats
+        canvas.draw()
+        image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+        svg = _svg(figure, prefix, panel.alt) if prefix else ""
+    return image, svg
+
+
+def _svg(figure: Figure, prefix: str, alt: str) -> str:
+    """A figure as an <svg> element, its colours left to the page's theme."""
+    buffer = io.StringIO()
+    figure.set_dpi(PIXELS)
+    figure.set_facecolor("none")
+    metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
+    FigureCanvasSVG(figure).print_svg(buffer, metadata=metadata)  # `savefig` would draw all twice
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->\n *", "", svg, flags=re.DOTALL)
     # ids must differ between the pictures of a page
     svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\1{prefix}-", svg)
+    svg = re.sub(r'(?<=\b[dxy]=")[^"]*', _shorter, svg)
     for color, stands_for in THEME.items():
         svg = svg.replace(color, stands_for)
     opening = re.compile(r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', re.DOTALL)
-    alt = panel.alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    alt = alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     xlink = "xmlns:xlink='http://www.w3.org/1999/xlink'"
     return opening.sub(
         lambda match: f'<svg role="img" aria-label="{alt}" viewBox="{match[1]}" {xlink}>', svg, count=1
     )
+
+
+def _shorter(coordinates: re.Match[str]) -> str:
+    """Coordinates to a hundredth of a point, on one line."""
+    return " ".join(re.sub(r"(\.\d\d)\d+", r"\1", coordinates[0]).split())
 
 
 @dataclass(frozen=True)
@@ -135,16 +179,44 @@ class Look:
         return self.palette[self.variants.index(variant) % len(self.palette)]
 
     def marker(self, variant: str) -> str:
-        return MARKERS[self.variants.index(variant) % len(MARKERS)]
+        place = self.variants.index(variant)
+        return MARKERS[(place + place // len(self.palette)) % len(MARKERS)]  # another one in each round
 
 
-def label_ends(ax: Axes, ends: list[tuple[float, float, str, str]], spacing: float = 0.062) -> None:
-    """Write labels (x, y, text, colour) right of the axes, moved apart where they would overlap.
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
-    `spacing` is the least distance of two labels as a fraction of the axes' height.
+
+def in_percent(axis: Axis) -> None:
+    """Label a logarithmic axis of rates in percent."""
+    axis.set_minor_locator(NullLocator())  # they are not drawn, and take longer to place than all else
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
+
+
+def in_powers(axis: Axis) -> None:
+    """Label a logarithmic axis in powers of ten, as plain text, which is laid out faster than formulas."""
+    axis.set_minor_locator(NullLocator())
+    power = "{:.0f}".format
+    axis.set_major_formatter(
+        FuncFormatter(lambda value, _: "10" + power(np.log10(value)).translate(SUPERSCRIPTS))
+    )
+
+
+def room_for_labels(n: int) -> float:
+    """The least height in inches of a panel whose curves have `n` labels at their ends."""
+    return 0.9 + 0.115 * min(n, MOST_LABELS)
+
+
+def label_ends(ax: Axes, ends: list[tuple[float, str, str, str]], spacing: float = 0.062) -> None:
+    """Write labels (y, text, colour, marker) right of the axes, moved apart where they would overlap.
+
+    A short line leads from each y to its label. `spacing` is the least distance of two labels as a fraction
+    of the axes' height. Of more than MOST_LABELS the lowest are left out.
     """
     low, high = ax.get_ylim()
-    places = sorted(((y - low) / (high - low), text, color) for _, y, text, color in ends if math.isfinite(y))
+    places = sorted(((end[0] - low) / (high - low), *end[1:]) for end in ends if math.isfinite(end[0]))
+    if len(places) > MOST_LABELS:
+        lower = len(places) - MOST_LABELS + 1
+        places = [(0.0, f"and {lower} lower ones", GRID, ""), *places[lower:]]
     spacing = min(spacing, 1 / max(1, len(places)))
     heights = [place[0] for place in places]
     for i in range(1, len(heights)):
@@ -152,6 +224,8 @@ def label_ends(ax: Axes, ends: list[tuple[float, float, str, str]], spacing: flo
     for i in range(len(heights) - 1, -1, -1):
         highest = 1.0 if i == len(heights) - 1 else heights[i + 1] - spacing
         heights[i] = min(heights[i], highest)
-    for height, (_, text, color) in zip(heights, places, strict=True):
-        ax.plot([1.012, 1.04], [height] * 2, color=color, lw=2.4, transform=ax.transAxes, clip_on=False)
-        ax.text(1.055, height, text, va="center", fontsize=7.5, transform=ax.transAxes)
+    for height, (end, text, color, marker) in zip(heights, places, strict=True):
+        outside: Any = {"color": color, "transform": ax.transAxes, "clip_on": False}
+        ax.plot([1.004, 1.016], [end, height], lw=0.6, **outside)
+        ax.plot([1.016, 1.044], [height] * 2, lw=2, marker=marker, markevery=[1], ms=4, **outside)
+        ax.text(1.06, height, text, va="center", fontsize=7.5, transform=ax.transAxes)

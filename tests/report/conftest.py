@@ -1,7 +1,4 @@
-"""Made-up inputs of the report: Gaussian scores, whose metrics are known in closed form.
-
-The tables have the columns of the contract, and the rows of attacks those that the attack stage writes.
-"""
+"""Made-up inputs of the report: Gaussian scores, whose metrics are known in closed form."""
 
 from __future__ import annotations
 
@@ -13,19 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from sandbox import ROOT
 from scipy.stats import norm
-from written import written_row
 
 from privacy_report.pipeline.contract import (
+    CLASS,
+    CORRECT,
     ENTIRE,
+    EPSILON_JOINT,
     EXPOSED_COLUMNS,
     FPRS,
     HALVES_COLUMNS,
     HISTOGRAM_COLUMNS,
-    HISTORY,
     HISTORY_COLUMNS,
-    METRICS,
+    INCORRECT,
+    LOSS_PERCENTILE,
     PRIVACY_COLUMNS,
     ROC_COLUMNS,
     with_ends,
@@ -35,7 +33,7 @@ from privacy_report.pipeline.tables import write_table
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 REPORT = {"title": "How much does each checkpoint give away?", "dpi": 80, "exposed_images": 6}
-PALETTE = yaml.safe_load((ROOT / "conf/report/default.yaml").read_text())["palette"]
+PALETTE = yaml.safe_load((Path(__file__).parents[2] / "conf/report/default.yaml").read_text())["palette"]
 
 
 @dataclass
@@ -51,6 +49,8 @@ class Study:
     refused: bool = False
     members: int = 50_000
     nonmembers: int = 10_000
+    whole: bool = False
+    """All 23 kinds of slices and curves of 500 points, as many as the attack stage writes."""
 
     def names(self) -> list[str]:
         """v1, v2, ... and then the private ones."""
@@ -98,30 +98,46 @@ class Study:
             if name in self.dp:
                 fit *= 0.45
             best = 0.55 + 0.16 * (1 - math.exp(-epoch / 3)) - 0.001 * epoch - 0.004 * position
-            measured = {"running_loss": 1.5 - 1.3 * fit, "running_accuracy": 0.5 + 0.45 * fit}
-            measured |= {"val_loss": 1.3 + fit, "val_accuracy": best - 0.1 * (name in self.dp)}
-            measured |= {"epsilon": self._epsilon(name, epoch)}
-            history.append({"variant": name, "epoch": epoch} | dict.fromkeys(HISTORY, math.nan) | measured)
+            history.append(
+                dict.fromkeys(HISTORY_COLUMNS, math.nan)
+                | {"variant": name, "epoch": epoch}
+                | {"running_loss": 1.5 - 1.3 * fit, "running_accuracy": 0.5 + 0.45 * fit}
+                | {
+                    "val_loss": 1.3 + fit,
+                    "val_accuracy": best - 0.1 * (name in self.dp),
+                    "epsilon": self._epsilon(name, epoch),
+                }
+            )
         write_table(self.root / f"data/train/{name}/history.csv", history, HISTORY_COLUMNS)
         kept = [row for row in history if row["epoch"] % self.every == 0] or history[-1:]
         folder = self.root / f"data/attack/{name}"
-        privacy = [row for epoch in kept for row in self._rows(position, name, epoch, None)]
+        privacy = [r for h in kept for r in self._rows(position, name, h, 1.0)]
         write_table(folder / "privacy.csv", privacy, PRIVACY_COLUMNS)
         halves = [
-            row
+            {**row, "half": half}
             for half in ("select", "report")
-            for epoch in kept
-            for row in self._rows(position, name, epoch, half)
+            for h in kept
+            for row in self._rows(position, name, h, 0.5)
         ]
         write_table(folder / "halves.csv", halves, HALVES_COLUMNS)
-        curves = [row for epoch in kept for row in self._roc(position, name, epoch["epoch"])]
-        write_table(folder / "roc.csv", curves, ROC_COLUMNS)
-        losses = [row for epoch in kept for row in self._histogram(position, name, epoch["epoch"])]
-        write_table(folder / "histograms.csv", losses, HISTOGRAM_COLUMNS)
+        write_table(
+            folder / "roc.csv",
+            [r for h in kept for r in self._roc(position, name, h["epoch"])],
+            ROC_COLUMNS,
+        )
+        write_table(
+            folder / "histograms.csv",
+            [r for h in kept for r in self._histogram(position, name, h["epoch"])],
+            HISTOGRAM_COLUMNS,
+        )
         exposed = [
-            {"variant": name, "rank": i + 1, "index": (7 * i + position) % 200}
-            | {"label": (7 * i + position) % 10, "score": 3.0 - 0.02 * i, "loss": 0.1 + 0.01 * i}
-            | {"probability": 0.9 - 0.001 * i}
+            {
+                "variant": name,
+                "rank": i + 1,
+                "index": (7 * i + position) % 200,
+                "label": (7 * i + position) % 10,
+            }
+            | {"score": 3.0 - 0.02 * i, "loss": 0.1 + 0.01 * i, "probability": 0.9}
             for i in range(100)
         ]
         write_table(folder / "exposed.csv", exposed, EXPOSED_COLUMNS)
@@ -130,31 +146,49 @@ class Study:
         """Distance between the two Gaussians of scores."""
         if name in self.dp:
             return 0.01
+        if attack == "placebo":
+            return 0.0
         grown = 1.1 * (1 - math.exp(-epoch / (22 + 4 * position))) ** 1.2
-        return grown * (1.1 if attack == "logistic" else 1 - 0.05 * self.attacks.index(attack))
+        strengths = {"logistic": 1.1, "trajectory": 1.3, "rmia": 1.5}
+        return grown * strengths.get(attack, 1 - 0.05 * self.attacks.index(attack))
 
-    def _rows(self, position: int, name: str, history: dict, half: str | None) -> list[dict]:
+    def slices(self) -> list[tuple[str, float, float]]:
+        """Name, share of the examples, and factor of the scores' distance of each slice."""
+        found = [(ENTIRE, 1.0, 1.0)] + [(f"{CLASS}{i}", 0.1, 0.8 + 0.05 * i) for i in range(10)]
+        if self.whole:
+            found += [(CORRECT, 0.7, 0.9), (INCORRECT, 0.3, 1.1)]
+            found += [(f"{LOSS_PERCENTILE}{10 * i}-{10 * i + 10}", 0.1, 0.3) for i in range(10)]
+        return found
+
+    def _rows(self, position: int, name: str, history: dict, share: float) -> list[dict]:
         rows = []
-        share = 1 if half is None else 2
         for attack in self.attacks:
-            for label in [None, *range(10)]:
-                n, m = self.members // share, self.nonmembers // share
-                scale, slice_ = 1.0, ENTIRE
-                if label is not None:
-                    n, m, scale, slice_ = n // 10, m // 10, 0.8 + 0.05 * label, f"class={label}"
-                d = self.shift(position, name, history["epoch"], attack) * scale
-                cells = {"variant": name, "epoch": history["epoch"], "n_member": n, "n_nonmember": m}
-                cells |= {"accuracy": history["running_accuracy"], "val_accuracy": history["val_accuracy"]}
-                refused = self.refused and (label == 3 or (attack == "logistic" and history["epoch"] == 10))
-                if not refused:
-                    cells |= {"note": ""} | metrics(d, n, m)
-                rows.append(written_row(attack, slice_, half, refused, **cells))
+            for name_of_slice, part, factor in self.slices():
+                n, m = int(self.members * part), int(self.nonmembers * share * part)
+                d = self.shift(position, name, history["epoch"], attack) * factor
+                row = dict.fromkeys(PRIVACY_COLUMNS, math.nan) | {
+                    "variant": name,
+                    "epoch": history["epoch"],
+                    "attack": attack,
+                    "slice": name_of_slice,
+                    "n_member": n,
+                    "n_nonmember": m,
+                    "accuracy": history["running_accuracy"],
+                    "val_accuracy": history["val_accuracy"],
+                    "leaks": "no",
+                    "note": "",
+                }
+                without = name_of_slice == f"{CLASS}3" or (attack == "logistic" and history["epoch"] == 10)
+                if self.refused and without:
+                    rows.append(row | {"note": "refused: a side has fewer than 20 examples"})
+                    continue
+                rows.append(row | metrics(d, n, m))
         return rows
 
     def _roc(self, position: int, name: str, epoch: int) -> list[dict]:
-        fpr = np.unique(np.r_[0, np.geomspace(1 / self.nonmembers, 1, 60)])
+        fpr = np.unique(np.r_[0, np.geomspace(1 / self.nonmembers, 1, 500 if self.whole else 60)])
         return [
-            {"variant": name, "epoch": epoch, "attack": attack, "slice": ENTIRE, "fpr": x, "tpr": y}
+            {"variant": name, "epoch": epoch, "attack": attack, "slice": "entire dataset", "fpr": x, "tpr": y}
             for attack in self.attacks
             for x, y in zip(
                 fpr, norm.cdf(norm.ppf(fpr) + self.shift(position, name, epoch, attack)), strict=True
@@ -177,18 +211,21 @@ class Study:
 def metrics(d: float, n: float, m: float) -> dict:
     """Metrics of two unit Gaussians `d` apart, with rough intervals for n members and m non-members."""
     auc, error = norm.cdf(d / math.sqrt(2)), math.sqrt((1 / n + 1 / m) / 12)
+    found = {"auc": auc, "auc_low": auc - 1.96 * error, "auc_high": auc + 1.96 * error}
     advantage, reach = 2 * norm.cdf(d / 2) - 1, math.sqrt(math.log(40) / 2 * (1 / n + 1 / m))
-    found = dict.fromkeys(METRICS, math.nan)
-    found |= dict(zip(with_ends("auc"), (auc, auc - 1.96 * error, auc + 1.96 * error), strict=True))
-    ends = (advantage, max(0.0, advantage - reach), min(1.0, advantage + reach))
-    found |= dict(zip(with_ends("advantage"), ends, strict=True))
-    found |= {"advantage_p": math.exp(-d * d * m / 8), "ppv": 0.9}
+    found |= {"advantage": advantage, "advantage_low": max(0.0, advantage - reach)}
+    found |= {
+        "advantage_high": min(1.0, advantage + reach),
+        "advantage_p": math.exp(-d * d * m / 8),
+        "ppv": 0.9,
+    }
     for column, fpr in FPRS.items():
         tpr = norm.cdf(d + norm.ppf(fpr))
         reach = 2 * tpr / math.sqrt(m * fpr)
         if fpr * m >= 5:
             found |= dict(zip(with_ends(column), (tpr, tpr - reach, tpr + reach), strict=True))
-    found |= {"balanced_accuracy": 0.5 + advantage / 2, "epsilon_low": max(0.0, d - 0.1)}
+    found |= {"balanced_accuracy": 0.5 + found["advantage"] / 2, "epsilon_low": max(0.0, d - 0.1)}
+    found |= {EPSILON_JOINT: max(0.0, d - 0.2)}
     return found | {"leaks": "yes" if d > 0.1 else "no"}
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from privacy_report.pipeline.tables import Row, where
+from privacy_report.pipeline.contract import LEVEL
+from privacy_report.pipeline.tables import Row
 from privacy_report.report.study import Study
 from privacy_report.report.summary import interval, number
-
-LEVEL = 0.05
 
 SEEDS = {
     "committed": "The noise comes from the seed in params.yaml (privacy.seed: committed). That makes the "
@@ -46,7 +45,7 @@ def _private(study: Study, variant: str) -> Private:
 
 def finding(study: Study, variant: str, epoch: int) -> str:
     """How far the strongest attack on the entire dataset is from chance at a checkpoint, in words."""
-    rows = where(study.entire, variant=variant, epoch=float(epoch))
+    rows = study.entire.get((variant, epoch), ())
     row = max(  # a leak that was found counts before a larger advantage that may be chance
         (row for row in rows if not math.isnan(row["advantage"])),
         key=lambda row: (row["leaks"] == "yes", row["advantage"]),
@@ -70,7 +69,7 @@ def finding(study: Study, variant: str, epoch: int) -> str:
 
 def tested(study: Study, row: Row) -> int:
     """In how many rows of its variant (checkpoints x slices) the row's attack was tested."""
-    family = where(study.privacy, variant=row["variant"], attack=row["attack"])
+    family = study.by_attack[row["variant"], row["attack"]]
     return sum(not math.isnan(other["advantage_p"]) for other in family)
 
 
