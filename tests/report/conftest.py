@@ -57,7 +57,7 @@ class Study:
         return [f"cnn{i + 2}" for i in range(self.variants)] + list(self.dp)
 
     def write(self) -> Path:
-        """Write everything but metrics/gate.json, which the gate writes."""
+        """Write everything but data/gate, which the gate writes."""
         labels = {
             name: {"label": f"{name[3:]} Layers" if name not in self.dp else "3 Layers, DP"}
             for name in self.names()
@@ -137,10 +137,13 @@ class Study:
                 "index": (7 * i + position) % 200,
                 "label": (7 * i + position) % 10,
             }
+            | {"ranking": "lira", "found_at_fpr": 1e-4 * (i + 1)}
             | {"score": 3.0 - 0.02 * i, "loss": 0.1 + 0.01 * i, "probability": 0.9}
             for i in range(100)
         ]
         write_table(folder / "exposed.csv", exposed, EXPOSED_COLUMNS)
+        references = {"lira", "rmia"} & set(self.attacks)
+        write_json(folder / "references.json", {"models": 16 if references else 0})
 
     def shift(self, position: int, name: str, epoch: int, attack: str) -> float:
         """Distance between the two Gaussians of scores."""
@@ -239,7 +242,8 @@ def study(tmp_path, monkeypatch):
         from stages.gate import main as gate
 
         root = Study(tmp_path, **settings).write()
-        gate([])
+        for name in Study(tmp_path, **settings).names():
+            gate([name])
         return root
 
     return write
