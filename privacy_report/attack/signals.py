@@ -65,8 +65,8 @@ class Examples:
         """What trained attackers see, float64 (n, n_classes + 2).
 
         Probabilities, the loss, and the log odds of the predicted class, the last two cut at MOST. All are
-        bounded: the loss of an example whose probability is 0 (trees, saturated nets) would be so large that a
-        few of them leave nothing of the others once features are standardised.
+        bounded: the loss of an example whose probability is 0 (trees, saturated nets) would be so large that
+        a few of them leave nothing of the others once features are standardised.
         """
         loss, odds = np.minimum(self.loss, MOST), np.clip(confidence(self), -MOST, MOST)
         return np.ascontiguousarray(np.column_stack([self.probabilities, loss, odds]))

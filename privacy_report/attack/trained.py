@@ -114,7 +114,7 @@ def fit_and_score(X: np.ndarray, is_member: np.ndarray, new: np.ndarray, model: 
     if isinstance(getattr(model, "n_neighbors", None), int):
         # The first block of a small slice may hold fewer examples than neighbours are asked for.
         model.set_params(n_neighbors=min(model.n_neighbors, len(X)))
-    one_thread = _thread_pools(type(model)).limit(limits=1)
+    one_thread = _thread_pools(type(model)).limit(limits=1)  # type: ignore[arg-type]
     with one_thread, warnings.catch_warnings(), config_context(assume_finite=True):
         # An attacker that stops early is still an attacker: its scores are judged, not its optimum.
         warnings.simplefilter("ignore", UserWarning)

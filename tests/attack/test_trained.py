@@ -145,7 +145,7 @@ def test_the_attacks_settings_name_the_estimator_and_the_number_of_blocks():
 
 
 def test_a_target_with_probabilities_of_zero_is_attacked_no_worse_than_by_its_loss():
-    """A random forest gives some non-members' labels a probability of 0: their loss must not drown the rest."""
+    """A random forest gives some non-members' labels a probability of 0: their loss must not drown all."""
     images, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(labels))
     members, nonmembers = order[:900], order[900:]
