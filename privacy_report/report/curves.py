@@ -60,7 +60,7 @@ def _curve(row: Row, attack: str, by: str) -> Row:
 def rocs(study: Study) -> Iterator[Row]:
     """ROC curves of the strongest attack (by AUC) on outputs and of the strongest that sees more.
 
-    At the recommended and at the last checkpoint of each variant; `checkpoint` says which, or that it is both.
+    At the recommended and at the last checkpoint of each variant; `checkpoint` says which, or both.
     """
     for variant in study.labels:
         which: dict[int, list[str]] = {}
