@@ -56,7 +56,7 @@ def read_inputs(params: AttackParams, groups: Groups | None, scores: Path, refer
         params=params,
         groups=groups,
         keys=checkpoint.inputs(params, groups),
-        facts={root: memo.base(root, POOL) for root in (CHOOSE, EXPOSED, RECIPE)},
+        facts={root: memo.base(root, POOL, checkpoint.READ, CHOOSE) for root in (CHOOSE, EXPOSED, RECIPE)},
         files=files,
         references=models,
         digests={file: memo.file_digest(file) for file in read},

@@ -21,13 +21,17 @@ PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 {refresh_tag}
 <title>Plots</title>
 <link rel="icon" href="data:,">
 <style>
 body { font: 15px system-ui, sans-serif; margin: 24px; }
 body > div { margin-bottom: 32px; }
-table { border-spacing: 12px; }
+img { max-width: min(560px, 80vw); } /* two revisions next to each other */
+.vega-embed { display: flex !important; flex-direction: column; max-width: 100%; overflow-x: auto; }
+.vega-embed .vega-bindings { order: -1; margin-bottom: 8px; } /* what is shown is chosen above it */
+@media (max-width: 600px) { body { margin: 12px; } }
 </style>
 <script>@VEGA@</script>
 </head>

@@ -145,6 +145,8 @@ class Study:
             for i in range(100)
         ]
         write_table(folder / "exposed.csv", exposed, EXPOSED_COLUMNS)
+        references = {"lira", "rmia"} & set(self.attacks)
+        write_json(folder / "references.json", {"models": 16 if references else 0})
 
     def shift(self, position: int, name: str, epoch: int, attack: str) -> float:
         """Distance between the two Gaussians of scores."""
