@@ -134,7 +134,7 @@ def test_of_very_many_curves_the_highest_are_named():
     assert texts[1:] == [str(i) for i in range(100 - MOST_LABELS + 1, 100)]
 
 
-@pytest.mark.parametrize("colours", [1, 2, 12])
+@pytest.mark.parametrize("colours", [1, 2, 5, 12])
 def test_thirty_variants_look_different(colours):
     names = [f"v{i}" for i in range(30)]
     look = Look(names, [f"#{i:06x}" for i in range(colours)])
