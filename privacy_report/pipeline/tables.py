@@ -1,4 +1,4 @@
-"""Tidy tables as CSV: written with full precision unless asked otherwise, read back with the types of the contract."""
+"""Tidy tables as CSV: written to the last bit or rounded, read back with the types of the contract."""
 
 from __future__ import annotations
 

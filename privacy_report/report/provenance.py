@@ -30,7 +30,7 @@ def versions() -> dict[str, str]:
 
 
 def processors(folder: Path, stages: list[str]) -> list[str]:
-    """The kinds of processor that the results of some stages were computed on, as the stages noted in `folder`.
+    """The kinds of processor that some stages ran on, as these noted in `folder`.
 
     Files that say anything else are passed over, since notes are for information only.
     """

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
+from privacy_report.report.dp import finding
 
 from privacy_report.errors import UserError
 from privacy_report.report import closeups, figures, page
-from privacy_report.report.dp import finding
 from privacy_report.report.provenance import duration, facts, read_notes, seeds
 from privacy_report.report.study import Study
 from privacy_report.report.style import Look
