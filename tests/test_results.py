@@ -74,7 +74,7 @@ def test_every_checkpoint_has_every_attack_and_the_strongest():
 
 
 def test_reference_models_find_what_outputs_alone_do_not():
-    """The last checkpoint of the model with two layers: more in the tail, by far. The placebo finds nothing."""
+    """The last checkpoint of the model with two layers: far more in the tail. The placebo finds nothing."""
     found = {
         r["attack"]: r
         for r in rows(ROOT / "plots/curves.csv")

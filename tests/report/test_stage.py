@@ -12,7 +12,7 @@ from PIL import Image
 
 from privacy_report.report import figures, losses, page
 from privacy_report.report.differential_privacy import finding
-from privacy_report.report.provenance import duration, facts, read_notes, seeds
+from privacy_report.report.provenance import facts, seeds
 from privacy_report.report.study import Study
 from privacy_report.report.style import Look
 from privacy_report.report.tables import PARTS, merge
@@ -189,17 +189,6 @@ def test_advantage_has_its_band(study):
     ax = Figure().add_subplot()
     panel.draw(ax)
     assert len(ax.collections) == 2  # one line and band a variant
-
-
-def test_notes_are_read_when_they_are_there(tmp_path):
-    folder = tmp_path / ".store/notes"
-    folder.mkdir(parents=True)
-    (folder / "train@cnn2.json").write_text('{"seconds": 754.0, "processors": ["A"]}')
-    (folder / "prepare.json").write_text("not json")
-    (folder / "gate.json").write_text('{"seconds": "soon"}')
-    assert read_notes(folder) == {"train@cnn2": {"seconds": 754.0, "processors": ["A"]}}
-    assert [duration(seconds) for seconds in (None, 3.21)] == ["not recorded", "3.2 s"]
-    assert [duration(seconds) for seconds in (754.0, 9000.0)] == ["12.6 min", "2.5 h"]
 
 
 def test_the_page_names_the_processors_that_the_results_come_from(study):
