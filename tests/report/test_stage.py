@@ -40,6 +40,7 @@ def test_same_inputs_same_bytes(study):
     main([])
     first = digests()
     assert {f"{name}.png" for name in PICTURES} | {
+        "curves.csv",
         "training.csv",
         "privacy.csv",
         "roc.csv",
@@ -200,7 +201,6 @@ def test_the_page_names_the_processors_that_the_results_come_from(study):
     main([])
     told = facts(Study(root))
     assert told["processors"] == ["Xeon A", "Xeon B"]
-    assert told["times"]["train@cnn2"] == "60.0 s"
     text = Path("plots/report.html").read_text()
     assert "Xeon A" in text
     assert "Xeon C" not in text
