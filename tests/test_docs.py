@@ -21,7 +21,7 @@ from privacy_report.attack.audit import default_estimators
 from privacy_report.commands.audit import EXAMPLE_COLUMNS
 from privacy_report.gate.rules import RULES
 from privacy_report.pipeline import contract
-from privacy_report.pipeline.tables import read_rows, where
+from privacy_report.pipeline.tables import columns_of, read_rows, where
 
 README, DOCS = ROOT / "README.md", ROOT / "docs"
 PAGES = [README, *sorted(DOCS.glob("*.md"))]
@@ -195,6 +195,8 @@ def test_every_attack_is_listed_with_what_it_needs():
         ("privacy.csv", contract.PRIVACY_COLUMNS),
         ("halves.csv", ("half",)),
         ("roc.csv", contract.ROC_COLUMNS),
+        ("plots/curves.csv", contract.CURVES_COLUMNS),
+        ("plots/roc.csv", contract.PLOTTED_ROC_COLUMNS),
         ("histograms.csv", contract.HISTOGRAM_COLUMNS),
         ("exposed.csv", contract.EXPOSED_COLUMNS),
         ("history.csv", contract.HISTORY_COLUMNS),
@@ -310,7 +312,7 @@ HOLDS = {
 
 def last_checkpoints() -> list[str]:
     """The strongest attack (by AUC) of each kind at each variant's last checkpoint."""
-    entire = list(where(read_rows(ROOT / "plots/privacy.csv"), slice=contract.ENTIRE))
+    entire = list(where(read_rows(ROOT / "plots/curves.csv"), by=""))
     lines = []
     for variant, settings in PARAMS["variants"].items():
         last = max(row["epoch"] for row in where(entire, variant=variant))
@@ -352,9 +354,10 @@ def verdicts() -> list[str]:
 
 
 def committed_run_is_older() -> bool:
-    with open(ROOT / "plots/privacy.csv", newline="") as file:
-        columns = next(csv.reader(file))
-    return columns != list(contract.PRIVACY_COLUMNS) or not (ROOT / "metrics").is_dir()
+    table = ROOT / "plots/curves.csv"
+    if not table.is_file() or not (ROOT / "metrics").is_dir():
+        return True
+    return columns_of(table) != list(contract.CURVES_COLUMNS)
 
 
 @pytest.mark.skipif(

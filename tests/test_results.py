@@ -11,7 +11,6 @@ from sandbox import ROOT, Sandbox
 
 from privacy_report.attack import registry
 from privacy_report.attack.audit import default_estimators
-from privacy_report.pipeline.contract import ENTIRE, GIVEN_BEFOREHAND
 
 # Learning curves of the codelab as tensorflow_privacy's reference notebook gives them: 2 runs of 50 epochs.
 REFERENCE = Path(__file__).parent / "codelab_curves.csv"
@@ -43,24 +42,21 @@ def test_the_codelabs_finding():
     """The model with two layers overfits more and leaks more than that with three."""
     advantage = {
         row["variant"]: float(row["advantage"])
-        for row in rows(ROOT / "plots/privacy.csv")
-        if (row["epoch"], row["attack"], row["slice"]) == ("50", "threshold", ENTIRE)
+        for row in rows(ROOT / "plots/curves.csv")
+        if (row["epoch"], row["attack"]) == ("50", "threshold")
     }
     assert advantage["cnn2"] > advantage["cnn3"] > 0.05
 
 
-def test_every_checkpoint_attack_and_slice_has_a_row():
-    table = rows(ROOT / "plots/privacy.csv")
+def test_every_checkpoint_and_attack_has_a_row():
+    table = rows(ROOT / "plots/curves.csv")
     attacks = set(PARAMS["attack"]["attacks"])
     assert {"threshold", "logistic"} <= attacks
     for name, variant in PARAMS["variants"].items():
         step = variant["epochs_per_report"]
         epochs = set(range(step, variant["epochs"] + 1, step))
-        for slice_ in (ENTIRE, *(f"class={i}" for i in range(10))):
-            found = {
-                (int(r["epoch"]), r["attack"]) for r in table if r["variant"] == name and r["slice"] == slice_
-            }
-            assert found == {(epoch, attack) for epoch in epochs for attack in attacks}
+        found = {(int(r["epoch"]), r["attack"]) for r in table if r["variant"] == name and not r["by"]}
+        assert found == {(epoch, attack) for epoch in epochs for attack in attacks}
 
 
 def test_no_audited_lower_bound_exceeds_a_claimed_epsilon():
@@ -70,11 +66,7 @@ def test_no_audited_lower_bound_exceeds_a_claimed_epsilon():
         if r["epsilon"]
     }
     assert claimed
-    audited = [
-        r
-        for r in rows(ROOT / "plots/privacy.csv")
-        if (r["variant"], r["epoch"]) in claimed and r["slice"].startswith(GIVEN_BEFOREHAND)
-    ]
+    audited = [r for r in rows(ROOT / "plots/curves.csv") if (r["variant"], r["epoch"]) in claimed]
     assert audited
     for row in audited:
         if row["epsilon_low"]:
@@ -84,7 +76,8 @@ def test_no_audited_lower_bound_exceeds_a_claimed_epsilon():
 def test_lock_agrees_with_the_committed_code_parameters_and_results():
     """`dvc status` may miss the data, which git does not keep, but finds nothing else changed."""
     status = json.loads(Sandbox(ROOT).dvc("status", "--json").stdout)
-    kept = lambda path: not path.startswith("data/")  # noqa: E731
+    in_cache = ("data/", "plots/privacy.csv", "plots/report.html")
+    kept = lambda path: not path.startswith(in_cache)  # noqa: E731
     wrong = [
         (stage, path, state)
         for stage, changes in status.items()
