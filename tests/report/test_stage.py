@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -192,18 +193,32 @@ def test_advantage_has_its_band(study):
     assert len(ax.collections) == 2  # one line and band a variant
 
 
-def test_the_page_names_the_processors_that_the_results_come_from(study):
+def test_the_page_names_processors_where_several_kinds_were_mixed(study):
     root = study(epochs=10)
-    for stage, kind in (("train@cnn2", "Xeon A"), ("score@cnn2", "Xeon B"), ("train@gone", "Xeon C")):
-        path = root / f".store/notes/{stage}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"seconds": 60.0, "processors": [kind]}))
+    notes = root / ".store/notes"
+    notes.mkdir(parents=True)
+    for stage, kind in (("train@cnn2", "Xeon A"), ("reference@cnn3", "Xeon A"), ("train@gone", "Xeon C")):
+        (notes / f"{stage}.json").write_text(json.dumps({"seconds": 60.0, "processors": [kind]}))
+    (notes / "attack@cnn2.json").write_text("not json")
+    assert facts(Study(root))["processors"] == []
     main([])
-    told = facts(Study(root))
-    assert told["processors"] == ["Xeon A", "Xeon B"]
     text = Path("plots/report.html").read_text()
-    assert "Xeon A" in text
-    assert "Xeon C" not in text
+    assert "Processors" not in text
+    (notes / "score@cnn2.json").write_text('{"seconds": 1.0, "processors": ["Xeon B"]}')
+    main([])
+    assert facts(Study(root))["processors"] == ["Xeon A", "Xeon B"]
+    assert "Xeon A; Xeon B. Results of several kinds" in Path("plots/report.html").read_text()
+
+
+def test_neither_commit_nor_time_changes_the_page(study):
+    study(epochs=10)
+    main([])
+    first = digests()
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    who = ["-c", "user.name=tests", "-c", "user.email=tests@example.org"]
+    subprocess.run(["git", *who, "commit", "--quiet", "--allow-empty", "--message=another"], check=True)
+    main([])
+    assert digests() == first
 
 
 def test_seeds_are_found_where_they_stand():
