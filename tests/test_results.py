@@ -129,7 +129,7 @@ def test_no_attack_cries_wolf(data, attack):
 
 
 def test_calibration_is_of_the_committed_code():
-    """Every row names the digest of the code that made it; `python -m benchmarks.calibration` measures anew."""
+    """Every row names the digest of the code that made it; `benchmarks.calibration` measures anew."""
     old = []
     for key, found in CALIBRATION.items():
         if "pooled" in key:
