@@ -287,7 +287,7 @@ def changed(node):
 
 
 def mutant(text, name):
-    """A module's text with a literal, an operator or else a name of a definition changed; None without any."""
+    """A module's text with a literal, an operator or else a name of a definition changed, or None."""
     tree = ast.parse(text)
     for statement in statements_of(tree, name):
         skipped = set(map(id, unseen(statement)))
