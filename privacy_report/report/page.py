@@ -106,8 +106,8 @@ def judged(study: Study, references: int) -> str:
     if references and study.attacks((REFERENCES,)):
         return f"Judged by attackers with {', '.join(kinds)} and {references} reference models."
     return (
-        f"Judged by attackers with {' and '.join(kinds)} alone, not by reference models: whoever trains models "
-        "on similar data may find more."
+        f"Judged by attackers with {' and '.join(kinds)} alone, not by reference models: whoever trains "
+        "models on similar data may find more."
     )
 
 

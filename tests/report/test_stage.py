@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
-from privacy_report.report.dp import finding
 
 from privacy_report.errors import UserError
-from privacy_report.report import figures, page
+from privacy_report.report import figures, losses, page
+from privacy_report.report.differential_privacy import finding
 from privacy_report.report.provenance import facts, seeds
 from privacy_report.report.study import Study
 from privacy_report.report.style import Look
