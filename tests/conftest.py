@@ -8,6 +8,16 @@ import pytest
 from sandbox import Sandbox, make_sandbox
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side (-n), tests that share an expensive fixture or all cores stay in one process."""
+    for item in items:
+        folder = Path(item.path).parent.name
+        if folder == "dvc":
+            item.add_marker(pytest.mark.xdist_group("dvc"))
+        elif Path(item.path).stem.startswith("test_engine"):
+            item.add_marker(pytest.mark.xdist_group("engine"))
+
+
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Sandbox:
     """A fresh sandbox in which nothing has run."""
