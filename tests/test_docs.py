@@ -112,14 +112,9 @@ OUTPUTS = {
 TOP = r"(?:privacy_report|stages|conf|docs|tests|benchmarks|plots|\.github|\.dvc|\.ci)"
 
 
-IN_DVCS_CACHE = {f"plots{line}" for line in (ROOT / "plots/.gitignore").read_text().split()}
-
-
 @each_page
 def test_named_files_exist(page: Path):
     for span in spans(page):
-        if span in IN_DVCS_CACHE:
-            continue
         if re.fullmatch(rf"{TOP}/[\w./-]*", span) and not re.search(r"\b[A-Z]{4,}\b", span):
             assert (ROOT / span).exists() or span in OUTPUTS, f"{page.name} names {span}"
         elif re.fullmatch(r"[\w.-]+\.(toml|lock|yaml)|Makefile|[A-Z]+\.md", span):
