@@ -1,4 +1,4 @@
-"""Stage reference: models that an attacker trains like one variant, and what they say of all examples."""
+"""Stage reference: models that an attacker would train like a variant, and what they say of all examples."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> None:
         prog="python -m stages.reference",
         description="Train reference models of one variant on random parts of members and non-members "
         "together. Writes to data/reference/VARIANT trains.npy, bool (models, n), and phi_NNNN.npy, float32 "
-        "(models, n), for each checkpoint epoch: the logit-scaled confidence of each example, members first. "
+        "(models, n), for each checkpoint epoch: every example's logit-scaled confidence, members first. "
         "Finished intervals are taken from the store. Set DASK_SCHEDULER_ADDRESS to train on a cluster.",
     )
     parser.add_argument("variant", help="a name under `variants` in params.yaml")
@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> None:
         kept, folder, phis = Memo(f"reference@{name}"), OUTPUTS / name, {}
         trains = memberships(name, params, n)
         if references:
-            from privacy_report.training.engine import Source, reference_phi  # costs a second
+            from privacy_report.training.engine import Source, reference_phi  # costs a second or two
 
             source = Source(str(prepared.FOLDER.resolve()), digest)
             phis = reference_phi(kept, references, trains, source, f"reference@{name}: checkpoints")

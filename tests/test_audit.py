@@ -266,7 +266,7 @@ def test_help_lists_what_is_allowed(capsys):
 
 
 @pytest.mark.parametrize(
-    "options", [("--attacks", "svm"), ("--slices", "classes"), ("--mode", "fast"), ("--attacks", "")]
+    "options", [("--attacks", "svm"), ("--slices", "classes"), ("--mode", "fast"), ("--attacks", ",")]
 )
 def test_bad_options_list_what_is_allowed(audit, options):
     with pytest.raises(UserError, match=r"allowed: |at least one of"):

@@ -23,6 +23,12 @@ from privacy_report.pipeline.tables import Row
 
 FINDINGS = "privacy_report.attack.findings.attack_checkpoint"
 EXPOSURE = "privacy_report.attack.exposure.risks"
+READ = "privacy_report.pipeline.outputs.read_outputs"
+READ_MORE = {
+    registry.EARLY: ("privacy_report.attack.evidence.early_phi",),
+    registry.REFERENCES: ("privacy_report.attack.evidence.ReferenceFiles",),
+}
+"""What reads the files of an attack's evidence next to the target's outputs, by what it needs."""
 
 
 class Recall(Protocol):
@@ -66,7 +72,7 @@ def plan(name: str, params: AttackParams, groups: Groups | None) -> Plan:
         attack=name,
         scores=registry.function(attack.scores),
         needs=attack.needs,
-        least=attack.least * (params.folds if attack is registry.TRAINED else 1),
+        least=_least(params, attack),
         caveat=attack.caveat,
         measure=registry.function(mode.measure),
         both_ends=mode.both_ends,
@@ -86,16 +92,21 @@ def needs(name: str, params: AttackParams) -> str:
 def inputs(params: AttackParams, groups: Groups | None) -> dict[str, dict[str, Any]]:
     """What each attack depends on next to the checkpoint's outputs; "" is for the examples' risks."""
     mode = registry.MODES[params.mode]
-    found = {"": memo.base(EXPOSURE, mode.examples, seed=params.seed)}
+    found = {"": memo.base(EXPOSURE, READ, mode.examples, seed=params.seed)}
     for name in params.attacks:
         attack = registry.find(name, params.mode, params.estimators)
+        settings = _settings(name, params, attack)
         found[name] = memo.base(
             FINDINGS,
+            READ,
+            *READ_MORE.get(attack.needs, ()),
             attack.scores,
             mode.examples,
             mode.measure,
+            chosen=[settings["path"]] if settings else [],
             attack=[name, asdict(attack), asdict(mode)],
-            settings=_settings(name, params, attack),
+            least=_least(params, attack),
+            settings=settings,
             slices=params.slices,
             groups={name: asdict(group) for name, group in groups.items()} if groups else None,
             delta=params.delta,
@@ -182,6 +193,11 @@ def attack_outputs(
     )
     keys = dict.fromkeys(["", *params.attacks], "")
     return attack_all(params, groups, evidence, compute, keys, with_halves)
+
+
+def _least(params: AttackParams, attack: registry.Attack) -> int:
+    """How many of each side an attack takes at the least."""
+    return attack.least * (params.folds if attack is registry.TRAINED else 1)
 
 
 def _settings(name: str, params: AttackParams, attack: registry.Attack) -> dict[str, Any]:

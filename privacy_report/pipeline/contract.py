@@ -79,7 +79,7 @@ HALVES_COLUMNS = (*PRIVACY_COLUMNS, "half")
 ROC_COLUMNS = ("variant", "epoch", "attack", "slice", "fpr", "tpr")
 
 STRONGEST, STRONGEST_ON_OUTPUTS = "strongest", "strongest on outputs"
-"""Rows of plots/curves.csv that repeat the attack with the highest AUC at a checkpoint, under these names."""
+"""Rows of plots/curves.csv that repeat the attack with the highest AUC at a checkpoint."""
 CURVES_COLUMNS = (
     "variant",
     "epoch",

@@ -13,7 +13,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -25,15 +25,24 @@ from privacy_report.errors import UserError
 from privacy_report.pipeline import source, store
 from privacy_report.pipeline.files import write_json
 
-ENVIRONMENT = {"tensorflow": ("DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA")}
+ENVIRONMENT = {
+    "numpy": ("NPY_DISABLE_CPU_FEATURES", "OPENBLAS_CORETYPE"),
+    "tensorflow": (
+        "DNNL_DEFAULT_FPMATH_MODE",
+        "DNNL_MAX_CPU_ISA",
+        "ONEDNN_DEFAULT_FPMATH_MODE",
+        "ONEDNN_MAX_CPU_ISA",
+        "TF_SET_ONEDNN_FPMATH_MODE",
+    ),
+}
 """Library -> environment variables that change the bits of its results. Others are pinned by `backend`."""
 
 Arrays = dict[str, np.ndarray]
 
 
-def base(*roots: str, **inputs: Any) -> dict[str, Any]:
-    """What all results of one computation depend on: its code from `roots` on, and `inputs` (JSON-able)."""
-    code = source.code(*roots)
+def base(*roots: str, chosen: Iterable[str] = (), **inputs: Any) -> dict[str, Any]:
+    """What all results of a computation depend on: its code (see `source.code`), and `inputs` (JSON-able)."""
+    code = source.code(*roots, chosen=chosen)
     names = [name for library in code.libraries for name in ENVIRONMENT.get(library, ())]
     return {
         "code": code.digest,

@@ -2,9 +2,13 @@
 
 The key of a finished result needs the code that the result passed through, and nothing else. So the walk
 starts at a function or class, reads its names, and follows each to the definition that it stands for, across
-the modules of its own top-level package. What cannot change a number is left out: comments, formatting,
-docstrings, annotations, and what a `raise` says. What a module does while it is imported belongs to all of
-its definitions. Nothing is imported or run.
+the modules of its own top-level package and those that no installed distribution owns. What a module does
+while it is imported belongs to all of its definitions, together with what its imports do. Nothing is
+imported or run.
+
+Not followed are names in strings (`getattr`, `import_module`), the classes of arguments, and what a class
+does to its subclasses: whoever chooses a function or builds an object that way names it as a root. An
+assignment counts where its names are read, whatever else its right side may do.
 """
 
 from __future__ import annotations
@@ -14,15 +18,17 @@ import hashlib
 import importlib.util
 import platform
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import ModuleSpec
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
 from privacy_report.errors import UserError
+from privacy_report.pipeline.syntax import Module, parse
 
 EFFECTS = "import"  # stands for what a module does while it is imported; a keyword, so no definition's name
-DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 @dataclass(frozen=True)
@@ -33,36 +39,28 @@ class Code:
     libraries: frozenset[str]
 
 
-@dataclass
-class _Module:
-    """A parsed module: definitions by name, what imported names stand for, and its other statements."""
-
-    name: str
-    definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
-    imported: dict[str, str] = field(default_factory=dict)
-    effects: list[ast.stmt] = field(default_factory=list)
-
-
-def code(*roots: str) -> Code:
+def code(*roots: str, chosen: Iterable[str] = ()) -> Code:
     """The code that is reached from `roots`, dotted names such as "package.module.function".
 
-    Raises UserError for a root that does not exist.
+    chosen: what a user named; it is a root, too, where no distribution owns it, else its library counts.
+    Raises UserError for a root that does not exist, and for a module that cannot be read as Python.
     """
     ours = frozenset(root.partition(".")[0] for root in roots)
     seen: dict[tuple[str, str], str] = {}
-    libraries: set[str] = set()
-    todo = [_split(root) for root in roots]
+    libraries = {name.partition(".")[0] for name in chosen if not _is_ours(name.partition(".")[0], ours)}
+    todo = [_split(root) for root in (*roots, *chosen) if root.partition(".")[0] not in libraries]
     while todo:
         place = todo.pop()
         if place in seen:
             continue
-        statements = _statements(*place)
-        targets = _targets(place[0], statements, ours)
-        # an import is code, too: the same name may come from elsewhere
-        seen[place] = "\n".join([*map(ast.dump, statements), *sorted(targets)])
+        text, targets = _reached(*place, ours)
+        # An import is code, too: the same name may come from elsewhere. Of a library that is handed on as it
+        # is, the version says enough.
+        named = targets if text else {target for target in targets if "." in target}
+        seen[place] = "\n".join(filter(None, [text, *sorted(named)]))
         for target in targets:
             top = target.partition(".")[0]
-            if top in ours:
+            if _is_ours(top, ours):
                 todo.append(_split(target))
             elif top not in sys.stdlib_module_names:
                 libraries.add(top)
@@ -73,7 +71,7 @@ def code(*roots: str) -> Code:
     return Code(hashlib.sha256(text.encode()).hexdigest(), frozenset(libraries))
 
 
-def versions(libraries: frozenset[str]) -> dict[str, str]:
+def versions(libraries: Iterable[str]) -> dict[str, str]:
     """Distribution -> version of the packages that provide `libraries`, and Python's own."""
     found = {"Python": platform.python_version()}
     for library in libraries:
@@ -92,14 +90,31 @@ def _distributions(library: str) -> tuple[str, ...]:
         return tuple(sorted(set(packages_distributions().get(library, ()))))
 
 
+def _is_ours(top: str, ours: frozenset[str]) -> bool:
+    """Whether a top-level module's code is followed: that of a root, or of nobody's distribution."""
+    return top in ours or _is_local(top)
+
+
+@cache
+def _is_local(top: str) -> bool:
+    if top in sys.stdlib_module_names or (spec := _spec(top)) is None:
+        return False
+    return bool(_path(top) or spec.submodule_search_locations) and not _distributions(top)
+
+
+@cache
+def _spec(top: str) -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+
+
 @cache
 def _path(module: str) -> Path | None:
     """The source file of a module, None when there is no such module. Nothing is imported to find it."""
     top, *inner = module.split(".")
-    try:
-        spec = importlib.util.find_spec(top)
-    except (ImportError, ValueError):
-        return None
+    spec = _spec(top)
     if spec is None:
         return None
     if not inner:
@@ -122,173 +137,118 @@ def _split(dotted: str) -> tuple[str, str]:
     return (module, name) if _path(module) else _split(module)
 
 
-def _read(module: str) -> _Module:
+def _read(module: str) -> Module:
     """A parsed module, parsed anew when its file has changed since the last time."""
     path = _path(module)
     assert path is not None
     stat = path.stat()
-    return _parse(module, path, stat.st_mtime_ns, stat.st_size)
+    return parse(module, path, stat.st_mtime_ns, stat.st_size)
 
 
-@cache
-def _parse(module: str, path: Path, changed: int, size: int) -> _Module:
-    try:
-        tree = ast.parse(path.read_text())
-    except SyntaxError as error:
-        raise UserError(f"{path}: no Python ({error})") from None
-    found = _Module(module)
-    for statement in tree.body:
-        if isinstance(statement, DEFINITIONS):
-            found.definitions.setdefault(statement.name, []).append(_strip(statement))
-        elif names := _assigned(statement):
-            for name in names:
-                found.definitions.setdefault(name, []).append(_strip(statement))
-        elif isinstance(statement, ast.Import | ast.ImportFrom):
-            found.imported |= _imported(statement, module)
-        elif not _is_silent(statement):
-            found.effects.append(_strip(statement))
-            found.imported |= _imports_within(statement, module)
-        elif isinstance(statement, ast.If):
-            found.imported |= _imports_within(statement, module)
-    return found
-
-
-def _statements(module: str, name: str) -> list[ast.stmt]:
+def _reached(module: str, name: str, ours: frozenset[str]) -> tuple[str, set[str]]:
+    """The syntax behind a name of a module, and the dotted names that it refers to."""
     parsed = _read(module)
     if name == EFFECTS:
-        return parsed.effects
-    if name in parsed.definitions:
-        return parsed.definitions[name]
-    if name in parsed.imported:
-        return []
-    raise UserError(f"{module} has no {name!r}, allowed: {', '.join(sorted(parsed.definitions))}")
+        registered = {f"{module}.{one}" for one in parsed.definitions if _is_registered(parsed, one, ours)}
+        return parsed.part(name).text, _targets(parsed, name, ours) | registered
+    if name not in parsed.definitions:
+        if name in parsed.imported:
+            return "", parsed.imported[name]
+        if name in parsed.bound:
+            return "", set()  # by an effect, which counts anyway
+        if "__getattr__" not in parsed.definitions:
+            known = ", ".join(sorted(parsed.definitions))
+            raise UserError(f"{module} has no {name!r}, allowed: {known}")
+        name = "__getattr__"
+    return parsed.part(name).text, _targets(parsed, name, ours)
 
 
-def _targets(module: str, statements: list[ast.stmt], ours: frozenset[str]) -> set[str]:
-    """Dotted names that a module's statements refer to: its own, and those that are imported."""
-    parsed = _read(module)
-    imported = dict(parsed.imported)
-    found: set[str] = set()
-    for statement in statements:
-        here = _imports_within(statement, module)
-        imported |= here
-        found |= set(here.values())
-    if not statements:
-        return found
-    for node in (node for statement in statements for node in ast.walk(statement)):
-        if isinstance(node, ast.Attribute):
-            found |= _attribute(node, imported, ours)
-        elif isinstance(node, ast.Name):
-            if node.id in imported:
-                found.add(imported[node.id])
-            elif node.id in parsed.definitions:
-                found.add(f"{module}.{node.id}")
+def _is_registered(parsed: Module, name: str, ours: frozenset[str]) -> bool:
+    """Whether a decorator of ours runs on a definition at import: it may keep it where others find it."""
+    lists = (getattr(node, "decorator_list", ()) for node in parsed.definitions[name])
+    for decorator in (one for decorators in lists for one in decorators):
+        function = decorator.func if isinstance(decorator, ast.Call) else decorator
+        names = (_names(node, parsed, parsed.imported, ours) for node in ast.walk(function))
+        if any(not _path(one) for one in _origins(set().union(*names), ours)):
+            return True
+    return False
+
+
+def _origins(dotted: Iterable[str], ours: frozenset[str]) -> set[str]:
+    """What names of ours stand for in the end, where modules hand on what they import."""
+    found, todo, seen = set(), list(dotted), set[str]()
+    while todo:
+        one = todo.pop()
+        if one in seen or not _is_ours(one.partition(".")[0], ours):
+            continue
+        seen.add(one)
+        module, name = _split(one)
+        parsed = _read(module)
+        if one == f"{module}.{name}" and name in parsed.imported and name not in parsed.definitions:
+            todo += parsed.imported[name]
+        else:
+            found.add(one)
     return found
 
 
-def _attribute(node: ast.Attribute, imported: dict[str, str], ours: frozenset[str]) -> set[str]:
-    """`module.name` as a dotted name, where `module` is one of ours."""
-    base = imported.get(node.value.id) if isinstance(node.value, ast.Name) else None
-    if isinstance(node.value, ast.Attribute):
-        base = next(iter(_attribute(node.value, imported, ours)), None)
-    if base is None or base.partition(".")[0] not in ours or not _path(base):
+def _targets(parsed: Module, name: str, ours: frozenset[str]) -> set[str]:
+    """Dotted names that a definition refers to (or the effects): the module's own, and imported ones."""
+    part, imported = parsed.part(name), parsed.imported
+    found = {module for module in part.modules if _is_ours(module.partition(".")[0], ours)}
+    if part.imported:
+        imported = {one: parsed.imported.get(one, set()) | dotted for one, dotted in part.imported.items()}
+        imported = parsed.imported | imported
+        found |= set().union(*part.imported.values())
+    for node in part.with_member:
+        found |= _names(node, parsed, imported, ours)
+    for node in part.alone:
+        if names := _names(node, parsed, imported, ours):
+            found |= names | _whole(names, ours)
+    return found
+
+
+def _names(node: ast.AST, parsed: Module, imported: dict[str, set[str]], ours: frozenset[str]) -> set[str]:
+    """The dotted names that a name or `module.name` may stand for; none for other nodes."""
+    if isinstance(node, ast.Attribute):
+        return _attribute(node, imported, ours)
+    if not isinstance(node, ast.Name):
         return set()
-    parsed = _read(base)
-    if node.attr in parsed.definitions or node.attr in parsed.imported or _path(f"{base}.{node.attr}"):
-        return {f"{base}.{node.attr}"}
-    return set()
+    own = {f"{parsed.name}.{node.id}"} if node.id in parsed.definitions else set()
+    return own | imported.get(node.id, set())
+
+
+def _whole(names: Iterable[str], ours: frozenset[str]) -> set[str]:
+    """All definitions of modules that are used as objects (`getattr(module, name)`), not by a member."""
+    modules = [name for name in _origins(names, ours) if _path(name)]
+    return {f"{module}.{name}" for module in modules for name in _read(module).definitions}
+
+
+def _attribute(node: ast.Attribute, imported: dict[str, set[str]], ours: frozenset[str]) -> set[str]:
+    """`module.name` as dotted names, where `module` is one of ours."""
+    bases: set[str] = set()
+    if isinstance(node.value, ast.Name):
+        bases = imported.get(node.value.id, set())
+    elif isinstance(node.value, ast.Attribute):
+        bases = _attribute(node.value, imported, ours)
+    found: set[str] = set()
+    for module in _origins(bases, ours):
+        if not _path(module):
+            continue
+        parsed = _read(module)
+        if node.attr in parsed.definitions or node.attr in parsed.imported or _path(f"{module}.{node.attr}"):
+            found.add(f"{module}.{node.attr}")
+        elif node.attr == "__dict__":
+            found |= _whole([module], ours)
+        elif node.attr not in parsed.bound and "__getattr__" in parsed.definitions:
+            found.add(f"{module}.__getattr__")
+    return found
 
 
 def _modules(module: str, ours: frozenset[str]) -> set[str]:
     """Our modules that importing `module` imports, itself and its packages included."""
-    found = {module}
-    for dotted in _read(module).imported.values():
-        if dotted.partition(".")[0] in ours:
+    parsed, found = _read(module), {module}
+    for dotted in (*parsed.modules, *(one for names in parsed.imported.values() for one in names)):
+        if _is_ours(dotted.partition(".")[0], ours):
             found.add(_split(dotted)[0])
     packages = {name.rpartition(".")[0] for name in found if "." in name}
     return found | {name for name in packages if _path(name)}
-
-
-def _imports_within(statement: ast.stmt, module: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            found |= _imported(node, module)
-    return found
-
-
-def _imported(node: ast.Import | ast.ImportFrom, module: str) -> dict[str, str]:
-    """Local name -> dotted name of an import statement."""
-    if isinstance(node, ast.Import):
-        tops = {
-            alias.name.partition(".")[0]: alias.name.partition(".")[0]
-            for alias in node.names
-            if not alias.asname
-        }
-        return tops | {alias.asname: alias.name for alias in node.names if alias.asname}
-    base = node.module or ""
-    if node.level:
-        path = _path(module)
-        parts = module.split(".")
-        level = node.level - (path is not None and path.name == "__init__.py")
-        package = parts[: len(parts) - level]
-        base = ".".join([*package, *([base] if base else [])])
-    return {alias.asname or alias.name: f"{base}.{alias.name}" for alias in node.names}
-
-
-def _assigned(statement: ast.stmt) -> list[str]:
-    """The plain names that a statement binds; none where it does anything else (`os.environ[...] = ...`)."""
-    if isinstance(statement, ast.Assign):
-        targets = statement.targets
-    elif isinstance(statement, ast.AnnAssign):
-        targets = [statement.target]
-    else:
-        return []
-    parts: list[ast.expr] = []
-    for target in targets:
-        parts += target.elts if isinstance(target, ast.Tuple | ast.List) else [target]
-    names = [part.id for part in parts if isinstance(part, ast.Name)]
-    return names if len(names) == len(parts) else []
-
-
-def _is_silent(statement: ast.AST) -> bool:
-    """A docstring, or a block that runs for type checkers or on the command line alone."""
-    if isinstance(statement, ast.Expr):
-        return isinstance(statement.value, ast.Constant)
-    if isinstance(statement, ast.If):
-        return ast.unparse(statement.test) in (
-            "TYPE_CHECKING",
-            "typing.TYPE_CHECKING",
-            "__name__ == '__main__'",
-        )
-    return False
-
-
-def _strip(statement: ast.stmt) -> ast.stmt:
-    stripped = _Strip().visit(statement)
-    assert isinstance(stripped, ast.stmt)
-    return stripped
-
-
-class _Strip(ast.NodeTransformer):
-    """Removes what cannot change a number: docstrings, annotations, and what is said when something fails."""
-
-    def visit(self, node: ast.AST) -> ast.AST:
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [part for part in body if not _is_silent(part)] or [ast.Pass()]  # type: ignore[attr-defined]
-        return super().visit(node)
-
-    def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        return ast.Raise()
-
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        return ast.arg(node.arg)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.returns = None
-        return self.generic_visit(node)
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        node.annotation = ast.Constant(None)
-        return self.generic_visit(node)

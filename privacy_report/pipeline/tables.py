@@ -1,4 +1,4 @@
-"""Tidy tables as CSV: written to the last bit or rounded, read back with the types of the contract."""
+"""Tidy tables as CSV: written with full precision unless asked otherwise, read with the contract's types."""
 
 from __future__ import annotations
 

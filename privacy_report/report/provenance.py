@@ -15,6 +15,8 @@ from typing import Any
 from privacy_report.pipeline import store
 from privacy_report.report.study import Study
 
+STAGES = ("train", "score", "reference", "attack")
+MOST_CHARACTERS = 40_000  # of params.yaml, on the page
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "dp-accounting", "dvc")
 
 
@@ -30,7 +32,7 @@ def versions() -> dict[str, str]:
 
 
 def processors(folder: Path, stages: list[str]) -> list[str]:
-    """The kinds of processor that some stages ran on, as these noted in `folder`.
+    """The kinds of processor that the results of some stages were computed on, as noted in `folder`.
 
     Files that say anything else are passed over, since notes are for information only.
     """
@@ -45,7 +47,7 @@ def processors(folder: Path, stages: list[str]) -> list[str]:
 
 def stage_names(variants: Iterable[str]) -> list[str]:
     """The stages that note where their results were computed."""
-    return [f"{stage}@{name}" for name in variants for stage in ("train", "score", "reference", "attack")]
+    return [f"{stage}@{name}" for name in variants for stage in STAGES]
 
 
 def seeds(value: Any, path: str = "") -> list[str]:
@@ -59,14 +61,14 @@ def seeds(value: Any, path: str = "") -> list[str]:
     return found
 
 
-def facts(study: Study, most_characters: int) -> dict[str, Any]:
-    """What the page says about its own origin, with at most so much of params.yaml."""
+def facts(study: Study) -> dict[str, Any]:
+    """What the page says about its own origin; left_out: how many characters of params.yaml it does not."""
     parameters = (study.root / "params.yaml").read_text()
     kinds = processors(store.root() / "notes", stage_names(study.labels))
     return {
         "dataset": study.dataset,
-        "parameters": parameters[:most_characters],
-        "left_out": len(parameters[most_characters:]),
+        "parameters": parameters[:MOST_CHARACTERS],
+        "left_out": len(parameters[MOST_CHARACTERS:]),
         "seeds": ", ".join(seeds(study.params)) or "none named",
         "processors": kinds if len(kinds) > 1 else [],
         "versions": versions(),

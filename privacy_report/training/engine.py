@@ -1,81 +1,64 @@
-"""Reference models on a Dask cluster: side by side on this machine's cores, or wherever a scheduler sends them.
+"""Reference models on a Dask cluster: side by side on this machine's cores, or wherever a scheduler is.
 
-Without settings a cluster of one process a core starts here, on 127.0.0.1 only. DASK_SCHEDULER_ADDRESS (or
-`scheduler-file`, both Dask's own settings) names another one. Results do not depend on where and by how
-many workers they are computed: a task is one interval of one model, gets its state with the task, and returns
-the next. Only this process reads and writes the store, so that workers need no shared disk.
+A task is one interval of one model. It gets the state to go on from with the task and returns the next, so
+that results do not depend on where and by how many workers they are computed. Only this process reads and
+writes the store: workers need no shared disk, and what is lost with a process is its unfinished interval.
 """
 
 from __future__ import annotations
 
-import os
+import pickle
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from functools import partial
 
-import dask
 import numpy as np
-from distributed import Client, Future, KilledWorker, LocalCluster, as_completed, get_worker
+from distributed import CancelledError, Client, Future, KilledWorker
 
-from privacy_report.datasets import prepared
 from privacy_report.errors import UserError
-from privacy_report.pipeline import memo, store
+from privacy_report.pipeline import store
 from privacy_report.pipeline.command import track
 from privacy_report.pipeline.memo import Arrays, Memo
-from privacy_report.training import run
-from privacy_report.training.data import Data
-from privacy_report.training.references import ADVANCE, PHI, Reference, advance
+from privacy_report.training import interval
+from privacy_report.training.cluster import RETRIES, connected
+from privacy_report.training.interval import Done, FailedError, Source, one_line
+from privacy_report.training.references import PHI, Reference
 
 KIND, STATE = "reference", "reference-state"
-RETRIES = 2  # a task that failed three times is given up
-PATIENCE = 60  # seconds to wait for a first worker
-SETTINGS = {
-    "distributed.scheduler.allowed-failures": RETRIES,  # deaths of a worker under one task
-    "distributed.scheduler.worker-ttl": "15 minutes",  # TensorFlow may hold the interpreter's lock for long
-    "distributed.worker.daemon": True,
-}
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a worker that shares this disk reads the examples: a folder, and the digest of what is there."""
-
-    folder: str
-    digest: str
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a task returns: an interval's results, or why there are none and never will be."""
-
-    phi: np.ndarray | None = None
-    state: Arrays | None = None
-    seconds: float = 0.0
-    processor: str = ""
-    refused: str = ""
+PATIENCE = 300.0  # seconds without any worker
+LOOK = 1.0  # seconds after which to look for new workers
+POLL = 0.05
 
 
 def reference_phi(
-    kept: Memo, references: list[Reference], trains: np.ndarray, source: Source, label: str
+    kept: Memo,
+    references: list[Reference],
+    trains: np.ndarray,
+    source: Source,
+    label: str,
+    patience: float = PATIENCE,
 ) -> dict[int, np.ndarray]:
     """Epoch -> phi float32 (models, n) of all references, from the store or else trained on the cluster.
 
+    trains: bool (models, n); label: of the progress; patience: seconds to wait while there is no worker.
     Raises UserError that names the model and the cause when a model fails three times or diverges, the worker
     that has other code or libraries, or the scheduler that is lost. What is finished stays in the store.
     """
     at = [_reached(reference) for reference in references]
-    total = sum(len(reference.epochs) for reference in references)
-    left = total - sum(
-        reference.epochs.index(epoch) + 1 for reference, epoch in zip(references, at, strict=True) if epoch
+    left = sum(
+        epoch > reached
+        for reference, reached in zip(references, at, strict=True)
+        for epoch in reference.epochs
     )
     if left:
-        with _client() as client:
-            steps = _train(client, references, trains, at, source)
-            for _ in track(steps, left, label):
+        models = sum(
+            reached < reference.epochs[-1] for reference, reached in zip(references, at, strict=True)
+        )
+        with connected(models) as client:
+            training = _Training(client, references, trains, at, source, patience)
+            for _ in track(training.steps(), left, label):
                 pass
     epochs = references[0].epochs
     return {
@@ -83,8 +66,149 @@ def reference_phi(
     }
 
 
+class _Training:
+    """Models on a cluster, no more of them at a time than there are workers.
+
+    So a model stays with the worker that has it in memory, and a worker that dies takes one task with it:
+    Dask counts its death against all that wait for it. `running` and `waiting` hold the models' numbers.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        references: list[Reference],
+        trains: np.ndarray,
+        at: list[int],
+        source: Source,
+        patience: float,
+    ):
+        self.client, self.references, self.trains = client, references, trains
+        self.at, self.source, self.patience = at, source, patience
+        self.waiting = deque(i for i, each in enumerate(references) if at[i] < each.epochs[-1])
+        self.running: dict[Future, int] = {}
+        self.lost: Counter[int] = Counter()
+        self.workers: set[str] = set()
+        self.seen = time.monotonic()  # when there was a worker last
+
+    def steps(self) -> Iterator[None]:
+        """Train what is missing; yields once an interval that is finished and stored."""
+        while self.waiting or self.running:
+            self._look()
+            while self.waiting and len(self.running) < len(self.workers):
+                i = self.waiting.popleft()
+                self._submit(i, _state(self.references[i], self.at[i]))
+            for future in self._ended():
+                if self._take(future):
+                    yield
+
+    def _look(self) -> None:
+        """Greet the workers that are new. UserError where one must not compute, or there is none for long."""
+        with _answering(self.client):
+            workers = set(self.client.nthreads())
+            self.workers &= workers
+            if workers - self.workers:
+                self._greet(sorted(workers - self.workers))
+        if self.workers:
+            self.seen = time.monotonic()
+        elif time.monotonic() - self.seen > self.patience:
+            raise UserError(f"no worker joined the scheduler within {self.patience:.0f} s")
+
+    def _greet(self, workers: list[str]) -> None:
+        """Let workers in, and send the examples to those that do not find them."""
+        answers = self.client.run(
+            interval.greet, self.references[0], self.source, workers=workers, on_error="return"
+        )
+        lacking = []
+        for worker, answer in answers.items():
+            if isinstance(answer, OSError):  # gone again
+                continue
+            if isinstance(answer, Exception):
+                raise UserError(f"worker {worker} cannot train ({one_line(answer)})")
+            if answer.refused:
+                raise UserError(f"worker {worker} {answer.refused}")
+            self.workers.add(worker)
+            if not answer.has_examples:
+                lacking.append(worker)
+        if lacking:
+            data = interval.read(self.source)
+            self.client.run(interval.receive, self.source.digest, data, workers=lacking, on_error="return")
+
+    def _submit(self, i: int, state: Arrays | None, worker: str = "") -> None:
+        """Train the next interval of model `i`, on `worker` if it is still there."""
+        reference = self.references[i]
+        epochs = range(self.at[i] + 1, _next(reference, self.at[i]) + 1)
+        task = pickle.dumps(partial(interval.work, reference, self.trains[i], self.source, state, epochs))
+        with _answering(self.client):
+            future = self.client.submit(
+                lambda task: pickle.loads(task)(), task,  # the scheduler unpickles all but bytes
+                key=f"interval-{reference.key(epochs[-1])}-{self.lost[i]}", retries=RETRIES,
+                workers=[worker] if worker else None, allow_other_workers=bool(worker),
+            )  # fmt: skip
+        self.running[future] = i
+
+    def _ended(self) -> list[Future]:
+        """The tasks that have ended, as soon as there is one; none after a while."""
+        until = time.monotonic() + LOOK
+        while True:
+            ended = [future for future in self.running if future.done()]
+            if ended or time.monotonic() > until:
+                return ended
+            time.sleep(POLL)
+
+    def _take(self, future: Future) -> bool:
+        """Store what a task returned and go on with its model; False where nothing came."""
+        i = self.running.pop(future)
+        reference = self.references[i]
+        done = _result(future, reference.name)
+        if done.phi is None:
+            self.lost[i] += 1
+            if self.lost[i] > RETRIES:
+                raise UserError(f"{reference.name}: lost with its worker {self.lost[i]} times")
+            self.waiting.appendleft(i)
+            return False
+        before, self.at[i] = self.at[i], _next(reference, self.at[i])
+        _keep(reference, before, self.at[i], done)
+        if self.at[i] == reference.epochs[-1]:
+            return True
+        if len(self.running) < len(self.workers):
+            self._submit(i, done.state, done.worker)
+        else:  # there are fewer workers than before
+            self.waiting.appendleft(i)
+        return True
+
+
+@contextmanager
+def _answering(client: Client) -> Iterator[None]:
+    """One line instead of what Dask raises when the scheduler is gone."""
+    lost = "the scheduler is lost; finished intervals are kept, run again"
+    if client.status != "running":
+        raise UserError(lost)
+    try:
+        yield
+    except (OSError, CancelledError):
+        raise UserError(lost) from None
+
+
+def _result(future: Future, name: str) -> Done:
+    """What a task returned; nothing where it, or its result, went with a process."""
+    if future.status == "error":
+        error = future.exception()
+        if isinstance(error, KilledWorker):
+            died, last = error.allowed_failures + 1, error.last_worker.address
+            raise UserError(f"{name}: {died} workers died while they trained it, the last was {last}")
+        reason = str(error) if isinstance(error, FailedError) else one_line(error)
+        raise UserError(f"{name}: failed {RETRIES + 1} times ({reason})")
+    try:
+        done: Done = future.result()
+    except (OSError, CancelledError):
+        return Done()
+    if done.refused:
+        raise UserError(done.refused)
+    return done
+
+
 def _reached(reference: Reference) -> int:
-    """The last epoch up to which phi is there, and the state to go on from if it is not the end; 0 at first."""
+    """The last epoch up to which phi is there, and unless it is the end the state to go on from; else 0."""
     reached = 0
     for epoch in reference.epochs:
         if not store.path_of(KIND, reference.key(epoch)).exists():
@@ -99,84 +223,6 @@ def _stored(kept: Memo, reference: Reference, epoch: int) -> np.ndarray:
         raise UserError(f"{reference.name}: its outputs at epoch {epoch} were lost, run again")
 
     return kept.recall(KIND, reference.key(epoch), lost)[PHI]
-
-
-@contextmanager
-def _client() -> Iterator[Client]:
-    """A client of the cluster that Dask's settings name, or of one that lives as long as this block."""
-    with dask.config.set(SETTINGS):
-        address, file = dask.config.get("scheduler-address", None), dask.config.get("scheduler-file", None)
-        if address or file:
-            try:
-                client = Client(address, scheduler_file=None if address else file, timeout=PATIENCE)
-            except (OSError, ValueError) as error:
-                raise UserError(f"no scheduler answers at {address or file} ({error})") from None
-            with client:
-                yield client
-            return
-        cores = os.cpu_count() or 1
-        with (
-            LocalCluster(
-                n_workers=cores,
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address=None,
-                memory_limit=0,
-                silence_logs=50,
-                env={"TF_NUM_INTEROP_THREADS": "1"},
-            ) as cluster,
-            Client(cluster) as client,
-        ):
-            yield client
-
-
-def _train(
-    client: Client, references: list[Reference], trains: np.ndarray, at: list[int], source: Source
-) -> Iterator[None]:
-    """Train what is missing; yields once an interval that is finished and stored."""
-    try:
-        client.wait_for_workers(1, timeout=PATIENCE)
-    except TimeoutError:
-        raise UserError(f"no worker joined the scheduler within {PATIENCE} s") from None
-    expected = run.code_of(references[0].config, ADVANCE)
-    for worker, why in client.run(_refusal, references[0].config, expected).items():
-        if why:
-            raise UserError(f"worker {worker} {why}")
-    data = _where(client, source)
-    lost = dict.fromkeys(range(len(references)), 0)
-
-    def submit(i: int, state: Arrays | None, worker: str | None = None) -> Future:
-        epochs = range(at[i] + 1, _next(references[i], at[i]) + 1)
-        return client.submit(
-            _work, references[i], trains[i], data, state, epochs, expected,
-            key=f"{references[i].key(epochs[-1])}-{lost[i]}", retries=RETRIES, pure=False,
-            workers=[worker] if worker else None, allow_other_workers=bool(worker),
-        )  # fmt: skip
-
-    running = {
-        submit(i, _state(reference, at[i])): i
-        for i, reference in enumerate(references)
-        if at[i] < reference.epochs[-1]
-    }
-    queue = as_completed(list(running), raise_errors=False)
-    for future in queue:
-        i = running.pop(future)
-        done = _result(client, future, references[i].name)
-        if done is None:  # the examples that it needed went with their worker
-            lost[i] += 1
-            if lost[i] > RETRIES:
-                raise UserError(f"{references[i].name}: lost with its worker {lost[i]} times")
-            data = _where(client, source)
-            again, worker = _state(references[i], at[i]), None
-        else:
-            before, at[i] = at[i], _next(references[i], at[i])
-            _keep(references[i], before, at[i], done)
-            again, worker = done.state, _worker_of(client, future)
-            yield
-        if at[i] < references[i].epochs[-1]:
-            following = submit(i, again, worker)
-            running[following] = i
-            queue.add(following)
 
 
 def _next(reference: Reference, epoch: int) -> int:
@@ -194,98 +240,10 @@ def _state(reference: Reference, epoch: int) -> Arrays | None:
 
 
 def _keep(reference: Reference, before: int, epoch: int, done: Done) -> None:
-    """Store an interval: the state first, so that whoever finds phi can go on; the one before is done with."""
+    """Store an interval, the state first: whoever finds phi can go on. The state before is done with."""
     assert done.phi is not None
     assert done.state is not None
     store.put(STATE, reference.key(epoch), store.Entry(done.state, done.seconds, done.processor))
     store.put(KIND, reference.key(epoch), store.Entry({PHI: done.phi}, done.seconds, done.processor))
     if before:
         store.path_of(STATE, reference.key(before)).unlink(missing_ok=True)
-
-
-def _result(client: Client, future: Future, name: str) -> Done | None:
-    """What a task returned; None where it was cancelled because data in a worker's memory was lost."""
-    if future.status == "cancelled":
-        if client.status != "running":
-            raise UserError("the scheduler is lost; finished intervals are kept, run again")
-        return None
-    if future.status == "error":
-        error = future.exception()
-        if isinstance(error, KilledWorker):
-            raise UserError(f"{name}: its worker died {RETRIES + 1} times")
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UserError(f"{name}: failed {RETRIES + 1} times ({reason})")
-    try:
-        done: Done = future.result()
-    except Exception as error:  # its worker died before the result was here
-        if client.status != "running":
-            raise UserError("the scheduler is lost; finished intervals are kept, run again") from error
-        return None
-    if done.refused:
-        raise UserError(done.refused)
-    return done
-
-
-def _worker_of(client: Client, future: Future) -> str | None:
-    """Who has the model in memory: the next interval starts faster there."""
-    return next(iter(client.who_has([future]).get(future.key, ())), None)
-
-
-def _where(client: Client, source: Source) -> Source | Future:
-    """The folder, where all workers have the same examples in it; else the examples, sent to each once."""
-    if all(client.run(_has, source).values()):
-        return source
-    return client.scatter(read(source.folder), broadcast=True, hash=False)
-
-
-def _has(source: Source) -> bool:
-    """Whether this worker finds the examples in its own folder."""
-    try:
-        return prepared.files_digest(source.folder) == source.digest
-    except (UserError, OSError):
-        return False
-
-
-def read(folder: str | Path) -> Data:
-    """All examples of a prepared folder as training data: rows are the members, then the non-members."""
-    found = prepared.read(folder)
-    rows = np.concatenate([found.member, found.nonmember])
-    return Data(found.images, found.labels, rows, rows[:0], found.about["n_classes"])
-
-
-_read_once = lru_cache(maxsize=1)(read)
-_loaded: dict[str, Mapping[str, Any]] = {}
-"""What this process's code was when it computed first: it cannot unlearn what it has imported."""
-
-
-def _refusal(config: Any, expected: Mapping[str, Any]) -> str:
-    """Why this worker must not compute, empty when it may."""
-    here = run.code_of(config, ADVANCE)
-    loaded = _loaded.setdefault(memo.digest([config.model, bool(config.privacy)]), here)
-    if here["versions"] != expected["versions"]:
-        return f"has other libraries: {here['versions']}, expected {expected['versions']}"
-    if here != expected:
-        return "has other code (or environment) than this checkout; bring it to the same commit"
-    if loaded != here:
-        return "has loaded code that has changed since; restart it"
-    return ""
-
-
-def _work(
-    reference: Reference,
-    trains: np.ndarray,
-    data: Source | Data,
-    state: Arrays | None,
-    epochs: range,
-    expected: Mapping[str, Any],
-) -> Done:
-    """One interval of one model, on a worker."""
-    if why := _refusal(reference.config, expected):
-        return Done(refused=f"worker {get_worker().address} {why}")
-    started = time.monotonic()
-    examples = _read_once(data.folder) if isinstance(data, Source) else data
-    try:
-        phi, after = advance(reference, trains, examples, state, epochs)
-    except UserError as error:
-        return Done(refused=str(error))
-    return Done(phi, after, time.monotonic() - started, memo.processor())

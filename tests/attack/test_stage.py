@@ -8,14 +8,12 @@ import numpy as np
 import pytest
 import yaml
 
-from privacy_report.attack import exposure, findings
 from privacy_report.attack.audit import default_estimators
 from privacy_report.errors import UserError
 from privacy_report.pipeline.contract import (
     EXPOSED_COLUMNS,
     HALVES_COLUMNS,
     HISTOGRAM_COLUMNS,
-    METRICS,
     PRIVACY_COLUMNS,
     ROC_COLUMNS,
 )
@@ -39,6 +37,8 @@ def folder(tmp_path, monkeypatch, outputs):
     monkeypatch.delenv("DVC_ROOT", raising=False)
     (tmp_path / "data/prepare").mkdir(parents=True)
     np.save("data/prepare/member.npy", np.arange(400, dtype=np.int32)[::-1])
+    (tmp_path / "data/reference/cnn2").mkdir(parents=True)
+    np.save("data/reference/cnn2/trains.npy", np.zeros((0, 600), bool))
     for epoch in (2, 10):
         write_scores(epoch, outputs(shift=epoch / 5, seed=epoch))
     write_params()
@@ -55,22 +55,9 @@ def write_params(**changes):
     Path("params.yaml").write_text(yaml.safe_dump({"attack": section}))
 
 
-@pytest.fixture
-def computed(monkeypatch):
-    """What is computed, not recalled: the names of attacks, and "" for the examples' risks."""
-    names = []
-    attack, risks = findings.attack_checkpoint, exposure.risks
-    monkeypatch.setattr(
-        "privacy_report.attack.checkpoint.attack_checkpoint",
-        lambda examples, plan, *more: names.append(plan.attack) or attack(examples, plan, *more),
-    )
-    monkeypatch.setattr(exposure, "risks", lambda *args: names.append("") or risks(*args))
-    return names
-
-
 def written(folder):
-    files = [folder / "data/attack/cnn2" / name for name in COLUMNS]
-    return {file.name: file.read_bytes() for file in [*files, folder / "metrics/attack/cnn2.json"]}
+    files = [folder / "data/attack/cnn2" / name for name in [*COLUMNS, "references.json"]]
+    return {file.name: file.read_bytes() for file in files}
 
 
 def test_tables_have_the_columns_of_the_contract(folder):
@@ -82,10 +69,6 @@ def test_tables_have_the_columns_of_the_contract(folder):
         assert {row["variant"] for row in rows} == {"cnn2"}
         if "epoch" in columns:
             assert list(dict.fromkeys(row["epoch"] for row in rows)) == ["2", "10"]
-    metrics = json.loads((folder / "metrics/attack/cnn2.json").read_text())
-    assert set(metrics) == {"threshold", "logistic"}
-    assert set(metrics["logistic"]) <= {*METRICS, "leaks"}
-    assert {"auc", "auc_low", "auc_high", "advantage", "leaks"} <= set(metrics["logistic"])
 
 
 def test_reruns_are_byte_identical_with_and_without_the_store(folder):

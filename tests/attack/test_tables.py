@@ -85,7 +85,8 @@ def test_histograms_share_bins_and_count_everyone(results):
 
 def test_exposed_members_are_named_by_dataset_index(results):
     index, labels = np.arange(400) + 1000, np.arange(400) % 4
-    rows = exposed_rows("cnn2", results, index, labels)
+    rows = exposed_rows("cnn2", results, index, labels, {})
+    assert {row["ranking"] for row in rows} == {"lt_iqr"}
     assert set(rows[0]) == set(EXPOSED_COLUMNS)
     assert [row["rank"] for row in rows] == list(range(1, 101))
     scores = [row["score"] for row in rows]
@@ -101,3 +102,12 @@ def test_curves_are_on_the_entire_dataset(results):
     assert set(rows[0]) == set(ROC_COLUMNS)
     assert {row["slice"] for row in rows} == {ENTIRE}
     assert max(sum(row["epoch"] == epoch for row in rows) for epoch in (2, 4, 10)) <= 500
+
+
+def test_with_references_members_are_ranked_by_their_exposure(results):
+    index, labels = np.arange(400) + 1000, np.arange(400) % 4
+    found = {"exposure": np.arange(400.0), "found_at_fpr": np.linspace(1, 0, 400)}
+    rows = exposed_rows("cnn2", results, index, labels, found)
+    assert {row["ranking"] for row in rows} == {"exposure"}
+    assert [row["index"] for row in rows[:3]] == [1399, 1398, 1397]
+    assert (rows[0]["score"], rows[0]["found_at_fpr"]) == (399.0, 0.0)

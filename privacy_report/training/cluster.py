@@ -1,0 +1,86 @@
+"""A client of the Dask cluster that Dask's own settings name, or else of one on this machine's cores.
+
+DASK_SCHEDULER_ADDRESS or DASK_SCHEDULER_FILE name a cluster. Without them one process a core starts here.
+They listen on 127.0.0.1 only, and end with this process, however it ends.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dask
+from dask.system import CPU_COUNT
+from distributed import Client, LocalCluster
+
+from privacy_report.errors import UserError
+
+RETRIES = 2  # a task that failed three times is given up
+ANSWER = 30  # seconds to wait for a scheduler's answer
+SETTINGS = {
+    "distributed.scheduler.allowed-failures": RETRIES,  # deaths of a worker under one task
+    "distributed.scheduler.worker-ttl": "15 minutes",  # TensorFlow may hold the interpreter's lock for long
+    "distributed.admin.large-graph-warning-threshold": "1 TB",  # a task brings its model's state
+}
+"""Of this process, and so of a cluster that starts here; another scheduler has its own."""
+
+
+@contextmanager
+def connected(most: int) -> Iterator[Client]:
+    """A client for the time of the block.
+
+    most: processes that can be of use, where a cluster starts here. UserError when no scheduler answers.
+    """
+    with dask.config.set(SETTINGS), _silence():
+        address, file = dask.config.get("scheduler-address", None), dask.config.get("scheduler-file", None)
+        if address or file:
+            with _joined(address or _address_in(file)) as client:
+                yield client
+        else:
+            with _local(min(CPU_COUNT, most)) as cluster, Client(cluster) as client:
+                yield client
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """No log lines of Dask's on stderr: what stops a run is one line of ours."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _address_in(file: str) -> str:
+    """The address in a scheduler file."""
+    try:
+        with open(file) as text:
+            return str(json.load(text)["address"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(f"{file}: no scheduler file ({error})") from None
+
+
+def _joined(address: str) -> Client:
+    try:
+        return Client(address, timeout=ANSWER)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"no scheduler answers at {address} ({reason})") from None
+
+
+def _local(processes: int) -> LocalCluster:
+    return LocalCluster(
+        n_workers=processes,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+        memory_limit=0,
+        silence_logs=logging.CRITICAL,
+        env={"TF_NUM_INTEROP_THREADS": "1"},
+    )

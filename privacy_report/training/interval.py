@@ -1,0 +1,166 @@
+"""What a worker does: show that it has the expected code, hold the examples, train an interval of a model.
+
+Importing this module is light; TensorFlow comes with the first interval.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any
+
+import numpy as np
+from distributed import Worker, get_worker
+
+from privacy_report.datasets import prepared
+from privacy_report.errors import UserError
+from privacy_report.pipeline import memo
+from privacy_report.pipeline.memo import Arrays
+from privacy_report.training import run
+from privacy_report.training.data import Data
+from privacy_report.training.references import ADVANCE, Reference, advance
+from privacy_report.training.schema import MODEL_NAMES, Privacy, Variant
+
+STALE = "has loaded code that has changed since; restart it"
+
+
+class FailedError(Exception):
+    """What went wrong in an interval, in one line."""
+
+
+def one_line(error: BaseException) -> str:
+    """An exception's type and text."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the examples are on a disk that workers may share: a folder, and the digest of what is there."""
+
+    folder: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Greeting:
+    """A worker's answer before it gets work: why it must not compute, and whether it finds the examples."""
+
+    refused: str
+    has_examples: bool
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a task returns: an interval's results, or why there are none.
+
+    refused: one line, no other try can help; without results and reason this worker had no examples.
+    """
+
+    phi: np.ndarray | None = None
+    state: Arrays | None = None
+    seconds: float = 0.0
+    processor: str = ""
+    worker: str = ""
+    refused: str = ""
+
+
+def code_on_disk() -> dict[str, dict[str, Any]]:
+    """Kind of variant -> code, versions and environment of its references, as they are on disk now."""
+    kinds = [
+        Variant(label="", model=model, privacy=privacy)
+        for model in MODEL_NAMES
+        for privacy in (None, Privacy(noise_multiplier=1.0))
+    ]
+    return {_kind(kind): run.code_of(kind, ADVANCE) for kind in kinds}
+
+
+def _kind(config: Variant) -> str:
+    return f"{config.model}{' private' if config.privacy else ''}"
+
+
+LOADED = code_on_disk()
+"""What this process computes with: it cannot unlearn what it has imported."""
+
+
+@cache
+def _changed_while_loading() -> bool:
+    """Import the rest of the code, which is heavy; whether it is other code than at first."""
+    for root in (run.TRAINER, run.ORDINARY, run.PRIVATE):
+        importlib.import_module(root.rpartition(".")[0])
+    return code_on_disk() != LOADED
+
+
+def refusal(reference: Reference) -> str:
+    """Why this process must not train a reference; empty when it computes with what the keys say."""
+    here, expected = LOADED[_kind(reference.config)], reference.inputs
+    for part in ("versions", "environment"):
+        if here[part] != expected[part]:
+            return f"has other {part}: {here[part]}, expected {expected[part]}"
+    if here["code"] == expected["code"]:
+        return ""
+    if run.code_of(reference.config, ADVANCE)["code"] == expected["code"]:
+        return STALE
+    return "has other code than this checkout; bring both to the same commit"
+
+
+def greet(reference: Reference, source: Source, dask_worker: Worker) -> Greeting:
+    """Whether this worker may train, and whether it finds the examples by itself."""
+    threads = dask_worker.state.nthreads
+    if threads != 1:  # TensorFlow's and this package's state belong to the process
+        return Greeting(f"has {threads} threads; start it with --nthreads 1", False)
+    return Greeting(refusal(reference), _finds(source))
+
+
+_received: dict[str, Data] = {}
+"""Digest -> examples that were sent to this process; those of one dataset at a time."""
+
+
+def receive(digest: str, data: Data) -> None:
+    """Keep examples for this worker's tasks."""
+    _received.clear()
+    _received[digest] = data
+
+
+def _finds(source: Source) -> bool:
+    """Whether this worker has the examples, in memory or in its own folder."""
+    try:
+        return source.digest in _received or prepared.files_digest(source.folder) == source.digest
+    except (UserError, OSError):
+        return False
+
+
+def read(source: Source) -> Data:
+    """All examples of a prepared folder as training data: rows are the members, then the non-members.
+
+    UserError where the folder has others by now.
+    """
+    if prepared.files_digest(source.folder) != source.digest:
+        raise UserError(f"{source.folder}: other examples than when this run started, run again")
+    found = prepared.read(source.folder)
+    rows = np.concatenate([found.member, found.nonmember])
+    return Data(np.asarray(found.images), np.asarray(found.labels), rows, rows[:0], found.about["n_classes"])
+
+
+_read_once = lru_cache(maxsize=1)(read)
+
+
+def work(
+    reference: Reference, trains: np.ndarray, source: Source, state: Arrays | None, epochs: range
+) -> Done:
+    """One interval of one model; see `references.advance`."""
+    worker = get_worker().address
+    if why := refusal(reference) or (STALE if _changed_while_loading() else ""):
+        return Done(worker=worker, refused=f"worker {worker} {why}")
+    if not _finds(source):
+        return Done(worker=worker)
+    started = time.monotonic()
+    try:
+        data = _received.get(source.digest) or _read_once(source)
+        phi, after = advance(reference, trains, data, state, epochs)
+    except UserError as error:
+        return Done(worker=worker, refused=str(error))
+    except Exception as error:  # Dask waits for ever for one that does not survive pickling
+        raise FailedError(one_line(error)) from None
+    return Done(phi, after, time.monotonic() - started, memo.processor(), worker)
