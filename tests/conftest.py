@@ -8,14 +8,12 @@ import pytest
 from sandbox import Sandbox, make_sandbox
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Side by side (-n), tests that share an expensive fixture or all cores stay in one process."""
-    for item in items:
-        folder = Path(item.path).parent.name
-        if folder == "dvc":
-            item.add_marker(pytest.mark.xdist_group("dvc"))
-        elif Path(item.path).stem.startswith("test_engine"):
-            item.add_marker(pytest.mark.xdist_group("engine"))
+    if item.path.parent.name == "dvc":
+        item.add_marker(pytest.mark.xdist_group("dvc"))
+    elif item.path.stem.startswith("test_engine"):
+        item.add_marker(pytest.mark.xdist_group("engine"))
 
 
 @pytest.fixture
