@@ -8,14 +8,6 @@ import pytest
 from sandbox import Sandbox, make_sandbox
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Side by side (-n), tests that share an expensive fixture or all cores stay in one process."""
-    if item.path.parent.name == "dvc":
-        item.add_marker(pytest.mark.xdist_group("dvc"))
-    elif item.path.stem.startswith("test_engine"):
-        item.add_marker(pytest.mark.xdist_group("engine"))
-
-
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Sandbox:
     """A fresh sandbox in which nothing has run."""
