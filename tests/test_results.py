@@ -129,7 +129,7 @@ def test_no_attack_cries_wolf(data, attack):
 
 
 def test_calibration_is_of_the_committed_code():
-    """Rows without a leak name the digest of the code that made them; `benchmarks.calibration` measures anew."""
+    """Rows without a leak name the digest of their code; `benchmarks.calibration` measures them anew."""
     old = []
     for key, found in CALIBRATION.items():
         table, mode, attack = key.split(", ")
