@@ -129,7 +129,7 @@ def test_the_strongest_is_the_strongest(study):
     root = study(
         epochs=10, dp=("cnn3_dp",), attacks=("threshold", "placebo", "logistic", "rmia"), refused=True
     )
-    path = root / "data/attack/cnn3_dp/privacy.csv"
+    path = root / "data/attack/cnn2/privacy.csv"
     rows = read_rows(path)
     for row in where(rows, attack="placebo"):
         row["auc"] = 0.9  # no attack, so never the strongest
