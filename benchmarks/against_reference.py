@@ -1,4 +1,4 @@
-"""The trained attack on real checkpoints, in the default and in the reference mode: whose AUC is higher?
+"""The trained attack on real checkpoints, in the default and in the parity mode: whose AUC is higher?
 
 `python benchmarks/against_reference.py data/score/*/epoch_*.npz` prints one line a checkpoint, CSV: the
 default's AUC with its 95% interval, the reference's, and whether the reference lies above that interval.
@@ -10,26 +10,17 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from threadpoolctl import threadpool_limits
-
-from privacy_report.attack.findings import attack_examples
-from privacy_report.attack.measures import Row
-from privacy_report.attack.parity import ReferenceExamples
-from privacy_report.attack.schema import Attack
-from privacy_report.attack.signals import pool
+from privacy_report.attack.audit import audit, audit_params
 from privacy_report.pipeline.command import run
-from privacy_report.pipeline.files import Outputs, read_outputs
+from privacy_report.pipeline.outputs import Outputs, read_outputs
+from privacy_report.pipeline.tables import Row
 
 ATTACK = "logistic"
 
 
 def row_of(outputs: Outputs, mode: str) -> Row:
     """The row of the entire dataset in a mode."""
-    examples = pool(outputs)
-    if mode == "reference":
-        examples = ReferenceExamples(examples.logits, examples.labels, examples.is_member)
-    with threadpool_limits(1):
-        return attack_examples(examples, Attack(mode=mode, attacks=[ATTACK], slices=["entire"]))[0][0]
+    return audit(outputs, audit_params([ATTACK], [], mode))[0][0]
 
 
 def main(argv: Sequence[str]) -> None:
@@ -40,7 +31,7 @@ def main(argv: Sequence[str]) -> None:
     print("scores,auc,auc_low,auc_high,reference_auc,reference_above")
     for file in files:
         outputs = read_outputs(file)
-        ours, theirs = (row_of(outputs, mode) for mode in ("default", "reference"))
+        ours, theirs = (row_of(outputs, mode) for mode in ("default", "parity"))
         higher = theirs["auc"] > ours["auc_high"]
         above += higher
         below += theirs["auc"] < ours["auc_low"]

@@ -1,4 +1,4 @@
-"""Seconds of the attacks on one checkpoint, in the default and in the reference mode.
+"""Seconds of the attacks on one checkpoint, in the default and in the parity mode.
 
 Threshold and logistic regression on the entire dataset and each class (11 slices at ten classes).
 """
@@ -9,11 +9,10 @@ import time
 
 from threadpoolctl import threadpool_limits
 
-from privacy_report.attack.findings import attack_checkpoint, attack_examples
-from privacy_report.attack.parity import ReferenceExamples
-from privacy_report.attack.schema import Attack
-from privacy_report.attack.signals import pool
-from privacy_report.pipeline.files import Outputs
+from privacy_report.attack import checkpoint, registry
+from privacy_report.attack.audit import audit_params
+from privacy_report.attack.findings import attack_examples
+from privacy_report.pipeline.outputs import Outputs
 
 ATTACKS, SLICES = ["threshold", "logistic"], ["entire", "class"]
 
@@ -23,19 +22,17 @@ def seconds(outputs: Outputs, mode: str) -> float:
 
     The same work in both modes, so that they compare: no halves, no risk (see `stage_seconds`).
     """
-    config = Attack(mode=mode, attacks=ATTACKS, slices=SLICES)
+    params = audit_params(ATTACKS, SLICES, mode)
     start = time.perf_counter()
-    examples = pool(outputs)
-    if mode == "reference":
-        examples = ReferenceExamples(examples.logits, examples.labels, examples.is_member)
+    examples = registry.function(registry.MODES[mode].examples)(outputs)
     with threadpool_limits(1):
-        attack_examples(examples, config)
+        for attack in ATTACKS:
+            attack_examples(examples, checkpoint.plan(attack, params, None))
     return time.perf_counter() - start
 
 
 def stage_seconds(outputs: Outputs) -> float:
     """Wall time of the whole attack on one checkpoint: the rows, both halves' rows and the risk."""
-    config = Attack(attacks=ATTACKS, slices=SLICES)
     start = time.perf_counter()
-    attack_checkpoint(outputs, config)
+    checkpoint.attack_outputs(outputs, audit_params(ATTACKS, SLICES))
     return time.perf_counter() - start

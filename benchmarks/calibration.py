@@ -7,9 +7,9 @@ Phi(d + Phi^-1(f)). A trained attacker's own AUC is smaller than that: its inter
 that it fitted, so their AUC on fresh examples is the truth that it has to cover (own_auc_covered). Beside it,
 in how many draws the default mode's interval reaches the reference's AUC (default_keeps_up).
 
-`python benchmarks/calibration.py [--scores FILE.npz]` writes benchmarks/calibration.json and prints
-Markdown. Every draw is seeded by its number; expensive attackers stop at --minutes each and say how
-many draws they had.
+`python -m benchmarks.calibration [--scores FILE.npz]` writes benchmarks/calibration.json and prints
+Markdown. Every row names the digest of the code that made it, and is kept while that stays. Every draw is
+seeded by its number; expensive attackers stop at --minutes each and say how many draws they had.
 """
 
 from __future__ import annotations
@@ -26,20 +26,27 @@ from scipy.stats import norm
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
+from privacy_report.attack import checkpoint, registry
+from privacy_report.attack.audit import audit_params, default_estimators
 from privacy_report.attack.findings import attack_examples
 from privacy_report.attack.measures import row_of_curve
-from privacy_report.attack.parity import ReferenceExamples
-from privacy_report.attack.roc import auc, roc
-from privacy_report.attack.schema import THRESHOLD_ATTACKS, Attack, default_estimators
+from privacy_report.attack.parity import ParityExamples
+from privacy_report.attack.roc import auc, roc_curve
+from privacy_report.attack.schema import Estimator
 from privacy_report.attack.signals import Examples, pool
-from privacy_report.attack.tables import decide
+from privacy_report.attack.tables import with_leaks
 from privacy_report.attack.trained import blocks, build, fit_and_score
 from privacy_report.pipeline.command import run
-from privacy_report.pipeline.files import Outputs, read_json, read_outputs, write_json
+from privacy_report.pipeline.contract import ENTIRE
+from privacy_report.pipeline.files import read_json, write_json
+from privacy_report.pipeline.outputs import Outputs, read_outputs
 
 N_MEMBER, N_NONMEMBER, N_CLASSES = 5_000, 1_000, 10
 SHIFTS = (0.1, 0.5, 1.0, 2.0)
 CHEAP = ("logistic",)
+THRESHOLD_ATTACKS = tuple(
+    name for name, attack in registry.ATTACKS[registry.DEFAULT].items() if attack.needs == registry.OUTPUTS
+)
 ATTACKS = (*THRESHOLD_ATTACKS, *default_estimators())
 
 POOLED = "null gaussian, pooled folds, logistic"
@@ -85,11 +92,11 @@ def rows_of(draw: Draw, attack: str, mode: str, draws: int, minutes: float) -> l
     rows: list[dict[str, Any]] = []
     start = time.monotonic()
     while len(rows) < draws and time.monotonic() - start < 60 * minutes:
-        config = Attack(mode=mode, attacks=[attack], slices=["entire"], seed=len(rows))
+        plan = checkpoint.plan(attack, audit_params([attack], [], mode, seed=len(rows)), None)
         examples = draw(np.random.default_rng([len(rows), 20]))
-        if mode == "reference":
-            examples = ReferenceExamples(examples.logits, examples.labels, examples.is_member)
-        rows += decide(attack_examples(examples, config)[0])
+        if mode == registry.PARITY:
+            examples = ParityExamples(examples.logits, examples.labels, examples.is_member)
+        rows += with_leaks(attack_examples(examples, plan)[0])
     return rows
 
 
@@ -102,11 +109,11 @@ def pooled_folds(draw: Draw, draws: int, folds: int = 5) -> list[dict[str, Any]]
         splits = StratifiedKFold(folds, shuffle=True, random_state=seed).split(X, is_member)
         scores = np.empty(len(X))
         for past, new in splits:
-            model = build(default_estimators()["logistic"], seed)
+            model = build(Estimator(**default_estimators()["logistic"]), seed)
             scores[new] = fit_and_score(X[past], is_member[past], X[new], model)
-        row = row_of_curve(roc(scores[is_member], scores[~is_member]), len(X) / is_member.sum() - 1)
+        row = row_of_curve(roc_curve(scores[is_member], scores[~is_member]), len(X) / is_member.sum() - 1)
         rows.append(row | {"attack": "logistic", "epsilon_low": np.nan})
-    return [decide([row])[0] for row in rows]
+    return [with_leaks([row])[0] for row in rows]
 
 
 def own_auc(examples: Examples, fresh: Examples, attack: str, seed: int) -> float:
@@ -114,15 +121,15 @@ def own_auc(examples: Examples, fresh: Examples, attack: str, seed: int) -> floa
 
     Repeats the blocks and seeds of `attack_examples` on the entire dataset.
     """
-    config = Attack()
-    rng = np.random.default_rng([seed, 0, zlib.crc32(attack.encode()), zlib.crc32(b"entire dataset")])
-    block = blocks(examples.is_member, config.folds, rng)
-    seeds = rng.integers(2**31, size=config.folds)
+    params = audit_params([attack])
+    rng = np.random.default_rng([seed, 0, zlib.crc32(attack.encode()), zlib.crc32(ENTIRE.encode())])
+    block = blocks(examples.is_member, params.folds, rng)
+    seeds = rng.integers(2**31, size=params.folds)
     found = []
-    for k in range(1, config.folds):
-        past, model = block < k, build(config.estimators[attack], int(seeds[k]))
+    for k in range(1, params.folds):
+        past, model = block < k, build(params.estimators[attack], int(seeds[k]))
         scores = fit_and_score(examples.features[past], examples.is_member[past], fresh.features, model)
-        found.append(auc(roc(scores[fresh.is_member], scores[~fresh.is_member])))
+        found.append(auc(roc_curve(scores[fresh.is_member], scores[~fresh.is_member])))
     return float(np.mean(found))
 
 
@@ -159,7 +166,7 @@ def summarise(rows: Sequence[dict[str, Any]], true_auc: float, tpr: float | None
         "epsilon_low_mean": share(row["epsilon_low"] for row in rows),
     }
     if tpr is not None:
-        low, high = "tpr_at_fpr_0.01_low", "tpr_at_fpr_0.01_high"
+        low, high = "tpr_at_1pct_fpr_low", "tpr_at_1pct_fpr_high"
         result["tpr_covered"] = share(row[low] <= tpr <= row[high] for row in rows)
     return result
 
@@ -177,7 +184,7 @@ def null_tasks(scores: Path | None) -> list[tuple[str, str, str, Draw, float | N
 
         sources["permuted"] = of_scores
     tasks = [("default", attack) for attack in ATTACKS]
-    tasks += [("reference", attack) for attack in ("threshold", "threshold_entropy", "logistic")]
+    tasks += [(registry.PARITY, attack) for attack in ("threshold", "threshold_entropy", "logistic")]
     return [
         (f"null {source}", mode, attack, make(mode, attack), None)
         for source, make in sources.items()
@@ -187,8 +194,14 @@ def null_tasks(scores: Path | None) -> list[tuple[str, str, str, Draw, float | N
 
 def power_tasks() -> list[tuple[str, str, str, Draw, float | None]]:
     """(table, mode, attack, draw, d) of the planted shifts."""
-    tasks = [("default", "threshold"), ("default", "logistic"), ("reference", "logistic")]
+    tasks = [("default", "threshold"), ("default", "logistic"), (registry.PARITY, "logistic")]
     return [(f"power d={d}", mode, attack, shifted(d), d) for d in SHIFTS for mode, attack in tasks]
+
+
+def code_of(attack: str, mode: str) -> str:
+    """The digest of the code that an attack's rows come from: whether figures are those of today's code."""
+    params = audit_params([attack], [], mode)
+    return checkpoint.inputs(params, None)[attack]["code"]
 
 
 def markdown(results: dict[str, dict[str, Any]]) -> str:
@@ -245,13 +258,16 @@ def main(argv: Sequence[str]) -> None:
         key = f"{table}, {mode}, {attack}"
         if args.only not in key:
             continue
+        code, done = code_of(attack, mode), results.get(key, {})
+        if (done.get("draws"), done.get("code")) == (args.draws, code):
+            continue  # measured with today's code
         truth = (0.5, None) if d is None else (norm.cdf(d / np.sqrt(2)), norm.cdf(d + norm.ppf(0.01)))
         with threadpool_limits(1):
             rows = rows_of(draw, attack, mode, args.draws, args.minutes)
-            results[key] = summarise(rows, *truth)
+            results[key] = summarise(rows, *truth) | {"code": code}
             if d is not None and mode == "default" and attack not in THRESHOLD_ATTACKS:
                 results[key]["own_auc_covered"] = own_coverage(rows, d, attack)
-            if d is not None and mode == "reference":
+            if d is not None and mode == registry.PARITY:
                 results[key]["default_keeps_up"] = keeps_up(rows, draw, attack)
         print(key, results[key], flush=True)
         write_json(args.out, results)

@@ -27,7 +27,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from privacy_report.pipeline.files import read_outputs
+from privacy_report.pipeline.outputs import read_outputs
+from privacy_report.training.data import Data
 
 ROOT = Path(__file__).resolve().parents[1]
 PREPARED = ROOT / "data/prepare"
@@ -51,6 +52,11 @@ def load() -> dict[str, np.ndarray]:
     return {name: np.load(PREPARED / f"{name}.npy") for name in ("images", "labels", "member", "nonmember")}
 
 
+def examples(data: dict[str, np.ndarray]) -> Data:
+    """The dataset as our trainer takes it."""
+    return Data(data["images"], data["labels"], data["member"], data["nonmember"], n_classes=10)
+
+
 def reference_train(variant: str) -> Timing:
     """`Model.fit` with validation, `Model.predict` of both sides."""
     from benchmarks import reference
@@ -70,15 +76,13 @@ def reference_train(variant: str) -> Timing:
 
 def our_train(variant: str) -> Timing:
     """Our trainer's epoch, our scorer's pass."""
+    from privacy_report.training.run import make_trainer
     from privacy_report.training.schema import Variant
-    from privacy_report.training.trainer import Data, Trainer
-    from stages import backend
 
     data = load()
-    config = Variant(label=variant, num_conv=VARIANTS[variant])
-    trainer = Trainer(variant, config, Data(**data, n_classes=10))
+    trainer = make_trainer(variant, Variant(label=variant, num_conv=VARIANTS[variant]), examples(data))
     epochs = [clock(lambda number=number: trainer.run(number)) for number in (1, 2)]
-    predict = backend.predictor(trainer.model)
+    predict = trainer.predict
     everyone = np.concatenate([data["member"], data["nonmember"]])
     predict(data["images"], everyone[:WARM_UP])
     return {"epoch": epochs[-1], "score": clock(lambda: predict(data["images"], everyone))}
@@ -89,7 +93,7 @@ def reference_attack(scores: str) -> Timing:
     from benchmarks import attack_speed
 
     outputs = read_outputs(scores)
-    return {"attack": repeated(lambda: attack_speed.seconds(outputs, "reference"))}
+    return {"attack": repeated(lambda: attack_speed.seconds(outputs, "parity"))}
 
 
 def our_attack(scores: str) -> Timing:
@@ -105,12 +109,12 @@ def our_attack(scores: str) -> Timing:
 
 def our_private(variant: str) -> Timing:
     """A private epoch at the committed variant's shape, for its memory."""
+    from privacy_report.training.run import make_trainer
     from privacy_report.training.schema import Privacy, Variant
-    from privacy_report.training.trainer import Data, Trainer
 
     privacy = Privacy(noise_multiplier=1.0)
     config = Variant(label=variant, num_conv=3, activation="tanh", batch_size=500, privacy=privacy)
-    trainer = Trainer(variant, config, Data(**load(), n_classes=10))
+    trainer = make_trainer(variant, config, examples(load()))
     return {"epoch": clock(lambda: trainer.run(1))}
 
 

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from privacy_report.pipeline.contract import ENTIRE
 from privacy_report.pipeline.files import atomic
 from privacy_report.report.study import Study
-from privacy_report.report.tables import where
 
 ATTACKS = ("threshold", "logistic")  # the codelab's
 
@@ -32,7 +32,7 @@ def draw(study: Study) -> Figure:
         ):
             for variant, title in study.labels.items():
                 for attack in ATTACKS:
-                    rows = list(where(study.entire, variant=variant, attack=attack))
+                    rows = [row for row in study.by_attack[variant, attack] if row["slice"] == ENTIRE]
                     said = f"{title} - {attack.upper()}"
                     ax.plot([r[x] for r in rows], [r[column] for r in rows], style, label=said)
             ax.set(xlabel=label, ylabel=name, title=f"{name} vs. {label}")

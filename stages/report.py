@@ -1,4 +1,4 @@
-"""Report stage: merged tables, PNG figures and plots/report.html, or a table on the terminal."""
+"""Report stage: tables for `dvc plots`, PNG figures and plots/report.html, or a table on the terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.params import load
-from privacy_report.report import classes, exposed, figures, losses, page
+from privacy_report.report import classes, curves, exposed, figures, losses, page
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import Study, check_claim
 from privacy_report.report.style import Look, Picture, draw, write_png
@@ -22,17 +22,16 @@ def main(argv: Sequence[str]) -> None:
     """Write everything under plots/, or, with --table, print what is written."""
     parser = argparse.ArgumentParser(prog="python -m stages.report", description=__doc__)
     parser.add_argument(
-        "--table", action="store_true", help="only read plots/*.csv and data/gate; print the result"
+        "--table", action="store_true", help="only read plots/privacy.csv and data/; print the result"
     )
     if parser.parse_args(argv).table:
         print_table(Study())
         return
     report = load("report", ReportParams)
     study = Study()
-    for table in ("training", "privacy"):
-        merge(table, study.labels)
+    merge("privacy", study.labels)
     check_claim(study)
-    merge("roc", study.labels, epochs={name: study.shown(name).values() for name in study.labels})
+    curves.write(study, Path("plots"))
     look = Look(list(study.labels), report.palette)
     exhibits = exposed.exhibits(study, report.exposed_images)
     svgs = {}

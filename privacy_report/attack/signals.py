@@ -17,6 +17,8 @@ from privacy_report.attack.references import References
 from privacy_report.pipeline.outputs import Outputs
 
 TINY = np.finfo(np.float64).tiny
+MOST = 10.0
+"""A probability within 5e-5 of 0 or 1 is as good as certain to a trained attacker."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,14 @@ class Examples:
 
     @cached_property
     def features(self) -> np.ndarray:
-        """What trained attackers see: probabilities and loss, float64 (n, n_classes + 1)."""
-        return np.ascontiguousarray(np.column_stack([self.probabilities, self.loss]))
+        """What trained attackers see, float64 (n, n_classes + 2).
+
+        Probabilities, the loss, and the log odds of the predicted class, the last two cut at MOST. All are
+        bounded: the loss of an example whose probability is 0 (trees, saturated nets) would be so large that
+        a few of them leave nothing of the others once features are standardised.
+        """
+        loss, odds = np.minimum(self.loss, MOST), np.clip(confidence(self), -MOST, MOST)
+        return np.ascontiguousarray(np.column_stack([self.probabilities, loss, odds]))
 
     def take(self, at: np.ndarray) -> Self:
         """The examples at positions `at`."""

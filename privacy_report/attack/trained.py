@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 from sklearn import config_context
+from threadpoolctl import ThreadpoolController
 
 from privacy_report.attack.schema import Estimator
 from privacy_report.errors import UserError
@@ -99,7 +100,12 @@ def forward_scores(
 
 
 def fit_and_score(X: np.ndarray, is_member: np.ndarray, new: np.ndarray, model: Any) -> np.ndarray:
-    """Scores of new rows; features scaled by the training rows, sides balanced by weights."""
+    """Scores of new rows, by one thread; features scaled by the training rows, sides balanced by weights.
+
+    One thread, since these fits are small: threads that wait for each other on a busy machine cost more than
+    they bring (gradient boosting on two cores that others used took 20 times the time), and a sum's last
+    digits depend on their number.
+    """
     mean = X.mean(axis=0)
     X = X - mean
     scale = np.sqrt(np.einsum("ij,ij->j", X, X) / len(X))
@@ -108,7 +114,8 @@ def fit_and_score(X: np.ndarray, is_member: np.ndarray, new: np.ndarray, model: 
     if isinstance(getattr(model, "n_neighbors", None), int):
         # The first block of a small slice may hold fewer examples than neighbours are asked for.
         model.set_params(n_neighbors=min(model.n_neighbors, len(X)))
-    with warnings.catch_warnings(), config_context(assume_finite=True):
+    one_thread = _thread_pools(type(model)).limit(limits=1)  # type: ignore[arg-type]
+    with one_thread, warnings.catch_warnings(), config_context(assume_finite=True):
         # An attacker that stops early is still an attacker: its scores are judged, not its optimum.
         warnings.simplefilter("ignore", UserWarning)
         try:
@@ -129,6 +136,12 @@ def _balance(model: object, is_member: np.ndarray) -> dict[str, np.ndarray]:
         return {}
     share = is_member.mean()
     return {"sample_weight": np.where(is_member, 0.5 / share, 0.5 / (1.0 - share))}
+
+
+@cache
+def _thread_pools(kind: Hashable) -> ThreadpoolController:
+    """The pools of BLAS and OpenMP, looked for (5 ms) once a kind of classifier, which may load its own."""
+    return ThreadpoolController()
 
 
 @cache

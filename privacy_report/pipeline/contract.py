@@ -77,6 +77,32 @@ PRIVACY_COLUMNS = (
 )
 HALVES_COLUMNS = (*PRIVACY_COLUMNS, "half")
 ROC_COLUMNS = ("variant", "epoch", "attack", "slice", "fpr", "tpr")
+
+STRONGEST, STRONGEST_ON_OUTPUTS = "strongest", "strongest on outputs"
+"""Rows of plots/curves.csv that repeat the attack with the highest AUC at a checkpoint."""
+CURVES_COLUMNS = (
+    "variant",
+    "epoch",
+    "attack",
+    "kind",
+    "by",
+    *with_ends("auc"),
+    *with_ends("advantage"),
+    *with_ends("tpr_at_1pct_fpr"),
+    "accuracy",
+    "val_accuracy",
+    "epsilon_low",
+)
+PLOTTED_ROC_COLUMNS = ("variant", "epoch", "checkpoint", "attack", "kind", "fpr", "tpr")
+PLOTTED_TRAINING_COLUMNS = (
+    "variant",
+    "epoch",
+    "running_loss",
+    "running_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "epsilon",
+)
 HISTOGRAM_COLUMNS = ("variant", "epoch", "side", "low", "high", "count")
 EXPOSED_COLUMNS = (
     "variant",
@@ -102,5 +128,7 @@ HISTORY = (
 """What is measured after each epoch; the running ones are means during it, while the weights change."""
 HISTORY_COLUMNS = ("variant", "epoch", *HISTORY)
 
-TEXT_COLUMNS = frozenset({"variant", "attack", "slice", "half", "side", "leaks", "note", "ranking"})
+TEXT_COLUMNS = frozenset(
+    {"variant", "attack", "kind", "by", "checkpoint", "slice", "half", "side", "leaks", "note", "ranking"}
+)
 """Columns of text; all others are numbers."""

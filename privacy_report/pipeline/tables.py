@@ -1,4 +1,4 @@
-"""Tidy tables as CSV: written with full precision, read back with the types of the contract."""
+"""Tidy tables as CSV: written with full precision unless asked otherwise, read with the contract's types."""
 
 from __future__ import annotations
 
@@ -19,8 +19,12 @@ Row = dict[str, Any]
 """Column -> cell: text as str, numbers as float, NaN where nothing was measured."""
 
 
-def write_table(path: Path | str, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Write tidy rows as CSV. None and NaN become empty cells; floats keep full precision.
+def write_table(
+    path: Path | str, rows: Iterable[Mapping[str, Any]], columns: Sequence[str], digits: int | None = None
+) -> None:
+    """Write tidy rows as CSV. None and NaN become empty cells.
+
+    digits: significant digits that floats are rounded to; None keeps them to the last bit.
 
     Raises KeyError for a row that lacks a column and ValueError for a row with another one.
     """
@@ -31,7 +35,7 @@ def write_table(path: Path | str, rows: Iterable[Mapping[str, Any]], columns: Se
         for row in rows:
             if unknown := set(row) - set(columns):
                 raise ValueError(f"row has unknown columns {sorted(unknown)}, the table has {list(columns)}")
-            writer.writerow([_cell(row[column]) for column in columns])
+            writer.writerow([_cell(row[column], digits) for column in columns])
 
 
 def columns_of(path: Path | str) -> list[str]:
@@ -88,10 +92,12 @@ class _Lines:
         return self.file.write(text.encode())
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: Any, digits: int | None = None) -> Any:
     """A CSV cell: empty for what is missing, plain Python numbers for numpy's."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or (isinstance(value, float) and value != value):
         return ""
-    return repr(value) if isinstance(value, float) else value
+    if not isinstance(value, float):
+        return value
+    return repr(value) if digits is None else f"{value:.{digits}g}"

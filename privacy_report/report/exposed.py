@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from PIL import Image
 
+from privacy_report.pipeline.tables import Row
 from privacy_report.report.study import Study
 from privacy_report.report.style import Panel, Picture
 
@@ -22,12 +23,10 @@ ACROSS = 6
 
 @dataclass(frozen=True)
 class Exhibit:
-    """An exposed training image: its row of exposed.csv in words, and its pixels uint8 (H, W, 3)."""
+    """An exposed training image: its row of exposed.csv, its class's name, and its pixels uint8 (H, W, 3)."""
 
-    rank: int
-    index: int
+    row: Row
     name: str
-    score: float
     pixels: np.ndarray
 
     @property
@@ -54,13 +53,7 @@ def exhibits(study: Study, count: int) -> dict[str, list[Exhibit]]:
         rows = sorted(study.part("exposed", variant), key=lambda row: row["rank"])[:count]
         if rows:
             found[variant] = [
-                Exhibit(
-                    int(row["rank"]),
-                    int(row["index"]),
-                    names[int(row["label"])],
-                    row["score"],
-                    _in_colour(everything[int(row["index"])]),
-                )
+                Exhibit(row, names[int(row["label"])], _in_colour(everything[int(row["index"])]))
                 for row in rows
             ]
     return found

@@ -176,7 +176,7 @@ def _roc(study: Study, look: Look, which: str, epochs: dict[str, int], ax: Axes)
             style: Any = {"color": look.color(variant), "ls": line, "marker": look.marker(variant)}
             ax.plot(x, y, markevery=0.2, ms=3, rasterized=study.many, **style)
     ax.axvspan(lowest, few, color=GRID, alpha=0.7, lw=0)
-    ax.text(few * 0.9, 0.7, "too few\nnon-members", ha="right", va="top", fontsize=7)
+    ax.text(few * 0.9, 0.7, "too few\nnon-members", ha="right", va="top", fontsize=5.5 if study.many else 7)
     ax.plot([lowest, 1], [lowest, 1], color=INK, lw=0.8, ls=(0, (2, 2)))
     ax.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest, 1))
     ax.set(title=f"ROC, {which} checkpoint", xlabel="False positive rate", ylabel="Members found (TPR)")
@@ -238,8 +238,8 @@ def _star(study: Study, look: Look, variant: str, ax: Axes, x: Callable[[Row], f
     row = None if epoch is None else study.strongest(variant, epoch, column)
     if row is not None:
         at = x(row), row[column]
-        size = 7 if study.many else 11
-        ax.plot(*at, marker="*", ms=size, color=look.color(variant), mec=PAPER, mew=0.8, ls="none", zorder=5)
+        size, edge = (8, 0.4) if study.many else (11, 0.8)
+        ax.plot(*at, marker="*", ms=size, color=look.color(variant), mec=PAPER, mew=edge, ls="none", zorder=5)
 
 
 def _nonmembers(study: Study) -> float:

@@ -28,7 +28,6 @@ from privacy_report.report.summary import interval, lines, number
 MOST_FINDINGS = 400  # in the tables of all cards together, and at least LEAST_FINDINGS in each
 LEAST_FINDINGS = 5
 MOST_REASONS = 20
-MOST_CHARACTERS = 40_000  # of params.yaml
 
 
 def write(
@@ -61,12 +60,13 @@ def write(
         more=study.attacks(MORE_THAN_OUTPUTS),
         early=study.attacks([EARLY]),
         exhibits={study.labels[variant]: shown for variant, shown in exhibits.items()},
+        rankings={exhibit.row["ranking"] for shown in exhibits.values() for exhibit in shown},
         wanted=report.exposed_images,
         private=private(study),
         placebos=placebos(study),
         refused=reasons[:MOST_REASONS],
         not_listed=len(reasons[MOST_REASONS:]),
-        facts=facts(study, MOST_CHARACTERS),
+        facts=facts(study),
     )
     with atomic(path) as file:
         file.write(text.encode())
@@ -106,8 +106,8 @@ def judged(study: Study, references: int) -> str:
     if references and study.attacks((REFERENCES,)):
         return f"Judged by attackers with {', '.join(kinds)} and {references} reference models."
     return (
-        f"Judged by attackers with {' and '.join(kinds)} alone, not by reference models: whoever trains models on "
-        "similar data may find more."
+        f"Judged by attackers with {' and '.join(kinds)} alone, not by reference models: whoever trains "
+        "models on similar data may find more."
     )
 
 

@@ -1,10 +1,13 @@
-"""Where the numbers come from: commit, parameters, data, versions, and how long it took."""
+"""Where the numbers come from: parameters, data, versions.
+
+No commit and no times: equal inputs give an equal page, which DVC keeps like any other output.
+"""
 
 from __future__ import annotations
 
 import json
 import platform
-import subprocess
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -12,18 +15,9 @@ from typing import Any
 from privacy_report.pipeline import store
 from privacy_report.report.study import Study
 
+STAGES = ("train", "score", "reference", "attack")
+MOST_CHARACTERS = 40_000  # of params.yaml, on the page
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "dp-accounting", "dvc")
-
-
-def commit(root: Path) -> str:
-    """The commit that is checked out under `root`, "unknown" outside git."""
-    try:
-        asked = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False, timeout=20
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return asked.stdout.strip() if asked.returncode == 0 else "unknown"
 
 
 def versions() -> dict[str, str]:
@@ -37,36 +31,23 @@ def versions() -> dict[str, str]:
     return found
 
 
-def read_notes(folder: Path) -> dict[str, dict[str, Any]]:
-    """What each stage noted when it last ran here, by "stage" or "stage@variant".
+def processors(folder: Path, stages: list[str]) -> list[str]:
+    """The kinds of processor that the results of some stages were computed on, as noted in `folder`.
 
-    seconds: how long its results took when they were computed; processors: on which kinds. Files that say
-    anything else are passed over, since notes are for information only.
+    Files that say anything else are passed over, since notes are for information only.
     """
-    found = {}
-    for path in sorted(folder.glob("*.json")):
+    kinds: set[str] = set()
+    for stage in stages:
         try:
-            note = json.loads(path.read_text())
-            found[path.stem] = {"seconds": float(note["seconds"]), "processors": list(note["processors"])}
-        except (ValueError, KeyError, TypeError):
+            kinds |= set(json.loads((folder / f"{stage}.json").read_text())["processors"])
+        except (OSError, ValueError, KeyError, TypeError):
             continue
-    return found
+    return sorted(kinds)
 
 
-def stage_names(variants: list[str]) -> list[str]:
-    """The stages in the order of the graph, as their times are named."""
-    chain = [f"{stage}@{name}" for name in variants for stage in ("train", "score", "attack")]
-    return ["prepare", *chain, "gate"]
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds as people say them."""
-    if seconds is None:
-        return "not recorded"
-    if seconds < 90:
-        return f"{seconds:.1f} s"
-    minutes, hours = seconds / 60, seconds / 3600
-    return f"{minutes:.1f} min" if minutes < 90 else f"{hours:.1f} h"
+def stage_names(variants: Iterable[str]) -> list[str]:
+    """The stages that note where their results were computed."""
+    return [f"{stage}@{name}" for name in variants for stage in STAGES]
 
 
 def seeds(value: Any, path: str = "") -> list[str]:
@@ -80,18 +61,15 @@ def seeds(value: Any, path: str = "") -> list[str]:
     return found
 
 
-def facts(study: Study, most_characters: int) -> dict[str, Any]:
-    """What the page says about its own origin, with at most so much of params.yaml."""
+def facts(study: Study) -> dict[str, Any]:
+    """What the page says about its own origin; left_out: how many characters of params.yaml it does not."""
     parameters = (study.root / "params.yaml").read_text()
-    names, notes = stage_names(list(study.labels)), read_notes(store.root() / "notes")
-    kinds = sorted({kind for name in names for kind in notes.get(name, {}).get("processors", ())})
+    kinds = processors(store.root() / "notes", stage_names(study.labels))
     return {
-        "commit": commit(study.root),
         "dataset": study.dataset,
-        "parameters": parameters[:most_characters],
-        "left_out": len(parameters[most_characters:]),
+        "parameters": parameters[:MOST_CHARACTERS],
+        "left_out": len(parameters[MOST_CHARACTERS:]),
         "seeds": ", ".join(seeds(study.params)) or "none named",
-        "processors": kinds,
-        "times": {name: duration(notes.get(name, {}).get("seconds")) for name in names},
+        "processors": kinds if len(kinds) > 1 else [],
         "versions": versions(),
     }

@@ -24,7 +24,7 @@ from privacy_report.pipeline.contract import (
 )
 from privacy_report.pipeline.files import read_json
 from privacy_report.pipeline.tables import Row, read_rows
-from privacy_report.report.tables import grouped, settings
+from privacy_report.report.tables import grouped, parts_of, rows_at, settings
 
 MANY = 6  # variants; with more, only the strongest attack is drawn, without bands, and the page folds
 MOST_CLOSE = 12  # variants that get pictures of their own: classes, losses, exposed images, epsilon
@@ -37,7 +37,7 @@ ATTACKS = (*OUTPUTS_ONLY, *MORE_THAN_OUTPUTS)
 
 @dataclass(frozen=True)
 class Study:
-    """The merged tables and verdicts under `root`, with the questions that pictures and page ask of them.
+    """The tables and verdicts under `root`, with the questions that pictures and page ask of them.
 
     Epochs are floats in table rows; NaN stands for a cell that could not be measured.
     """
@@ -81,8 +81,9 @@ class Study:
 
     @cached_property
     def training(self) -> dict[str, list[Row]]:
-        """Variant -> its rows of training.csv, by epoch."""
-        return grouped(read_rows(self.root / "plots/training.csv"), "variant")
+        """Variant -> its rows of history.csv, by epoch."""
+        parts = parts_of("training", self.labels, self.root)
+        return {variant: rows for variant, path in parts.items() if (rows := read_rows(path))}
 
     @cached_property
     def privacy(self) -> list[Row]:
@@ -94,8 +95,12 @@ class Study:
 
     @cached_property
     def roc(self) -> dict[tuple[str, float, str], list[Row]]:
-        """(Variant, epoch, attack) -> its curve, as rows of roc.csv."""
-        return grouped(read_rows(self.root / "plots/roc.csv"), "variant", "epoch", "attack")
+        """(Variant, epoch, attack) -> its curve, as rows of roc.csv, at the checkpoints that are shown."""
+        curves: dict[tuple[str, float, str], list[Row]] = {}
+        for variant, path in parts_of("roc", self.labels, self.root).items():
+            rows = rows_at(path, self.shown(variant).values())
+            curves |= grouped(rows, "variant", "epoch", "attack")
+        return curves
 
     @cached_property
     def dataset(self) -> dict[str, Any]:

@@ -170,7 +170,7 @@ def _shorter(coordinates: re.Match[str]) -> str:
 
 @dataclass(frozen=True)
 class Look:
-    """A colour and a marker for each variant, the same in every figure."""
+    """A colour and a marker for each variant, the same in every figure; a pair is used once, if they last."""
 
     variants: Sequence[str]
     palette: Sequence[str]
@@ -179,8 +179,8 @@ class Look:
         return self.palette[self.variants.index(variant) % len(self.palette)]
 
     def marker(self, variant: str) -> str:
-        place = self.variants.index(variant)
-        return MARKERS[(place + place // len(self.palette)) % len(MARKERS)]  # another one in each round
+        round_, place = divmod(self.variants.index(variant), len(self.palette))
+        return MARKERS[(place + round_) % len(MARKERS)]
 
 
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -227,5 +227,5 @@ def label_ends(ax: Axes, ends: list[tuple[float, str, str, str]], spacing: float
     for height, (end, text, color, marker) in zip(heights, places, strict=True):
         outside: Any = {"color": color, "transform": ax.transAxes, "clip_on": False}
         ax.plot([1.004, 1.016], [end, height], lw=0.6, **outside)
-        ax.plot([1.016, 1.044], [height] * 2, lw=2, marker=marker, markevery=[1], ms=4, **outside)
+        ax.plot([1.016, 1.031, 1.046], [height] * 3, lw=2, marker=marker, markevery=[1], ms=4, **outside)
         ax.text(1.06, height, text, va="center", fontsize=7.5, transform=ax.transAxes)

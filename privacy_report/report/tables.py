@@ -1,20 +1,21 @@
-"""Merge the variants' tables into the three that are committed, and find rows in them."""
+"""Where the variants' tables are, how they become one, and how rows are found in them."""
 
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Collection, Iterable, Mapping
+import shutil
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from privacy_report.errors import UserError
+from privacy_report.pipeline.contract import TEXT_COLUMNS
 from privacy_report.pipeline.files import atomic
 from privacy_report.pipeline.tables import Row, columns_of
 
-# merged table -> where each variant's part of it is
+# table -> where each variant's part of it is
 PARTS = {
     "training": "data/train/{variant}/history.csv",
     "privacy": "data/attack/{variant}/privacy.csv",
@@ -22,36 +23,56 @@ PARTS = {
 }
 
 
-def merge(
-    table: str,
-    variants: Iterable[str],
-    root: Path = Path(),
-    epochs: Mapping[str, Collection[int]] | None = None,
-) -> Path:
-    """Write plots/<table>.csv: the variants' rows, in the order of the variants, cells as they were.
-
-    epochs: variant -> the epochs whose rows are kept; None keeps all rows.
-    Raises UserError for a missing part and for parts with different columns.
-    """
+def parts_of(table: str, variants: Iterable[str], root: Path = Path()) -> dict[str, Path]:
+    """Variant -> the file with its part of a table. UserError for a missing one and for different columns."""
     parts = {variant: root / PARTS[table].format(variant=variant) for variant in variants}
     columns = {variant: columns_of(path) for variant, path in parts.items()}
     first = next(iter(columns))
     for variant, names in columns.items():
         if names != columns[first]:
             raise UserError(f"{parts[variant]}: columns {names}, but {first} has {columns[first]}")
+    return parts
+
+
+def merge(table: str, variants: Iterable[str], root: Path = Path()) -> Path:
+    """Write plots/<table>.csv: the variants' rows, in the order of the variants, cells as they were.
+
+    Raises UserError as `parts_of`.
+    """
+    parts = parts_of(table, variants, root)
     merged = root / f"plots/{table}.csv"
     with atomic(merged) as file:
-        text = io.TextIOWrapper(file, newline="", write_through=True)
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns[first])
-        at = columns[first].index("epoch")
-        for variant, path in parts.items():
-            with open(path, newline="") as part:
-                rows = csv.reader(part)
-                next(rows)
-                writer.writerows(row for row in rows if epochs is None or int(row[at]) in epochs[variant])
-        text.detach()
+        for position, path in enumerate(parts.values()):
+            with open(path, "rb") as part:
+                header = part.readline()
+                if position == 0:
+                    file.write(header)
+                shutil.copyfileobj(part, file)
     return merged
+
+
+def rows_at(path: Path, epochs: Collection[int]) -> list[Row]:
+    """The rows of a variant's roc.csv at some epochs, as `read_rows` gives them.
+
+    The others, most of the file, are passed over before their cells are parsed. UserError for a cell that is
+    no number where one is due.
+    """
+    names = columns_of(path)
+    at = names.index("epoch")
+    with open(path, newline="") as file:
+        lines = csv.reader(file)
+        next(lines)
+        try:
+            return [
+                {
+                    name: cell if name in TEXT_COLUMNS else float(cell)
+                    for name, cell in zip(names, line, strict=True)
+                }
+                for line in lines
+                if int(line[at]) in epochs
+            ]
+        except (ValueError, IndexError) as error:
+            raise UserError(f"{path}: {error}; `dvc repro` writes it anew") from None
 
 
 def grouped(rows: Iterable[Row], *columns: str) -> dict[Any, list[Row]]:

@@ -37,11 +37,11 @@ def test_recipe_against_each_reference_by_hand():
         curve = roc_curve(scores[references.is_member[j]], scores[~references.is_member[j]])
         assert found.auc[j] == auc(curve)
         assert found.auc_low[j] < found.auc[j] < found.auc_high[j]
-        assert found.tpr[j, 0] == tpr_at_fpr(curve, FPRS[0])
+        assert found.tpr[j, 0] == tpr_at_fpr(curve, FPRS["tpr_at_1pct_fpr"])
     assert np.isnan(found.tpr[:, 1:]).all()  # 0.1% of 600 non-members is not one
     assert found.mean()["auc"] == np.mean(found.auc)
-    assert found.spread()["tpr_at_fpr_0.01"] == np.std(found.tpr[:, 0], ddof=1)
-    assert set(found.mean()) == {"auc", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001", "tpr_at_fpr_0.0001"}
+    assert found.spread()["tpr_at_1pct_fpr"] == np.std(found.tpr[:, 0], ddof=1)
+    assert set(found.mean()) == {"auc", "tpr_at_1pct_fpr", "tpr_at_0p1pct_fpr", "tpr_at_0p01pct_fpr"}
 
 
 def test_recipe_measures_the_planted_leak():
@@ -49,7 +49,7 @@ def test_recipe_measures_the_planted_leak():
     found = recipe(lira_offline, planted())
     truth = norm.cdf(1 / np.sqrt(2 * (1 + 1 / 3)))
     assert found.mean()["auc"] == pytest.approx(truth, abs=0.01)
-    assert found.mean()["tpr_at_fpr_0.01"] == pytest.approx(
+    assert found.mean()["tpr_at_1pct_fpr"] == pytest.approx(
         norm.cdf(np.sqrt(3) / 2 + norm.ppf(0.01)), abs=0.01
     )
 

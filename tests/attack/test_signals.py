@@ -7,7 +7,9 @@ from privacy_report.attack import registry
 from privacy_report.attack.signals import Examples, pool
 
 SIGNALS = {
-    name: registry.function(attack.scores) for name, attack in registry.ATTACKS[registry.DEFAULT].items()
+    name: registry.function(attack.scores)
+    for name, attack in registry.ATTACKS[registry.DEFAULT].items()
+    if attack.needs == registry.OUTPUTS
 }
 
 

@@ -1,13 +1,17 @@
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
+from sklearn.ensemble import RandomForestClassifier
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from privacy_report.attack.audit import audit_params
+from privacy_report.attack.audit import audit, audit_params
 from privacy_report.attack.intervals import auc_interval
 from privacy_report.attack.roc import auc, roc_curve
 from privacy_report.attack.schema import Estimator
 from privacy_report.attack.trained import blocks, build, fit_and_score, forward_scores
 from privacy_report.attack.trained import scores as scores_of
 from privacy_report.errors import UserError
+from privacy_report.pipeline.outputs import Outputs
 
 ESTIMATORS = audit_params().estimators
 LOGISTIC = ESTIMATORS["logistic"]
@@ -96,6 +100,25 @@ def test_settings_that_only_work_refuses_are_one_line(path, settings):
     assert "\n" not in str(caught.value)
 
 
+def test_fits_and_scores_use_one_thread_whoever_calls():
+    seen = []
+
+    class Model:
+        def fit(self, X, y):
+            seen.extend(pool["num_threads"] for pool in threadpool_info())
+
+        def decision_function(self, X):
+            seen.extend(pool["num_threads"] for pool in threadpool_info())
+            return X[:, 0]
+
+    with threadpool_limits(2):  # also where the machine has one core
+        before = [pool["num_threads"] for pool in threadpool_info()]
+        fit_and_score(np.eye(2), np.array([True, False]), np.eye(2), Model())
+        assert [pool["num_threads"] for pool in threadpool_info()] == before
+    assert max(before) > 1
+    assert set(seen) == {1}
+
+
 def test_features_are_scaled_by_the_training_rows_and_sides_balanced():
     class Model:
         def fit(self, X, y, sample_weight):
@@ -119,3 +142,21 @@ def test_the_attacks_settings_name_the_estimator_and_the_number_of_blocks():
     expected, wanted = forward_scores(X, is_member, LOGISTIC, 4, np.random.default_rng([1, 2]))
     np.testing.assert_array_equal(got, expected)
     np.testing.assert_array_equal(scored, wanted)
+
+
+def test_a_target_with_probabilities_of_zero_is_attacked_no_worse_than_by_its_loss():
+    """A random forest gives some non-members' labels a probability of 0: their loss must not drown all."""
+    images, labels = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(labels))
+    members, nonmembers = order[:900], order[900:]
+    forest = RandomForestClassifier(10, random_state=0).fit(images[members], labels[members])
+    logits = [
+        np.log(np.maximum(forest.predict_proba(images[side]), np.finfo(float).tiny))
+        for side in (members, nonmembers)
+    ]
+    assert (logits[1][np.arange(897), labels[nonmembers]] < -700).any()
+    outputs = Outputs(logits[0], labels[members], logits[1], labels[nonmembers])
+    rows, _ = audit(outputs, audit_params(["threshold", "logistic"], []))
+    threshold, logistic = (row["auc"] for row in rows)
+    assert threshold > 0.7
+    assert logistic > threshold - 0.02

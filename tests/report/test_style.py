@@ -9,7 +9,7 @@ from privacy_report.report.style import Look, label_ends
 def test_labels_do_not_overlap_and_stay_inside(values):
     ax = Figure().add_subplot()
     ax.set_ylim(0, 1)
-    label_ends(ax, [(1.0, value, str(i), "#000000") for i, value in enumerate(values)])
+    label_ends(ax, [(value, str(i), "#000000", "o") for i, value in enumerate(values)])
     heights = sorted(text.get_position()[1] for text in ax.texts)
     assert len(heights) == len(values)
     assert min(np.diff(heights)) >= min(0.062, 1 / len(values)) - 1e-9
