@@ -49,6 +49,11 @@ class ParityExamples(Examples):
         p = self.probabilities[np.arange(len(self.labels)), self.labels]
         return -np.log(np.maximum(p, 1e-8))
 
+    @cached_property
+    def features(self) -> np.ndarray:
+        """What the reference's trained attackers see: probabilities and loss, float (n, n_classes + 1)."""
+        return np.column_stack([self.probabilities, self.loss])
+
 
 def pool(outputs: Outputs) -> ParityExamples:
     """Both sides of a score file, members first."""

@@ -26,7 +26,7 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, ver
 from pathlib import Path
 
 from privacy_report.errors import UserError
-from privacy_report.pipeline.syntax import Module, imports_within, parse
+from privacy_report.pipeline.syntax import Module, parse
 
 EFFECTS = "import"  # stands for what a module does while it is imported; a keyword, so no definition's name
 
@@ -53,11 +53,11 @@ def code(*roots: str, chosen: Iterable[str] = ()) -> Code:
         place = todo.pop()
         if place in seen:
             continue
-        statements, targets = _reached(*place, ours)
+        text, targets = _reached(*place, ours)
         # An import is code, too: the same name may come from elsewhere. Of a library that is handed on as it
         # is, the version says enough.
-        named = targets if statements else {target for target in targets if "." in target}
-        seen[place] = "\n".join([*map(ast.dump, statements), *sorted(named)])
+        named = targets if text else {target for target in targets if "." in target}
+        seen[place] = "\n".join(filter(None, [text, *sorted(named)]))
         for target in targets:
             top = target.partition(".")[0]
             if _is_ours(top, ours):
@@ -145,34 +145,33 @@ def _read(module: str) -> Module:
     return parse(module, path, stat.st_mtime_ns, stat.st_size)
 
 
-def _reached(module: str, name: str, ours: frozenset[str]) -> tuple[list[ast.stmt], set[str]]:
-    """The statements behind a name of a module, and the dotted names that they refer to."""
+def _reached(module: str, name: str, ours: frozenset[str]) -> tuple[str, set[str]]:
+    """The syntax behind a name of a module, and the dotted names that it refers to."""
     parsed = _read(module)
     if name == EFFECTS:
-        statements = [*parsed.effects, *_registered(parsed, ours)]
-    elif name in parsed.definitions:
-        statements = parsed.definitions[name]
-    elif name in parsed.imported:
-        return [], parsed.imported[name]
-    elif name in parsed.bound:
-        return [], set()  # by an effect, which counts anyway
-    elif "__getattr__" in parsed.definitions:
-        statements = parsed.definitions["__getattr__"]
-    else:
-        raise UserError(f"{module} has no {name!r}, allowed: {', '.join(sorted(parsed.definitions))}")
-    return statements, _targets(parsed, statements, ours)
+        registered = {f"{module}.{one}" for one in parsed.definitions if _is_registered(parsed, one, ours)}
+        return parsed.part(name).text, _targets(parsed, name, ours) | registered
+    if name not in parsed.definitions:
+        if name in parsed.imported:
+            return "", parsed.imported[name]
+        if name in parsed.bound:
+            return "", set()  # by an effect, which counts anyway
+        if "__getattr__" not in parsed.definitions:
+            known = ", ".join(sorted(parsed.definitions))
+            raise UserError(f"{module} has no {name!r}, allowed: {known}")
+        name = "__getattr__"
+    return parsed.part(name).text, _targets(parsed, name, ours)
 
 
-def _registered(parsed: Module, ours: frozenset[str]) -> list[ast.stmt]:
-    """Definitions with a decorator of ours: it runs at import, and may keep them where others find them."""
-
-    def is_ours(decorator: ast.expr) -> bool:
+def _is_registered(parsed: Module, name: str, ours: frozenset[str]) -> bool:
+    """Whether a decorator of ours runs on a definition at import: it may keep it where others find it."""
+    lists = (getattr(node, "decorator_list", ()) for node in parsed.definitions[name])
+    for decorator in (one for decorators in lists for one in decorators):
         function = decorator.func if isinstance(decorator, ast.Call) else decorator
         names = (_names(node, parsed, parsed.imported, ours) for node in ast.walk(function))
-        return any(not _path(one) for one in _origins(set().union(*names), ours))
-
-    statements = [one for statements in parsed.definitions.values() for one in statements]
-    return [one for one in statements if any(map(is_ours, getattr(one, "decorator_list", ())))]
+        if any(not _path(one) for one in _origins(set().union(*names), ours)):
+            return True
+    return False
 
 
 def _origins(dotted: Iterable[str], ours: frozenset[str]) -> set[str]:
@@ -192,23 +191,19 @@ def _origins(dotted: Iterable[str], ours: frozenset[str]) -> set[str]:
     return found
 
 
-def _targets(parsed: Module, statements: list[ast.stmt], ours: frozenset[str]) -> set[str]:
-    """Dotted names that a module's statements refer to: its own, and those that are imported."""
-    imported = {name: set(dotted) for name, dotted in parsed.imported.items()}
-    found: set[str] = set()
-    for statement in statements:
-        here, modules = imports_within(statement, parsed)
-        for name, dotted in here.items():
-            imported.setdefault(name, set()).update(dotted)
-            found |= dotted
-        found |= {module for module in modules if _is_ours(module.partition(".")[0], ours)}
-    nodes = [node for statement in statements for node in ast.walk(statement)]
-    with_member = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
-    for node in nodes:
-        names = _names(node, parsed, imported, ours)
-        found |= names
-        if names and isinstance(getattr(node, "ctx", None), ast.Load) and id(node) not in with_member:
-            found |= _whole(names, ours)
+def _targets(parsed: Module, name: str, ours: frozenset[str]) -> set[str]:
+    """Dotted names that a definition refers to (or the effects): the module's own, and imported ones."""
+    part, imported = parsed.part(name), parsed.imported
+    found = {module for module in part.modules if _is_ours(module.partition(".")[0], ours)}
+    if part.imported:
+        imported = {one: parsed.imported.get(one, set()) | dotted for one, dotted in part.imported.items()}
+        imported = parsed.imported | imported
+        found |= set().union(*part.imported.values())
+    for node in part.with_member:
+        found |= _names(node, parsed, imported, ours)
+    for node in part.alone:
+        if names := _names(node, parsed, imported, ours):
+            found |= names | _whole(names, ours)
     return found
 
 

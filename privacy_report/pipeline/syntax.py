@@ -22,6 +22,20 @@ NO_MERE_TYPE = ("ClassVar", "InitVar", "KW_ONLY")
 """Annotations that decide which fields a dataclass has."""
 
 
+@dataclass(frozen=True)
+class Part:
+    """Some statements of a module: as text, with the names and attributes in them, and what they import.
+
+    alone: nodes that are read as they are; with_member: those whose attribute is asked for, or that are set.
+    """
+
+    text: str
+    alone: tuple[ast.AST, ...]
+    with_member: tuple[ast.AST, ...]
+    imported: dict[str, set[str]]
+    modules: set[str]
+
+
 @dataclass
 class Module:
     """A parsed module.
@@ -37,6 +51,13 @@ class Module:
     modules: set[str] = field(default_factory=set)
     effects: list[ast.stmt] = field(default_factory=list)
     bound: set[str] = field(default_factory=set)
+    parts: dict[str, Part] = field(default_factory=dict)
+
+    def part(self, name: str) -> Part:
+        """What a definition says, or the effects where `name` is none."""
+        if name not in self.parts:
+            self.parts[name] = _part(self, self.definitions.get(name, self.effects))
+        return self.parts[name]
 
 
 @cache
@@ -62,7 +83,20 @@ def parse(name: str, path: Path, *changed: int) -> Module:
     return module
 
 
-def imports_within(statement: ast.AST, module: Module) -> tuple[dict[str, set[str]], set[str]]:
+def _part(module: Module, statements: list[ast.stmt]) -> Part:
+    nodes = [node for statement in statements for node in ast.walk(statement)]
+    bases = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+    names = [node for node in nodes if isinstance(node, ast.Name | ast.Attribute)]
+    alone = [isinstance(node.ctx, ast.Load) and id(node) not in bases for node in names]
+    return Part(
+        "\n".join(map(ast.dump, statements)),
+        tuple(node for node, is_alone in zip(names, alone, strict=True) if is_alone),
+        tuple(node for node, is_alone in zip(names, alone, strict=True) if not is_alone),
+        *_imports_within(ast.Module(statements, []), module),
+    )
+
+
+def _imports_within(statement: ast.AST, module: Module) -> tuple[dict[str, set[str]], set[str]]:
     """What the import statements anywhere in `statement` say: local name -> dotted names, and modules."""
     names: dict[str, set[str]] = {}
     modules: set[str] = set()
@@ -82,7 +116,7 @@ def imports_within(statement: ast.AST, module: Module) -> tuple[dict[str, set[st
 
 
 def _add_imports(module: Module, statement: ast.AST) -> None:
-    names, modules = imports_within(statement, module)
+    names, modules = _imports_within(statement, module)
     for name, dotted in names.items():
         module.imported.setdefault(name, set()).update(dotted)
     module.modules |= modules

@@ -19,7 +19,7 @@ HEADS = {
     "advantage": "Adv.",
     "tpr": "TPR@1%FPR",
     "claimed": "ε claimed",
-    "audited": "ε audited (95%)",
+    "audited": "ε audited\n(95%)",
     "verdict": "Verdict",
 }
 RIGHT = ("epoch", "val_accuracy", "advantage", "tpr", "claimed", "audited")

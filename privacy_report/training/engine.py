@@ -105,9 +105,9 @@ class _Training:
         """Greet the workers that are new. UserError where one must not compute, or there is none for long."""
         with _answering(self.client):
             workers = set(self.client.nthreads())
-            self.workers &= workers
-            if workers - self.workers:
-                self._greet(sorted(workers - self.workers))
+        self.workers &= workers
+        if workers - self.workers:
+            self._greet(sorted(workers - self.workers))
         if self.workers:
             self.seen = time.monotonic()
         elif time.monotonic() - self.seen > self.patience:
@@ -115,9 +115,10 @@ class _Training:
 
     def _greet(self, workers: list[str]) -> None:
         """Let workers in, and send the examples to those that do not find them."""
-        answers = self.client.run(
-            interval.greet, self.references[0], self.source, workers=workers, on_error="return"
-        )
+        with _answering(self.client):
+            answers = self.client.run(
+                interval.greet, self.references[0], self.source, workers=workers, on_error="return"
+            )
         lacking = []
         for worker, answer in answers.items():
             if isinstance(answer, OSError):  # gone again
@@ -130,8 +131,9 @@ class _Training:
             if not answer.has_examples:
                 lacking.append(worker)
         if lacking:
-            data = interval.read(self.source)
-            self.client.run(interval.receive, self.source.digest, data, workers=lacking, on_error="return")
+            sent = self.source.digest, interval.read(self.source)
+            with _answering(self.client):
+                self.client.run(interval.receive, *sent, workers=lacking, on_error="return")
 
     def _submit(self, i: int, state: Arrays | None, worker: str = "") -> None:
         """Train the next interval of model `i`, on `worker` if it is still there."""
@@ -160,16 +162,23 @@ class _Training:
         i = self.running.pop(future)
         reference = self.references[i]
         done = _result(future, reference.name)
+        future.release()  # or it would be computed again if its worker dies
         if done.phi is None:
+            self.workers.discard(done.worker)
             self.lost[i] += 1
             if self.lost[i] > RETRIES:
-                raise UserError(f"{reference.name}: lost with its worker {self.lost[i]} times")
+                raise UserError(f"{reference.name}: lost {self.lost[i]} times")
             self.waiting.appendleft(i)
             return False
+        del self.lost[i]
         before, self.at[i] = self.at[i], _next(reference, self.at[i])
         _keep(reference, before, self.at[i], done)
-        if self.at[i] < reference.epochs[-1]:
+        if self.at[i] == reference.epochs[-1]:
+            return True
+        if len(self.running) < len(self.workers):
             self._submit(i, done.state, done.worker)
+        else:  # there are fewer workers than before
+            self.waiting.appendleft(i)
         return True
 
 

@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics import auc as area
 from sklearn.metrics import roc_curve
 
+from privacy_report.attack import parity
 from privacy_report.attack.checkpoint import attack_outputs
 from privacy_report.attack.intervals import advantage_interval
 from privacy_report.attack.measures import BACKWARDS
@@ -99,3 +100,12 @@ def test_bailey_bound_by_hand():
     bounds = epsilon_bounds(our_curve(members, nonmembers))
     assert np.isclose(bounds, np.log(4.61953896)).any()
     assert (np.diff(bounds) <= 0).all()
+
+
+def test_trained_attackers_see_what_the_references_do(outputs):
+    """Ten probabilities and the loss, unscaled and unbounded: not what the default's attackers see."""
+    made = outputs(n_classes=10)
+    examples = parity.pool(made)
+    assert examples.features.shape == (600, 11)
+    np.testing.assert_array_equal(examples.features[:, :10], examples.probabilities)
+    np.testing.assert_array_equal(examples.features[:, 10], examples.loss)

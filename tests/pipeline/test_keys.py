@@ -1,0 +1,483 @@
+"""The keys of finished work: what leaves them alone, and what moves them, over a copy of the library.
+
+Keys are computed from source that is read, not run; no test here needs TensorFlow.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import platform
+import shutil
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+from sandbox import ROOT
+
+from privacy_report.attack import checkpoint, variant
+from privacy_report.attack.audit import audit_params
+from privacy_report.attack.schema import Estimator
+from privacy_report.attack.slices import Group
+from privacy_report.pipeline import memo, source
+from privacy_report.training import run
+from privacy_report.training.references import planned
+from privacy_report.training.schema import Privacy, ReferenceParams, Variant
+
+ORDINARY = Variant(label="V")
+PRIVATE = Variant(label="V", privacy=Privacy(noise_multiplier=1.0))
+STATE = {"architecture": np.array("{}"), "weights/000": np.zeros(3), "optimizer/000": np.zeros(3)}
+DEFAULT = audit_params(["threshold", "logistic", "trajectory", "lira", "rmia"])
+PARITY = audit_params(["threshold", "logistic"], mode="parity")
+
+
+def train(config=ORDINARY, name="cnn2", data="data"):
+    return memo.digest(run.code_of(config) | run.epoch_inputs(name, config, data))
+
+
+def reference(config=ORDINARY, data="data", **settings):
+    params = ReferenceParams(models=2, **settings)
+    return planned("cnn2", config, params, 10, data)[0].key(2)
+
+
+def score(data="data", state=STATE):
+    return run.score_key(run.score_inputs(data), state)
+
+
+def attack(name, params=DEFAULT, groups=None):
+    alone = replace(params, attacks=[name or "threshold"])
+    return memo.digest(checkpoint.inputs(alone, groups)[name])
+
+
+def facts(root, folder):
+    folder.mkdir(exist_ok=True)
+    (folder / "epoch_0002.npz").touch()
+    np.save(folder / "trains.npy", np.zeros((0, 3), bool))
+    return memo.digest(variant.read_inputs(DEFAULT, None, folder, folder).facts[root])
+
+
+KEYS = {
+    "train": train,
+    "train private": lambda: train(PRIVATE),
+    "reference": reference,
+    "score": score,
+    "threshold": lambda: attack("threshold"),
+    "logistic": lambda: attack("logistic"),
+    "trajectory": lambda: attack("trajectory"),
+    "lira": lambda: attack("lira"),
+    "rmia": lambda: attack("rmia"),
+    "risks of examples": lambda: attack(""),
+    "threshold, parity": lambda: attack("threshold", PARITY),
+    "logistic, parity": lambda: attack("logistic", PARITY),
+}
+TRAINED = ("train", "train private", "reference", "score")
+ATTACKS = tuple(name for name in KEYS if name not in TRAINED)
+
+
+def keys(names=tuple(KEYS)):
+    return {name: KEYS[name]() for name in names}
+
+
+@pytest.fixture
+def library(tmp_path, read_from):
+    """A copy of the library, from which the keys are then computed."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "privacy_report", tmp_path / "privacy_report", ignore=ignored)
+    read_from(tmp_path)
+    return tmp_path / "privacy_report"
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text, f"{path} has no {old!r}"
+    path.write_text(text.replace(old, new, 1))
+
+
+# --- what leaves them alone
+
+
+class NewDocstrings(ast.NodeTransformer):
+    """Another docstring for every module, class and function, whether it had one or not."""
+
+    def visit(self, node):
+        self.generic_visit(node)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            if ast.get_docstring(node) is not None:
+                node.body = node.body[1:]
+            node.body.insert(0, ast.Expr(ast.Constant("Another one.")))
+        return node
+
+
+class NoAnnotations(ast.NodeTransformer):
+    """No function says of what type its arguments and its result are."""
+
+    def visit_FunctionDef(self, node):
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_arg(self, node):
+        node.annotation = None
+        return node
+
+
+@pytest.mark.parametrize("change", [ast.NodeTransformer, NewDocstrings, NoAnnotations])
+def test_comments_format_docstrings_and_annotations_are_in_no_key(change, library):
+    before = keys()
+    for path in library.rglob("*.py"):
+        tree = change().visit(ast.parse(path.read_text()))
+        path.write_text(ast.unparse(ast.fix_missing_locations(tree)) + "\n# a comment\n")
+    assert keys() == before
+
+
+UNSEEN = (
+    "__main__.py",
+    "composition.py",
+    "commands/audit.py",
+    "datasets/sources.py",
+    "gate/rules.py",
+    "gate/schema.py",
+    "pipeline/command.py",
+    "pipeline/locks.py",
+    "report/page.py",
+    "report/figures.py",
+)
+
+
+@pytest.mark.parametrize("path", UNSEEN)
+def test_code_that_no_result_passes_through_is_in_no_key(path, library):
+    before = keys()
+    with open(library / path, "a") as file:
+        file.write("\nimport os\nos.environ['X'] = '1'\n\n\ndef another():\n    return 1\n")
+    assert keys() == before
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [
+        ("errors.py", "class UserError(ValueError):", "X = 1\n\n\nclass UserError(ValueError):"),
+        (
+            "training/models.py",
+            "KERNEL, POOL = 3, 2",
+            "KERNEL, POOL = 3, 2\n\ndef wide(shape):\n    return 1\n",
+        ),
+        ("training/schema.py", '("small_cnn",)', '("small_cnn", "wide")'),
+        ("training/models.py", "for images of {shape[0]}", "for pictures of {shape[0]}"),
+        ("training/scoring.py", "not a checkpoint, it has no", "no checkpoint, since it has no"),
+        ("attack/registry.py", '"threshold": Attack', '"mine": Attack(OUTPUTS, "a.b"), "threshold": Attack'),
+        ("attack/slices.py", "unknown kind of slice", "no kind of slice"),
+        ("pipeline/params.py", "got {got!r}, allowed: {allowed}", "{got!r} is not among {allowed}"),
+        ("pipeline/contract.py", '"running_loss",', '"running_loss",  # a mean'),
+        ("pipeline/store.py", "UNFINISHED_SECONDS = 600", "UNFINISHED_SECONDS = 60"),
+    ],
+)
+def test_a_new_model_a_new_attack_and_another_message_are_in_no_key(path, old, new, library):
+    before = keys()
+    edit(library / path, old, new)
+    assert keys() == before
+
+
+@pytest.mark.parametrize("path", ["private.py", "private_gradient.py", "accounting.py", "isolation.py"])
+def test_the_private_regime_is_in_the_keys_of_private_variants_alone(path, library):
+    before = keys()
+    with open(library / "training" / path, "a") as file:
+        file.write("\nimport os\nos.environ['X'] = '1'\n")
+    moved = {name for name, key in keys().items() if key != before[name]}
+    assert moved == {"train private"}
+
+
+def test_a_file_added_to_conf_is_in_no_key(library):
+    before = keys()
+    (library.parent / "conf").mkdir()
+    (library.parent / "conf/more.yaml").write_text("seed: 1\n")
+    assert keys() == before
+
+
+@pytest.mark.parametrize("change", [{"label": "Other"}, {"epochs_per_report": 5}, {"epochs": 60}])
+def test_what_no_epoch_depends_on_is_in_no_key_of_training(change):
+    assert train(replace(ORDINARY, **change)) == train()
+    assert train(replace(PRIVATE, **change)) == train(PRIVATE)
+    solved = replace(PRIVATE, privacy=Privacy(target_epsilon=8.0))
+    assert (train(replace(solved, **change)) == train(solved)) == ("epochs" not in change)
+
+
+def test_an_attack_that_is_added_leaves_the_others_alone():
+    more = replace(DEFAULT, attacks=["threshold_entropy", *DEFAULT.attacks, "knn"])
+    before, after = (checkpoint.inputs(params, None) for params in (DEFAULT, more))
+    assert {name: after[name] for name in before} == before
+    assert set(after) - set(before) == {"threshold_entropy", "knn"}
+
+
+def test_an_estimator_that_no_attack_uses_is_in_no_key():
+    extra = {"mine": Estimator("sklearn.naive_bayes.GaussianNB")}
+    more = replace(DEFAULT, estimators=DEFAULT.estimators | extra)
+    assert checkpoint.inputs(more, None) == checkpoint.inputs(DEFAULT, None)
+
+
+def test_only_the_model_of_a_checkpoint_is_in_the_key_of_its_scores():
+    assert score(state=STATE | {"optimizer/000": np.ones(3), "history/val_loss": np.ones(())}) == score()
+    for change in ({"weights/000": np.ones(3)}, {"architecture": np.array("[]")}):
+        assert score(state=STATE | change) != score()
+
+
+# --- what moves them
+
+
+def places(name, monkeypatch):
+    """(module, name) of all definitions, and of imports' effects, that a key is made of."""
+    walks = []
+    code, reached = source.code, source._reached
+
+    def started(*roots, **more):
+        walks.append(set())
+        return code(*roots, **more)
+
+    def noted(module, name, ours):
+        text, targets = reached(module, name, ours)
+        if text:
+            walks[-1].add((module, name))
+        return text, targets
+
+    with monkeypatch.context() as patch:
+        patch.setattr(source, "code", started)
+        patch.setattr(source, "_reached", noted)
+        KEYS[name]()
+    return sorted(walks[0] if name == "risks of examples" else walks[-1])
+
+
+def statements_of(tree, name):
+    """The statements at the top of a module that define a name; for "import" those that are none."""
+    for node in tree.body:
+        bound = {getattr(node, "name", None)}
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            bound |= {one.id for part in targets for one in ast.walk(part) if isinstance(one, ast.Name)}
+        does = isinstance(node, ast.With | ast.For | ast.If | ast.Expr)
+        if name in bound or (does and name == source.EFFECTS):
+            yield node
+
+
+def unseen(statement):
+    """The nodes of a statement that no key holds: docstrings, annotations, what a raise says."""
+    for node in ast.walk(statement):
+        parts = [getattr(node, name, None) for name in ("annotation", "returns")]
+        if isinstance(node, ast.Raise):
+            parts.append(node)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            parts.append(node)
+        for part in filter(None, parts):
+            yield from ast.walk(part)
+
+
+def changed(node):
+    """Change one literal, operator or name; False for a node that is none."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float | str):
+        if isinstance(node.value, bool | str):
+            node.value = not node.value if isinstance(node.value, bool) else f"{node.value}1"
+        else:
+            node.value = 2 * node.value + 1
+    elif isinstance(node, ast.Compare):
+        node.ops[0] = ast.Is() if not isinstance(node.ops[0], ast.Is) else ast.IsNot()
+    elif isinstance(node, ast.BinOp):
+        node.op = ast.FloorDiv() if not isinstance(node.op, ast.FloorDiv) else ast.Mod()
+    elif isinstance(node, ast.Name):
+        node.id += "_other"
+    else:
+        return False
+    return True
+
+
+def mutant(text, name):
+    """A module's text with a literal, an operator or else a name of a definition changed, or None."""
+    tree = ast.parse(text)
+    for statement in statements_of(tree, name):
+        skipped = set(map(id, unseen(statement)))
+        nodes = [node for node in ast.walk(statement) if id(node) not in skipped]
+        for node in sorted(nodes, key=lambda node: isinstance(node, ast.Name)):
+            if changed(node):
+                return ast.unparse(tree)
+    return None
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_a_change_in_any_definition_that_a_result_passes_through_moves_its_key(name, library, monkeypatch):
+    before = KEYS[name]()
+    found = places(name, monkeypatch)
+    assert len(found) >= 5
+    nothing = set()
+    for module, definition in found:
+        path = source._path(module)
+        text = path.read_text()
+        if (other := mutant(text, definition)) is None:
+            nothing.add(definition)
+            continue
+        path.write_text(other)
+        assert KEYS[name]() != before, f"{module}.{definition}"
+        path.write_text(text)
+    assert KEYS[name]() == before
+    assert nothing <= {"_refuse"}, "functions that only raise"
+
+
+NETS = {"train", "train private", "reference"}
+MEASURED = set(ATTACKS) - {"risks of examples"}
+BY_REFERENCES = {"lira", "rmia"}
+
+# What results pass through, by hand: the walk above cannot miss what it does not reach.
+PASSED = [
+    ("training/sampling.py", "shuffled_batches", {"train", "reference"}),
+    ("training/sampling.py", "poisson_batches", {"train private"}),
+    ("training/trainer.py", "_int_seed", NETS),
+    ("training/state.py", "to_arrays", NETS),
+    ("training/state.py", "restore", NETS),
+    ("training/epochs.py", "mean_gradient", {"train", "reference"}),
+    ("training/epochs.py", "epoch_runner", NETS),
+    ("training/models.py", "small_cnn", NETS),
+    ("training/models.py", "_seen", NETS),
+    ("training/backend.py", "PREDICT_BATCH", {*NETS, "score"}),
+    ("training/backend.py", "import", {*NETS, "score"}),
+    ("training/accounting.py", "noise_for", {"train private"}),
+    ("training/private_gradient.py", "noise", {"train private"}),
+    ("training/references.py", "advance", {"reference"}),
+    ("training/scoring.py", "Scorer", {"score"}),
+    ("pipeline/outputs.py", "output_arrays", {"score"}),
+    ("pipeline/outputs.py", "Outputs", {"score", *ATTACKS}),
+    ("pipeline/outputs.py", "_log_probabilities", set(ATTACKS)),
+    ("attack/signals.py", "Examples", set(ATTACKS)),
+    ("attack/signals.py", "negative_loss", {"threshold"}),
+    ("attack/findings.py", "SELECTS", MEASURED),
+    ("attack/findings.py", "attack_halves", MEASURED),
+    ("attack/slices.py", "_deciles", MEASURED),
+    ("attack/intervals.py", "delong_variance", MEASURED),
+    ("attack/trained.py", "blocks", {"logistic"}),
+    ("attack/evidence.py", "early_phi", {"trajectory"}),
+    ("attack/evidence.py", "ReferenceFiles", BY_REFERENCES),
+    ("attack/exposure.py", "BINS", {"risks of examples"}),
+    ("attack/parity.py", "LOGISTIC_GRID", {"logistic, parity"}),
+    ("attack/parity.py", "ParityExamples", {"threshold, parity", "logistic, parity"}),
+]
+
+
+@pytest.mark.parametrize(("path", "definition", "expected"), PASSED)
+def test_a_change_moves_the_keys_of_what_passes_through_it(path, definition, expected, library):
+    before = keys()
+    (library / path).write_text(mutant((library / path).read_text(), definition))
+    assert {name for name, key in keys().items() if key != before[name]} == expected
+
+
+OTHER = {
+    "model": None,  # one name only
+    "num_conv": 3,
+    "filters": 16,
+    "dense_units": 32,
+    "activation": "tanh",
+    "batch_size": 25,
+    "learning_rate": 0.01,
+    "seed": 1,
+    "privacy": Privacy(noise_multiplier=2.0),
+}
+
+
+def test_each_parameter_of_training_moves_its_key():
+    read = set(asdict(ORDINARY)) - set(run.NO_PART)
+    assert read == set(OTHER)
+    for name, value in OTHER.items():
+        if value is not None:
+            assert train(replace(ORDINARY, **{name: value})) != train(), name
+    privacy = {"noise_multiplier": 2.0, "l2_norm_clip": 0.5, "delta": 1e-6, "seed": "secret"}
+    assert set(asdict(PRIVATE.privacy)) == {*privacy, "target_epsilon"}
+    for name, value in privacy.items():
+        changed = replace(PRIVATE, privacy=replace(PRIVATE.privacy, **{name: value}))
+        assert train(changed) != train(PRIVATE), name
+
+
+def test_name_and_data_move_the_keys_of_training_and_scoring():
+    found = [train(), train(name="cnn3"), train(data="other"), train(PRIVATE), score(), score(data="other")]
+    found += [reference(), reference(data="other"), reference(seed=1)]
+    assert len(set(found)) == len(found)
+
+
+def test_each_parameter_of_an_attack_moves_its_key():
+    before = {name: attack(name) for name in ("threshold", "logistic", "")}
+    swapped = DEFAULT.estimators | {"logistic": DEFAULT.estimators["knn"]}
+    for changes, moved in (
+        ({"slices": ["entire"]}, {"threshold", "logistic"}),
+        ({"delta": 1e-6}, {"threshold", "logistic"}),
+        ({"seed": 1}, {"threshold", "logistic", ""}),
+        ({"folds": 4}, {"logistic"}),
+        ({"estimators": swapped}, {"logistic"}),
+    ):
+        after = {name: attack(name, replace(DEFAULT, **changes)) for name in before}
+        assert {name for name in before if after[name] != before[name]} == moved, changes
+    settings = replace(DEFAULT.estimators["logistic"], settings={"C": 2.0})
+    other = replace(DEFAULT, estimators=DEFAULT.estimators | {"logistic": settings})
+    assert attack("logistic", other) != before["logistic"]
+    assert attack("threshold", PARITY) != before["threshold"]
+
+
+def test_the_positions_of_a_group_move_the_keys_of_attacks():
+    found = [attack("threshold", groups=groups) for groups in (None, {"a": Group((1,))}, {"a": Group((2,))})]
+    assert len(set(found)) == 3
+
+
+def test_a_users_own_estimator_is_followed_and_another_librarys_version_counts(library, monkeypatch):
+    (library.parent / "mine.py").write_text("class Own:\n    depth = 1\n")
+    own = replace(DEFAULT, attacks=["own"], estimators={"own": Estimator("mine.Own")})
+    before = attack("own", own)
+    (library.parent / "mine.py").write_text("class Own:\n    depth = 1 + 1\n")
+    assert attack("own", own) != before
+    theirs = replace(DEFAULT, attacks=["net"], estimators={"net": Estimator("hypothesis.Net")})
+    assert "hypothesis" in checkpoint.inputs(theirs, None)["net"]["versions"]
+    assert "hypothesis" not in checkpoint.inputs(DEFAULT, None)["logistic"]["versions"]
+
+
+LIBRARIES = {
+    "tensorflow": {"train", "train private", "reference", "score"},
+    "keras": {"train", "train private", "reference", "score"},
+    "numpy": set(KEYS),
+    "dp_accounting": {"train private"},
+    "scikit-learn": {"logistic", "logistic, parity"},
+    "scipy": {"train private", *ATTACKS} - {"risks of examples"},
+}
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_the_version_of_a_library_moves_the_keys_of_what_uses_it(library, monkeypatch):
+    before = keys()
+    real = importlib.metadata.version
+    monkeypatch.setattr(source, "version", lambda name: "0.0" if name == library else real(name))
+    moved = {name for name, key in keys().items() if key != before[name]}
+    assert moved == LIBRARIES[library]
+
+
+def test_pythons_version_moves_all_keys(monkeypatch):
+    before = keys()
+    monkeypatch.setattr(platform, "python_version", lambda: "3.99.0")
+    after = keys()
+    assert all(after[name] != before[name] for name in KEYS)
+
+
+@pytest.mark.parametrize(
+    ("variable", "moved"),
+    [
+        ("ONEDNN_MAX_CPU_ISA", TRAINED),
+        ("DNNL_MAX_CPU_ISA", TRAINED),
+        ("ONEDNN_DEFAULT_FPMATH_MODE", TRAINED),
+        ("OPENBLAS_CORETYPE", tuple(KEYS)),
+        ("NPY_DISABLE_CPU_FEATURES", tuple(KEYS)),
+        ("TF_CPP_MIN_LOG_LEVEL", ()),
+        ("HOME", ()),
+    ],
+)
+def test_variables_that_change_bits_move_the_keys_of_what_they_change(variable, moved, monkeypatch):
+    monkeypatch.delenv(variable, raising=False)
+    before = keys()
+    monkeypatch.setenv(variable, "AVX2")
+    after = keys()
+    assert {name for name in KEYS if after[name] != before[name]} == set(moved)
+
+
+def test_facts_of_references_hold_the_code_that_reads_them(library, tmp_path):
+    roots = (variant.CHOOSE, variant.EXPOSED, variant.RECIPE)
+    before = {root: facts(root, tmp_path / "scores") for root in roots}
+    assert len(set(before.values())) == 3
+    edit(library / "attack/evidence.py", "return References(np.load(", "return References(1 * np.load(")
+    assert all(facts(root, tmp_path / "scores") != before[root] for root in roots)
