@@ -30,7 +30,7 @@ PARITY = audit_params(["threshold", "logistic"], mode="parity")
 
 
 def train(config=ORDINARY, name="cnn2", data="data"):
-    return memo.digest(run.code_of(config) | run.epoch_inputs(name, config, data))
+    return memo.digest(run.variant_inputs(name, config, data))
 
 
 def reference(config=ORDINARY, data="data", **settings):
@@ -326,8 +326,12 @@ PASSED = [
     ("training/backend.py", "import", {*NETS, "score"}),
     ("training/accounting.py", "noise_for", {"train private"}),
     ("training/private_gradient.py", "noise", {"train private"}),
+    ("training/run.py", "make_trainer", NETS),
+    ("training/data.py", "of_variant", {"train", "train private"}),
+    ("training/data.py", "of_references", {"reference"}),
     ("training/references.py", "advance", {"reference"}),
     ("training/scoring.py", "Scorer", {"score"}),
+    ("training/scoring.py", "scorer_of", {"score"}),
     ("pipeline/outputs.py", "output_arrays", {"score"}),
     ("pipeline/outputs.py", "Outputs", {"score", *ATTACKS}),
     ("pipeline/outputs.py", "_log_probabilities", set(ATTACKS)),
