@@ -130,7 +130,6 @@ def test_ctrl_c_ends_training_within_two_seconds_and_keeps_finished_epochs(ready
     assert not list(entries.glob(".*"))
 
 
-@pytest.mark.xfail(reason="not yet seen through with reference models", strict=False)
 def test_side_by_side_equals_serial(sandbox: Sandbox):
     """`make -j2` against `dvc repro`: the same results, the same dvc.lock."""
     sandbox.repro()
@@ -149,7 +148,6 @@ def test_side_by_side_equals_serial(sandbox: Sandbox):
     assert results() == serial
 
 
-@pytest.mark.xfail(reason="not yet seen through with reference models", strict=False)
 def test_experiments_in_temporary_copies_share_the_store(finished: Sandbox):
     before = {path: path.stat().st_mtime_ns for path in (finished.root / ".store/epoch").glob("*.npz")}
     done = finished.dvc("exp", "run", "--temp", "-S", "variants.cnn2.epochs=3")

@@ -115,9 +115,6 @@ interval.receive = noted
 """
 
 
-@pytest.mark.xfail(
-    reason="a worker killed where there is no shared disk: its model's numbers came out other", strict=False
-)
 def test_workers_without_a_shared_disk_are_sent_the_examples_once(
     base, fresh, expected, journal, outside, tmp_path
 ):
