@@ -144,7 +144,7 @@ def test_side_by_side_equals_serial(sandbox: Sandbox):
     (sandbox.root / "dvc.lock").unlink()
     (sandbox.root / ".venv").symlink_to(Path(sys.executable).parents[1])  # nothing to install
     sandbox.run("make", "-j2", "repro", "--assume-old=install", PATH="/usr/local/bin:/usr/bin:/bin")
-    assert len(serial[0]["stages"]) == 18
+    assert {"compose", "report"} < set(serial[0]["stages"])
     assert results() == serial
 
 
