@@ -11,9 +11,11 @@ from privacy_report.datasets import prepared
 from privacy_report.errors import UserError
 from privacy_report.pipeline import memo
 from privacy_report.pipeline.command import run, track
+from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.files import empty_folder, read_arrays, write_arrays
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Arrays, Memo
+from privacy_report.pipeline.params import load
 from privacy_report.training.run import score_inputs, score_key
 
 INPUTS, OUTPUTS = Path("data/train"), Path("data/score")
@@ -29,11 +31,12 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("variant", help="a name under `variants` in params.yaml")
     name = parser.parse_args(argv).variant
 
-    def inputs() -> tuple[dict[Path, str], dict[str, Any]]:
-        files = _checkpoints(INPUTS / name)
-        return {file: memo.file_digest(file) for file in files}, score_inputs(prepared.files_digest())
+    def inputs() -> tuple[dict[Path, str], Component, dict[str, Any]]:
+        files, model = _checkpoints(INPUTS / name), load(f"variants.{name}.model", Component)
+        key = score_inputs(model, prepared.files_digest())
+        return {file: memo.file_digest(file) for file in files}, model, key
 
-    with exclusive(f"score@{name}", inputs) as (checkpoints, key):
+    with exclusive(f"score@{name}", inputs) as (checkpoints, model, key):
         kept, scorer = Memo(f"score@{name}"), None
         empty_folder(OUTPUTS / name)
         for file in track(checkpoints, len(checkpoints), f"score@{name}: checkpoints"):
@@ -41,7 +44,7 @@ def main(argv: Sequence[str]) -> None:
 
             def score(state: Arrays = state, file: Path = file) -> Arrays:
                 nonlocal scorer
-                scorer = scorer or _scorer()
+                scorer = scorer or _scorer(model)
                 return scorer.score(state, str(file))
 
             write_arrays(OUTPUTS / name / file.name, kept.recall("score", score_key(key, state), score))
@@ -59,11 +62,11 @@ def _checkpoints(source: Path) -> list[Path]:
     return found
 
 
-def _scorer():
+def _scorer(model: Component):
     """TensorFlow is imported only when there is work."""
-    from privacy_report.training.scoring import scorer_of
+    from privacy_report.training.scoring import Scorer
 
-    return scorer_of(prepared.read())
+    return Scorer(model, prepared.read())
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from privacy_report.datasets import prepared
+from privacy_report.errors import UserError
+from privacy_report.pipeline import source
 from privacy_report.pipeline.command import run, track
 from privacy_report.pipeline.contract import HISTORY, HISTORY_COLUMNS
 from privacy_report.pipeline.files import empty_folder, write_arrays
@@ -18,6 +20,10 @@ from privacy_report.pipeline.tables import write_table
 from privacy_report.training.data import of_variant
 from privacy_report.training.run import finished_epochs, variant_inputs
 from privacy_report.training.schema import Variant
+
+OWN = Path("nets")
+DECLARED = (OWN, Path("privacy_report"))
+"""Folders of code that dvc.yaml declares."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -32,6 +38,7 @@ def main(argv: Sequence[str]) -> None:
 
     def inputs() -> tuple[Variant, dict[str, Any]]:
         config = load(f"variants.{name}", Variant)
+        _check_declared(config)
         return config, variant_inputs(name, config, prepared.files_digest())
 
     with exclusive(f"train@{name}", inputs) as (config, key):
@@ -45,6 +52,17 @@ def main(argv: Sequence[str]) -> None:
             history.append({"variant": name, "epoch": epoch, **measured})
             write_table(folder / "history.csv", history, HISTORY_COLUMNS)  # grows while the run goes on
         kept.close()
+
+
+def _check_declared(config: Variant) -> None:
+    """Refuse a user's own module where DVC does not see it change."""
+    for path in config.chosen:
+        file = source.file_of(path)
+        if file and not any(file.is_relative_to(folder.resolve()) for folder in DECLARED):
+            raise UserError(
+                f"model.path: {path} is in {file}, allowed: a module in {OWN}/, which dvc.yaml declares, or "
+                "one that is installed"
+            )
 
 
 def _says(finished: tuple[int, Arrays]) -> str:

@@ -165,8 +165,8 @@ def test_committed_params_are_the_codelab():
     assert params["dataset"]["name"] == "cifar10"
     for name, label, num_conv in (("cnn2", "2 Layers", 2), ("cnn3", "3 Layers", 3)):
         variant = params["variants"][name]
-        assert (variant["label"], variant["num_conv"]) == (label, num_conv)
-        assert (variant["batch_size"], variant["learning_rate"], variant["activation"]) == (50, 0.001, "relu")
+        assert (variant["label"], variant["model"]["settings"]["num_conv"]) == (label, num_conv)
+        assert (variant["batch_size"], variant["learning_rate"]) == (50, 0.001)
         assert (variant["epochs"], variant["epochs_per_report"], variant["privacy"]) == (50, 2, None)
 
 

@@ -61,7 +61,7 @@ def test_a_new_variant_is_one_file_and_one_name(finished: Sandbox):
     finished.edit(
         "conf/experiment/smallest.yaml",
         "  cnn3: {",
-        "  wide: {epochs: 2, epochs_per_report: 2, filters: 4}\n  cnn3: {",
+        "  wide: {epochs: 2, epochs_per_report: 2, model: {settings: {filters: 4}}}\n  cnn3: {",
     )
     stages = ("train", "score", "reference", "attack", "gate")
     assert set(finished.repro()) == {"compose", *(f"{stage}@wide" for stage in stages), "report"}
