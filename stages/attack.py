@@ -14,19 +14,11 @@ from privacy_report.attack.slices import Groups, load_groups
 from privacy_report.attack.variant import Inputs, attack_checkpoint_of, read_inputs, reference_facts
 from privacy_report.errors import UserError
 from privacy_report.pipeline.command import run, track
-from privacy_report.pipeline.contract import (
-    EXPOSED_COLUMNS,
-    HALVES_COLUMNS,
-    HISTOGRAM_COLUMNS,
-    PRIVACY_COLUMNS,
-    ROC_COLUMNS,
-)
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.locks import exclusive
-from privacy_report.pipeline.memo import Arrays, Memo
+from privacy_report.pipeline.memo import Memo
 from privacy_report.pipeline.outputs import read_outputs
 from privacy_report.pipeline.params import load, refuse
-from privacy_report.pipeline.tables import write_table
 
 SCORES, REFERENCES = Path("data/score"), Path("data/reference")
 MEMBER, GROUPS = Path("data/prepare/member.npy"), Path("conf/groups")
@@ -51,7 +43,9 @@ def main(argv: Sequence[str]) -> None:
         epochs = track(found.files, len(found.files), f"attack@{variant}: checkpoints")
         results = {epoch: attack_checkpoint_of(found, epoch, kept) for epoch in epochs}
         facts, members = reference_facts(found, results, kept)
-        _write(variant, results, found.files, members)
+        member = _member(results, found.files)
+        labels = read_outputs(found.files[max(found.files)]).member_labels
+        tables.write(Path("data/attack", variant), variant, results, member, labels, members)
         write_json(f"data/attack/{variant}/references.json", facts)
         kept.close()
 
@@ -65,21 +59,13 @@ def _groups(params: AttackParams) -> Groups | None:
     return load_groups(params.groups)
 
 
-def _write(variant: str, results: tables.Results, files: dict[int, Path], members: Arrays) -> None:
-    """All tables of the variant; UserError where a score file has other members than the others."""
+def _member(results: tables.Results, files: dict[int, Path]) -> np.ndarray:
+    """The members' positions; UserError where a score file has other members than the others."""
     member = np.load(MEMBER)
     for epoch, result in results.items():
         if len(result.member_loss) != len(member):
             raise UserError(f"{files[epoch]}: {len(result.member_loss)} members, {MEMBER} has {len(member)}")
-    labels = read_outputs(files[max(files)]).member_labels
-    folder = Path("data/attack", variant)
-    rows = tables.privacy_rows(variant, results)
-    write_table(folder / "privacy.csv", rows, PRIVACY_COLUMNS)
-    write_table(folder / "halves.csv", tables.privacy_rows(variant, results, halves=True), HALVES_COLUMNS)
-    write_table(folder / "roc.csv", tables.roc_rows(variant, results), ROC_COLUMNS)
-    write_table(folder / "histograms.csv", tables.histogram_rows(variant, results), HISTOGRAM_COLUMNS)
-    exposed = tables.exposed_rows(variant, results, member, labels, members)
-    write_table(folder / "exposed.csv", exposed, EXPOSED_COLUMNS)
+    return member
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """`privacy-report audit`: membership inference on the outputs of a model of any framework.
 
 Attacks one file of member and non-member outputs, prints the table and writes privacy.csv, summary.json and
-examples.csv. It needs no TensorFlow, no git, no DVC.
+examples.csv; or a folder of such files of one run, with the gate's verdict and the report's page. It needs no
+TensorFlow, no git, no DVC.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from privacy_report.attack.audit import audit, audit_params, default_estimators
 from privacy_report.attack.audit_file import AuditFile, read_audit_file
 from privacy_report.attack.checkpoint import CheckpointFindings
 from privacy_report.attack.schema import SLICES
+from privacy_report.commands.audit_folder import audit_folder, gate_limits, score_files, write_page
 from privacy_report.errors import UserError
+from privacy_report.gate.check import line as verdict_line
+from privacy_report.gate.check import read_verdict
 from privacy_report.pipeline.contract import PRIVACY_COLUMNS, with_ends
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.outputs import Outputs
@@ -46,12 +50,30 @@ LEFT = ("attack", "slice", "leaks")
 
 def main(argv: Sequence[str]) -> None:
     args = _parser().parse_args(argv)
+    if args.file.is_dir():
+        _audit_folder(args)
+        return
+    if args.gate:
+        raise UserError("--gate: allowed where a folder of checkpoints is audited")
     file = read_audit_file(args.file)
     attacks = _split(args.attacks) if args.attacks else _all_that_run(file)
     params = audit_params(attacks, _split(args.slices), args.mode, args.seed, args.groups)
     rows, found = audit(file.outputs, params, args.file.stem, file.early_phi, file.references)
     show(rows)
     write(args.out, rows, found, file.outputs)
+
+
+def _audit_folder(args: argparse.Namespace) -> None:
+    """Audit all checkpoints of a run, and say what is known of the last."""
+    limits, n = gate_limits(args.gate), len(score_files(args.file))
+    attacks = _split(args.attacks) if args.attacks else [*DEFAULT_ATTACKS, *(["trajectory"] if n > 1 else [])]
+    params = audit_params(attacks, _split(args.slices), args.mode, args.seed, args.groups)
+    rows = audit_folder(args.file, args.out, params, limits)
+    last = max(row["epoch"] for row in rows)
+    show([row for row in rows if row["epoch"] == last])
+    name = rows[0]["variant"]
+    print(verdict_line(name, read_verdict(name, args.out)))
+    print(f"page: {write_page(args.out)}", flush=True)
 
 
 def _all_that_run(file: AuditFile) -> list[str]:
@@ -68,8 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "file",
         type=Path,
-        metavar="FILE.npz",
-        help="arrays member_logits (or member_probs) float (n, n_classes), member_labels int (n,), "
+        metavar="FILE.npz|FOLDER",
+        help="a folder of score files epoch_NNNN.npz of one run, or one file: arrays member_logits (or "
+        "member_probs) float (n, n_classes), member_labels int (n,), "
         "and the same for nonmember_; never unpickled. For stronger attacks early_logits (k, n, n_classes) "
         "or early_phi (k, n) of earlier checkpoints, and reference_logits or reference_phi with "
         "reference_is_member bool (k, n) of reference models, members first, n = n_member + n_nonmember",
@@ -94,6 +117,12 @@ def _parser() -> argparse.ArgumentParser:
         "--groups",
         metavar="FILE.json",
         help='index groups {"NAME": {"member": [...], "nonmember": [...]}}, adds the slices group=NAME',
+    )
+    parser.add_argument(
+        "--gate",
+        type=Path,
+        metavar="LIMITS.yaml",
+        help="of a folder: the limits (default: conf/gate/default.yaml)",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("audit"), help="folder to write to (default: %(default)s)"
