@@ -42,7 +42,7 @@ class ScoreCheckpoint(keras.callbacks.Callback):
         super().__init__()
         if every < 1:
             raise UserError(f"every: got {every}, allowed: an integer of at least 1")
-        self.sides = {"member": members, "nonmember": nonmembers}
+        self.sides = (members, nonmembers)
         self.every, self.folder, self.batch_size = every, Path(folder), batch_size
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -52,7 +52,7 @@ class ScoreCheckpoint(keras.callbacks.Callback):
             return
         path = self.folder / f"epoch_{done:04}.npz"
         try:
-            write_arrays(path, scores(self.model, *self.sides.values(), self.batch_size, str(path)))
+            write_arrays(path, scores(self.model, *self.sides, self.batch_size, str(path)))
         except UserError as error:
             warnings.warn(f"no scores after epoch {done}: {error}", stacklevel=2)
 

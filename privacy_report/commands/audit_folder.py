@@ -47,16 +47,17 @@ def score_files(folder: Path) -> dict[int, Path]:
     return found
 
 
-def gate_limits(path: Path | None) -> GateParams:
-    """The limits in a YAML file, by default those in conf/gate/default.yaml."""
+def gate_limits(path: Path | None) -> dict[str, float]:
+    """Rule -> limit in a YAML file, by default those in conf/gate/default.yaml."""
     path = path or LIMITS
     try:
-        return check("gate", yaml.safe_load(path.read_text()), GateParams)
+        limits: dict[str, float] = check("gate", yaml.safe_load(path.read_text()), GateParams).limits
+        return limits
     except (OSError, yaml.YAMLError) as error:
         raise UserError(f"{path}: no YAML of limits ({' '.join(str(error).split())})") from None
 
 
-def audit_folder(folder: Path, out: Path, params: AttackParams, limits: GateParams) -> list[Row]:
+def audit_folder(folder: Path, out: Path, params: AttackParams, limits: dict[str, float]) -> list[Row]:
     """Attack each epoch_NNNN.npz of a folder, early ones helping against later ones; rows of privacy.csv.
 
     `out` becomes a folder as the pipeline's own, for `write_page`: data/attack/NAME, data/gate/NAME.json,
@@ -78,7 +79,7 @@ def audit_folder(folder: Path, out: Path, params: AttackParams, limits: GatePara
     write_json(at / "references.json", {"models": 0})
     _write_history(out, name, results, rows := tables.privacy_rows(name, results))
     epsilon = dict.fromkeys(files, float("nan"))
-    verdict = verdict_on(name, read_rows(at / "halves.csv"), limits.limits, epsilon)
+    verdict = verdict_on(name, read_rows(at / "halves.csv"), limits, epsilon)
     write_json(path_of(name, out), verdict)
     return rows
 
@@ -101,7 +102,7 @@ def _check_same(path: Path, outputs: Outputs, first: Outputs) -> None:
 
 
 def _write_surroundings(
-    out: Path, name: str, params: AttackParams, limits: GateParams, first: Outputs
+    out: Path, name: str, params: AttackParams, limits: dict[str, float], first: Outputs
 ) -> None:
     """What the attacks and the page read next to the scores."""
     n_member, n_nonmember = len(first.member_labels), len(first.nonmember_labels)
@@ -117,7 +118,7 @@ def _write_surroundings(
         "digest": "unknown, only outputs were given",
     }
     write_json(out / "data/prepare/dataset.json", about)
-    sections = {"variants": {name: {"label": name}}, "attack": asdict(params), "gate": asdict(limits)}
+    sections = {"variants": {name: {"label": name}}, "attack": asdict(params), "gate": limits}
     with atomic(out / "params.yaml") as file:
         file.write(yaml.safe_dump(sections, sort_keys=False).encode())
 
