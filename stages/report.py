@@ -9,6 +9,7 @@ from pathlib import Path
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.params import load
 from privacy_report.report import classes, curves, exposed, figures, losses, page
+from privacy_report.report.canaries import check_one_run
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import Study, check_claim
 from privacy_report.report.style import Look, Picture, draw, write_png
@@ -31,6 +32,7 @@ def main(argv: Sequence[str]) -> None:
     study = Study()
     merge("privacy", study.labels)
     check_claim(study)
+    check_one_run(study)
     curves.write(study, Path("plots"))
     look = Look(list(study.labels), report.palette)
     exhibits = exposed.exhibits(study, report.exposed_images)

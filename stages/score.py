@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from privacy_report.datasets import prepared
+import numpy as np
+
+from privacy_report.datasets import canaries
+from privacy_report.datasets.canaries import World
 from privacy_report.errors import UserError
 from privacy_report.pipeline import memo
 from privacy_report.pipeline.command import run, track
@@ -15,6 +20,9 @@ from privacy_report.pipeline.files import empty_folder, read_arrays, write_array
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Arrays, Memo
 from privacy_report.training.run import score_inputs, score_key
+
+if TYPE_CHECKING:
+    from privacy_report.training.scoring import Scorer
 
 INPUTS, OUTPUTS = Path("data/train"), Path("data/score")
 
@@ -24,28 +32,54 @@ def main(argv: Sequence[str]) -> None:
         prog="python -m stages.score",
         description="Run each checkpoint data/train/VARIANT/epoch_NNNN.npz over all members and non-members. "
         "Writes data/score/VARIANT/epoch_NNNN.npz with member_logits, member_labels, nonmember_logits, "
-        "nonmember_labels: the file format of `privacy-report audit`.",
+        "nonmember_labels: the file format of `privacy-report audit`. Canaries are apart, in "
+        "data/score/VARIANT/canaries/epoch_NNNN.npz, those that are in as members.",
     )
     parser.add_argument("variant", help="a name under `variants` in params.yaml")
     name = parser.parse_args(argv).variant
 
     def inputs() -> tuple[dict[Path, str], dict[str, Any]]:
         files = _checkpoints(INPUTS / name)
-        return {file: memo.file_digest(file) for file in files}, score_inputs(prepared.files_digest())
+        digest = canaries.files_digest(canaries.path_of(name))
+        return {file: memo.file_digest(file) for file in files}, score_inputs(digest)
 
     with exclusive(f"score@{name}", inputs) as (checkpoints, key):
-        kept, scorer = Memo(f"score@{name}"), None
+        kept, parts = Memo(f"score@{name}"), _parts(canaries.read_world(canaries.path_of(name)))
         empty_folder(OUTPUTS / name)
         for file in track(checkpoints, len(checkpoints), f"score@{name}: checkpoints"):
             state = read_arrays(file)
+            for folder, part in parts.items():
 
-            def score(state: Arrays = state, file: Path = file) -> Arrays:
-                nonlocal scorer
-                scorer = scorer or _scorer()
-                return scorer.score(state, str(file))
+                def score(state: Arrays = state, file: Path = file, part: _Part = part) -> Arrays:
+                    return part.scorer.score(state, str(file))
 
-            write_arrays(OUTPUTS / name / file.name, kept.recall("score", score_key(key, state), score))
+                own = score_key(key | ({"part": folder} if folder else {}), state)
+                write_arrays(OUTPUTS / name / folder / file.name, kept.recall("score", own, score))
         kept.close()
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Rows that are scored together, and their scorer: a model's graph is built once for all checkpoints."""
+
+    found: World
+    member: np.ndarray
+    nonmember: np.ndarray
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """TensorFlow is imported only when there is work."""
+        from privacy_report.training.scoring import Scorer
+
+        return Scorer(self.found.images, self.found.labels, self.member, self.nonmember)
+
+
+def _parts(found: World) -> dict[str, _Part]:
+    """Folder below the variant's -> what is scored to it: "" for all but canaries, and these, if any."""
+    parts = {"": _Part(found, found.member, found.nonmember)}
+    if len(found.canary):
+        parts["canaries"] = _Part(found, found.canary[found.is_member], found.canary[~found.is_member])
+    return parts
 
 
 def _checkpoints(source: Path) -> list[Path]:
@@ -57,14 +91,6 @@ def _checkpoints(source: Path) -> list[Path]:
             f"{source}: no checkpoints; `dvc repro train@{name}` makes them, if {name!r} is a variant"
         )
     return found
-
-
-def _scorer():
-    """TensorFlow is imported only when there is work."""
-    from privacy_report.training.scoring import Scorer
-
-    data = prepared.read()
-    return Scorer(data.images, data.labels, data.member, data.nonmember)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from privacy_report.datasets import prepared
+from privacy_report.datasets import canaries
 from privacy_report.pipeline.command import run, track
 from privacy_report.pipeline.contract import HISTORY, HISTORY_COLUMNS
 from privacy_report.pipeline.files import empty_folder, write_arrays
@@ -15,29 +15,37 @@ from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Arrays, Memo
 from privacy_report.pipeline.params import load
 from privacy_report.pipeline.tables import write_table
-from privacy_report.training.data import Data
 from privacy_report.training.run import code_of, epoch_inputs, finished_epochs
 from privacy_report.training.schema import Variant
+
+if TYPE_CHECKING:
+    from privacy_report.training.trainer import Trainer
 
 
 def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.train",
-        description="Train one variant on the members of data/prepare. Writes to data/train/VARIANT "
-        "epoch_NNNN.npz (weights and optimizer) and, growing with every epoch, history.csv. "
+        description="Train one variant on the members of data/prepare, less the canaries that are out. "
+        "Writes to data/train/VARIANT epoch_NNNN.npz (weights and optimizer) and, growing with every epoch, "
+        "history.csv. "
         "Finished epochs are taken from the store; a killed run goes on where it stopped.",
     )
     parser.add_argument("variant", help="a name under `variants` in params.yaml")
     name = parser.parse_args(argv).variant
 
     def inputs() -> tuple[Variant, dict[str, Any]]:
-        config = load(f"variants.{name}", Variant)
-        return config, code_of(config) | epoch_inputs(name, config, prepared.files_digest())
+        config, digest = load(f"variants.{name}", Variant), canaries.files_digest(canaries.path_of(name))
+        return config, code_of(config) | epoch_inputs(name, config, digest)
+
+    def make() -> Trainer:
+        from privacy_report.training.canaries import make_target, target_data  # TensorFlow, for work alone
+
+        return make_target(name, config, target_data(canaries.read_world(canaries.path_of(name))))
 
     with exclusive(f"train@{name}", inputs) as (config, key):
         folder, kept, history = Path("data/train", name), Memo(f"train@{name}"), []
         empty_folder(folder)
-        epochs = finished_epochs(kept, name, config, key, _data)
+        epochs = finished_epochs(kept, config, key, make)
         for epoch, arrays in track(epochs, config.epochs, f"train@{name}: epochs", _says):
             if epoch in config.checkpoint_epochs:
                 write_arrays(folder / f"epoch_{epoch:04}.npz", arrays)
@@ -52,12 +60,6 @@ def _says(finished: tuple[int, Arrays]) -> str:
     _, arrays = finished
     loss, accuracy = arrays["history/running_loss"], arrays["history/val_accuracy"]
     return f"loss {loss:.3f}, validation accuracy {accuracy:.3f}"
-
-
-def _data() -> Data:
-    """The variant's examples."""
-    data = prepared.read()
-    return Data(data.images, data.labels, data.member, data.nonmember, data.about["n_classes"])
 
 
 if __name__ == "__main__":

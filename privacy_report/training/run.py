@@ -23,21 +23,23 @@ ORDINARY = "privacy_report.training.ordinary.Ordinary"
 PRIVATE = "privacy_report.training.private.Private"
 SCORER = "privacy_report.training.scoring.Scorer"
 MODELS = "privacy_report.training.models"
+TARGET = "privacy_report.training.canaries.make_target"
 
-NO_PART = ("label", "epochs", "epochs_per_report")
-"""Parameters of a variant that no epoch's result depends on."""
+NO_PART = ("label", "epochs", "epochs_per_report", "canaries")
+"""Parameters of a variant that no epoch's result depends on; canaries are data, with a digest."""
 
 
 def code_of(config: Variant, *roots: str) -> dict[str, Any]:
     """Code, versions and environment that every epoch of a variant's models depends on (`memo.base`)."""
-    return memo.base(*roots, TRAINER, _regime(config), f"{MODELS}.{config.model}")
+    canaries = [TARGET] if config.canaries else []
+    return memo.base(*roots, TRAINER, _regime(config), f"{MODELS}.{config.model}", *canaries)
 
 
 def epoch_inputs(name: str, config: Variant, data: str) -> dict[str, Any]:
     """What every epoch of the model called `name` depends on next to `code_of`.
 
-    data: the digest of its examples. Where the noise is solved from a target epsilon, it depends on the
-    number of epochs, too.
+    data: the digest of its examples, canaries included. Where the noise is solved from a target epsilon, it
+    depends on the number of epochs, too.
     """
     settings = asdict(config)
     solved = config.privacy is not None and config.privacy.target_epsilon is not None
@@ -48,9 +50,9 @@ def epoch_inputs(name: str, config: Variant, data: str) -> dict[str, Any]:
 
 
 def finished_epochs(
-    kept: Memo, name: str, config: Variant, inputs: dict[str, Any], load: Callable[[], Data]
+    kept: Memo, config: Variant, inputs: dict[str, Any], make: Callable[[], Trainer]
 ) -> Iterator[tuple[int, Arrays]]:
-    """(epoch, its arrays) for each epoch; `inputs` are those of `epoch_inputs`, `load` gives the data.
+    """(epoch, its arrays) for each epoch; `inputs` are those of `epoch_inputs`, `make` makes the trainer.
 
     An epoch's key has a digest of the epoch before it. With secret noise an epoch that was lost comes back
     different; what had been trained from the lost one is no longer the same run, and epsilon counts one run.
@@ -61,7 +63,7 @@ def finished_epochs(
 
         def train(epoch: int = epoch, before: Arrays | None = before) -> Arrays:
             nonlocal trainer
-            trainer = trainer or make_trainer(name, config, load())
+            trainer = trainer or make()
             if before is not None:
                 trainer.restore(before)
             return trainer.run(epoch)

@@ -91,6 +91,7 @@ def attacked(start, tmp_path):
     write_arrays(tmp_path / "data/score/v/epoch_0001.npz", arrays)
     (tmp_path / "data/reference/v").mkdir(parents=True)
     np.save(tmp_path / "data/reference/v/trains.npy", np.zeros((0, 80), bool))
+    write_arrays(tmp_path / "data/canaries/v.npz", {"index": np.empty(0, np.int32)})
     (tmp_path / "data/prepare").mkdir()
     np.save(tmp_path / "data/prepare/member.npy", np.arange(40, dtype=np.int32))
     params = {"attacks": ["threshold"], "slices": ["entire"], "seed": 0}
