@@ -323,12 +323,17 @@ HOLDS = {
 """What the attacker holds, in the words of the README's table -> the registry's."""
 
 
+def shippable() -> dict[str, dict]:
+    """All variants but the audit twins."""
+    return {name: one for name, one in PARAMS["variants"].items() if not one["canaries"]}
+
+
 def last_checkpoints() -> list[str]:
     """The strongest attack (by AUC) of each kind at each variant's last checkpoint."""
     repeated = (contract.STRONGEST, contract.STRONGEST_ON_OUTPUTS)
     entire = [row for row in read_rows(ROOT / "plots/curves.csv") if row["attack"] not in repeated]
     lines = []
-    for variant, settings in PARAMS["variants"].items():
+    for variant, settings in shippable().items():
         last = max(row["epoch"] for row in where(entire, variant=variant))
         rows = list(where(entire, variant=variant, epoch=last))
         accuracies = f"{rows[0]['accuracy']:.3f} / {rows[0]['val_accuracy']:.3f}"
@@ -352,7 +357,7 @@ def last_checkpoints() -> list[str]:
 def verdicts() -> list[str]:
     """The gate's verdicts, as metrics/ has them."""
     lines = []
-    for variant, settings in PARAMS["variants"].items():
+    for variant, settings in shippable().items():
         found = json.loads((ROOT / f"metrics/{variant}.json").read_text())
 
         def said(name: str, found: dict = found) -> str:

@@ -6,7 +6,7 @@ from sandbox import Sandbox, ran
 
 pytestmark = pytest.mark.pipeline
 
-CNN2 = ["train@cnn2", "score@cnn2", "reference@cnn2", "attack@cnn2", "gate@cnn2"]
+CNN2 = ["canaries@cnn2", "train@cnn2", "score@cnn2", "reference@cnn2", "attack@cnn2"]
 GATES = ["gate@cnn2", "gate@cnn3", "gate@cnn3_dp"]
 ATTACKS = ["attack@cnn2", "attack@cnn3", "attack@cnn3_dp"]
 
@@ -18,7 +18,7 @@ def test_nothing_changed_runs_nothing(finished: Sandbox):
 
 def test_learning_rate_in_conf_reruns_its_variant(finished: Sandbox):
     finished.edit("conf/experiment/smallest.yaml", "cnn2: {", "cnn2: {learning_rate: 0.002, ")
-    assert set(finished.repro()) == {"compose", *CNN2, "report"}
+    assert set(finished.repro()) == {"compose", *CNN2, *GATES, "report"}
     assert (
         yaml.safe_load((finished.root / "params.yaml").read_text())["variants"]["cnn2"]["learning_rate"]
         == 0.002
@@ -27,7 +27,7 @@ def test_learning_rate_in_conf_reruns_its_variant(finished: Sandbox):
 
 def test_learning_rate_by_exp_run_reruns_its_variant(finished: Sandbox):
     done = finished.dvc("exp", "run", "-S", "variants.cnn2.learning_rate=0.002")
-    assert {*ran(done.stdout)} - {"compose"} == {*CNN2, "report"}
+    assert {*ran(done.stdout)} - {"compose"} == {*CNN2, *GATES, "report"}
     assert (
         yaml.safe_load((finished.root / "params.yaml").read_text())["variants"]["cnn2"]["learning_rate"]
         == 0.002
@@ -63,8 +63,8 @@ def test_a_new_variant_is_one_file_and_one_name(finished: Sandbox):
         "  cnn3: {",
         "  wide: {epochs: 2, epochs_per_report: 2, filters: 4}\n  cnn3: {",
     )
-    stages = ("train", "score", "reference", "attack", "gate")
-    assert set(finished.repro()) == {"compose", *(f"{stage}@wide" for stage in stages), "report"}
+    stages = ("canaries", "train", "score", "reference", "attack", "gate")
+    assert set(finished.repro()) == {"compose", *(f"{stage}@wide" for stage in stages), *GATES, "report"}
 
 
 def test_params_edited_by_hand_are_restored_and_the_difference_printed(finished: Sandbox):
