@@ -6,16 +6,28 @@ import numpy as np
 import pytest
 
 from benchmarks import broken_trainer
-from privacy_report.datasets import digits
-from privacy_report.datasets.canaries import World, drawn, world
+from privacy_report.datasets import digits, prepared
+from privacy_report.datasets.canaries import (
+    World,
+    drawn,
+    files_digest,
+    path_of,
+    read,
+    read_world,
+    world,
+    write,
+)
 from privacy_report.datasets.prepared import Prepared
 from privacy_report.datasets.schema import CanaryParams
+from privacy_report.datasets.splits import Membership
+from privacy_report.training import interval
 from privacy_report.training.canaries import TargetData, WithoutAbsent, make_target, target_data
 from privacy_report.training.data import Data
 from privacy_report.training.ordinary import Ordinary
 from privacy_report.training.private import Private
 from privacy_report.training.run import make_trainer
 from privacy_report.training.schema import Privacy, Variant
+from stages import reference, score
 
 N, M = 300, 60
 
@@ -103,8 +115,8 @@ def found() -> World:
     """120 digits, 40 of them canaries."""
     whole = digits.load()
     rows, about = np.arange(120, dtype=np.int32), {"n_classes": 10}
-    prepared = Prepared(whole.images[:120], whole.labels[:120], rows[:100], rows[100:], about)
-    return world(prepared, drawn(prepared, CanaryParams(40)))
+    found = Prepared(whole.images[:120], whole.labels[:120], rows[:100], rows[100:], about)
+    return world(found, drawn(found, CanaryParams(40)))
 
 
 def test_a_target_learns_from_those_who_are_in_alone(found):
@@ -143,3 +155,20 @@ def test_the_audit_catches_a_trainer_that_forgot_its_noise():
     assert found["claimed"] <= 1.0
     assert found["caught"]
     assert found["canaries"] == CanaryParams(1000).count
+
+
+def test_columns_of_references_are_the_rows_of_the_score_files(tmp_path):
+    """What a reference says of a row stands where the target's outputs on that row do."""
+    examples = digits.load()
+    rows = np.arange(1797, dtype=np.int32)
+    prepared.write(tmp_path, "digits", examples, Membership(rows[:900], rows[900:]))
+    path = path_of("v", tmp_path)
+    write(path, drawn(prepared.read(tmp_path), CanaryParams(300)))
+    data = interval.read(interval.Source(str(tmp_path), files_digest(path, tmp_path), str(path)))
+    parts, scored = reference._parts(1797, read(path)), score._parts(read_world(path, tmp_path))
+    assert set(parts) == set(scored) == {"", "canaries"}
+    for name, part in scored.items():
+        expected = np.concatenate([part.member, part.nonmember])
+        assert (data.train[parts[name]] == expected).all()
+        assert (data.labels[expected] == part.found.labels[expected]).all()
+    assert (data.labels[read(path).index] == read(path).labels).all()
