@@ -68,7 +68,7 @@ def trained(found: World, seed: int, epochs: int) -> tuple[np.ndarray, float]:
     trainer = make_target("digits", config, target_data(found))
     for epoch in range(1, epochs + 1):
         state = trainer.run(epoch)
-    return trainer.predict(found.images, found.canary), float(state["history/epsilon"])
+    return trainer.predict(found.everyone.images, found.canary), float(state["history/epsilon"])
 
 
 def audited(seed: int, broken: bool, epochs: int = CONFIG.epochs) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def audited(seed: int, broken: bool, epochs: int = CONFIG.epochs) -> dict[str, A
         logits, claimed = trained(found, seed, epochs)
     finally:
         Private.gradient = gradient  # type: ignore[method-assign]
-    outputs = Examples(logits.astype(np.float64), found.labels[found.canary], found.is_member)
+    outputs = Examples(logits.astype(np.float64), found.everyone.labels[found.canary], found.is_member)
     audit = audit_coins(outputs, DELTA)
     caught = bool(audit.epsilon_one_run > claimed)
     return {"seed": seed, "claimed": claimed, "caught": caught, **asdict(audit)}

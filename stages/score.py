@@ -9,10 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from privacy_report.datasets import canaries
 from privacy_report.datasets.canaries import World
+from privacy_report.datasets.prepared import Prepared
 from privacy_report.errors import UserError
 from privacy_report.pipeline import memo
 from privacy_report.pipeline.command import run, track
@@ -60,26 +59,21 @@ def main(argv: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class _Part:
-    """Rows that are scored together, and their scorer: a model's graph is built once for all checkpoints."""
+    """Examples that are scored together, and their scorer: it builds a model's graph once."""
 
-    found: World
-    member: np.ndarray
-    nonmember: np.ndarray
+    found: Prepared
 
     @cached_property
     def scorer(self) -> Scorer:
         """TensorFlow is imported only when there is work."""
-        from privacy_report.training.scoring import Scorer
+        from privacy_report.training.scoring import scorer_of
 
-        return Scorer(self.found.images, self.found.labels, self.member, self.nonmember)
+        return scorer_of(self.found)
 
 
 def _parts(found: World) -> dict[str, _Part]:
     """Folder below the variant's -> what is scored to it: "" for all but canaries, and these, if any."""
-    parts = {"": _Part(found, found.member, found.nonmember)}
-    if len(found.canary):
-        parts["canaries"] = _Part(found, found.canary[found.is_member], found.canary[~found.is_member])
-    return parts
+    return {"": _Part(found.others)} | ({"canaries": _Part(found.coins)} if len(found.canary) else {})
 
 
 def _checkpoints(source: Path) -> list[Path]:

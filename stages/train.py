@@ -15,7 +15,8 @@ from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Arrays, Memo
 from privacy_report.pipeline.params import load
 from privacy_report.pipeline.tables import write_table
-from privacy_report.training.run import code_of, epoch_inputs, finished_epochs
+from privacy_report.training.data import of_variant
+from privacy_report.training.run import finished_epochs, make_trainer, variant_inputs
 from privacy_report.training.schema import Variant
 
 if TYPE_CHECKING:
@@ -35,12 +36,15 @@ def main(argv: Sequence[str]) -> None:
 
     def inputs() -> tuple[Variant, dict[str, Any]]:
         config, digest = load(f"variants.{name}", Variant), canaries.files_digest(canaries.path_of(name))
-        return config, code_of(config) | epoch_inputs(name, config, digest)
+        return config, variant_inputs(name, config, digest)
 
     def make() -> Trainer:
-        from privacy_report.training.canaries import make_target, target_data  # TensorFlow, for work alone
+        found = canaries.read_world(canaries.path_of(name))
+        if len(found.canary):
+            from privacy_report.training.canaries import make_target, target_data  # brings TensorFlow
 
-        return make_target(name, config, target_data(canaries.read_world(canaries.path_of(name))))
+            return make_target(name, config, target_data(found))
+        return make_trainer(name, config, of_variant(found.everyone))
 
     with exclusive(f"train@{name}", inputs) as (config, key):
         folder, kept, history = Path("data/train", name), Memo(f"train@{name}"), []

@@ -6,9 +6,8 @@ from streams of their own and are a file, written before anything is trained: no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from privacy_report.pipeline.files import read_arrays, write_arrays
 from privacy_report.pipeline.params import refuse
 
 FOLDER = Path("data/canaries")
+READ_WORLD = "privacy_report.datasets.canaries.read_world"
 STREAM = 0x63616E61
 CHOICE, COINS = range(2)
 """Streams of random numbers that no other purpose has, next to STREAM."""
@@ -93,38 +93,53 @@ def read(path: Path | str) -> Canaries:
 class World:
     """A variant's examples: the prepared ones, with the canaries in the places of those members.
 
-    images, labels: as in `Prepared`; member, nonmember: int32 rows without canaries; every: int32 rows of all
-    members in their order, were all canaries in; canary: int32 (m,) rows, and is_member bool (m,), their
-    coins. The digest is that of the files that all this comes from.
+    everyone: its members are those there would be, were all canaries in; canary: int32 (m,) rows, and
+    is_member bool (m,), their coins.
     """
 
-    images: np.ndarray
-    labels: np.ndarray
-    member: np.ndarray
-    nonmember: np.ndarray
-    every: np.ndarray
+    everyone: Prepared
     canary: np.ndarray
     is_member: np.ndarray
-    about: dict[str, Any]
 
     @property
     def absent(self) -> np.ndarray:
-        """Which of `every` are canaries whose coin keeps them out, bool (n_every,)."""
-        return np.isin(self.every, self.canary[~self.is_member])
+        """Which members of `everyone` are canaries whose coin keeps them out, bool (n_member,)."""
+        return np.isin(self.everyone.member, self.canary[~self.is_member])
+
+    @property
+    def others(self) -> Prepared:
+        """All examples but the canaries."""
+        if not len(self.canary):
+            return self.everyone
+        member = self.everyone.member
+        return replace(self.everyone, member=member[~np.isin(member, self.canary)])
+
+    @property
+    def coins(self) -> Prepared:
+        """The canaries alone: those that are in are the members."""
+        inside, outside = self.canary[self.is_member], self.canary[~self.is_member]
+        return replace(self.everyone, member=inside, nonmember=outside)
+
+    @property
+    def for_references(self) -> Prepared:
+        """All examples, the canaries last, by their places: no coin has a part in who trains on whom."""
+        if not len(self.canary):
+            return self.everyone
+        others = self.others
+        return replace(others, nonmember=np.concatenate([others.nonmember, self.canary]))
 
 
 def world(found: Prepared, canaries: Canaries) -> World:
     """Put canaries in their places; without any, everything is as prepared."""
-    images, labels, member = found.images, found.labels, found.member
     if len(canaries.index):
-        labels = np.array(labels)
+        labels = np.array(found.labels)
         labels[canaries.index] = canaries.labels
-        member = member[~np.isin(member, canaries.index)]
+        found = replace(found, labels=labels)
     if len(canaries.images):
-        images = np.array(images)
+        images = np.array(found.images)
         images[canaries.index] = canaries.images
-    parts = (images, labels, member, found.nonmember, found.member, canaries.index, canaries.is_member)
-    return World(*parts, about=found.about)
+        found = replace(found, images=images)
+    return World(found, canaries.index, canaries.is_member)
 
 
 def read_world(path: Path | str, folder: Path | str = prepared.FOLDER) -> World:
@@ -133,6 +148,8 @@ def read_world(path: Path | str, folder: Path | str = prepared.FOLDER) -> World:
 
 
 def files_digest(path: Path | str, folder: Path | str = prepared.FOLDER) -> str:
-    """SHA-256 (hex) of all files that `read_world` reads; of the prepared ones alone without canaries."""
+    """SHA-256 (hex) of the files that `read_world` reads and of its code; of `prepared` alone without canaries."""
     digest = prepared.files_digest(folder)
-    return memo.digest([digest, memo.file_digest(path)]) if len(read(path).index) else digest
+    if not len(read(path).index):
+        return digest
+    return memo.digest([digest, memo.file_digest(path), memo.base(READ_WORLD)["code"]])

@@ -14,7 +14,7 @@ import numpy as np
 
 from privacy_report.datasets.canaries import World
 from privacy_report.training import run
-from privacy_report.training.data import Data
+from privacy_report.training.data import Data, of_variant
 from privacy_report.training.epochs import Batches, Gradient
 from privacy_report.training.regime import Regime, Spent
 from privacy_report.training.schema import Variant
@@ -30,8 +30,7 @@ class TargetData(Data):
 
 def target_data(found: World) -> TargetData:
     """What a target is trained and validated on; canaries are no part of the validation."""
-    n_classes = found.about["n_classes"]
-    return TargetData(found.images, found.labels, found.every, found.nonmember, n_classes, found.absent)
+    return TargetData(**vars(of_variant(found.everyone)), absent=found.absent)
 
 
 class WithoutAbsent:

@@ -67,8 +67,8 @@ def test_natural_canaries_are_left_as_they_are():
     found = drawn(FOUND, params(kind="natural"))
     assert (found.labels == LABELS[found.index]).all()
     made = world(FOUND, found)
-    assert (made.images == IMAGES).all()
-    assert (made.labels == LABELS).all()
+    assert (made.everyone.images == IMAGES).all()
+    assert (made.everyone.labels == LABELS).all()
 
 
 def test_blank_canaries_have_one_colour_each_and_no_two_the_same():
@@ -85,22 +85,23 @@ def test_blank_canaries_have_one_colour_each_and_no_two_the_same():
 def test_a_world_has_canaries_in_their_places_and_apart_from_the_others():
     found = drawn(FOUND, params(kind="blank"))
     made = world(FOUND, found)
-    assert (made.labels[found.index] == found.labels).all()
-    assert (made.images[found.index] == found.images).all()
+    assert (made.everyone.labels[found.index] == found.labels).all()
+    assert (made.everyone.images[found.index] == found.images).all()
     rest = np.setdiff1d(np.arange(N), found.index)
-    assert (made.images[rest] == IMAGES[rest]).all()
-    assert (made.labels[rest] == LABELS[rest]).all()
-    assert sorted([*made.member, *found.index]) == MEMBER.tolist()
-    assert (made.every == MEMBER).all()
-    assert (made.every[made.absent] == found.index[~found.is_member]).all()
+    assert (made.everyone.images[rest] == IMAGES[rest]).all()
+    assert (made.everyone.labels[rest] == LABELS[rest]).all()
+    assert sorted([*made.others.member, *found.index]) == MEMBER.tolist()
+    assert (made.everyone.member == MEMBER).all()
+    assert (MEMBER[made.absent] == found.index[~found.is_member]).all()
+    assert (made.coins.member == found.index[found.is_member]).all()
+    assert (made.coins.nonmember == found.index[~found.is_member]).all()
+    assert made.for_references.nonmember[-200:].tolist() == found.index.tolist()
     assert (FOUND.labels == LABELS).all()  # the prepared arrays are left alone
 
 
 def test_without_canaries_the_world_is_as_prepared():
     made = world(FOUND, drawn(FOUND, None))
-    assert made.images is FOUND.images
-    assert made.labels is FOUND.labels
-    assert made.member is FOUND.member
+    assert made.everyone is made.others is made.for_references is FOUND
     assert not made.absent.any()
 
 
@@ -134,4 +135,7 @@ def test_what_is_written_is_read_and_is_in_the_digest(tmp_path):
     assert len(digests) == 3
     for name, array in vars(drawn(FOUND, params())).items():
         assert (getattr(read(paths["some"]), name) == array).all()
-    assert (read_world(paths["some"], tmp_path).labels == world(FOUND, drawn(FOUND, params())).labels).all()
+    assert (
+        read_world(paths["some"], tmp_path).everyone.labels
+        == world(FOUND, drawn(FOUND, params())).everyone.labels
+    ).all()

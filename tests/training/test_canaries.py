@@ -124,9 +124,9 @@ def test_a_target_learns_from_those_who_are_in_alone(found):
     config = variant(batch_size=20)
 
     def trained(rows):
-        labels = np.array(found.labels)
+        labels = np.array(found.everyone.labels)
         labels[rows] = (labels[rows] + 1) % 10
-        data = target_data(replace(found, labels=labels))
+        data = target_data(replace(found, everyone=replace(found.everyone, labels=labels)))
         return weights(make_target("v", config, data).run(1))
 
     out, inside = found.canary[~found.is_member], found.canary[found.is_member]
@@ -137,10 +137,7 @@ def test_a_target_learns_from_those_who_are_in_alone(found):
 
 
 def test_without_canaries_a_target_is_the_trainer_of_any_model(found):
-    nobody = World(
-        found.images, found.labels, found.every, found.nonmember, found.every,
-        found.canary[:0], found.is_member[:0], found.about,
-    )  # fmt: skip
+    nobody = World(found.everyone, found.canary[:0], found.is_member[:0])
     data = target_data(nobody)
     assert isinstance(data, TargetData)
     plain = Data(data.images, data.labels, data.train, data.validation, data.n_classes)
@@ -168,7 +165,7 @@ def test_columns_of_references_are_the_rows_of_the_score_files(tmp_path):
     parts, scored = reference._parts(1797, read(path)), score._parts(read_world(path, tmp_path))
     assert set(parts) == set(scored) == {"", "canaries"}
     for name, part in scored.items():
-        expected = np.concatenate([part.member, part.nonmember])
+        expected = np.concatenate([part.found.member, part.found.nonmember])
         assert (data.train[parts[name]] == expected).all()
         assert (data.labels[expected] == part.found.labels[expected]).all()
     assert (data.labels[read(path).index] == read(path).labels).all()
