@@ -24,18 +24,18 @@ from privacy_report.datasets.canaries import World, drawn, world
 from privacy_report.datasets.prepared import Prepared
 from privacy_report.datasets.schema import CanaryParams
 from privacy_report.pipeline.command import run
+from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.files import write_json
 from privacy_report.training.canaries import make_target, target_data
 from privacy_report.training.epochs import Gradient, mean_gradient
 from privacy_report.training.private import Private
-from privacy_report.training.schema import Privacy, Variant
+from privacy_report.training.schema import SMALL_CNN, Privacy, Variant
 
 SEEDS = 10
 CLAIM, DELTA = 1.0, 1e-5
 CONFIG = Variant(
     label="digits",
-    filters=16,
-    dense_units=128,
+    model=Component(SMALL_CNN, {"filters": 16, "dense_units": 128}),
     batch_size=128,
     learning_rate=0.003,
     epochs=60,

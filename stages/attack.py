@@ -15,19 +15,11 @@ from privacy_report.attack.slices import Groups, load_groups
 from privacy_report.attack.variant import Inputs, attack_checkpoint_of, read_inputs, reference_facts
 from privacy_report.errors import UserError
 from privacy_report.pipeline.command import run, track
-from privacy_report.pipeline.contract import (
-    EXPOSED_COLUMNS,
-    HALVES_COLUMNS,
-    HISTOGRAM_COLUMNS,
-    PRIVACY_COLUMNS,
-    ROC_COLUMNS,
-)
 from privacy_report.pipeline.files import read_arrays, write_json
 from privacy_report.pipeline.locks import exclusive
-from privacy_report.pipeline.memo import Arrays, Memo
+from privacy_report.pipeline.memo import Memo
 from privacy_report.pipeline.outputs import read_outputs
 from privacy_report.pipeline.params import load, refuse
-from privacy_report.pipeline.tables import write_table
 
 SCORES, REFERENCES, COINS = Path("data/score"), Path("data/reference"), Path("data/canaries")
 MEMBER, GROUPS = Path("data/prepare/member.npy"), Path("conf/groups")
@@ -60,7 +52,9 @@ def main(argv: Sequence[str]) -> None:
             write_json(folder / "one_run.json", audit_variant(canaries, kept))
         else:
             (folder / "one_run.json").unlink(missing_ok=True)
-        _write(variant, results, found.files, members)
+        member = _member(variant, results, found.files)
+        labels = read_outputs(found.files[max(found.files)]).member_labels
+        tables.write(folder, variant, results, member, labels, members)
         write_json(folder / "references.json", facts)
         kept.close()
 
@@ -74,10 +68,10 @@ def _groups(params: AttackParams) -> Groups | None:
     return load_groups(params.groups)
 
 
-def _write(variant: str, results: tables.Results, files: dict[int, Path], members: Arrays) -> None:
-    """All tables of the variant; UserError where a score file has other members than the others.
+def _member(variant: str, results: tables.Results, files: dict[int, Path]) -> np.ndarray:
+    """The positions of the members that are no canaries.
 
-    `files` are those of all examples but the canaries.
+    UserError where a score file has other members than the others.
     """
     canaries = read_arrays(COINS / f"{variant}.npz")["index"]
     member = np.setdiff1d(np.load(MEMBER), canaries, assume_unique=True)
@@ -86,15 +80,7 @@ def _write(variant: str, results: tables.Results, files: dict[int, Path], member
             raise UserError(
                 f"{files[epoch]}: {len(result.member_loss)} members, not the {len(member)} of {MEMBER}"
             )
-    labels = read_outputs(files[max(files)]).member_labels
-    folder = Path("data/attack", variant)
-    rows = tables.privacy_rows(variant, results)
-    write_table(folder / "privacy.csv", rows, PRIVACY_COLUMNS)
-    write_table(folder / "halves.csv", tables.privacy_rows(variant, results, halves=True), HALVES_COLUMNS)
-    write_table(folder / "roc.csv", tables.roc_rows(variant, results), ROC_COLUMNS)
-    write_table(folder / "histograms.csv", tables.histogram_rows(variant, results), HISTOGRAM_COLUMNS)
-    exposed = tables.exposed_rows(variant, results, member, labels, members)
-    write_table(folder / "exposed.csv", exposed, EXPOSED_COLUMNS)
+    return member
 
 
 if __name__ == "__main__":

@@ -15,9 +15,11 @@ from privacy_report.datasets.prepared import Prepared
 from privacy_report.errors import UserError
 from privacy_report.pipeline import memo
 from privacy_report.pipeline.command import run, track
+from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.files import empty_folder, read_arrays, write_arrays
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Arrays, Memo
+from privacy_report.pipeline.params import load
 from privacy_report.training.run import score_inputs, score_key
 
 if TYPE_CHECKING:
@@ -37,13 +39,15 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("variant", help="a name under `variants` in params.yaml")
     name = parser.parse_args(argv).variant
 
-    def inputs() -> tuple[dict[Path, str], dict[str, Any]]:
-        files = _checkpoints(INPUTS / name)
-        digest = canaries.files_digest(canaries.path_of(name))
-        return {file: memo.file_digest(file) for file in files}, score_inputs(digest)
+    path = canaries.path_of(name)
 
-    with exclusive(f"score@{name}", inputs) as (checkpoints, key):
-        kept, parts = Memo(f"score@{name}"), _parts(canaries.read_world(canaries.path_of(name)))
+    def inputs() -> tuple[dict[Path, str], Component, dict[str, Any]]:
+        files, model = _checkpoints(INPUTS / name), load(f"variants.{name}.model", Component)
+        key = score_inputs(model, canaries.files_digest(path))
+        return {file: memo.file_digest(file) for file in files}, model, key
+
+    with exclusive(f"score@{name}", inputs) as (checkpoints, model, key):
+        kept, parts = Memo(f"score@{name}"), _parts(model, canaries.read_world(path))
         empty_folder(OUTPUTS / name)
         for file in track(checkpoints, len(checkpoints), f"score@{name}: checkpoints"):
             state = read_arrays(file)
@@ -61,19 +65,23 @@ def main(argv: Sequence[str]) -> None:
 class _Part:
     """Examples that are scored together, and their scorer: it builds a model's graph once."""
 
+    model: Component
     found: Prepared
 
     @cached_property
     def scorer(self) -> Scorer:
         """TensorFlow is imported only when there is work."""
-        from privacy_report.training.scoring import scorer_of
+        from privacy_report.training.scoring import Scorer
 
-        return scorer_of(self.found)
+        return Scorer(self.model, self.found)
 
 
-def _parts(found: World) -> dict[str, _Part]:
+def _parts(model: Component, found: World) -> dict[str, _Part]:
     """Folder below the variant's -> what is scored to it: "" for all but canaries, and these, if any."""
-    return {"": _Part(found.others)} | ({"canaries": _Part(found.coins)} if len(found.canary) else {})
+    parts = {"": _Part(model, found.others)}
+    if len(found.canary):
+        parts["canaries"] = _Part(model, found.coins)
+    return parts
 
 
 def _checkpoints(source: Path) -> list[Path]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from privacy_report.datasets import canaries
+from privacy_report.errors import UserError
+from privacy_report.pipeline import source
 from privacy_report.pipeline.command import run, track
 from privacy_report.pipeline.contract import HISTORY, HISTORY_COLUMNS
 from privacy_report.pipeline.files import empty_folder, write_arrays
@@ -21,6 +23,10 @@ from privacy_report.training.schema import Variant
 
 if TYPE_CHECKING:
     from privacy_report.training.trainer import Trainer
+
+OWN = Path("nets")
+DECLARED = (OWN, Path("privacy_report"))
+"""Folders of code that dvc.yaml declares."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -36,6 +42,7 @@ def main(argv: Sequence[str]) -> None:
 
     def inputs() -> tuple[Variant, dict[str, Any]]:
         config, digest = load(f"variants.{name}", Variant), canaries.files_digest(canaries.path_of(name))
+        _check_declared(config)
         return config, variant_inputs(name, config, digest)
 
     def make() -> Trainer:
@@ -57,6 +64,17 @@ def main(argv: Sequence[str]) -> None:
             history.append({"variant": name, "epoch": epoch, **measured})
             write_table(folder / "history.csv", history, HISTORY_COLUMNS)  # grows while the run goes on
         kept.close()
+
+
+def _check_declared(config: Variant) -> None:
+    """Refuse a user's own module where DVC does not see it change."""
+    for path in config.chosen:
+        file = source.file_of(path)
+        if file and not any(file.is_relative_to(folder.resolve()) for folder in DECLARED):
+            raise UserError(
+                f"model.path: {path} is in {file}, allowed: a module in {OWN}/, which dvc.yaml declares, or "
+                "one that is installed"
+            )
 
 
 def _says(finished: tuple[int, Arrays]) -> str:

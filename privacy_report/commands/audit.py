@@ -1,7 +1,8 @@
 """`privacy-report audit`: membership inference on the outputs of a model of any framework.
 
 Attacks one file of member and non-member outputs, prints the table and writes privacy.csv, summary.json and
-examples.csv; one_run.json where the file has canaries. It needs no TensorFlow, no git, no DVC.
+examples.csv, one_run.json where the file has canaries; or a folder of such files of one run, with the gate's
+verdict and the report's page. It needs no TensorFlow, no git, no DVC.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ from privacy_report.attack.canaries import audit_coins
 from privacy_report.attack.checkpoint import CheckpointFindings
 from privacy_report.attack.one_run import OneRun, one_run
 from privacy_report.attack.schema import SLICES
+from privacy_report.commands.audit_folder import audit_folder, gate_limits, score_files, write_page
 from privacy_report.errors import UserError
+from privacy_report.gate.check import line as verdict_line
+from privacy_report.gate.check import read_verdict
 from privacy_report.pipeline.contract import PRIVACY_COLUMNS, with_ends
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.outputs import Outputs
@@ -50,6 +54,11 @@ LEFT = ("attack", "slice", "leaks")
 
 def main(argv: Sequence[str]) -> None:
     args = _parser().parse_args(argv)
+    if args.file.is_dir():
+        _audit_folder(args)
+        return
+    if args.gate:
+        raise UserError("--gate: allowed where a folder of checkpoints is audited")
     file = read_audit_file(args.file)
     attacks = _split(args.attacks) if args.attacks else _all_that_run(file)
     params = audit_params(attacks, _split(args.slices), args.mode, args.seed, args.groups, args.delta)
@@ -86,6 +95,19 @@ def said(found: OneRun) -> str:
     )
 
 
+def _audit_folder(args: argparse.Namespace) -> None:
+    """Audit all checkpoints of a run, and say what is known of the last."""
+    limits, n = gate_limits(args.gate), len(score_files(args.file))
+    attacks = _split(args.attacks) if args.attacks else [*DEFAULT_ATTACKS, *(["trajectory"] if n > 1 else [])]
+    params = audit_params(attacks, _split(args.slices), args.mode, args.seed, args.groups, args.delta)
+    rows = audit_folder(args.file, args.out, params, limits)
+    last = max(row["epoch"] for row in rows)
+    show([row for row in rows if row["epoch"] == last])
+    name = rows[0]["variant"]
+    print(verdict_line(name, read_verdict(name, args.out)))
+    print(f"page: {write_page(args.out)}", flush=True)
+
+
 def _all_that_run(file: AuditFile) -> list[str]:
     """The default attacks, and those that the file has more evidence for."""
     early = ["trajectory"] if file.early_phi is not None else []
@@ -100,8 +122,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "file",
         type=Path,
-        metavar="FILE.npz",
-        help="arrays member_logits (or member_probs) float (n, n_classes), member_labels int (n,), "
+        metavar="FILE.npz|FOLDER",
+        help="a folder of score files epoch_NNNN.npz of one run, or one file: arrays member_logits (or "
+        "member_probs) float (n, n_classes), member_labels int (n,), "
         "and the same for nonmember_; never unpickled. For stronger attacks early_logits (k, n, n_classes) "
         "or early_phi (k, n) of earlier checkpoints, and reference_logits or reference_phi with "
         "reference_is_member bool (k, n) of reference models, members first, n = n_member + n_nonmember. "
@@ -140,6 +163,12 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         metavar="R",
         help="coins that the one-run audit guesses, fixed before looking (default: a fifth of the canaries)",
+    )
+    parser.add_argument(
+        "--gate",
+        type=Path,
+        metavar="LIMITS.yaml",
+        help="of a folder: the limits (default: conf/gate/default.yaml)",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("audit"), help="folder to write to (default: %(default)s)"

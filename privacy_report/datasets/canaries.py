@@ -30,7 +30,7 @@ class Canaries:
     """Canaries in ascending order of their places, which says nothing about their coins.
 
     index: int32 (m,), rows of the prepared arrays, all members; labels: int32 (m,), those to train on;
-    images: uint8 (m, H, W, C), or (0, H, W, C) where the images are left as they are; is_member: bool (m,),
+    images: uint8 (m, H, W, C), or none where the examples are left as they are; is_member: bool (m,),
     who is in.
     """
 
@@ -42,10 +42,10 @@ class Canaries:
 
 def drawn(found: Prepared, params: CanaryParams | None) -> Canaries:
     """A variant's canaries, none without `params`. UserError for more than there are members or colours."""
-    shape = found.images.shape[1:]
+    shape, nobody = found.images.shape[1:], np.asarray(found.images[:0])
     if params is None:
         nothing = np.empty(0, np.int32)
-        return Canaries(nothing, nothing, np.empty((0, *shape), np.uint8), nothing.astype(bool))
+        return Canaries(nothing, nothing, nobody, nothing.astype(bool))
     if params.count > len(found.member):
         raise refuse("canaries.count", params.count, f"at most {len(found.member)}, the members")
     choice, coins = (
@@ -54,10 +54,12 @@ def drawn(found: Prepared, params: CanaryParams | None) -> Canaries:
     )
     index = np.sort(choice.permutation(np.asarray(found.member))[: params.count])
     n_classes, labels = found.about["n_classes"], np.asarray(found.labels)[index]
-    images = np.empty((0, *shape), np.uint8)
+    images = nobody
     if params.kind == "mislabelled":
         labels = (labels + choice.integers(1, n_classes, len(index))) % n_classes
     elif params.kind == "blank":
+        if len(shape) != 3 or found.images.dtype != np.uint8:
+            raise refuse("canaries.kind", "blank", "mislabelled or natural, where the examples are no images")
         labels = choice.integers(0, n_classes, len(index))
         images = np.broadcast_to(_colours(choice, len(index), shape[-1]), (len(index), *shape))
     is_member = coins.random(len(index)) < 0.5
@@ -148,7 +150,7 @@ def read_world(path: Path | str, folder: Path | str = prepared.FOLDER) -> World:
 
 
 def files_digest(path: Path | str, folder: Path | str = prepared.FOLDER) -> str:
-    """SHA-256 (hex) of the files that `read_world` reads and of its code; of `prepared` alone without canaries."""
+    """SHA-256 (hex) of what `read_world` reads and its code; without canaries of the prepared files alone."""
     digest = prepared.files_digest(folder)
     if not len(read(path).index):
         return digest

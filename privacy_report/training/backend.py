@@ -54,9 +54,10 @@ tf.config.threading.set_inter_op_parallelism_threads(
 )
 
 
-def to_input(images: tf.Tensor) -> tf.Tensor:
-    """Images as the models take them: float32 in [0, 1] from uint8."""
-    return tf.cast(images, tf.float32) / 255.0
+def to_input(features: tf.Tensor) -> tf.Tensor:
+    """Features as the models take them: float32, from uint8 in [0, 1], others as they are."""
+    scaled = tf.cast(features, tf.float32)
+    return scaled / 255.0 if features.dtype == tf.uint8 else scaled
 
 
 def predictor(model: keras.Model) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:

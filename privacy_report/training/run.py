@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from privacy_report.pipeline import memo
+from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.memo import Arrays, Memo
 from privacy_report.training.data import OF_VARIANT, Data
 from privacy_report.training.schema import Variant
@@ -22,8 +23,7 @@ TRAINER = "privacy_report.training.trainer.Trainer"
 ORDINARY = "privacy_report.training.ordinary.Ordinary"
 PRIVATE = "privacy_report.training.private.Private"
 MAKE = "privacy_report.training.run.make_trainer"
-SCORER = "privacy_report.training.scoring.scorer_of"
-MODELS = "privacy_report.training.models"
+SCORER = "privacy_report.training.scoring.Scorer"
 CANARIES = ("privacy_report.training.canaries.make_target", "privacy_report.training.canaries.target_data")
 
 NO_PART = ("label", "epochs", "epochs_per_report", "canaries")
@@ -32,7 +32,7 @@ NO_PART = ("label", "epochs", "epochs_per_report", "canaries")
 
 def code_of(config: Variant, *roots: str) -> dict[str, Any]:
     """Code, versions and environment that every epoch of a variant's models depends on (`memo.base`)."""
-    return memo.base(*roots, MAKE, TRAINER, _regime(config), f"{MODELS}.{config.model}")
+    return memo.base(*roots, MAKE, TRAINER, _regime(config), chosen=config.chosen)
 
 
 def variant_inputs(name: str, config: Variant, data: str) -> dict[str, Any]:
@@ -78,9 +78,9 @@ def finished_epochs(
         yield epoch, before
 
 
-def score_inputs(data: str) -> dict[str, Any]:
-    """What every checkpoint's outputs depend on, next to its architecture and weights."""
-    return memo.base(SCORER, data=data)
+def score_inputs(model: Component, data: str) -> dict[str, Any]:
+    """What the outputs of every checkpoint of a model depend on, next to its architecture and weights."""
+    return memo.base(SCORER, chosen=[model.path], data=data, settings=model.settings)
 
 
 def score_key(inputs: dict[str, Any], state: Arrays) -> str:
@@ -94,7 +94,7 @@ def make_trainer(name: str, config: Variant, data: Data) -> Trainer:
     from privacy_report.training.trainer import Trainer
 
     regime = _import(_regime(config))(name, config, len(data.train))
-    return Trainer(name, config, data, _import(f"{MODELS}.{config.model}"), regime)
+    return Trainer(name, config, data, regime)
 
 
 def _regime(config: Variant) -> str:

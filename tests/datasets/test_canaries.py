@@ -105,6 +105,13 @@ def test_without_canaries_the_world_is_as_prepared():
     assert not made.absent.any()
 
 
+def test_only_images_can_be_blank():
+    table = Prepared(IMAGES.reshape(N, -1).astype(np.float32), LABELS, MEMBER, NONMEMBER, FOUND.about)
+    with pytest.raises(UserError, match=r"canaries\.kind: got 'blank', allowed: mislabelled or natural"):
+        drawn(table, params(kind="blank"))
+    assert len(drawn(table, params()).index) == 200
+
+
 def test_more_canaries_than_members_are_refused():
     with pytest.raises(UserError, match=r"canaries\.count: got 501, allowed: at most 500, the members"):
         drawn(FOUND, params(501))

@@ -13,7 +13,7 @@ from privacy_report.pipeline.tables import read_rows
 
 pytestmark = pytest.mark.pipeline
 
-TINY = "epochs: 2, epochs_per_report: 1, filters: 4, dense_units: 8"
+TINY = "epochs: 2, epochs_per_report: 1, model: {settings: {filters: 4, dense_units: 8}}"
 EXPERIMENT = f"""# @package _global_
 defaults:
   - override /dataset: digits

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from small import small_cnn
 
 from benchmarks import broken_trainer
 from privacy_report.datasets import digits, prepared
@@ -33,7 +34,8 @@ N, M = 300, 60
 
 
 def variant(**changes):
-    return Variant(**({"label": "V", "filters": 4, "dense_units": 8, "epochs": 2} | changes))
+    model = small_cnn(filters=4, dense_units=8)
+    return Variant(**({"label": "V", "model": model, "epochs": 2} | changes))
 
 
 def private():
@@ -162,7 +164,7 @@ def test_columns_of_references_are_the_rows_of_the_score_files(tmp_path):
     path = path_of("v", tmp_path)
     write(path, drawn(prepared.read(tmp_path), CanaryParams(300)))
     data = interval.read(interval.Source(str(tmp_path), files_digest(path, tmp_path), str(path)))
-    parts, scored = reference._parts(1797, read(path)), score._parts(read_world(path, tmp_path))
+    parts, scored = reference._parts(1797, read(path)), score._parts(small_cnn(), read_world(path, tmp_path))
     assert set(parts) == set(scored) == {"", "canaries"}
     for name, part in scored.items():
         expected = np.concatenate([part.found.member, part.found.nonmember])

@@ -57,9 +57,10 @@ def test_a_worker_that_may_compute_something_else_is_refused_by_its_address(odd,
 
 
 def test_code_that_changes_while_a_worker_loads_it_is_noticed(monkeypatch):
-    assert not interval._changed_while_loading.__wrapped__()
+    kind = next(iter(interval.KINDS))
+    assert not interval._changed_while_loading.__wrapped__(kind)
     monkeypatch.setattr(interval, "LOADED", {})
-    assert interval._changed_while_loading.__wrapped__()
+    assert interval._changed_while_loading.__wrapped__(kind)
 
 
 @pytest.mark.parametrize(
