@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from privacy_report.attack.confidence import logit_confidence
+from privacy_report.attack import signals
 from privacy_report.attack.reference_checks import choose_epoch
 from privacy_report.attack.references import References, TooFewError
 from privacy_report.errors import UserError
-from privacy_report.pipeline.outputs import Outputs, read_outputs
+from privacy_report.pipeline.outputs import read_outputs
 
 MOST_EARLY = 4
 """Early checkpoints used at most: later ones have memorised what they are compared with."""
@@ -32,13 +32,7 @@ def early_epochs(epochs: Sequence[int], epoch: int) -> list[int]:
 
 def early_phi(files: Sequence[Path]) -> np.ndarray:
     """Logit-scaled confidences float32 (k, n) of score files, members first."""
-    return np.stack([_phi(read_outputs(file)) for file in files])
-
-
-def _phi(outputs: Outputs) -> np.ndarray:
-    logits = np.concatenate([outputs.member_logits, outputs.nonmember_logits])
-    labels = np.concatenate([outputs.member_labels, outputs.nonmember_labels])
-    return logit_confidence(logits, labels).astype(np.float32)
+    return np.stack([signals.pool(read_outputs(file)).phi.astype(np.float32) for file in files])
 
 
 @dataclass(frozen=True)

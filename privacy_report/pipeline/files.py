@@ -93,10 +93,19 @@ def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
 
     Raises DamagedError when the bytes are no sound .npz, and UserError when they cannot be read.
     """
-    try:
+    with reading(path):
         raw = Path(path).read_bytes()
         with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
+
+
+@contextmanager
+def reading(path: Path | str) -> Iterator[None]:
+    """What goes wrong with a file of arrays in the block, as one line: see `read_arrays`."""
+    try:
+        yield
+    except UserError:
+        raise
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except DAMAGED as error:
