@@ -19,7 +19,6 @@ from privacy_report.attack.audit import audit, audit_params, default_estimators
 from privacy_report.attack.audit_file import AuditFile, read_audit_file
 from privacy_report.attack.checkpoint import CheckpointFindings
 from privacy_report.attack.schema import SLICES
-from privacy_report.errors import UserError
 from privacy_report.pipeline.contract import PRIVACY_COLUMNS, with_ends
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.outputs import Outputs
@@ -151,12 +150,9 @@ def _interval(row: Row, name: str) -> str:
 
 def write(folder: Path, rows: Sequence[Row], result: CheckpointFindings, outputs: Outputs) -> None:
     """Write privacy.csv, summary.json and examples.csv to `folder`; UserError when that cannot be done."""
-    try:
-        write_table(folder / "privacy.csv", rows, PRIVACY_COLUMNS)
-        write_json(folder / "summary.json", tables.summary(rows))
-        write_table(folder / "examples.csv", _examples(result, outputs), EXAMPLE_COLUMNS)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot write there ({error.strerror})") from None
+    write_table(folder / "privacy.csv", rows, PRIVACY_COLUMNS)
+    write_json(folder / "summary.json", tables.summary(rows))
+    write_table(folder / "examples.csv", _examples(result, outputs), EXAMPLE_COLUMNS)
 
 
 def _examples(result: CheckpointFindings, outputs: Outputs) -> Iterator[Row]:

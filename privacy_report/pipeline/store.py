@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 
-from privacy_report.errors import UserError
 from privacy_report.pipeline.files import DamagedError, read_arrays, write_arrays
 
 META = "_seconds", "_processor"
@@ -67,11 +66,7 @@ def get(kind: str, key: str) -> Entry | None:
 def put(kind: str, key: str, entry: Entry) -> None:
     """Keep an entry under `key`, atomically. UserError when the store cannot be written."""
     meta = dict(zip(META, (np.array(entry.seconds), np.array(entry.processor)), strict=True))
-    path = path_of(kind, key)
-    try:
-        write_arrays(path, {**entry.arrays, **meta})
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); finished work is kept") from None
+    write_arrays(path_of(kind, key), {**entry.arrays, **meta})
 
 
 @dataclass(frozen=True)
