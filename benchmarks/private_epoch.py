@@ -78,9 +78,11 @@ def measure(batch_size: int, num_conv: int = 2, examples: int = 5000, rounds: in
     config = Variant(label="benchmark", num_conv=num_conv)
     runners = {}
     for name, make in ways(batch_size).items():
-        model = models.build(SHAPE, CLASSES, config, 0)
+        model = models.build(models.small_cnn, SHAPE, CLASSES, config, 0)
         optimizer = backend.keras.optimizers.Adam(config.learning_rate)
-        runners[name] = epochs.epoch_runner(model, optimizer, images, labels, make(model))
+        runners[name] = epochs.epoch_runner(
+            model, optimizer, images, labels, np.arange(len(labels)), make(model)
+        )
     seconds: dict[str, list[float]] = {name: [] for name in runners}
     for number in range(rounds + 1):
         for name, run in runners.items():

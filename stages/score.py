@@ -61,10 +61,9 @@ def _checkpoints(source: Path) -> list[Path]:
 
 def _scorer():
     """TensorFlow is imported only when there is work."""
-    from privacy_report.training.scoring import Scorer
+    from privacy_report.training.scoring import scorer_of
 
-    data = prepared.read()
-    return Scorer(data.images, data.labels, data.member, data.nonmember)
+    return scorer_of(prepared.read())
 
 
 if __name__ == "__main__":

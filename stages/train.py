@@ -15,8 +15,8 @@ from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Arrays, Memo
 from privacy_report.pipeline.params import load
 from privacy_report.pipeline.tables import write_table
-from privacy_report.training.data import Data
-from privacy_report.training.run import code_of, epoch_inputs, finished_epochs
+from privacy_report.training.data import of_variant
+from privacy_report.training.run import finished_epochs, variant_inputs
 from privacy_report.training.schema import Variant
 
 
@@ -32,12 +32,12 @@ def main(argv: Sequence[str]) -> None:
 
     def inputs() -> tuple[Variant, dict[str, Any]]:
         config = load(f"variants.{name}", Variant)
-        return config, code_of(config) | epoch_inputs(name, config, prepared.files_digest())
+        return config, variant_inputs(name, config, prepared.files_digest())
 
     with exclusive(f"train@{name}", inputs) as (config, key):
         folder, kept, history = Path("data/train", name), Memo(f"train@{name}"), []
         empty_folder(folder)
-        epochs = finished_epochs(kept, name, config, key, _data)
+        epochs = finished_epochs(kept, name, config, key, lambda: of_variant(prepared.read()))
         for epoch, arrays in track(epochs, config.epochs, f"train@{name}: epochs", _says):
             if epoch in config.checkpoint_epochs:
                 write_arrays(folder / f"epoch_{epoch:04}.npz", arrays)
@@ -52,12 +52,6 @@ def _says(finished: tuple[int, Arrays]) -> str:
     _, arrays = finished
     loss, accuracy = arrays["history/running_loss"], arrays["history/val_accuracy"]
     return f"loss {loss:.3f}, validation accuracy {accuracy:.3f}"
-
-
-def _data() -> Data:
-    """The variant's examples."""
-    data = prepared.read()
-    return Data(data.images, data.labels, data.member, data.nonmember, data.about["n_classes"])
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import psutil
 from distributed import Client
 from sandbox import environment
 
-LONG = 3600  # seconds after which a test gives up: a busy machine must not fail it
+LONG = 300  # seconds after which a test gives up: a busy machine must not fail it, nor a fault hang it
 PRELOAD = '''"""Loaded into a worker: notes what it trains, and commits the fault that a test has put there.
 
 The fault is Python that runs whenever something is about to happen, with its names: `what` is "work" (a task

@@ -117,6 +117,11 @@ def test_lock_agrees_with_the_committed_code_parameters_and_results():
     assert wrong == []
 
 
+def test_lock_has_the_stages_of_the_graph_and_no_other():
+    names = {line.split()[0] for line in Sandbox(ROOT).dvc("stage", "list").stdout.splitlines()}
+    assert set(yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]) == names
+
+
 @pytest.mark.parametrize("data", ["gaussian", "permuted"])
 @pytest.mark.parametrize("attack", ON_OUTPUTS)
 def test_no_attack_cries_wolf(data, attack):

@@ -74,8 +74,9 @@ def read(folder: Path | str = FOLDER) -> Prepared:
 
 
 def files_digest(folder: Path | str = FOLDER) -> str:
-    """SHA-256 (hex) of the bytes of all four arrays as they are on disk now."""
-    return memo.digest({name: memo.file_digest(Path(folder, f"{name}.npy")) for name in ARRAYS})
+    """SHA-256 (hex) of what is on disk now and results depend on: all four arrays' bytes, n_classes."""
+    digests = {name: memo.file_digest(Path(folder, f"{name}.npy")) for name in ARRAYS}
+    return memo.digest(digests | {"n_classes": read(folder).about["n_classes"]})
 
 
 def digest(arrays: Mapping[str, np.ndarray]) -> str:

@@ -56,8 +56,13 @@ def get(kind: str, key: str) -> Entry | None:
     except (DamagedError, KeyError) as error:
         aside = path.with_suffix(DAMAGED)
         print(f"store: a damaged entry is set aside as {aside} ({error})", file=sys.stderr)
-        os.replace(path, aside)
+        with suppress(OSError):  # a store that may only be read, or another process was first
+            os.replace(path, aside)
         return None
+    except UserError:
+        if path.exists():
+            raise
+        return None  # pruned in this moment
     with suppress(OSError):  # of a store that may only be read
         os.utime(path)  # prune drops what was not used for longest
     return Entry(arrays, float(seconds), str(processor))
@@ -83,8 +88,9 @@ def entries() -> list[Stored]:
     found = []
     for path in root().glob("*/*"):
         if path.suffix in {ENTRY, UNFINISHED, DAMAGED} and path.is_file():
-            status = path.stat()
-            found.append(Stored(path, status.st_size, status.st_mtime))
+            with suppress(FileNotFoundError):  # a running stage renames what it has finished
+                status = path.stat()
+                found.append(Stored(path, status.st_size, status.st_mtime))
     return sorted(found, key=lambda entry: (entry.used, str(entry.path)))
 
 

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from privacy_report.datasets.prepared import Prepared
+
+OF_VARIANT = "privacy_report.training.data.of_variant"
+OF_REFERENCES = "privacy_report.training.data.of_references"
+
 
 @dataclass(frozen=True)
 class Data:
@@ -20,3 +25,14 @@ class Data:
     train: np.ndarray
     validation: np.ndarray
     n_classes: int
+
+
+def of_variant(found: Prepared) -> Data:
+    """What a variant is trained on, the members, and validated on, the non-members."""
+    return Data(found.images, found.labels, found.member, found.nonmember, found.about["n_classes"])
+
+
+def of_references(found: Prepared) -> Data:
+    """All examples as training data: rows are the members, then the non-members."""
+    rows = np.concatenate([found.member, found.nonmember])
+    return Data(np.asarray(found.images), np.asarray(found.labels), rows, rows[:0], found.about["n_classes"])

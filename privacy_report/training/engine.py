@@ -69,8 +69,10 @@ def reference_phi(
 class _Training:
     """Models on a cluster, no more of them at a time than there are workers.
 
-    So a model stays with the worker that has it in memory, and a worker that dies takes one task with it:
-    Dask counts its death against all that wait for it. `running` and `waiting` hold the models' numbers.
+    So a model mostly stays with the worker that has it in memory, the only idle one, and a worker that dies
+    takes one task with it: Dask counts its death against all that wait for it. No task is tied to a worker,
+    not even loosely: when that one dies and was the last, Dask gives the task to no worker that comes later.
+    `running` and `waiting` hold the models' numbers.
     """
 
     def __init__(
@@ -135,8 +137,8 @@ class _Training:
             with _answering(self.client):
                 self.client.run(interval.receive, *sent, workers=lacking, on_error="return")
 
-    def _submit(self, i: int, state: Arrays | None, worker: str = "") -> None:
-        """Train the next interval of model `i`, on `worker` if it is still there."""
+    def _submit(self, i: int, state: Arrays | None) -> None:
+        """Train the next interval of model `i`."""
         reference = self.references[i]
         epochs = range(self.at[i] + 1, _next(reference, self.at[i]) + 1)
         task = pickle.dumps(partial(interval.work, reference, self.trains[i], self.source, state, epochs))
@@ -144,7 +146,6 @@ class _Training:
             future = self.client.submit(
                 lambda task: pickle.loads(task)(), task,  # the scheduler unpickles all but bytes
                 key=f"interval-{reference.key(epochs[-1])}-{self.lost[i]}", retries=RETRIES,
-                workers=[worker] if worker else None, allow_other_workers=bool(worker),
             )  # fmt: skip
         self.running[future] = i
 
@@ -176,7 +177,7 @@ class _Training:
         if self.at[i] == reference.epochs[-1]:
             return True
         if len(self.running) < len(self.workers):
-            self._submit(i, done.state, done.worker)
+            self._submit(i, done.state)
         else:  # there are fewer workers than before
             self.waiting.appendleft(i)
         return True

@@ -1,7 +1,8 @@
 """The epoch loop: one graph that walks a table of batches, for any Keras classification model.
 
-The images stay on the device as bytes; a batch is gathered, cast, and used inside the graph, so that
-Python is entered once per `backend.CHUNK` examples instead of once a step.
+The images of some batches enter the graph as bytes; each batch is cast and used there, so that Python is
+entered once per `backend.CHUNK` examples instead of once a step. No more of the images than that is held:
+they may lie on disk.
 """
 
 from __future__ import annotations
@@ -58,24 +59,25 @@ def epoch_runner(
     optimizer: keras.optimizers.Optimizer,
     images: np.ndarray,
     labels: np.ndarray,
+    train: np.ndarray,
     gradient: Gradient,
 ) -> Callable[[Batches], Epoch]:
     """A function that trains `model` on one epoch's `Batches` and returns its means.
 
-    images: uint8 (n, H, W, C); labels: integers (n,). The model gives logits (batch, n_classes).
+    images: uint8 (n, H, W, C), may be memory-mapped; labels: integers (n,); train: those that it trains on,
+    integers (m,), to which the rows of the batches refer. The model gives logits (batch, n_classes).
     """
-    pixels, targets = tf.constant(images), tf.constant(labels.astype(np.int32))
     optimizer.build(model.trainable_variables)
 
     @tf.function(reduce_retracing=True)
-    def steps(rows: tf.Tensor, sizes: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def steps(
+        pixels: tf.Tensor, targets: tf.Tensor, sizes: tf.Tensor, seeds: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         loss, correct = tf.constant(0.0, tf.float64), tf.constant(0, tf.int64)
         for step in tf.range(tf.shape(sizes)[0]):
-            index = rows[step, : sizes[step]]
-            wanted = tf.gather(targets, index)
-            gradients, losses, logits = gradient(
-                backend.to_input(tf.gather(pixels, index)), wanted, seeds[step]
-            )
+            size = sizes[step]
+            wanted = targets[step, :size]
+            gradients, losses, logits = gradient(backend.to_input(pixels[step, :size]), wanted, seeds[step])
             optimizer.apply(gradients, model.trainable_variables)
             loss += tf.reduce_sum(tf.cast(losses, tf.float64))
             right = tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), wanted)
@@ -87,7 +89,13 @@ def epoch_runner(
         stride = max(backend.CHUNK // batches.rows.shape[1], 1)
         for start in range(0, len(batches.sizes), stride):
             part = slice(start, start + stride)
-            chunk = steps(*(tf.constant(table[part]) for table in batches))
+            examples = train[batches.rows[part]]
+            chunk = steps(
+                tf.constant(images[examples]),
+                tf.constant(labels[examples].astype(np.int32)),
+                tf.constant(batches.sizes[part]),
+                tf.constant(batches.seeds[part]),
+            )
             loss += float(chunk[0])
             correct += int(chunk[1])
         seen = max(int(batches.sizes.sum()), 1)

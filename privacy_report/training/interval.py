@@ -6,6 +6,7 @@ Importing this module is light; TensorFlow comes with the first interval.
 from __future__ import annotations
 
 import importlib
+import random
 import time
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -19,8 +20,8 @@ from privacy_report.errors import UserError
 from privacy_report.pipeline import memo
 from privacy_report.pipeline.memo import Arrays
 from privacy_report.training import run
-from privacy_report.training.data import Data
-from privacy_report.training.references import ADVANCE, Reference, advance
+from privacy_report.training.data import Data, of_references
+from privacy_report.training.references import Reference, advance, code_of
 from privacy_report.training.schema import MODEL_NAMES, Privacy, Variant
 
 STALE = "has loaded code that has changed since; restart it"
@@ -73,7 +74,7 @@ def code_on_disk() -> dict[str, dict[str, Any]]:
         for model in MODEL_NAMES
         for privacy in (None, Privacy(noise_multiplier=1.0))
     ]
-    return {_kind(kind): run.code_of(kind, ADVANCE) for kind in kinds}
+    return {_kind(kind): code_of(kind) for kind in kinds}
 
 
 def _kind(config: Variant) -> str:
@@ -89,7 +90,21 @@ def _changed_while_loading() -> bool:
     """Import the rest of the code, which is heavy; whether it is other code than at first."""
     for root in (run.TRAINER, run.ORDINARY, run.PRIVATE):
         importlib.import_module(root.rpartition(".")[0])
+    _give_keras_a_generator()
     return code_on_disk() != LOADED
+
+
+def _give_keras_a_generator() -> None:
+    """Let Keras seed, and draw the initial weights from, a generator of its own.
+
+    It takes Python's, and so do Dask's heartbeats in another thread: between the two calls they would change
+    the weights. A generator with the same seed draws the same.
+    """
+    generator = random.Random()
+    for module, name in (("random.seed_generator", "python_random"), ("utils.rng_utils", "random")):
+        found = importlib.import_module(f"keras.src.{module}")
+        assert hasattr(found, name), f"{found.__name__} has no {name}"
+        setattr(found, name, generator)
 
 
 def refusal(reference: Reference) -> str:
@@ -100,7 +115,7 @@ def refusal(reference: Reference) -> str:
             return f"has other {part}: {here[part]}, expected {expected[part]}"
     if here["code"] == expected["code"]:
         return ""
-    if run.code_of(reference.config, ADVANCE)["code"] == expected["code"]:
+    if code_of(reference.config)["code"] == expected["code"]:
         return STALE
     return "has other code than this checkout; bring both to the same commit"
 
@@ -132,15 +147,10 @@ def _finds(source: Source) -> bool:
 
 
 def read(source: Source) -> Data:
-    """All examples of a prepared folder as training data: rows are the members, then the non-members.
-
-    UserError where the folder has others by now.
-    """
+    """All examples of a prepared folder (`of_references`); UserError where it has others by now."""
     if prepared.files_digest(source.folder) != source.digest:
         raise UserError(f"{source.folder}: other examples than when this run started, run again")
-    found = prepared.read(source.folder)
-    rows = np.concatenate([found.member, found.nonmember])
-    return Data(np.asarray(found.images), np.asarray(found.labels), rows, rows[:0], found.about["n_classes"])
+    return of_references(prepared.read(source.folder))
 
 
 _read_once = lru_cache(maxsize=1)(read)

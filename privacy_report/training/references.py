@@ -17,7 +17,7 @@ from privacy_report.errors import UserError
 from privacy_report.pipeline import memo
 from privacy_report.pipeline.memo import Arrays
 from privacy_report.training import run
-from privacy_report.training.data import Data
+from privacy_report.training.data import OF_REFERENCES, Data
 from privacy_report.training.memberships import halves
 from privacy_report.training.schema import ReferenceParams, Variant
 
@@ -46,6 +46,11 @@ class Reference:
         return memo.digest(self.inputs | {"epoch": epoch})
 
 
+def code_of(config: Variant) -> dict[str, Any]:
+    """Code, versions and environment that a variant's references depend on (`memo.base`)."""
+    return run.code_of(config, ADVANCE, OF_REFERENCES)
+
+
 def memberships(variant: str, params: ReferenceParams, n: int) -> np.ndarray:
     """Which of a variant's references trains on which of n examples, bool (models, n)."""
     models = params.models_of(variant)
@@ -68,7 +73,7 @@ def planned(variant: str, config: Variant, params: ReferenceParams, n: int, data
         )
     if config.privacy:  # the attacker's own noise: nobody is protected by keeping it secret
         config = replace(config, privacy=replace(config.privacy, seed="committed"))
-    code, references = run.code_of(config, ADVANCE), []
+    code, references = code_of(config), []
     for i, members in enumerate(trains):
         name = f"{variant} reference {i} of seed {params.seed}"
         inputs = code | run.epoch_inputs(name, config, data) | {"members": memo.arrays_digest({"": members})}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from privacy_report.pipeline import memo
 from privacy_report.pipeline.memo import Arrays, Memo
-from privacy_report.training.data import Data
+from privacy_report.training.data import OF_VARIANT, Data
 from privacy_report.training.schema import Variant
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 TRAINER = "privacy_report.training.trainer.Trainer"
 ORDINARY = "privacy_report.training.ordinary.Ordinary"
 PRIVATE = "privacy_report.training.private.Private"
-SCORER = "privacy_report.training.scoring.Scorer"
+MAKE = "privacy_report.training.run.make_trainer"
+SCORER = "privacy_report.training.scoring.scorer_of"
 MODELS = "privacy_report.training.models"
 
 NO_PART = ("label", "epochs", "epochs_per_report")
@@ -30,7 +31,12 @@ NO_PART = ("label", "epochs", "epochs_per_report")
 
 def code_of(config: Variant, *roots: str) -> dict[str, Any]:
     """Code, versions and environment that every epoch of a variant's models depends on (`memo.base`)."""
-    return memo.base(*roots, TRAINER, _regime(config), f"{MODELS}.{config.model}")
+    return memo.base(*roots, MAKE, TRAINER, _regime(config), f"{MODELS}.{config.model}")
+
+
+def variant_inputs(name: str, config: Variant, data: str) -> dict[str, Any]:
+    """What every epoch of a variant depends on; see `epoch_inputs`."""
+    return code_of(config, OF_VARIANT) | epoch_inputs(name, config, data)
 
 
 def epoch_inputs(name: str, config: Variant, data: str) -> dict[str, Any]:
@@ -50,7 +56,7 @@ def epoch_inputs(name: str, config: Variant, data: str) -> dict[str, Any]:
 def finished_epochs(
     kept: Memo, name: str, config: Variant, inputs: dict[str, Any], load: Callable[[], Data]
 ) -> Iterator[tuple[int, Arrays]]:
-    """(epoch, its arrays) for each epoch; `inputs` are those of `epoch_inputs`, `load` gives the data.
+    """(epoch, its arrays) for each epoch; `inputs` are those of `variant_inputs`, `load` gives the data.
 
     An epoch's key has a digest of the epoch before it. With secret noise an epoch that was lost comes back
     different; what had been trained from the lost one is no longer the same run, and epsilon counts one run.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from privacy_report.datasets.prepared import Prepared
 from privacy_report.errors import UserError
 from privacy_report.pipeline.outputs import Outputs, output_arrays
 from privacy_report.training import backend
@@ -60,3 +61,8 @@ class Scorer:
                 raise UserError(f"{checkpoint}: weights/{i:03} hold NaN or infinity")
             variable.assign(saved)
         return self._predict
+
+
+def scorer_of(found: Prepared) -> Scorer:
+    """A scorer of the members and the non-members of prepared data."""
+    return Scorer(found.images, found.labels, found.member, found.nonmember)

@@ -31,8 +31,9 @@ class Trainer:
         self._train = epoch_runner(
             self.model,
             self.optimizer,
-            data.images[data.train],
-            data.labels[data.train],
+            data.images,
+            data.labels,
+            data.train,
             regime.gradient(self.model),
         )
         self.predict = backend.predictor(self.model)

@@ -76,7 +76,7 @@ def test_references_make_the_leak_plain(run):
     """Members' own past and models that others trained say more than the outputs alone."""
     rows = run(FULL, "--attacks", "threshold,trajectory,rmia,placebo")
     aucs = {name: float(row["auc"]) for name, row in rows.items()}
-    assert min(aucs["trajectory"], aucs["rmia"]) > aucs["threshold"]
+    assert min(aucs["trajectory"], aucs["rmia"]) > aucs["threshold"] + 0.05
     assert float(rows["placebo"]["auc_low"]) < 0.5 < float(rows["placebo"]["auc_high"])
 
 
@@ -226,17 +226,17 @@ def test_the_target_is_not_compared_with_itself(run, arrays, who):
 
 
 def test_the_command_says_so_in_one_line_and_exits_with_2(tmp_path):
-    """Several kinds of faults, each in a process of its own, as a user sees them: nothing else is printed."""
-    for case in ("no early model", "a reference diverged", "logits beyond float32"):
-        np.savez(tmp_path / "model.npz", **BAD[case][0])
-        done = subprocess.run(
-            [sys.executable, "-m", "privacy_report", "audit", str(tmp_path / "model.npz")],
-            cwd=tmp_path, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 2
-        assert done.stdout == ""
-        (line,) = done.stderr.splitlines()
-        assert line.startswith(f"error: {tmp_path / 'model.npz'}: {BAD[case][1]}")
+    """As a user sees it: nothing else is printed, no warning of an overflow either."""
+    arrays, text = BAD["logits beyond float32"]
+    np.savez(tmp_path / "model.npz", **arrays)
+    done = subprocess.run(
+        [sys.executable, "-m", "privacy_report", "audit", str(tmp_path / "model.npz")],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {tmp_path / 'model.npz'}: {text}")
 
 
 def test_a_file_that_is_sound_holds_what_was_put_in(tmp_path):

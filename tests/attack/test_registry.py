@@ -2,12 +2,15 @@
 
 import csv
 import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from planted import planted, write_references, write_target
+from sklearn.ensemble import RandomForestClassifier
 
 from privacy_report.attack import parity, registry
 from privacy_report.attack.audit import audit_params, default_estimators
@@ -49,9 +52,19 @@ def test_the_gate_knows_no_attack_that_is_not_there():
     assert contract.PLACEBO == registry.PLACEBO
 
 
+@pytest.fixture(autouse=True)
+def small_searches(monkeypatch):
+    """The reference's trained attackers with small grids: which of many models wins is no matter here."""
+    monkeypatch.setattr(parity, "LOGISTIC_GRID", {"C": [0.1, 1.0]})
+    monkeypatch.setattr(parity, "MLP_GRID", {"hidden_layer_sizes": [(2,)]})
+    monkeypatch.setattr(parity, "FOREST_GRID", {"max_depth": [5]})
+    forest = partial(RandomForestClassifier, 3)
+    monkeypatch.setattr(parity, "RandomForestClassifier", lambda trees, **more: forest(**more))
+
+
 def by_stage(world, mode, name):
     """The entire-dataset row that stage attack writes of checkpoint 6, as strings."""
-    write_target(world)
+    write_target(replace(world, checkpoints={epoch: world.checkpoints[epoch] for epoch in (2, 6)}))
     write_references(Path("data/reference/cnn2"), world.trains, {4: world.phi(world.references)})
     section = {"mode": mode, "attacks": [name], "slices": ["entire"], "estimators": default_estimators()}
     Path("params.yaml").write_text(yaml.safe_dump({"attack": section}))
@@ -59,7 +72,7 @@ def by_stage(world, mode, name):
     with open("data/attack/cnn2/privacy.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["epoch"], row["attack"], row["slice"]) for row in rows] == [
-        (epoch, name, ENTIRE) for epoch in "246"
+        (epoch, name, ENTIRE) for epoch in "26"
     ]
     return rows[-1]
 
@@ -84,9 +97,6 @@ def by_audit(world, mode, name):
 def test_every_attack_runs_alone_by_arrays_by_stage_and_by_audit(mode, name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_ROOT", raising=False)
-    for grid in ("FOREST_GRID", "MLP_GRID"):  # hundreds of fits, which are scikit-learn's to test
-        first = {key: values[:1] for key, values in getattr(parity, grid).items()}
-        monkeypatch.setattr(parity, grid, first)
     world, params = planted(), audit_params([name], ["entire"], mode)
     early = world.phi(world.checkpoints[EARLY_OF_6][None])
     (row,) = attack_outputs(world.outputs(6), params, early_phi=early, references=world.as_references).rows
@@ -110,15 +120,3 @@ def test_without_its_evidence_an_attack_says_what_is_missing(name):
         elif row["slice"] == ENTIRE:
             assert row["auc"] is not None
     assert (name in result.curves) == (kind_of(name) not in WITHOUT)
-
-
-@pytest.mark.parametrize("name", ["trajectory", "lira", "lira_offline", "rmia", "rmia_offline", "bavaria"])
-def test_more_evidence_finds_more_than_the_target_alone(name):
-    """Hardness hides membership from the confidence alone, not from who knows what to expect."""
-    world = planted(n_member=400, n_nonmember=400, gap=1.0)
-    early = world.phi(world.checkpoints[EARLY_OF_6][None])
-    params = audit_params(["threshold", name, "placebo"], ["entire"])
-    rows = attack_outputs(world.outputs(6), params, early_phi=early, references=world.as_references).rows
-    aucs = {row["attack"]: row["auc"] for row in rows}
-    assert aucs[name] > aucs["threshold"]
-    assert rows[-1]["auc_low"] < 0.5 < rows[-1]["auc_high"]

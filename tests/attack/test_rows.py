@@ -41,15 +41,25 @@ def test_ppv_has_the_base_rate_of_its_slice(outputs, n_member, n_nonmember):
         assert row["ppv"] > n_member / (n_member + n_nonmember)
 
 
-def two_valued(n_member, n_nonmember, found):
-    """Logits of which `found` members stand out and nobody else does."""
+def two_valued(n_member, n_nonmember, found, wrongly=0):
+    """Logits of which `found` members and `wrongly` many non-members stand out, and nobody else does."""
 
     def side(n, out):
         logits = np.zeros((n, 2), np.float32)
         logits[:out, 0] = 5.0
         return logits, np.zeros(n, np.int32)
 
-    return Outputs(*side(n_member, found), *side(n_nonmember, 0))
+    return Outputs(*side(n_member, found), *side(n_nonmember, wrongly))
+
+
+def test_ppv_counts_people_and_no_rates():
+    """40 of 60 that stand out are members; the rates alone, 40 of 800 and 20 of 100, would say a fifth."""
+    some = two_valued(800, 100, found=40, wrongly=20)
+    row = attack_checkpoint(some, Attack(attacks=["threshold"], slices=["entire"]), with_halves=False).rows[0]
+    assert row["ppv"] == pytest.approx(800 / 900)  # accusing everybody is right more often
+    some = two_valued(100, 800, found=40, wrongly=20)
+    row = attack_checkpoint(some, Attack(attacks=["threshold"], slices=["entire"]), with_halves=False).rows[0]
+    assert row["ppv"] == pytest.approx(40 / 60)
 
 
 def test_epsilon_is_bounded_at_the_delta_of_the_config():

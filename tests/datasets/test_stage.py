@@ -62,11 +62,21 @@ def test_what_is_written_is_read_back(run_stage: Run) -> None:
     for name in prepared.ARRAYS:
         np.testing.assert_array_equal(getattr(data, name), np.load(out / f"{name}.npy"))
     assert data.about["n_classes"] == 10
-    before = prepared.files_digest(out)
+
+
+def test_the_digest_holds_the_arrays_and_the_width_of_the_models(run_stage: Run) -> None:
+    out = run_stage(**DIGITS)
+    before, about = prepared.files_digest(out), json.loads((out / "dataset.json").read_text())
+    (out / "dataset.json").write_text(
+        json.dumps(about | {"class_names": ["other", *about["class_names"][1:]]})
+    )
+    assert prepared.files_digest(out) == before
+    (out / "dataset.json").write_text(json.dumps(about | {"n_classes": 11}))
+    wider = prepared.files_digest(out)
     labels = np.load(out / "labels.npy")
     labels[7] += 1
     np.save(out / "labels.npy", labels)
-    assert prepared.files_digest(out) != before
+    assert len({before, wider, prepared.files_digest(out)}) == 3
 
 
 @pytest.mark.parametrize("name", ["images.npy", "dataset.json"])

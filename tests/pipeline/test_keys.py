@@ -8,12 +8,10 @@ from __future__ import annotations
 import ast
 import importlib.metadata
 import platform
-import shutil
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from sandbox import ROOT
 
 from privacy_report.attack import checkpoint, variant
 from privacy_report.attack.audit import audit_params
@@ -27,12 +25,12 @@ from privacy_report.training.schema import Privacy, ReferenceParams, Variant
 ORDINARY = Variant(label="V")
 PRIVATE = Variant(label="V", privacy=Privacy(noise_multiplier=1.0))
 STATE = {"architecture": np.array("{}"), "weights/000": np.zeros(3), "optimizer/000": np.zeros(3)}
-DEFAULT = audit_params(["threshold", "logistic", "trajectory", "lira", "rmia"])
+DEFAULT = audit_params(["threshold", "logistic", "trajectory", "lira"])
 PARITY = audit_params(["threshold", "logistic"], mode="parity")
 
 
 def train(config=ORDINARY, name="cnn2", data="data"):
-    return memo.digest(run.code_of(config) | run.epoch_inputs(name, config, data))
+    return memo.digest(run.variant_inputs(name, config, data))
 
 
 def reference(config=ORDINARY, data="data", **settings):
@@ -65,7 +63,6 @@ KEYS = {
     "logistic": lambda: attack("logistic"),
     "trajectory": lambda: attack("trajectory"),
     "lira": lambda: attack("lira"),
-    "rmia": lambda: attack("rmia"),
     "risks of examples": lambda: attack(""),
     "threshold, parity": lambda: attack("threshold", PARITY),
     "logistic, parity": lambda: attack("logistic", PARITY),
@@ -78,13 +75,10 @@ def keys(names=tuple(KEYS)):
     return {name: KEYS[name]() for name in names}
 
 
-@pytest.fixture
-def library(tmp_path, read_from):
-    """A copy of the library, from which the keys are then computed."""
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "privacy_report", tmp_path / "privacy_report", ignore=ignored)
-    read_from(tmp_path)
-    return tmp_path / "privacy_report"
+@pytest.fixture(scope="module", autouse=True)
+def unchanged(library_copy):
+    """The keys of the library as it is."""
+    return keys()
 
 
 def edit(path, old, new):
@@ -121,12 +115,11 @@ class NoAnnotations(ast.NodeTransformer):
 
 
 @pytest.mark.parametrize("change", [ast.NodeTransformer, NewDocstrings, NoAnnotations])
-def test_comments_format_docstrings_and_annotations_are_in_no_key(change, library):
-    before = keys()
+def test_comments_format_docstrings_and_annotations_are_in_no_key(change, library, unchanged):
     for path in library.rglob("*.py"):
         tree = change().visit(ast.parse(path.read_text()))
         path.write_text(ast.unparse(ast.fix_missing_locations(tree)) + "\n# a comment\n")
-    assert keys() == before
+    assert keys() == unchanged
 
 
 UNSEEN = (
@@ -144,11 +137,10 @@ UNSEEN = (
 
 
 @pytest.mark.parametrize("path", UNSEEN)
-def test_code_that_no_result_passes_through_is_in_no_key(path, library):
-    before = keys()
+def test_code_that_no_result_passes_through_is_in_no_key(path, library, unchanged):
     with open(library / path, "a") as file:
         file.write("\nimport os\nos.environ['X'] = '1'\n\n\ndef another():\n    return 1\n")
-    assert keys() == before
+    assert keys() == unchanged
 
 
 @pytest.mark.parametrize(
@@ -170,26 +162,23 @@ def test_code_that_no_result_passes_through_is_in_no_key(path, library):
         ("pipeline/store.py", "UNFINISHED_SECONDS = 600", "UNFINISHED_SECONDS = 60"),
     ],
 )
-def test_a_new_model_a_new_attack_and_another_message_are_in_no_key(path, old, new, library):
-    before = keys()
+def test_a_new_model_a_new_attack_and_another_message_are_in_no_key(path, old, new, library, unchanged):
     edit(library / path, old, new)
-    assert keys() == before
+    assert keys() == unchanged
 
 
 @pytest.mark.parametrize("path", ["private.py", "private_gradient.py", "accounting.py", "isolation.py"])
-def test_the_private_regime_is_in_the_keys_of_private_variants_alone(path, library):
-    before = keys()
+def test_the_private_regime_is_in_the_keys_of_private_variants_alone(path, library, unchanged):
     with open(library / "training" / path, "a") as file:
         file.write("\nimport os\nos.environ['X'] = '1'\n")
-    moved = {name for name, key in keys().items() if key != before[name]}
+    moved = {name for name, key in keys().items() if key != unchanged[name]}
     assert moved == {"train private"}
 
 
-def test_a_file_added_to_conf_is_in_no_key(library):
-    before = keys()
+def test_a_file_added_to_conf_is_in_no_key(library, unchanged):
     (library.parent / "conf").mkdir()
     (library.parent / "conf/more.yaml").write_text("seed: 1\n")
-    assert keys() == before
+    assert keys() == unchanged
 
 
 @pytest.mark.parametrize("change", [{"label": "Other"}, {"epochs_per_report": 5}, {"epochs": 60}])
@@ -287,7 +276,7 @@ def changed(node):
 
 
 def mutant(text, name):
-    """A module's text with a literal, an operator or else a name of a definition changed, or None."""
+    """A module's text with a literal, operator or else a name of one definition changed; None without any."""
     tree = ast.parse(text)
     for statement in statements_of(tree, name):
         skipped = set(map(id, unseen(statement)))
@@ -299,8 +288,10 @@ def mutant(text, name):
 
 
 @pytest.mark.parametrize("name", KEYS)
-def test_a_change_in_any_definition_that_a_result_passes_through_moves_its_key(name, library, monkeypatch):
-    before = KEYS[name]()
+def test_a_change_in_any_definition_that_a_result_passes_through_moves_its_key(
+    name, library, unchanged, monkeypatch
+):
+    before = unchanged[name]
     found = places(name, monkeypatch)
     assert len(found) >= 5
     nothing = set()
@@ -319,7 +310,6 @@ def test_a_change_in_any_definition_that_a_result_passes_through_moves_its_key(n
 
 NETS = {"train", "train private", "reference"}
 MEASURED = set(ATTACKS) - {"risks of examples"}
-BY_REFERENCES = {"lira", "rmia"}
 
 # What results pass through, by hand: the walk above cannot miss what it does not reach.
 PASSED = [
@@ -336,8 +326,12 @@ PASSED = [
     ("training/backend.py", "import", {*NETS, "score"}),
     ("training/accounting.py", "noise_for", {"train private"}),
     ("training/private_gradient.py", "noise", {"train private"}),
+    ("training/run.py", "make_trainer", NETS),
+    ("training/data.py", "of_variant", {"train", "train private"}),
+    ("training/data.py", "of_references", {"reference"}),
     ("training/references.py", "advance", {"reference"}),
     ("training/scoring.py", "Scorer", {"score"}),
+    ("training/scoring.py", "scorer_of", {"score"}),
     ("pipeline/outputs.py", "output_arrays", {"score"}),
     ("pipeline/outputs.py", "Outputs", {"score", *ATTACKS}),
     ("pipeline/outputs.py", "Logarithms", {"score", *ATTACKS}),
@@ -352,7 +346,7 @@ PASSED = [
     ("attack/intervals.py", "delong_variance", MEASURED),
     ("attack/trained.py", "blocks", {"logistic"}),
     ("attack/evidence.py", "early_phi", {"trajectory"}),
-    ("attack/evidence.py", "ReferenceFiles", BY_REFERENCES),
+    ("attack/evidence.py", "ReferenceFiles", {"lira"}),
     ("attack/exposure.py", "BINS", {"risks of examples"}),
     ("attack/parity.py", "LOGISTIC_GRID", {"logistic, parity"}),
     ("attack/parity.py", "ParityExamples", {"threshold, parity", "logistic, parity"}),
@@ -360,10 +354,9 @@ PASSED = [
 
 
 @pytest.mark.parametrize(("path", "definition", "expected"), PASSED)
-def test_a_change_moves_the_keys_of_what_passes_through_it(path, definition, expected, library):
-    before = keys()
+def test_a_change_moves_the_keys_of_what_passes_through_it(path, definition, expected, library, unchanged):
     (library / path).write_text(mutant((library / path).read_text(), definition))
-    assert {name for name, key in keys().items() if key != before[name]} == expected
+    assert {name for name, key in keys().items() if key != unchanged[name]} == expected
 
 
 OTHER = {
@@ -442,13 +435,13 @@ LIBRARIES = {
 }
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
-def test_the_version_of_a_library_moves_the_keys_of_what_uses_it(library, monkeypatch):
+@pytest.mark.parametrize("distribution", LIBRARIES)
+def test_the_version_of_a_library_moves_the_keys_of_what_uses_it(distribution, unchanged, monkeypatch):
     before = keys()
     real = importlib.metadata.version
-    monkeypatch.setattr(source, "version", lambda name: "0.0" if name == library else real(name))
+    monkeypatch.setattr(source, "version", lambda name: "0.0" if name == distribution else real(name))
     moved = {name for name, key in keys().items() if key != before[name]}
-    assert moved == LIBRARIES[library]
+    assert moved == LIBRARIES[distribution]
 
 
 def test_pythons_version_moves_all_keys(monkeypatch):

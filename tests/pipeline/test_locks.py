@@ -1,127 +1,205 @@
-"""One run of a stage at a time, with the inputs that it had when it started: real processes."""
+"""One run of a stage at a time: real processes wait, find the work done, or refuse to go on."""
 
-import os
+import queue
 import shutil
 import signal
 import subprocess
 import sys
-import time
+import threading
 
 import numpy as np
 import pytest
 import yaml
-from sandbox import ROOT
+from sandbox import ROOT, environment
 
-from privacy_report.errors import UserError
 from privacy_report.pipeline.files import write_arrays
 from privacy_report.pipeline.locks import exclusive
 
-HOLD = (
-    "import sys, time\nfrom privacy_report.pipeline.locks import exclusive\n"
-    "with exclusive(sys.argv[1], lambda: 1):\n    print('in', flush=True)\n    time.sleep(float(sys.argv[2]))"
-)
+SECONDS = 120
+CHANGED = "error: attack@cnn2: inputs changed while waiting, run again\n"
 
 
-@pytest.fixture
-def start(tmp_path, monkeypatch):
-    """A function that starts a command in the test's folder; all that still run are killed in the end."""
-    monkeypatch.chdir(tmp_path)
-    running = []
+class Process:
+    """A process whose lines are read as they come."""
 
-    def begin(*command, library=ROOT):
-        environment = os.environ | {"PYTHONPATH": str(library), "PYTHONDONTWRITEBYTECODE": "1"}
-        process = subprocess.Popen(
-            [sys.executable, *command], cwd=tmp_path, env=environment | {"DVC_ROOT": str(tmp_path)},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    def __init__(self, folder, *command):
+        self.popen = subprocess.Popen(
+            [sys.executable, *command], cwd=folder, env=environment() | {"PYTHONPATH": str(folder)},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        running.append(process)
-        return process
+        self.lines = queue.Queue()
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
 
-    yield begin
-    for process in running:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    def _read(self):
+        for line in self.popen.stdout:
+            self.lines.put(line)
 
+    def line(self):
+        """The next line of its output."""
+        return self.lines.get(timeout=SECONDS)
 
-def test_second_run_waits_for_the_first_and_a_dead_one_blocks_nobody(start):
-    first = start("-c", HOLD, "train@v", "60")
-    assert first.stdout.readline() == "in\n"
-    second = start("-c", HOLD, "train@v", "0")
-    assert f"process {first.pid}" in second.stdout.readline()
-    assert second.poll() is None
-    first.kill()
-    assert second.stdout.readline() == "in\n"
-    assert (first.wait(), second.wait()) == (-signal.SIGKILL, 0)
-
-
-def test_a_run_whose_parent_died_while_it_waited_leaves_the_work_to_others(start):
-    waiter = "import sys\nsys.argv = ['', 'train@v', '0']\nfrom privacy_report.pipeline.command import run\n"
-    waiter += "def main(argv):\n    exec(open('hold.py').read())\nrun(main)"
-    with open("hold.py", "w") as file:
-        file.write(HOLD)
-    holder = start("-c", HOLD, "train@v", "60")
-    assert holder.stdout.readline() == "in\n"
-    parent = start("-c", f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {waiter!r}])")
-    assert "waiting for another run" in parent.stdout.readline()
-    parent.kill()
-    parent.wait()
-    holder.kill()
-    assert parent.stdout.read() == "error: train@v: whoever started this run has ended\n"
-
-
-def test_inputs_that_changed_are_refused_at_once(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    values = iter((1, 2))
-    with pytest.raises(UserError, match=r"^train@v: inputs changed while waiting, run again$"):  # noqa: SIM117
-        with exclusive("train@v", lambda: next(values)):
-            raise AssertionError("entered")
+    def end(self):
+        """(exit code, what it said on stderr), when it has ended."""
+        errors = self.popen.stderr.read()
+        code = self.popen.wait(SECONDS)
+        self.reader.join()
+        self.popen.stdout.close()
+        self.popen.stderr.close()
+        return code, errors
 
 
 @pytest.fixture
-def attacked(start, tmp_path):
-    """A folder in which `python -m stages.attack v` runs, with a copy of the code and a small score file."""
-    shutil.copytree(ROOT / "privacy_report", tmp_path / "privacy_report", symlinks=False)
-    shutil.copytree(ROOT / "stages", tmp_path / "stages")
+def repository(tmp_path, monkeypatch):
+    """A copy of the code with the scores of one tiny checkpoint, as the working folder."""
+    for name in ("privacy_report", "stages"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     rng = np.random.default_rng(0)
-    labels, logits = rng.integers(0, 3, 80).astype(np.int32), rng.normal(size=(80, 3)).astype(np.float32)
-    sides = {"member": slice(0, 40), "nonmember": slice(40, 80)}
-    arrays = {f"{side}_logits": logits[rows] for side, rows in sides.items()}
-    arrays |= {f"{side}_labels": labels[rows] for side, rows in sides.items()}
-    write_arrays(tmp_path / "data/score/v/epoch_0001.npz", arrays)
-    (tmp_path / "data/reference/v").mkdir(parents=True)
-    np.save(tmp_path / "data/reference/v/trains.npy", np.zeros((0, 80), bool))
-    (tmp_path / "data/prepare").mkdir()
-    np.save(tmp_path / "data/prepare/member.npy", np.arange(40, dtype=np.int32))
-    params = {"attacks": ["threshold"], "slices": ["entire"], "seed": 0}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"attack": params}))
+    sides = {"member": 30, "nonmember": 20}
+    scores = {f"{side}_logits": rng.normal(size=(n, 2)) for side, n in sides.items()}
+    scores |= {f"{side}_labels": rng.integers(0, 2, n) for side, n in sides.items()}
+    write_arrays(tmp_path / "data/score/cnn2/epoch_0002.npz", scores)
+    arrays = {"prepare/member": np.arange(30), "reference/cnn2/trains": np.zeros((0, 50), bool)}
+    for name, array in arrays.items():
+        path = tmp_path / f"data/{name}.npy"
+        path.parent.mkdir(parents=True)
+        np.save(path, array)
+    params = {"attack": {"attacks": ["threshold"], "slices": ["entire"], "estimators": {}}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
     return tmp_path
 
 
-@pytest.mark.parametrize("what", ["parameters", "code", "scores", "nothing"])
-def test_a_run_that_waited_while_its_inputs_changed_computes_nothing(what, attacked, start):
-    holder = start("-c", HOLD, "attack@v", "120")
-    assert holder.stdout.readline() == "in\n"
-    waiting = start("-m", "stages.attack", "v", library=attacked)
-    assert "waiting for another run" in waiting.stdout.readline()
-    if what == "parameters":
-        (attacked / "params.yaml").write_text(
-            (attacked / "params.yaml").read_text().replace("seed: 0", "seed: 7")
-        )
-    elif what == "code":
-        path = attacked / "privacy_report/attack/signals.py"
-        path.write_text(path.read_text().replace("return -examples.loss", "return -2 * examples.loss"))
-    elif what == "scores":
-        path = attacked / "data/score/v/epoch_0001.npz"
-        arrays = dict(np.load(path))
-        write_arrays(path, arrays | {"member_logits": arrays["member_logits"] + 1})
-    time.sleep(0.1)
-    holder.kill()
-    output = waiting.stdout.read()
-    if what == "nothing":
-        assert waiting.wait() == 0, output
-        assert (attacked / "data/attack/v/privacy.csv").exists()
-    else:
-        assert (waiting.wait(), output) == (2, "error: attack@v: inputs changed while waiting, run again\n")
-        assert not (attacked / "data/attack").exists()
-        assert not list((attacked / ".store").glob("attack/*"))
+@pytest.fixture
+def start():
+    """Start Python in a folder; whatever still runs at the end is killed."""
+    processes = []
+
+    def run(folder, *command):
+        processes.append(Process(folder, *command))
+        return processes[-1]
+
+    yield run
+    for process in processes:
+        if process.popen.poll() is None:
+            process.popen.kill()
+            process.end()
+
+
+HOLD = (
+    "import sys, time\nfrom privacy_report.pipeline.locks import exclusive\n"
+    "with exclusive('attack@cnn2', lambda: None):\n    print('in', flush=True)\n"
+    "    time.sleep(float(sys.argv[1]))"
+)
+
+
+def test_a_second_run_waits_for_the_first_and_a_dead_one_blocks_nobody(repository, start):
+    first = start(repository, "-c", HOLD, "600")
+    assert first.line() == "in\n"
+    second = start(repository, "-c", HOLD, "0")
+    assert second.line() == (
+        f"attack@cnn2: waiting for another run in this folder (process {first.popen.pid})\n"
+    )
+    assert second.popen.poll() is None
+    first.popen.kill()
+    assert second.line() == "in\n"
+    assert (first.end()[0], second.end()) == (-signal.SIGKILL, (0, ""))
+
+
+def test_other_stages_and_variants_do_not_wait(repository, start):
+    with exclusive("attack@cnn3", lambda: None), exclusive("train@cnn2", lambda: None):
+        process = start(repository, "-c", HOLD, "0")
+        assert process.line() == "in\n"
+        assert process.end() == (0, "")
+
+
+def test_inputs_are_asked_for_before_the_wait_and_after_it(repository):
+    given = [[1], [1]]  # equal, not the same
+    with exclusive("attack@cnn2", lambda: given.pop(0)) as found:
+        assert found == [1]
+    assert given == []
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def edit_params(folder):
+    edit(folder / "params.yaml", "threshold", "threshold_entropy")
+
+
+def edit_code(folder):
+    edit(folder / "privacy_report/attack/findings.py", "SELECTS = 1 / 3", "SELECTS = 1 / 4")
+
+
+def edit_scores(folder):
+    path = folder / "data/score/cnn2/epoch_0002.npz"
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    write_arrays(path, arrays | {"member_logits": arrays["member_logits"] + [1.0, 0.0]})
+
+
+def another_checkpoint(folder):
+    scores = folder / "data/score/cnn2"
+    shutil.copy(scores / "epoch_0002.npz", scores / "epoch_0004.npz")
+
+
+def edit_comment(folder):
+    edit(folder / "privacy_report/attack/findings.py", "SELECTS = 1 / 3", "SELECTS = 1 / 3  # a third")
+
+
+def edit_stage(folder):
+    edit(folder / "privacy_report/pipeline/command.py", "interrupted; finished", "stopped; finished")
+
+
+@pytest.mark.parametrize("change", [edit_params, edit_code, edit_scores, another_checkpoint])
+def test_a_run_whose_inputs_changed_while_it_waited_says_so_in_one_line(change, repository, start):
+    with exclusive("attack@cnn2", lambda: None):
+        process = start(repository, "-m", "stages.attack", "cnn2")
+        assert "waiting for another run" in process.line()
+        change(repository)
+    assert process.end() == (2, CHANGED)
+    assert not (repository / "data/attack").exists()
+    assert not list((repository / ".store").rglob("*.npz"))
+
+
+@pytest.mark.parametrize("change", [edit_comment, edit_stage, lambda folder: None])
+def test_a_run_whose_inputs_are_the_same_goes_on(change, repository, start):
+    with exclusive("attack@cnn2", lambda: None):
+        process = start(repository, "-m", "stages.attack", "cnn2")
+        assert "waiting for another run" in process.line()
+        change(repository)
+    code, errors = process.end()
+    assert code == 0, errors
+    assert (repository / "data/attack/cnn2/privacy.csv").exists()
+
+
+def test_a_run_that_waited_finds_the_work_of_the_other_one(repository, start):
+    """The second computes nothing: the entries of the store stay as the first has written them."""
+    with exclusive("attack@cnn2", lambda: None):
+        runs = [start(repository, "-m", "stages.attack", "cnn2") for _ in range(2)]
+        for process in runs:
+            assert "waiting for another run" in process.line()
+    assert [process.end()[0] for process in runs] == [0, 0]
+    written = {path: path.stat().st_ino for path in (repository / ".store/attack").glob("*.npz")}
+    assert len(written) == 2  # the attack, and the examples' risks
+    third = start(repository, "-m", "stages.attack", "cnn2")
+    assert third.end()[0] == 0
+    assert {path: path.stat().st_ino for path in (repository / ".store/attack").glob("*.npz")} == written
+
+
+def test_a_run_whose_parent_died_while_it_waited_leaves_the_work_to_others(repository, start):
+    parent = "import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'stages.attack', 'cnn2'])"
+    with exclusive("attack@cnn2", lambda: None):
+        process = start(repository, "-c", parent)
+        assert "waiting for another run" in process.line()
+        process.popen.kill()
+        process.popen.wait()
+    assert process.end() == (
+        -signal.SIGKILL,
+        "error: attack@cnn2: whoever started this run has ended\n",
+    )
+    assert not (repository / "data/attack").exists()

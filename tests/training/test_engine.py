@@ -51,6 +51,28 @@ def test_a_cluster_of_this_machine_is_the_default(fresh, expected, journal):
     assert not [note for note in journal.notes("begin") if alive(note.pid)]
 
 
+DRAW = """
+import random, threading, time
+
+def draw():
+    while (FOLDER / "fault").exists():
+        random.random()
+        time.sleep(0.0002)
+
+if what == "begin":
+    threading.Thread(target=draw, daemon=True).start()
+"""
+
+
+def test_what_else_a_worker_draws_at_random_changes_no_model(fresh, expected, workers, journal):
+    """Dask's heartbeats do, with Python's own generator, which Keras seeds for the initial weights."""
+    cluster = workers(2)
+    journal.fault(DRAW)
+    done = reference(fresh, cluster.address)
+    assert done.returncode == 0, done.stderr
+    assert same(phi(fresh), first_two(expected))
+
+
 def test_only_what_is_missing_is_trained(fresh, expected, workers, journal):
     """More references, more epochs; a comment or a label takes no cluster at all."""
     cluster = workers(2)
@@ -93,9 +115,6 @@ interval.receive = noted
 """
 
 
-@pytest.mark.xfail(
-    reason="a worker killed where there is no shared disk: its model's numbers came out other", strict=False
-)
 def test_workers_without_a_shared_disk_are_sent_the_examples_once(
     base, fresh, expected, journal, outside, tmp_path
 ):

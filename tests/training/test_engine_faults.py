@@ -15,10 +15,7 @@ from sandbox import Sandbox, environment
 
 from privacy_report.errors import UserError
 
-pytestmark = [
-    pytest.mark.pipeline,
-    pytest.mark.xfail(reason="not yet seen through on a quiet machine", strict=False),
-]
+pytestmark = pytest.mark.pipeline
 
 
 def test_a_killed_worker_costs_one_interval(fresh, expected, workers, journal):

@@ -87,7 +87,9 @@ def test_one_epoch_equals_train_on_batch_with_a_partial_last_batch():
     theirs.set_weights(ours.get_weights())
     images, labels = data(53)
     plan = batches(53, 10)
-    run = epoch_runner(ours, keras.optimizers.Adam(0.01), images, labels, mean_gradient(ours))
+    run = epoch_runner(
+        ours, keras.optimizers.Adam(0.01), images, labels, np.arange(len(labels)), mean_gradient(ours)
+    )
     epoch = run(plan)
     theirs.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     theirs.optimizer.learning_rate = 0.01
@@ -108,7 +110,9 @@ def test_loop_updates_batch_statistics_and_adds_regularisers():
     images, labels = data(40)
     _, losses, _ = mean_gradient(model)(backend.to_input(tf.constant(images)), tf.constant(labels), None)
     assert losses.shape == (40,)
-    epoch_runner(model, keras.optimizers.Adam(), images, labels, mean_gradient(model))(batches(40, 10))
+    epoch_runner(
+        model, keras.optimizers.Adam(), images, labels, np.arange(len(labels)), mean_gradient(model)
+    )(batches(40, 10))
     after = [v.numpy() for v in model.non_trainable_variables]
     assert len(before) >= 2
     assert not any(np.array_equal(a, b) for a, b in zip(before, after, strict=True))

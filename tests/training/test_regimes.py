@@ -79,7 +79,14 @@ def test_a_private_epoch_gives_the_recorded_weights():
     images = (np.arange(32 * 36) * 37 % 256).astype(np.uint8).reshape(32, 6, 6, 1)
     labels = np.arange(32) % 3
     private_regime = Private("v", config, 32)
-    run = epoch_runner(model, keras.optimizers.SGD(100.0), images, labels, private_regime.gradient(model))
+    run = epoch_runner(
+        model,
+        keras.optimizers.SGD(100.0),
+        images,
+        labels,
+        np.arange(len(labels)),
+        private_regime.gradient(model),
+    )
     losses = [run(private_regime.batches(epoch)).loss for epoch in (1, 2)]
     sums = [float(tf.reduce_sum(variable)) for variable in model.trainable_variables]
     np.testing.assert_allclose(losses, GOLDEN_LOSSES, rtol=1e-5)

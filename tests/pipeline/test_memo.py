@@ -1,0 +1,128 @@
+"""The memo: computed once, recalled ever after; digests of what keys are made of."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from privacy_report.errors import UserError
+from privacy_report.pipeline import memo, store
+from privacy_report.pipeline.memo import Memo, arrays_digest, digest, file_digest
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    return tmp_path
+
+
+def work(calls, value):
+    return lambda: calls.append(value) or {"a": np.full(3, value)}
+
+
+def test_what_was_computed_once_is_recalled_by_every_stage():
+    calls = []
+    first = Memo("train@a").recall("epoch", "k", work(calls, 1.0))
+    again = Memo("train@b").recall("epoch", "k", work(calls, 2.0))
+    np.testing.assert_array_equal(first["a"], again["a"])
+    Memo("train@a").recall("epoch", "other", work(calls, 3.0))
+    Memo("train@a").recall("score", "k", work(calls, 4.0))
+    assert calls == [1.0, 3.0, 4.0]
+
+
+def test_the_note_tells_of_the_work_and_not_of_its_recall(monkeypatch):
+    clock = iter([0.0, 5.0, 10.0, 17.0])
+    monkeypatch.setattr(memo.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(memo, "processor", lambda: "Xeon B")
+    kept = Memo("train@a")
+    kept.recall("epoch", "1", work([], 1.0))
+    kept.recall("epoch", "2", work([], 2.0))
+    monkeypatch.setattr(memo, "processor", lambda: "Xeon A")
+    clock = iter([0.0, 1.0])
+    later = Memo("train@a")
+    for key in "123":
+        later.recall("epoch", key, work([], 3.0))
+    later.close()
+    note = json.loads((store.root() / "notes/train@a.json").read_text())
+    assert note == {"seconds": 5.0 + 7.0 + 1.0, "processors": ["Xeon A", "Xeon B"]}
+
+
+def test_work_that_fails_is_not_kept():
+    def fail():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Memo("train@a").recall("epoch", "k", fail)
+    assert store.get("epoch", "k") is None
+
+
+def test_a_stage_without_a_store_notes_its_time():
+    with memo.timed("gate"):
+        pass
+    note = json.loads((store.root() / "notes/gate.json").read_text())
+    assert note["processors"] == [memo.processor()]
+    assert 0 <= note["seconds"] < 60
+
+
+def test_the_processor_has_a_name_of_one_line():
+    assert memo.processor()
+    assert "\n" not in memo.processor()
+
+
+def test_a_digest_tells_values_apart_and_not_the_order_of_keys():
+    assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
+    values = [{}, {"a": 1}, {"a": 1.5}, {"a": "1"}, {"a": None}, {"a": [1]}, {"b": 1}]
+    assert len({digest(value) for value in values}) == len(values)
+
+
+def test_a_digest_of_arrays_tells_names_types_shapes_and_values_apart():
+    plain = np.arange(6, dtype=np.float32)
+    others = [
+        {"b": plain},
+        {"a": plain.astype(np.float64)},
+        {"a": plain.reshape(2, 3)},
+        {"a": plain[::-1]},
+        {"a": plain, "b": plain},
+        {"a": np.zeros((0, 3))},
+        {"a": np.zeros((3, 0))},
+        {"a": np.array("text")},
+        {"a": np.array(1.0)},
+        {"a": np.array([1.0])},
+        {},
+    ]
+    found = {arrays_digest({"a": plain})} | {arrays_digest(other) for other in others}
+    assert len(found) == len(others) + 1
+    assert arrays_digest({"a": np.asfortranarray(plain.reshape(2, 3))}) == arrays_digest(
+        {"a": plain.reshape(2, 3)}
+    )
+
+
+def test_a_files_digest_is_of_its_bytes_and_read_once_while_it_stays(tmp_path, monkeypatch):
+    path = tmp_path / "a"
+    path.write_bytes(b"1")
+    first = file_digest(path)
+    monkeypatch.setattr("builtins.open", None)  # not even opened
+    assert file_digest(path) == first
+    monkeypatch.undo()
+    os.utime(path, ns=(1, 1))
+    assert file_digest(path) == first
+    path.write_bytes(b"2")
+    os.utime(path, ns=(1, 1))
+    assert file_digest(str(path)) != first or path.stat().st_mtime_ns == 1
+
+
+def test_a_file_that_is_replaced_is_read_again(tmp_path):
+    path, other = tmp_path / "a", tmp_path / "b"
+    for one, content in ((path, b"1"), (other, b"2")):
+        one.write_bytes(content)
+        os.utime(one, ns=(1, 1))
+    first = file_digest(path)
+    os.replace(other, path)  # same size, same time, another file
+    assert file_digest(path) != first
+
+
+def test_a_missing_file_says_who_makes_it(tmp_path):
+    with pytest.raises(UserError, match=r"none: no such file; `dvc repro` makes it"):
+        file_digest(tmp_path / "none")
