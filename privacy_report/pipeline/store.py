@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from privacy_report.errors import UserError
 from privacy_report.pipeline.files import DamagedError, read_arrays, write_arrays
 
 META = "_seconds", "_processor"
