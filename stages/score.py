@@ -11,7 +11,7 @@ from privacy_report.datasets import prepared
 from privacy_report.errors import UserError
 from privacy_report.pipeline import memo
 from privacy_report.pipeline.command import run, track
-from privacy_report.pipeline.files import empty_folder, read_arrays, write_arrays
+from privacy_report.pipeline.files import empty_folder, read_arrays
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Arrays, Memo
 from privacy_report.training.run import score_inputs, score_key
@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> None:
                 scorer = scorer or _scorer()
                 return scorer.score(state, str(file))
 
-            write_arrays(OUTPUTS / name / file.name, kept.recall("score", score_key(key, state), score))
+            kept.save(OUTPUTS / name / file.name, kept.recall("score", score_key(key, state), score))
         kept.close()
 
 

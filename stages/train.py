@@ -10,7 +10,7 @@ from typing import Any
 from privacy_report.datasets import prepared
 from privacy_report.pipeline.command import run, track
 from privacy_report.pipeline.contract import HISTORY, HISTORY_COLUMNS
-from privacy_report.pipeline.files import empty_folder, write_arrays
+from privacy_report.pipeline.files import empty_folder
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Arrays, Memo
 from privacy_report.pipeline.params import load
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> None:
         epochs = finished_epochs(kept, name, config, key, lambda: of_variant(prepared.read()))
         for epoch, arrays in track(epochs, config.epochs, f"train@{name}: epochs", _says):
             if epoch in config.checkpoint_epochs:
-                write_arrays(folder / f"epoch_{epoch:04}.npz", arrays)
+                kept.save(folder / f"epoch_{epoch:04}.npz", arrays)
             measured = {column: float(arrays[f"history/{column}"]) for column in HISTORY}
             history.append({"variant": name, "epoch": epoch, **measured})
             write_table(folder / "history.csv", history, HISTORY_COLUMNS)  # grows while the run goes on
