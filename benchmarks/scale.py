@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def attacks(folder: Path, **_: int) -> Callable[[], object]:
     from privacy_report.attack.checkpoint import attack_outputs
     from privacy_report.pipeline.outputs import read_outputs
 
-    params = audit_params(["threshold", "logistic"])
+    params = replace(audit_params(["threshold", "logistic"]), delta=1e-7)  # of a million members
     return lambda: attack_outputs(read_outputs(folder / "outputs"), params)
 
 
