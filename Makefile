@@ -10,11 +10,11 @@ VARIANTS = $(shell $(VENV)/bin/python -c 'import yaml; print(*yaml.safe_load(ope
 # Side by side (make -jN), each TensorFlow gets one thread; results do not depend on it.
 THREADS = $(if $(findstring jobserver,$(MAKEFLAGS)),TF_NUM_INTEROP_THREADS=1)
 
-.PHONY: help clone install quickstart test repro chains upstream lint format bench lock clean
+.PHONY: help clone install quickstart test repro chains upstream lint format bench bench-scale lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/installed ## install everything into .venv, at the versions of requirements.lock
 
@@ -66,6 +66,9 @@ format: install ## let ruff put the code into shape
 
 bench: install ## ours beside the reference's way, in one run; writes benchmarks/results.json
 	python -m benchmarks.codelab
+
+bench-scale: install ## how costs grow with the work; writes benchmarks/scale.json and .png
+	python -m benchmarks.scale
 
 lock: ## pin the newest versions that pyproject.toml allows into requirements.lock
 	rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv

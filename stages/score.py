@@ -16,7 +16,7 @@ from privacy_report.errors import UserError
 from privacy_report.pipeline import memo
 from privacy_report.pipeline.command import run, track
 from privacy_report.pipeline.component import Component
-from privacy_report.pipeline.files import empty_folder, read_arrays, write_arrays
+from privacy_report.pipeline.files import empty_folder, read_arrays
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Arrays, Memo
 from privacy_report.pipeline.params import load
@@ -57,7 +57,7 @@ def main(argv: Sequence[str]) -> None:
                     return part.scorer.score(state, str(file))
 
                 own = score_key(key | ({"part": folder} if folder else {}), state)
-                write_arrays(OUTPUTS / name / folder / file.name, kept.recall("score", own, score))
+                kept.save(OUTPUTS / name / folder / file.name, kept.recall("score", own, score))
         kept.close()
 
 

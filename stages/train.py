@@ -12,7 +12,7 @@ from privacy_report.errors import UserError
 from privacy_report.pipeline import source
 from privacy_report.pipeline.command import run, track
 from privacy_report.pipeline.contract import HISTORY, HISTORY_COLUMNS
-from privacy_report.pipeline.files import empty_folder, write_arrays
+from privacy_report.pipeline.files import empty_folder
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Arrays, Memo
 from privacy_report.pipeline.params import load
@@ -59,7 +59,7 @@ def main(argv: Sequence[str]) -> None:
         epochs = finished_epochs(kept, config, key, make)
         for epoch, arrays in track(epochs, config.epochs, f"train@{name}: epochs", _says):
             if epoch in config.checkpoint_epochs:
-                write_arrays(folder / f"epoch_{epoch:04}.npz", arrays)
+                kept.save(folder / f"epoch_{epoch:04}.npz", arrays)
             measured = {column: float(arrays[f"history/{column}"]) for column in HISTORY}
             history.append({"variant": name, "epoch": epoch, **measured})
             write_table(folder / "history.csv", history, HISTORY_COLUMNS)  # grows while the run goes on
