@@ -1,4 +1,4 @@
-"""A variant and its audit twin through the whole pipeline: all stages agree on who is in."""
+"""An audit twin through the whole pipeline: all stages agree on who is in."""
 
 import json
 
@@ -18,23 +18,22 @@ EXPERIMENT = f"""# @package _global_
 defaults:
   - override /dataset: digits
 variants:
-  cnn2: {{{TINY}}}
   cnn2_canary: {{{TINY}, canaries: {{count: 200}}}}
 reference: {{models: 0, per_variant: {{cnn2_canary: 2, cnn3_dp: 0, cnn3_dp_canary: 0}}}}
 """
 
 
 @pytest.fixture(scope="module")
-def twins(tmp_path_factory) -> Sandbox:
+def twin(tmp_path_factory) -> Sandbox:
     sandbox = make_sandbox(tmp_path_factory.mktemp("twins") / "repository")
     (sandbox.root / "conf/experiment/smallest.yaml").write_text(EXPERIMENT)
-    sandbox.edit("conf/config.yaml", "[cnn2, cnn3, cnn3_dp]", "[cnn2, cnn2_canary]")
+    sandbox.edit("conf/config.yaml", "[cnn2, cnn3, cnn3_dp]", "[cnn2_canary]")
     sandbox.repro()
     return sandbox
 
 
-def test_all_stages_agree_on_who_is_in(twins):
-    data = twins.root / "data"
+def test_all_stages_agree_on_who_is_in(twin):
+    data = twin.root / "data"
     coins = canaries.read(data / "canaries/cnn2_canary.npz")
     found = prepared.read(data / "prepare")
     inside, outside = int(coins.is_member.sum()), int((~coins.is_member).sum())
@@ -57,19 +56,20 @@ def test_all_stages_agree_on_who_is_in(twins):
     assert (audited["canaries"], audited["guesses"], audited["epoch"]) == (200, 40, 2)
 
 
-def test_the_twin_is_judged_and_shown_and_never_shipped(twins):
-    verdict = json.loads((twins.root / "data/gate/cnn2_canary.json").read_text())
+def test_the_twin_is_judged_and_shown_and_never_shipped(twin):
+    verdict = json.loads((twin.root / "data/gate/cnn2_canary.json").read_text())
     assert verdict["verdict"] == "audit"
-    assert json.loads((twins.root / "metrics/cnn2_canary.json").read_text())["epsilon_ceiling"] > 2
-    page = (twins.root / "plots/report.html").read_text()
+    assert json.loads((twin.root / "metrics/cnn2_canary.json").read_text())["epsilon_ceiling"] > 2
+    assert [path.name for path in (twin.root / "models/cnn2_canary").iterdir()] == ["cnn2_canary.md"]
+    assert "never shipped" in (twin.root / "models/cnn2_canary/cnn2_canary.md").read_text()
+    page = (twin.root / "plots/report.html").read_text()
     assert "The most exposed: canaries" in page
     assert "of 40, 200 canaries" in page
 
 
-def test_other_coins_concern_the_twin_alone(twins):
-    assert twins.repro() == []
-    twins.edit("conf/experiment/smallest.yaml", "count: 200", "count: 200, seed: 1")
-    twins.python("-m", "stages.compose")
-    changed = set(json.loads(twins.dvc("status", "--json").stdout))
+def test_other_coins_are_other_data(twin):
+    assert twin.repro() == []
+    twin.edit("conf/experiment/smallest.yaml", "count: 200", "count: 200, seed: 1")
+    twin.python("-m", "stages.compose")
+    changed = set(json.loads(twin.dvc("status", "--json").stdout))
     assert {"canaries@cnn2_canary", "train@cnn2_canary"} <= changed
-    assert {name for name in changed if name.endswith("@cnn2")} <= {"gate@cnn2"}
