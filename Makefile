@@ -49,7 +49,7 @@ chains: upstream
 	@$(MAKE) --no-print-directory $(addprefix chain@,$(VARIANTS))
 
 chain@%:
-	$(THREADS) dvc --wait-for-lock repro --single-item train@$* score@$*
+	$(THREADS) dvc --wait-for-lock repro --single-item canaries@$* train@$* score@$*
 
 test: install ## all tests; those that need npm or a Chromium are skipped where it is missing
 	python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)

@@ -21,7 +21,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from privacy_report.datasets import prepared
+from privacy_report.datasets import canaries, prepared
 from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.memo import Memo
 from privacy_report.training.memberships import halves
@@ -44,7 +44,7 @@ def engine(models: int, epochs: int, num_conv: int) -> None:
     n = about["n_member"] + about["n_nonmember"]
     planned = references.planned("benchmark", config, params, n, digest)
     trains = references.memberships("benchmark", params, n)
-    source = Source(str(prepared.FOLDER.resolve()), digest)
+    source = Source(str(prepared.FOLDER.resolve()), digest, str(canaries.path_of("cnn2").resolve()))
     with tempfile.TemporaryDirectory() as store:
         os.environ["DVC_ROOT"] = store
         reference_phi(Memo("benchmark"), planned, trains, source, "engine")

@@ -112,7 +112,8 @@ def test_inside_an_experiment_params_stay_and_conf_learns_what_was_set(conf, mon
     compose.main([])
     assert (conf / "params.yaml").read_text() == before
     assert capsys.readouterr().out.splitlines() == [
-        f"conf/overrides.yaml: variants.{name}.learning_rate: 0.001 -> 0.5" for name in ("cnn2", "cnn3")
+        f"conf/overrides.yaml: variants.{name}.learning_rate: 0.001 -> 0.5"
+        for name in ("cnn2", "cnn3", "cnn2_canary")
     ]
     monkeypatch.delenv("DVC_EXP_NAME")
     compose.main([])  # a later `dvc repro` reverts nothing
@@ -139,7 +140,7 @@ def test_variants_inherit(conf):
     wide += "model: {settings: {filters: 64}}\n"
     (conf / "conf/variant/wide.yaml").write_text(wide)
     text = (conf / "conf/config.yaml").read_text()
-    (conf / "conf/config.yaml").write_text(text.replace("cnn3_dp]", "cnn3_dp, wide]"))
+    (conf / "conf/config.yaml").write_text(text.replace("[cnn2, cnn3,", "[wide, cnn2, cnn3,"))
     text = composed("conf")
     cnn3 = PARAMS["variants"]["cnn3"]
     model = cnn3["model"] | {"settings": cnn3["model"]["settings"] | {"filters": 64}}

@@ -10,6 +10,7 @@ from typing import Any
 
 from privacy_report.gate.check import line
 from privacy_report.gate.rules import RULES
+from privacy_report.gate.twins import AUDIT
 from privacy_report.pipeline.contract import EARLY, ENTIRE, OUTPUTS, REFERENCES, REPORT, kind_of, with_ends
 from privacy_report.pipeline.tables import Row, where
 
@@ -94,6 +95,8 @@ def _file(shipped: Shipped, dataset: Mapping[str, Any]) -> str:
 
 
 def _no_file(verdict: Mapping[str, Any]) -> str:
+    if verdict["verdict"] == AUDIT:
+        return "## No file\n\nThis is an audit twin, trained with canaries: it is never shipped.\n"
     found = sorted({(one["rule"], one["reason"]) for one in verdict["failing"] if one["value"] is None})
     reasons = "".join(f"- `{rule}` {reason}\n" for rule, reason in found)
     why = f"Not all rules could be judged:\n\n{reasons}" if found else ""

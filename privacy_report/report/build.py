@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from privacy_report.report import classes, curves, exposed, figures, losses, page
+from privacy_report.report.canaries import check_one_run
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import Study, check_claim
 from privacy_report.report.style import Look, Picture, draw, write_png
@@ -16,6 +17,7 @@ def build(study: Study, report: ReportParams) -> Path:
     plots = study.root / "plots"
     merge("privacy", study.labels, study.root)
     check_claim(study)
+    check_one_run(study)
     curves.write(study, plots)
     look = Look(list(study.labels), report.palette)
     exhibits = exposed.exhibits(study, report.exposed_images)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from distributed import Worker, get_worker
 
-from privacy_report.datasets import prepared
+from privacy_report.datasets import canaries
 from privacy_report.errors import UserError
 from privacy_report.pipeline import memo
 from privacy_report.pipeline.memo import Arrays
@@ -40,10 +40,14 @@ def one_line(error: BaseException) -> str:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the examples are on a disk that workers may share: a folder, and the digest of what is there."""
+    """Where the examples are on a disk that workers may share, and the digest of what is there.
+
+    folder: the prepared one; canaries: the variant's file of them.
+    """
 
     folder: str
     digest: str
+    canaries: str
 
 
 @dataclass(frozen=True)
@@ -159,16 +163,22 @@ def receive(digest: str, data: Data) -> None:
 def _finds(source: Source) -> bool:
     """Whether this worker has the examples, in memory or in its own folder."""
     try:
-        return source.digest in _received or prepared.files_digest(source.folder) == source.digest
+        return (
+            source.digest in _received
+            or canaries.files_digest(source.canaries, source.folder) == source.digest
+        )
     except (UserError, OSError):
         return False
 
 
 def read(source: Source) -> Data:
-    """All examples of a prepared folder (`of_references`); UserError where it has others by now."""
-    if prepared.files_digest(source.folder) != source.digest:
+    """All examples of a variant (`of_references`), canaries last: see `World.for_references`.
+
+    UserError where the files are others by now.
+    """
+    if canaries.files_digest(source.canaries, source.folder) != source.digest:
         raise UserError(f"{source.folder}: other examples than when this run started, run again")
-    return of_references(prepared.read(source.folder))
+    return of_references(canaries.read_world(source.canaries, source.folder).for_references)
 
 
 _read_once = lru_cache(maxsize=1)(read)

@@ -24,9 +24,10 @@ ORDINARY = "privacy_report.training.ordinary.Ordinary"
 PRIVATE = "privacy_report.training.private.Private"
 MAKE = "privacy_report.training.run.make_trainer"
 SCORER = "privacy_report.training.scoring.Scorer"
+CANARIES = ("privacy_report.training.canaries.make_target", "privacy_report.training.canaries.target_data")
 
-NO_PART = ("label", "epochs", "epochs_per_report")
-"""Parameters of a variant that no epoch's result depends on."""
+NO_PART = ("label", "epochs", "epochs_per_report", "canaries")
+"""Parameters of a variant that no epoch's result depends on; canaries are data, with a digest."""
 
 
 def code_of(config: Variant, *roots: str) -> dict[str, Any]:
@@ -36,14 +37,15 @@ def code_of(config: Variant, *roots: str) -> dict[str, Any]:
 
 def variant_inputs(name: str, config: Variant, data: str) -> dict[str, Any]:
     """What every epoch of a variant depends on; see `epoch_inputs`."""
-    return code_of(config, OF_VARIANT) | epoch_inputs(name, config, data)
+    roots = (OF_VARIANT, *(CANARIES if config.canaries else ()))
+    return code_of(config, *roots) | epoch_inputs(name, config, data)
 
 
 def epoch_inputs(name: str, config: Variant, data: str) -> dict[str, Any]:
     """What every epoch of the model called `name` depends on next to `code_of`.
 
-    data: the digest of its examples. Where the noise is solved from a target epsilon, it depends on the
-    number of epochs, too.
+    data: the digest of its examples, canaries included. Where the noise is solved from a target epsilon, it
+    depends on the number of epochs, too.
     """
     settings = asdict(config)
     solved = config.privacy is not None and config.privacy.target_epsilon is not None
@@ -54,9 +56,9 @@ def epoch_inputs(name: str, config: Variant, data: str) -> dict[str, Any]:
 
 
 def finished_epochs(
-    kept: Memo, name: str, config: Variant, inputs: dict[str, Any], load: Callable[[], Data]
+    kept: Memo, config: Variant, inputs: dict[str, Any], make: Callable[[], Trainer]
 ) -> Iterator[tuple[int, Arrays]]:
-    """(epoch, its arrays) for each epoch; `inputs` are those of `variant_inputs`, `load` gives the data.
+    """(epoch, its arrays) for each epoch; `inputs` are those of `variant_inputs`, `make` makes the trainer.
 
     An epoch's key has a digest of the epoch before it. With secret noise an epoch that was lost comes back
     different; what had been trained from the lost one is no longer the same run, and epsilon counts one run.
@@ -67,7 +69,7 @@ def finished_epochs(
 
         def train(epoch: int = epoch, before: Arrays | None = before) -> Arrays:
             nonlocal trainer
-            trainer = trainer or make_trainer(name, config, load())
+            trainer = trainer or make()
             if before is not None:
                 trainer.restore(before)
             return trainer.run(epoch)

@@ -8,6 +8,7 @@ from typing import Any, Optional
 
 from omegaconf import MISSING
 
+from privacy_report.datasets.schema import CanaryParams
 from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.params import one_of, refuse
 from privacy_report.training.memberships import group_size
@@ -65,6 +66,7 @@ class Variant:
     epochs_per_report: int = 2
     seed: int = 0
     privacy: Optional[Privacy] = None  # noqa: UP045
+    canaries: Optional[CanaryParams] = None  # noqa: UP045
 
     def __post_init__(self) -> None:
         for key in ("model", "optimizer", "schedule"):
