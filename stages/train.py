@@ -17,9 +17,10 @@ from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Arrays, Memo
 from privacy_report.pipeline.params import load
 from privacy_report.pipeline.tables import write_table
+from privacy_report.training import device
 from privacy_report.training.data import of_variant
 from privacy_report.training.run import finished_epochs, make_trainer, variant_inputs
-from privacy_report.training.schema import Variant
+from privacy_report.training.schema import BackendParams, Variant
 
 if TYPE_CHECKING:
     from privacy_report.training.trainer import Trainer
@@ -39,6 +40,7 @@ def main(argv: Sequence[str]) -> None:
     )
     parser.add_argument("variant", help="a name under `variants` in params.yaml")
     name = parser.parse_args(argv).variant
+    print(f"train@{name}: {device.use(load('backend', BackendParams).device)}", flush=True)
 
     def inputs() -> tuple[Variant, dict[str, Any]]:
         config, digest = load(f"variants.{name}", Variant), canaries.files_digest(canaries.path_of(name))
