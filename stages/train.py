@@ -70,11 +70,12 @@ def main(argv: Sequence[str]) -> None:
 
 def _check_declared(config: Variant) -> None:
     """Refuse a user's own module where DVC does not see it change."""
-    for path in config.chosen:
+    chosen = {"model": config.model, "optimizer": config.optimizer, "schedule": config.schedule}
+    for key, path in ((key, one.path) for key, one in chosen.items() if one):
         file = source.file_of(path)
         if file and not any(file.is_relative_to(folder.resolve()) for folder in DECLARED):
             raise UserError(
-                f"model.path: {path} is in {file}, allowed: a module in {OWN}/, which dvc.yaml declares, or "
+                f"{key}.path: {path} is in {file}, allowed: a module in {OWN}/, which dvc.yaml declares, or "
                 "one that is installed"
             )
 

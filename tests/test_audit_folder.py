@@ -7,6 +7,7 @@ from privacy_report.commands.audit import main
 from privacy_report.errors import UserError
 from privacy_report.gate.check import read_verdict
 from privacy_report.pipeline.files import write_arrays
+from privacy_report.pipeline.outputs import read_outputs
 from privacy_report.pipeline.tables import read_rows, where
 
 N = 700
@@ -36,6 +37,10 @@ def test_a_folder_gives_curves_the_gates_verdict_and_the_page(tmp_path, monkeypa
     aucs = [row["auc"] for row in curve]
     assert aucs[0] == pytest.approx(0.5, abs=0.05)
     assert aucs[0] + 0.1 < aucs[1] < aucs[2]
+    last = read_outputs("mine/epoch_0006.npz")
+    right = (last.nonmember_logits.argmax(axis=1) == last.nonmember_labels).mean()
+    trained = list(where(read_rows("out/plots/training.csv"), epoch=6.0))
+    assert trained[0]["val_accuracy"] == pytest.approx(right, rel=1e-5)
     late = list(where(read_rows("out/plots/curves.csv"), attack="trajectory", epoch=6.0))
     assert late[0]["auc"] > aucs[2]  # its own early checkpoints help
     assert read_verdict("mine", tmp_path / "out")["recommended_epoch"] == 2

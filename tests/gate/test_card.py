@@ -73,5 +73,5 @@ def test_a_twin_is_never_shipped(tables):
     claims = dict.fromkeys((2, 4), math.nan)
     verdict = not_for_shipping(verdict_on("cnn2", tables, LIMITS, claims, 8))
     found = card("cnn2", SECTION, verdict, tables, claims, ABOUT, "`c0ffee`", None)
-    assert "audit twin, trained with canaries: it is never shipped" in found
+    assert "audit twin, trained with canaries, is never shipped" in found
     assert "No checkpoint keeps" not in found

@@ -1,0 +1,31 @@
+"""A user's own code is where DVC sees it change, or installed; else training refuses it in one line."""
+
+import pytest
+from sandbox import ROOT
+
+from privacy_report.errors import UserError
+from privacy_report.pipeline.component import Component
+from privacy_report.training.schema import Variant
+from stages.train import _check_declared
+
+
+@pytest.fixture(autouse=True)
+def at_the_root(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.mark.parametrize("key", ["model", "optimizer", "schedule"])
+def test_a_module_that_dvc_does_not_see_is_refused(key):
+    config = Variant("V", **{key: Component("own_nets.alone")})  # next to the tests
+    with pytest.raises(
+        UserError, match=rf"^{key}\.path: own_nets\.alone is in .*, allowed: a module in nets/"
+    ) as error:
+        _check_declared(config)
+    assert "\n" not in str(error.value)
+
+
+def test_modules_in_nets_and_installed_ones_are_taken():
+    _check_declared(Variant("V", Component("nets.perceptron.perceptron")))
+    _check_declared(Variant("V"))
+    with pytest.raises(UserError, match="no module 'no_such_nets'"):
+        _check_declared(Variant("V", Component("no_such_nets.net")))
