@@ -69,7 +69,7 @@ def permuted(outputs: Outputs, n_member: int, n_nonmember: int) -> Draw:
 
     def draw(rng: np.random.Generator) -> Examples:
         rows = rng.permutation(len(examples.labels))[: n_member + n_nonmember]
-        return Examples(examples.logits[rows], examples.labels[rows], np.arange(len(rows)) < n_member)
+        return Examples(examples.logits[:][rows], examples.labels[rows], np.arange(len(rows)) < n_member)
 
     return draw
 

@@ -15,8 +15,9 @@ from privacy_report.pipeline.files import atomic, empty_folder
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Memo
 from privacy_report.pipeline.params import load
+from privacy_report.training import device
 from privacy_report.training.references import Reference, memberships, planned
-from privacy_report.training.schema import ReferenceParams, Variant
+from privacy_report.training.schema import BackendParams, ReferenceParams, Variant
 
 OUTPUTS = Path("data/reference")
 
@@ -32,6 +33,7 @@ def main(argv: Sequence[str]) -> None:
     )
     parser.add_argument("variant", help="a name under `variants` in params.yaml")
     name = parser.parse_args(argv).variant
+    print(f"reference@{name}: {device.use(load('backend', BackendParams).device)}", flush=True)
 
     path = canaries.path_of(name)
 

@@ -16,11 +16,13 @@ from privacy_report.errors import UserError
 from privacy_report.pipeline import memo
 from privacy_report.pipeline.command import run, track
 from privacy_report.pipeline.component import Component
-from privacy_report.pipeline.files import empty_folder, read_arrays, write_arrays
+from privacy_report.pipeline.files import empty_folder, read_arrays
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Arrays, Memo
 from privacy_report.pipeline.params import load
+from privacy_report.training import device
 from privacy_report.training.run import score_inputs, score_key
+from privacy_report.training.schema import BackendParams
 
 if TYPE_CHECKING:
     from privacy_report.training.scoring import Scorer
@@ -38,6 +40,7 @@ def main(argv: Sequence[str]) -> None:
     )
     parser.add_argument("variant", help="a name under `variants` in params.yaml")
     name = parser.parse_args(argv).variant
+    print(f"score@{name}: {device.use(load('backend', BackendParams).device)}", flush=True)
 
     path = canaries.path_of(name)
 
@@ -57,7 +60,7 @@ def main(argv: Sequence[str]) -> None:
                     return part.scorer.score(state, str(file))
 
                 own = score_key(key | ({"part": folder} if folder else {}), state)
-                write_arrays(OUTPUTS / name / folder / file.name, kept.recall("score", own, score))
+                kept.save(OUTPUTS / name / folder / file.name, kept.recall("score", own, score))
         kept.close()
 
 

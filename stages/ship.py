@@ -18,7 +18,8 @@ from privacy_report.pipeline.files import atomic, empty_folder, read_arrays
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import file_digest
 from privacy_report.pipeline.params import load
-from privacy_report.training.schema import Variant
+from privacy_report.training import device
+from privacy_report.training.schema import BackendParams, Variant
 
 OUTPUTS = Path("models")
 
@@ -32,6 +33,7 @@ def main(argv: Sequence[str]) -> None:
     )
     parser.add_argument("variant", help="a name under `variants` in params.yaml")
     name = parser.parse_args(argv).variant
+    print(f"ship@{name}: {device.use(load('backend', BackendParams).device)}", flush=True)
 
     def inputs() -> tuple[Variant, dict[str, Any]]:
         return load(f"variants.{name}", Variant), read_verdict(name)

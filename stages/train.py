@@ -12,14 +12,15 @@ from privacy_report.errors import UserError
 from privacy_report.pipeline import source
 from privacy_report.pipeline.command import run, track
 from privacy_report.pipeline.contract import HISTORY, HISTORY_COLUMNS
-from privacy_report.pipeline.files import empty_folder, write_arrays
+from privacy_report.pipeline.files import empty_folder
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Arrays, Memo
 from privacy_report.pipeline.params import load
 from privacy_report.pipeline.tables import write_table
+from privacy_report.training import device
 from privacy_report.training.data import of_variant
 from privacy_report.training.run import finished_epochs, make_trainer, variant_inputs
-from privacy_report.training.schema import Variant
+from privacy_report.training.schema import BackendParams, Variant
 
 if TYPE_CHECKING:
     from privacy_report.training.trainer import Trainer
@@ -39,6 +40,7 @@ def main(argv: Sequence[str]) -> None:
     )
     parser.add_argument("variant", help="a name under `variants` in params.yaml")
     name = parser.parse_args(argv).variant
+    print(f"train@{name}: {device.use(load('backend', BackendParams).device)}", flush=True)
 
     def inputs() -> tuple[Variant, dict[str, Any]]:
         config, digest = load(f"variants.{name}", Variant), canaries.files_digest(canaries.path_of(name))
@@ -59,7 +61,7 @@ def main(argv: Sequence[str]) -> None:
         epochs = finished_epochs(kept, config, key, make)
         for epoch, arrays in track(epochs, config.epochs, f"train@{name}: epochs", _says):
             if epoch in config.checkpoint_epochs:
-                write_arrays(folder / f"epoch_{epoch:04}.npz", arrays)
+                kept.save(folder / f"epoch_{epoch:04}.npz", arrays)
             measured = {column: float(arrays[f"history/{column}"]) for column in HISTORY}
             history.append({"variant": name, "epoch": epoch, **measured})
             write_table(folder / "history.csv", history, HISTORY_COLUMNS)  # grows while the run goes on

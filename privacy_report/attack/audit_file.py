@@ -12,7 +12,8 @@ from privacy_report.attack.confidence import logit_confidence
 from privacy_report.attack.references import References, check_finite
 from privacy_report.attack.signals import Examples, pool
 from privacy_report.errors import UserError
-from privacy_report.pipeline.files import read_arrays
+from privacy_report.pipeline.blocks import blocks
+from privacy_report.pipeline.mapped import map_arrays
 from privacy_report.pipeline.outputs import Outputs, outputs_of
 
 OPTIONAL = ("early_logits", "early_phi", "reference_logits", "reference_phi", "reference_is_member")
@@ -37,7 +38,7 @@ class AuditFile:
 
 
 def read_audit_file(path: Path | str) -> AuditFile:
-    """Read an .npz of `Outputs`' arrays and any of OPTIONAL, members first, then non-members.
+    """Read an .npz, or a folder of .npy files, of `Outputs`' arrays and any of OPTIONAL, members first.
 
     early_logits, reference_logits: float (k, n_member + n_nonmember, n_classes); instead of them early_phi,
     reference_phi: float (k, n), logit-scaled confidences. reference_is_member: bool (k, n). Canaries:
@@ -45,7 +46,7 @@ def read_audit_file(path: Path | str) -> AuditFile:
     canary_is_member bool (m,), which may be all that there is. UserError of one line that names the array for
     wrong shapes or values.
     """
-    arrays = read_arrays(path)
+    arrays = map_arrays(path)
     only = set(arrays) == set(CANARY_SCORES)
     outputs = None if only else outputs_of(arrays, path)
     try:
@@ -116,8 +117,17 @@ def _phi(
     if not len(found):
         raise UserError(f"{name}_{kind} must be of at least one model, got shape {found.shape}")
     with np.errstate(over="ignore"):  # a confidence that no float32 holds is refused below
-        if logits is not None:
-            found = np.stack([logit_confidence(one, labels) for one in logits])
-        found = found.astype(np.float32)
+        if logits is None:
+            found = found.astype(np.float32)
+        else:
+            found = np.stack([_confidence(one, labels) for one in logits])
     check_finite(found, f"{name}_{kind} of model")
+    return found
+
+
+def _confidence(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Confidences float32 (n,) of one model's logits (n, n_classes)."""
+    found = np.empty(len(labels), np.float32)
+    for span, block in blocks(logits):
+        found[span] = logit_confidence(block, labels[span])
     return found

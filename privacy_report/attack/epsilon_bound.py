@@ -15,6 +15,7 @@ that matters.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -103,6 +104,7 @@ def _best(curve: Roc, delta: float) -> tuple[int, bool]:
     return index, member_above
 
 
+@cache
 def _counts(n: int) -> np.ndarray:
     """Counts from 0 to n, dense where small."""
     return np.unique(np.concatenate([[0], np.geomspace(1, n, CANDIDATES).round().astype(int)]))

@@ -5,17 +5,17 @@ Which of them are used is decided without a look at any label of the target.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from privacy_report.attack.confidence import logit_confidence
-from privacy_report.attack.reference_checks import choose_epoch
+from privacy_report.attack import signals
+from privacy_report.attack.reference_checks import choose_epochs, nearest
 from privacy_report.attack.references import References, TooFewError
 from privacy_report.errors import UserError
-from privacy_report.pipeline.outputs import Outputs, read_outputs
+from privacy_report.pipeline.outputs import read_outputs
 
 MOST_EARLY = 4
 """Early checkpoints used at most: later ones have memorised what they are compared with."""
@@ -32,13 +32,7 @@ def early_epochs(epochs: Sequence[int], epoch: int) -> list[int]:
 
 def early_phi(files: Sequence[Path]) -> np.ndarray:
     """Logit-scaled confidences float32 (k, n) of score files, members first."""
-    return np.stack([_phi(read_outputs(file)) for file in files])
-
-
-def _phi(outputs: Outputs) -> np.ndarray:
-    logits = np.concatenate([outputs.member_logits, outputs.nonmember_logits])
-    labels = np.concatenate([outputs.member_labels, outputs.nonmember_labels])
-    return logit_confidence(logits, labels).astype(np.float32)
+    return np.stack([signals.pool(read_outputs(file)).phi.astype(np.float32) for file in files])
 
 
 @dataclass(frozen=True)
@@ -60,20 +54,35 @@ class ReferenceFiles:
         return References(np.load(self.phi[epoch], allow_pickle=False), self.memberships())
 
     def nearest(self, epoch: int) -> int:
-        """The references' epoch that stands for a target at `epoch`: the nearest, of two the earlier."""
-        return min(self.phi, key=lambda other: (abs(other - epoch), other))
+        """The references' epoch that stands for a target at `epoch` (`reference_checks.nearest`)."""
+        return nearest(self.phi, epoch)
 
-    def chosen(self, epoch: int) -> dict[str, np.ndarray]:
-        """The references' epoch from which a target at `epoch` is attacked (`choose_epoch`), as an array.
+    def chosen(self) -> dict[str, np.ndarray]:
+        """`nearest`: the references' epochs; `chosen`: those from which a target at each is attacked.
 
-        The nearest where there are too few references to attack each other.
+        By `choose_epochs`; the nearest where there are too few references to attack each other.
         """
-        phis = {other: np.load(path, allow_pickle=False) for other, path in self.phi.items()}
         try:
-            found = choose_epoch(phis, self.memberships(), epoch)
+            found = choose_epochs(_Loaded(self.phi), self.memberships(), self.phi)
         except TooFewError:
-            found = self.nearest(epoch)
-        return {"epoch": np.array(found)}
+            found = {epoch: epoch for epoch in self.phi}
+        return {"nearest": np.array(list(found)), "chosen": np.array(list(found.values()))}
+
+
+@dataclass(frozen=True)
+class _Loaded(Mapping[int, np.ndarray]):
+    """The arrays of files by epoch, each read when it is asked for."""
+
+    files: Mapping[int, Path]
+
+    def __getitem__(self, epoch: int) -> np.ndarray:
+        return np.load(self.files[epoch], allow_pickle=False)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.files)
+
+    def __len__(self) -> int:
+        return len(self.files)
 
 
 def reference_files(folder: Path) -> ReferenceFiles | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from privacy_report.attack.signals import Examples, negative_modified_entropy
+from privacy_report.attack.signals import Examples
 
 BINS = 20
 PER_BIN = 20
@@ -28,7 +28,7 @@ def membership_probability(examples: Examples, seed: int) -> np.ndarray:
     other half of the examples, so that it does not vote for itself, and half a count is added to each
     bin. 0.5 where a class has nobody to compare with.
     """
-    signal = negative_modified_entropy(examples)
+    signal = examples.risk_signal
     half = np.random.default_rng([seed, 1]).random(len(signal)) < 0.5
     result = np.full(len(signal), 0.5)
     for label in np.unique(examples.labels):

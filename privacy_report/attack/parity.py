@@ -21,7 +21,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 
-from privacy_report.attack import intervals, roc, signals
+from privacy_report.attack import intervals, roc, rowwise, signals
 from privacy_report.attack.measures import row_of_curve
 from privacy_report.attack.signals import Examples
 from privacy_report.pipeline.outputs import Outputs
@@ -33,26 +33,54 @@ TOP = 5
 """The reference lists this many of the largest epsilon bounds; the largest of them is reported here."""
 
 
+def softmax(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Probabilities in float32 (n, n_classes)."""
+    logits = logits.astype(np.float32)
+    exp = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exp / exp.sum(axis=1, keepdims=True)
+
+
+def clipped_loss(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """-log(max(p[label], 1e-8)), float32 (n,)."""
+    p = softmax(logits, labels)[np.arange(len(labels)), labels]
+    return -np.log(np.maximum(p, 1e-8))
+
+
+def modified_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The modified entropy with the reference's clipping at 1e-30, float32 (n,)."""
+    p, rows = softmax(logits, labels), np.arange(len(labels))
+
+    def log(value: np.ndarray) -> np.ndarray:
+        return -np.log(np.maximum(value, 1e-30))
+
+    terms = p * log(1 - p)
+    of_label = p[rows, labels]
+    terms[rows, labels] = (1 - of_label) * log(of_label)
+    return terms.sum(axis=1)
+
+
+def risk_signal(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """`rowwise.negative_modified_entropy` from the reference's probabilities and losses, float64 (n,)."""
+    return rowwise.modified_entropy(softmax(logits, labels), clipped_loss(logits, labels), logits, labels)
+
+
 class ParityExamples(Examples):
     """Examples with the reference's float32 softmax and clipped losses."""
 
-    @cached_property
-    def probabilities(self) -> np.ndarray:
-        """Softmax in float32 (n, n_classes)."""
-        logits = self.logits.astype(np.float32)
-        exp = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return exp / exp.sum(axis=1, keepdims=True)
+    @property
+    def risk_signal(self) -> np.ndarray:
+        """What the membership probability is estimated from, float64 (n,)."""
+        return self.by_row(risk_signal)
 
     @cached_property
     def loss(self) -> np.ndarray:
-        """-log(max(p[label], 1e-8)), float (n,)."""
-        p = self.probabilities[np.arange(len(self.labels)), self.labels]
-        return -np.log(np.maximum(p, 1e-8))
+        """The reference's loss, float32 (n,)."""
+        return self.by_row(clipped_loss)
 
-    @cached_property
+    @property
     def features(self) -> np.ndarray:
-        """What the reference's trained attackers see: probabilities and loss, float (n, n_classes + 1)."""
-        return np.column_stack([self.probabilities, self.loss])
+        """What the reference's trained attackers see: probabilities and loss, float32 (n, n_classes + 1)."""
+        return np.column_stack([self.by_row(softmax), self.loss])
 
 
 def pool(outputs: Outputs) -> ParityExamples:
@@ -67,16 +95,8 @@ def negative_loss(examples: Examples) -> np.ndarray:
 
 
 def negative_modified_entropy(examples: Examples) -> np.ndarray:
-    """Minus the modified entropy with the reference's clipping at 1e-30, float (n,)."""
-    p, rows = examples.probabilities, np.arange(len(examples.labels))
-
-    def log(value: np.ndarray) -> np.ndarray:
-        return -np.log(np.maximum(value, 1e-30))
-
-    terms = p * log(1 - p)
-    of_label = p[rows, examples.labels]
-    terms[rows, examples.labels] = (1 - of_label) * log(of_label)
-    return -terms.sum(axis=1)
+    """Minus the reference's modified entropy."""
+    return -examples.by_row(modified_entropy)
 
 
 def logistic(X: np.ndarray, is_member: np.ndarray, settings: Any, seed: list[int]) -> Scored:

@@ -5,7 +5,7 @@ No function here sees a label of the target except `placebo`, which sees nothing
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,51 +100,66 @@ def placebo(score: Score, references: References, is_member: np.ndarray) -> Outc
 def outcomes_by_epoch(
     phis: Mapping[int, np.ndarray],
     is_member: np.ndarray,
-    target_epoch: int,
+    targets: Iterable[int],
     score: Score = rmia,
     most: int | None = None,
-) -> dict[int, Outcome]:
-    """What references of each epoch find in a reference of the target's epoch, by epoch.
+) -> dict[int, dict[int, Outcome]]:
+    """Target's epoch -> references' epoch -> what references of that epoch find in one of the target's epoch.
 
     most: how many of the references are attacked (None: all).
 
-    `phis`: epoch -> confidences (k, n) of the same k references, whose memberships are `is_member` (k, n).
-    The attacked reference is taken at `target_epoch`, or at the nearest epoch there is (the earlier of two):
-    for a target that trained longer than the references, their last. UserError names a faulty epoch.
+    `phis`: epoch -> confidences (k, n) of the same k references, whose memberships are `is_member` (k, n);
+    each epoch is asked for twice and not kept, so that it can be read when it is asked for.
+    The attacked reference is taken at the target's epoch, or at the nearest epoch there is (the earlier of
+    two): for a target that trained longer than the references, their last. UserError names a faulty epoch.
     """
     if not phis:
         raise UserError("phis: got no epoch of the references, allowed: at least one")
-    by_epoch = {}
-    for epoch in sorted(phis):
-        try:
-            by_epoch[epoch] = References(phis[epoch], is_member)
-        except UserError as error:
-            raise UserError(f"epoch {epoch}: {error}") from None
-    attacked = by_epoch[min(by_epoch, key=lambda epoch: (abs(epoch - target_epoch), epoch))]
-    labels = list(attacked.is_member)[:most]
-    return {
-        epoch: _outcome(
-            [score(attacked.phi[j], other.without_group_of(j)) for j in range(len(labels))], labels
-        )
-        for epoch, other in by_epoch.items()
-    }
+    attacked = {epoch: _at(phis, is_member, epoch).phi[:most].copy() for epoch in sorted(phis)}
+    targets, labels = list(targets), list(np.asarray(is_member))[:most]
+    found: dict[int, dict[int, Outcome]] = {nearest(phis, target): {} for target in targets}
+    for other in sorted(phis):
+        references = _at(phis, is_member, other)
+        scores: dict[int, list[np.ndarray]] = {epoch: [] for epoch in found}
+        for j in range(len(labels)):
+            attackers = references.without_group_of(j)
+            for epoch, those in scores.items():
+                those.append(score(attacked[epoch][j], attackers))
+        for epoch, those in scores.items():
+            found[epoch][other] = _outcome(those, labels)
+    return {target: found[nearest(phis, target)] for target in targets}
 
 
-def choose_epoch(
-    phis: Mapping[int, np.ndarray], is_member: np.ndarray, target_epoch: int, score: Score = rmia
-) -> int:
-    """The references' epoch from which to attack a target at `target_epoch`, without any label of the target.
+def nearest(epochs: Iterable[int], target: int) -> int:
+    """The epoch that stands for a target's: the nearest, of two the earlier."""
+    return min(epochs, key=lambda epoch: (abs(epoch - target), epoch))
+
+
+def _at(phis: Mapping[int, np.ndarray], is_member: np.ndarray, epoch: int) -> References:
+    """The references of one epoch; UserError that names it."""
+    try:
+        return References(phis[epoch], is_member)
+    except UserError as error:
+        raise UserError(f"epoch {epoch}: {error}") from None
+
+
+def choose_epochs(
+    phis: Mapping[int, np.ndarray], is_member: np.ndarray, targets: Iterable[int], score: Score = rmia
+) -> dict[int, int]:
+    """Target's epoch -> the references' epoch to attack it from, without any label of the target.
 
     The highest mean TPR at 1% FPR over the attacked references (`outcomes_by_epoch`); ties: the earliest
     epoch. At 0.1% the threshold hangs on a tenth of the false positives; the AUC is mostly about examples
     that no attack finds. TRIED references are attacked, since the time grows with their square.
     Where 1% of a reference's non-members are fewer than five, the AUC.
     """
-    outcomes = outcomes_by_epoch(phis, is_member, target_epoch, score, TRIED)
     n_nonmember = int((~np.asarray(is_member)).sum(axis=1).min())
     measure = CHOSEN_BY if FPRS[CHOSEN_BY] * n_nonmember >= MIN_FALSE_POSITIVES else "auc"
-    quality = {epoch: found.mean()[measure] for epoch, found in outcomes.items()}
-    return max(quality, key=lambda epoch: (quality[epoch], -epoch))
+    chosen = {}
+    for target, outcomes in outcomes_by_epoch(phis, is_member, targets, score, TRIED).items():
+        quality = {epoch: found.mean()[measure] for epoch, found in outcomes.items()}
+        chosen[target] = max(quality, key=lambda epoch: (quality[epoch], -epoch))
+    return chosen
 
 
 def _outcome(scores: list[np.ndarray], labels: list[np.ndarray]) -> Outcome:

@@ -90,7 +90,7 @@ def rmia(target_phi: np.ndarray, references: References) -> np.ndarray:
     or OUT reference is compared with those it has.
     """
     phi = check_target(target_phi, references.phi)
-    return log_probability(phi) - log_mean_probability(references.phi)
+    return log_probability(phi) - references.log_mean
 
 
 def rmia_offline(target_phi: np.ndarray, references: References, a: float | None = None) -> np.ndarray:

@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from privacy_report.attack.confidence import log_mean_probability
 from privacy_report.errors import UserError
 
 
@@ -97,6 +98,11 @@ class References:
     def outside(self) -> Side:
         """What the references that did not train on each example say about it."""
         return _side(self.phi, ~self.is_member)
+
+    @cached_property
+    def log_mean(self) -> np.ndarray:
+        """log of the mean p over all references, float64 (n,)."""
+        return log_mean_probability(self.phi)
 
     @cached_property
     def group_size(self) -> int:

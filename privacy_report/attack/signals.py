@@ -1,108 +1,130 @@
 """What a target's outputs say about each example: losses, confidences, entropies, attacker features.
 
 Signals are functions of `Examples` that give a score each, float64 (n,), higher = more likely a member.
-All come from float64 logits by formulas that keep their precision where the target is nearly
-certain, so that examples tie only when their outputs do.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 
+from privacy_report.attack import rowwise
 from privacy_report.attack.references import References
+from privacy_report.attack.rowwise import RowFunction
+from privacy_report.pipeline.blocks import Joined, Rows, blocks
 from privacy_report.pipeline.outputs import Outputs
 
-TINY = np.finfo(np.float64).tiny
-MOST = 10.0
-"""A probability within 5e-5 of 0 or 1 is as good as certain to a trained attacker."""
+FEW_CLASSES = 32
+"""Reductions over so few classes are several times faster where logits lie class by class in memory."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What is computed of logits row by row, each column once; float64 only within a block of rows.
+
+    `logits` floats (n, n_classes), in memory or mapped; `labels` int (n,).
+    """
+
+    logits: Rows
+    labels: np.ndarray
+    _kept: dict[RowFunction, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+
+    def of(self, function: RowFunction) -> np.ndarray:
+        """A row function's results of all rows, (n,) or (n, k)."""
+        if function not in self._kept:
+            self._kept[function] = self._compute(function)
+        return self._kept[function]
+
+    def _compute(self, function: RowFunction) -> np.ndarray:
+        order: Literal["C", "F"] = "F" if self.logits.shape[1] <= FEW_CLASSES else "C"
+        found: np.ndarray | None = None
+        for span, block in blocks(self.logits):
+            part = function(block.astype(np.float64, order=order), self.labels[span])
+            if found is None:
+                found = np.empty((len(self.labels), *part.shape[1:]), part.dtype)
+            found[span] = part
+        assert found is not None
+        return found
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Members and non-members of one checkpoint in one array each, members first.
+    """Members and non-members of one checkpoint, members first.
 
-    `logits` float64 (n, n_classes), `labels` int (n,), `is_member` bool (n,). Where there are any:
-    `early_phi` float32 (k, n), the target's own confidences at earlier checkpoints, and `references`.
+    `logits` floats (n, n_classes), in memory or mapped, `labels` int (n,), `is_member` bool (n,). Where there
+    are any: `early_phi` float32 (k, n), the target's confidences at earlier checkpoints, and `references`.
+    Of a part (`take`), `logits` and `columns` are still those of all, and `at` int (n,) says where it is.
     """
 
-    logits: np.ndarray
+    logits: Rows
     labels: np.ndarray
     is_member: np.ndarray
     early_phi: np.ndarray | None = None
     references: References | None = None
+    columns: Columns = None  # type: ignore[assignment]  # the columns of `logits` and `labels`
+    at: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.columns is None:
+            object.__setattr__(self, "columns", Columns(self.logits, self.labels))
 
     @property
     def n_classes(self) -> int:
         return self.logits.shape[1]
 
+    def by_row(self, function: RowFunction) -> np.ndarray:
+        """What a function of rows of logits and labels says of each example, (n,) or (n, k); kept."""
+        found = self.columns.of(function)
+        return found if self.at is None else found[self.at]
+
     @cached_property
     def correct(self) -> np.ndarray:
         """Whether the target predicts the label, bool (n,)."""
-        return self.logits.argmax(axis=1) == self.labels
+        return self.by_row(rowwise.correct)
 
     @cached_property
     def phi(self) -> np.ndarray:
         """Logit-scaled confidence of the label, float64 (n,)."""
-        return -_log_odds_against(self.logits, self.labels)
-
-    @cached_property
-    def probabilities(self) -> np.ndarray:
-        """Softmax, float64 (n, n_classes)."""
-        exp = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
-        return exp / exp.sum(axis=1, keepdims=True)
+        return -self.by_row(rowwise.odds_against_label)
 
     @cached_property
     def loss(self) -> np.ndarray:
         """Cross-entropy in nats, float64 (n,)."""
-        return np.logaddexp(0.0, _log_odds_against(self.logits, self.labels))
+        return np.logaddexp(0.0, self.by_row(rowwise.odds_against_label))
 
-    @cached_property
+    @property
+    def risk_signal(self) -> np.ndarray:
+        """What the membership probability is estimated from, float64 (n,)."""
+        return self.by_row(rowwise.negative_modified_entropy)
+
+    @property
     def features(self) -> np.ndarray:
-        """What trained attackers see, float64 (n, n_classes + 2).
-
-        Probabilities, the loss, and the log odds of the predicted class, the last two cut at MOST. All are
-        bounded: the loss of an example whose probability is 0 (trees, saturated nets) would be so large that
-        a few of them leave nothing of the others once features are standardised.
-        """
-        loss, odds = np.minimum(self.loss, MOST), np.clip(confidence(self), -MOST, MOST)
-        return np.ascontiguousarray(np.column_stack([self.probabilities, loss, odds]))
+        """What trained attackers see, see `rowwise.features`."""
+        return self.by_row(rowwise.features)
 
     def take(self, at: np.ndarray) -> Self:
         """The examples at positions `at`."""
-        return type(self)(
-            self.logits[at],
-            self.labels[at],
-            self.is_member[at],
-            None if self.early_phi is None else self.early_phi[:, at],
-            None if self.references is None else self.references.take(at),
+        return replace(
+            self,
+            labels=self.labels[at],
+            is_member=self.is_member[at],
+            early_phi=None if self.early_phi is None else self.early_phi[:, at],
+            references=None if self.references is None else self.references.take(at),
+            at=at if self.at is None else self.at[at],
         )
 
 
 def pool(outputs: Outputs) -> Examples:
-    """Both sides of a score file, members first.
-
-    The logits lie class by class in memory: reductions over few classes are several times faster so.
-    """
-    logits = np.concatenate([outputs.member_logits, outputs.nonmember_logits])
+    """Both sides of a score file, members first."""
+    n_member, n_nonmember = len(outputs.member_labels), len(outputs.nonmember_labels)
     return Examples(
-        logits=logits.astype(np.float64, order="F"),
+        logits=Joined((outputs.member_logits, outputs.nonmember_logits)),
         labels=np.concatenate([outputs.member_labels, outputs.nonmember_labels]),
-        is_member=np.arange(len(outputs.member_labels) + len(outputs.nonmember_labels))
-        < len(outputs.member_labels),
+        is_member=np.arange(n_member + n_nonmember) < n_member,
     )
-
-
-def _log_odds_against(logits: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """log((1 - p) / p) of one class a row, without forming 1 - p; float64 (n,)."""
-    rows = np.arange(len(logits))
-    others = logits - logits[rows, classes][:, None]
-    others[rows, classes] = -np.inf
-    top = others.max(axis=1)
-    return top + np.log(np.exp(others - top[:, None]).sum(axis=1))
 
 
 def negative_loss(examples: Examples) -> np.ndarray:
@@ -112,24 +134,14 @@ def negative_loss(examples: Examples) -> np.ndarray:
 
 def confidence(examples: Examples) -> np.ndarray:
     """Log odds of the predicted class: orders examples as its probability does, without saturating."""
-    return -_log_odds_against(examples.logits, examples.logits.argmax(axis=1))
+    return examples.by_row(rowwise.odds_of_predicted)
 
 
 def negative_entropy(examples: Examples) -> np.ndarray:
     """Minus the entropy of the prediction, in nats."""
-    shifted = examples.logits - examples.logits.max(axis=1, keepdims=True)
-    log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return (examples.probabilities * log_probs).sum(axis=1)
+    return examples.by_row(rowwise.negative_entropy)
 
 
 def negative_modified_entropy(examples: Examples) -> np.ndarray:
-    """Minus the modified entropy of Song & Mittal (arXiv 2003.10595, equation 4), in nats."""
-    p, rows = examples.probabilities, np.arange(len(examples.labels))
-    top = examples.logits.argmax(axis=1)
-    rest = p.copy()
-    rest[rows, top] = 0.0
-    complement = 1.0 - p
-    complement[rows, top] = rest.sum(axis=1)  # 1 - p loses every digit as p nears 1
-    terms = p * np.log(np.maximum(complement, TINY))
-    terms[rows, examples.labels] = -complement[rows, examples.labels] * examples.loss
-    return terms.sum(axis=1)
+    """Minus the modified entropy, in nats."""
+    return examples.by_row(rowwise.negative_modified_entropy)

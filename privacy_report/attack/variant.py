@@ -86,11 +86,12 @@ def attack_checkpoint_of(found: Inputs, epoch: int, kept: Memo) -> CheckpointFin
 
 def _chosen(found: Inputs, references: ReferenceFiles, epoch: int, kept: Memo) -> int:
     """The references' epoch from which the checkpoint of `epoch` is attacked."""
-    nearest = references.nearest(epoch)  # what stands for the target in the choice
     files = [references.trains, *references.phi.values()]
-    key = found.facts[CHOOSE] | {"attacked": nearest, "files": [found.digests[path] for path in files]}
+    key = found.facts[CHOOSE] | {"files": [found.digests[path] for path in files]}
     key["epochs"] = list(references.phi)
-    return int(kept.recall("attack", memo.digest(key), partial(references.chosen, nearest))["epoch"])
+    arrays = kept.recall("attack", memo.digest(key), references.chosen)
+    at = list(arrays["nearest"]).index(references.nearest(epoch))  # what stands for the target in the choice
+    return int(arrays["chosen"][at])
 
 
 def reference_facts(

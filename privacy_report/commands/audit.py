@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -242,11 +241,14 @@ def _writing(folder: Path) -> Iterator[None]:
         raise UserError(f"{folder}: cannot write there ({error.strerror})") from None
 
 
-def _examples(result: CheckpointFindings, outputs: Outputs) -> list[Row]:
-    """Loss and membership probability of every example."""
-    sides = ["member"] * len(outputs.member_labels) + ["nonmember"] * len(outputs.nonmember_labels)
-    index = np.concatenate([np.arange(len(outputs.member_labels)), np.arange(len(outputs.nonmember_labels))])
-    labels = np.concatenate([outputs.member_labels, outputs.nonmember_labels])
-    loss = np.concatenate([result.member_loss, result.nonmember_loss])
-    columns = (sides, index.tolist(), labels.tolist(), loss.tolist(), result.probability.tolist())
-    return [dict(zip(EXAMPLE_COLUMNS, values, strict=True)) for values in zip(*columns, strict=True)]
+def _examples(result: CheckpointFindings, outputs: Outputs) -> Iterator[Row]:
+    """Loss and membership probability of every example, one by one: there may be millions."""
+    sides = (
+        ("member", outputs.member_labels, result.member_loss),
+        ("nonmember", outputs.nonmember_labels, result.nonmember_loss),
+    )
+    probability = iter(result.probability)
+    for side, labels, losses in sides:
+        for index, (label, loss) in enumerate(zip(labels, losses, strict=True)):
+            values = (side, index, label, loss, next(probability))
+            yield dict(zip(EXAMPLE_COLUMNS, values, strict=True))

@@ -1,4 +1,4 @@
-"""`privacy-report store`: show or prune the memo of finished work."""
+"""`privacy-report store`: show or prune the memo of finished work, or say what it keeps by itself."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from privacy_report.errors import UserError
+from privacy_report.pipeline.policy import KEEPS, Policy, read_policy, write_policy
 from privacy_report.pipeline.store import entries, prune, root
 
 
@@ -16,13 +17,21 @@ def main(argv: Sequence[str]) -> None:
         description="The memo of finished epochs, scores, attacks and reference models. All in it can be "
         "computed again.",
     )
-    commands = parser.add_subparsers(dest="command", metavar="[show|prune]")
+    commands = parser.add_subparsers(dest="command", metavar="[show|prune|policy]")
     commands.add_parser("show", help="list kinds with their number of entries and size (the default)")
     pruning = commands.add_parser("prune", help="remove the longest unused entries")
     how = pruning.add_mutually_exclusive_group(required=True)
     how.add_argument("--keep-mb", type=float, metavar="N", help="leave at most N megabytes")
     how.add_argument("--all", action="store_true", help="remove everything")
+    setting = commands.add_parser("policy", help="show, or set, what the store keeps by itself")
+    setting.add_argument(
+        "--keep", choices=KEEPS, help="states of all epochs, of checkpoints, of the last alone"
+    )
+    setting.add_argument("--limit-mb", type=float, metavar="N", help="prune to N megabytes after each stage")
     args = parser.parse_args(argv)
+    if args.command == "policy":
+        _policy(args.keep, args.limit_mb)
+        return
     if args.command == "prune":
         keep = 0.0 if args.all else args.keep_mb
         if not keep >= 0:
@@ -35,3 +44,13 @@ def main(argv: Sequence[str]) -> None:
         print(f"{kind:10} {len(sizes):6} entries {sum(sizes) / 1e6:10.1f} MB")
     total = sum(entry.size for entry in found)
     print(f"{'total':10} {len(found):6} entries {total / 1e6:10.1f} MB in {root()}")
+
+
+def _policy(keep: str | None, limit_mb: float | None) -> None:
+    """Show the store's policy, after a change where one is asked for."""
+    policy = read_policy()
+    if keep is not None or limit_mb is not None:
+        policy = Policy(keep or policy.keep, policy.limit_mb if limit_mb is None else limit_mb)
+        write_policy(policy)
+    print(f"keeps the states of: {policy.keep}")
+    print(f"is pruned to:        {policy.limit_mb:g} MB, except for what was used within a day")

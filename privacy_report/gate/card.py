@@ -79,11 +79,18 @@ def _file(shipped: Shipped, dataset: Mapping[str, Any]) -> str:
         )
     else:
         tried = f"are those in data/score bit for bit in the {shipped.tried} examples that were tried"
+    kind = dataset.get("dtype", "uint8")
+    rows = f"rows as in data/prepare/images.npy, {kind} (n, {shape})" + (
+        ", and scales them itself" if kind == "uint8" else ""
+    )
     return f"""## File
 
-`{shipped.file}`, SHA-256 `{shipped.sha256}`. `keras.models.load_model` opens it; layers of one's own need the
-module that defines them. It takes rows as prepared, {dataset.get("dtype", "uint8")} (n, {shape}), scales them
-itself, and gives logits (n, {dataset["n_classes"]}) for {names}. The logits of `predict` {tried}.
+`{shipped.file}`, SHA-256 `{shipped.sha256}`.
+
+- `keras.models.load_model` opens it; layers of one's own need the module that defines them.
+- It takes {rows}.
+- It gives logits (n, {dataset["n_classes"]}) for {names}.
+- The logits of `predict` {tried}.
 """
 
 

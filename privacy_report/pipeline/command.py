@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -14,14 +15,24 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from privacy_report.errors import UserError
 
 T = TypeVar("T")
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says where there is no room for a file."""
 
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
-    """Call `main(argv)`; a UserError becomes one line on stderr and exit code 2, Ctrl-C exit code 130."""
+    """Call `main(argv)`; a UserError or a full disk becomes one line on stderr and exit code 2.
+
+    Ctrl-C: exit code 130.
+    """
     try:
         main(sys.argv[1:])
     except UserError as error:
         sys.exit(_fail(str(error), 2))
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        where = error.filename or "a file"
+        sys.exit(_fail(f"{where}: cannot be written ({error.strerror}); finished work is kept", 2))
     except KeyboardInterrupt:
         _fail("interrupted; finished work is kept", 130)
         os._exit(130)  # at once: the libraries' own farewell takes seconds

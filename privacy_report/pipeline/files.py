@@ -50,21 +50,28 @@ class DamagedError(UserError):
 
 @contextmanager
 def atomic(path: Path | str) -> Iterator[IO[bytes]]:
-    """A binary file that appears at `path` complete and on disk, or not at all."""
+    """A binary file that appears at `path` complete and on disk, or not at all.
+
+    UserError of one line where it cannot be written: a full disk, a folder that is not ours.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
-        with os.fdopen(fd, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        try:
+            with os.fdopen(fd, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        reason = error.strerror or error  # NumPy's own has no strerror: "9 requested and 0 written"
+        raise UserError(f"{path}: cannot be written ({reason}); finished work is kept") from None
 
 
 def _sync_folder(folder: Path) -> None:
@@ -93,10 +100,19 @@ def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
 
     Raises DamagedError when the bytes are no sound .npz, and UserError when they cannot be read.
     """
-    try:
+    with reading(path):
         raw = Path(path).read_bytes()
         with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
+
+
+@contextmanager
+def reading(path: Path | str) -> Iterator[None]:
+    """What goes wrong with a file of arrays in the block, as one line: see `read_arrays`."""
+    try:
+        yield
+    except UserError:
+        raise
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except DAMAGED as error:

@@ -23,7 +23,8 @@ import numpy as np
 
 from privacy_report.errors import UserError
 from privacy_report.pipeline import source, store
-from privacy_report.pipeline.files import write_json
+from privacy_report.pipeline.files import write_arrays, write_json
+from privacy_report.pipeline.policy import read_policy
 
 ENVIRONMENT = {
     "numpy": ("NPY_DISABLE_CPU_FEATURES", "OPENBLAS_CORETYPE"),
@@ -32,10 +33,14 @@ ENVIRONMENT = {
         "DNNL_MAX_CPU_ISA",
         "ONEDNN_DEFAULT_FPMATH_MODE",
         "ONEDNN_MAX_CPU_ISA",
+        "PRIVACY_REPORT_DEVICE",
         "TF_SET_ONEDNN_FPMATH_MODE",
     ),
 }
 """Library -> environment variables that change the bits of its results. Others are pinned by `backend`."""
+
+SPARED = 24 * 3600.0
+"""Seconds since its last use in which an entry is not pruned by itself: a killed run needs it to go on."""
 
 Arrays = dict[str, np.ndarray]
 
@@ -97,6 +102,7 @@ class Memo:
         self.stage = stage
         self.seconds = 0.0
         self.processors: set[str] = set()
+        self._last: tuple[str, str, Arrays] | None = None
 
     def recall(self, kind: str, key: str, compute: Callable[[], Arrays]) -> Arrays:
         """The arrays stored under `key`, or else those that `compute` returns, which are stored."""
@@ -108,11 +114,30 @@ class Memo:
             store.put(kind, key, entry)
         self.seconds += entry.seconds
         self.processors.add(entry.processor)
+        self._last = kind, key, entry.arrays
         return entry.arrays
 
+    def restore(self, kind: str, key: str, arrays: Arrays) -> Arrays:
+        """Put back what an entry held before it was thinned; `arrays`, as if they had been recalled."""
+        store.refill(kind, key, arrays)
+        self._last = kind, key, arrays
+        return arrays
+
+    def save(self, path: Path, arrays: Arrays) -> None:
+        """Write arrays as an output: those recalled last as another name of their entry where that can be."""
+        kind, key, recalled = self._last or ("", "", None)
+        if arrays is not recalled or not store.link(kind, key, path):
+            write_arrays(path, arrays)
+
     def close(self) -> None:
-        """Note how long all the results took when they were computed, and on which kinds of processor."""
+        """Note how long all the results took when they were computed, and on which kinds of processor.
+
+        Then the store is pruned to its policy's size; what was used within SPARED may be a running stage's.
+        """
         note(self.stage, self.seconds, self.processors)
+        files, freed = store.prune(int(read_policy().limit_mb * 1e6), SPARED)
+        if files:
+            print(f"store: pruned {files} entries, {freed / 1e6:.1f} MB, to its policy's size", flush=True)
 
 
 def note(stage: str, seconds: float, processors: set[str]) -> None:

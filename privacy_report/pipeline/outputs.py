@@ -12,31 +12,62 @@ from pathlib import Path
 import numpy as np
 
 from privacy_report.errors import UserError
-from privacy_report.pipeline.files import read_arrays
+from privacy_report.pipeline.blocks import blocks
+from privacy_report.pipeline.mapped import map_arrays
 
 LARGEST = 1e100
 """Differences of logits whose squares are still finite, and so all that attacks compute of them."""
 
 
 @dataclass(frozen=True)
+class Logarithms:
+    """Logarithms of probabilities (n, n_classes), taken where they are read.
+
+    Zeros are floored at the smallest normal number of their type.
+    """
+
+    probs: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.probs.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.probs.ndim
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.probs.dtype
+
+    @property
+    def base(self) -> np.ndarray:
+        return self.probs
+
+    def __getitem__(self, span: slice, /) -> np.ndarray:
+        return np.log(np.maximum(self.probs[span], np.finfo(self.dtype).tiny))
+
+
+@dataclass(frozen=True)
 class Outputs:
     """What a target model says about its members and its non-members.
 
-    `*_logits` are float arrays (n, n_classes); `*_labels` are integer arrays (n,) in [0, n_classes).
-    Where a file has `*_probs` instead (an audit of somebody's model), their logarithms stand in for
-    logits: softmax gives the same probabilities back.
+    `*_logits` are float arrays (n, n_classes), in memory or mapped; `*_labels` are integer arrays (n,) in
+    [0, n_classes). Where a file has `*_probs` instead (an audit of somebody's model), their logarithms stand
+    in for logits: softmax gives the same probabilities back.
     Raises UserError that names `source` for wrong shapes, NaN, labels out of range or an empty side.
     """
 
-    member_logits: np.ndarray
+    member_logits: np.ndarray | Logarithms
     member_labels: np.ndarray
-    nonmember_logits: np.ndarray
+    nonmember_logits: np.ndarray | Logarithms
     nonmember_labels: np.ndarray
     source: str = "outputs"
 
     def __post_init__(self) -> None:
         for side in ("member", "nonmember"):
-            logits = np.asarray(getattr(self, f"{side}_logits"))
+            logits = getattr(self, f"{side}_logits")
+            logits = logits if isinstance(logits, Logarithms) else np.asarray(logits)
             labels = np.asarray(getattr(self, f"{side}_labels"))
             self._check(side, logits, labels)
             object.__setattr__(self, f"{side}_logits", logits)
@@ -48,24 +79,23 @@ class Outputs:
     def _refuse(self, why: str) -> None:
         raise UserError(f"{self.source}: {why}")
 
-    def _check(self, side: str, logits: np.ndarray, labels: np.ndarray) -> None:
+    def _check(self, side: str, logits: np.ndarray | Logarithms, labels: np.ndarray) -> None:
         if logits.ndim != 2 or logits.shape[1] < 2 or not np.issubdtype(logits.dtype, np.floating):
             self._refuse(
                 f"{side}_logits must be floats of shape (n, n_classes), n_classes >= 2, "
                 f"got {logits.dtype} {logits.shape}"
             )
-        if not len(logits):
+        if not logits.shape[0]:
             self._refuse(f"{side}_logits are empty: both members and non-members are needed")
         if not np.issubdtype(labels.dtype, np.integer) or labels.shape != logits.shape[:1]:
             self._refuse(
-                f"{side}_labels must be integers of shape ({len(logits)},), got {labels.dtype} {labels.shape}"
+                f"{side}_labels must be integers of shape ({logits.shape[0]},), "
+                f"got {labels.dtype} {labels.shape}"
             )
-        with np.errstate(over="ignore", invalid="ignore"):
-            sound = np.ptp(logits.astype(np.float64), axis=1) <= LARGEST  # false for NaN and infinity
-        if bad := int(np.count_nonzero(~sound)):
+        if bad := sum(_count_unsound(block) for _, block in blocks(logits)):
             self._refuse(
                 f"{side}_logits hold NaN, infinity or differences above {LARGEST} "
-                f"in {bad} of {len(logits)} rows"
+                f"in {bad} of {logits.shape[0]} rows"
             )
         if labels.min() < 0 or labels.max() >= logits.shape[1]:
             self._refuse(
@@ -87,13 +117,16 @@ def output_arrays(outputs: Outputs) -> dict[str, np.ndarray]:
 
 
 def read_outputs(path: Path | str) -> Outputs:
-    """Read a score file; UserError when it is damaged, incomplete or holds impossible values."""
-    return outputs_of(read_arrays(path), path)
+    """Read a score file, its logits block by block; UserError when it is damaged, incomplete or impossible.
+
+    path: an .npz, or a folder of .npy files; see `mapped.map_arrays`.
+    """
+    return outputs_of(map_arrays(path), path)
 
 
 def outputs_of(arrays: Mapping[str, np.ndarray], path: Path | str) -> Outputs:
     """The outputs among a score file's arrays; UserError that names `path` as `read_outputs`."""
-    arrays = dict(arrays)
+    found: dict[str, np.ndarray | Logarithms] = dict(arrays)
     for side in ("member", "nonmember"):
         logits, probs = f"{side}_logits", f"{side}_probs"
         if (logits in arrays) == (probs in arrays):
@@ -101,16 +134,25 @@ def outputs_of(arrays: Mapping[str, np.ndarray], path: Path | str) -> Outputs:
         if f"{side}_labels" not in arrays:
             raise UserError(f"{path}: lacks {side}_labels, has {sorted(arrays)}")
         if probs in arrays:
-            arrays[logits] = _log_probabilities(arrays[probs], probs, path)
-    return Outputs(**{name: arrays[name] for name in OUTPUT_ARRAYS}, source=str(path))
+            _check_probabilities(arrays[probs], probs, path)
+            found[logits] = Logarithms(arrays[probs])
+    return Outputs(**{name: found[name] for name in OUTPUT_ARRAYS}, source=str(path))  # type: ignore[arg-type]
 
 
-def _log_probabilities(probs: np.ndarray, name: str, path: Path | str) -> np.ndarray:
-    """Logarithms of probabilities, zeros floored at the smallest normal number of their type."""
+def _check_probabilities(probs: np.ndarray, name: str, path: Path | str) -> None:
+    """UserError for what is no array of probabilities, each row summing to 1."""
     if probs.ndim != 2 or not np.issubdtype(probs.dtype, np.floating):
         raise UserError(
             f"{path}: {name} must be floats of shape (n, n_classes), got {probs.dtype} {probs.shape}"
         )
-    if not (np.isfinite(probs).all() and (probs >= 0).all() and np.allclose(probs.sum(axis=1), 1, atol=1e-3)):
-        raise UserError(f"{path}: {name} must be probabilities: each at least 0, each row summing to 1")
-    return np.log(np.maximum(probs, np.finfo(probs.dtype).tiny))
+    for _, block in blocks(probs):
+        sums = block.sum(axis=1)
+        if not (np.isfinite(block).all() and (block >= 0).all() and np.allclose(sums, 1, atol=1e-3)):
+            raise UserError(f"{path}: {name} must be probabilities: each at least 0, each row summing to 1")
+
+
+def _count_unsound(logits: np.ndarray) -> int:
+    """Rows that hold NaN, infinity or differences that are too large."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        sound = np.ptp(logits.astype(np.float64), axis=1) <= LARGEST  # false for NaN and infinity
+    return int(np.count_nonzero(~sound))

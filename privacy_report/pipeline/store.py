@@ -7,6 +7,7 @@ entry may vanish at any time: it is computed again.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -17,9 +18,13 @@ from pathlib import Path
 import numpy as np
 
 from privacy_report.errors import UserError
-from privacy_report.pipeline.files import DamagedError, read_arrays, write_arrays
+from privacy_report.pipeline.files import DamagedError, read_arrays, read_json, write_arrays, write_json
 
 META = "_seconds", "_processor"
+AS_OUTPUTS = ("epoch", "score")
+"""Kinds whose entries are outputs of a stage, too: what is no output's is kept beside them, so that entry,
+output and DVC's cache can be one file on the disk (`link`)."""
+BESIDE = "about"
 ENTRY, UNFINISHED, DAMAGED = ".npz", ".tmp", ".damaged"
 UNFINISHED_SECONDS = 600  # an unfinished file may belong to a running stage
 
@@ -53,8 +58,9 @@ def get(kind: str, key: str) -> Entry | None:
         return None
     try:
         arrays = read_arrays(path)
-        seconds, processor = (arrays.pop(name) for name in META)
-    except (DamagedError, KeyError) as error:
+        about = read_json(_beside(kind, key)) if kind in AS_OUTPUTS and META[0] not in arrays else arrays
+        seconds, processor = (about.pop(name) for name in META)
+    except (DamagedError, KeyError, FileNotFoundError, json.JSONDecodeError) as error:
         aside = path.with_suffix(DAMAGED)
         print(f"store: a damaged entry is set aside as {aside} ({error})", file=sys.stderr)
         with suppress(OSError):  # a store that may only be read, or another process was first
@@ -71,12 +77,43 @@ def get(kind: str, key: str) -> Entry | None:
 
 def put(kind: str, key: str, entry: Entry) -> None:
     """Keep an entry under `key`, atomically. UserError when the store cannot be written."""
+    if kind in AS_OUTPUTS:
+        write_json(_beside(kind, key), dict(zip(META, (entry.seconds, entry.processor), strict=True)))
+        write_arrays(path_of(kind, key), entry.arrays)
+        return
     meta = dict(zip(META, (np.array(entry.seconds), np.array(entry.processor)), strict=True))
-    path = path_of(kind, key)
+    write_arrays(path_of(kind, key), {**entry.arrays, **meta})
+
+
+def link(kind: str, key: str, path: Path) -> bool:
+    """Make `path` another name of an entry of AS_OUTPUTS, which has the same bytes; False where it cannot be.
+
+    The file may not be written any more, by neither name: stages replace their outputs, they change none.
+    """
+    entry, found = path_of(kind, key), path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
+    if kind not in AS_OUTPUTS or not _beside(kind, key).exists():  # older entries have other bytes
+        return False
     try:
-        write_arrays(path, {**entry.arrays, **meta})
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); finished work is kept") from None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.link(entry, found)  # fails across file systems, and where there are no hard links
+        os.chmod(found, 0o444)
+        os.replace(found, path)
+    except OSError:
+        return False
+    finally:  # still there also where `path` was that entry already: renaming does nothing then
+        found.unlink(missing_ok=True)
+    return True
+
+
+def refill(kind: str, key: str, arrays: dict[str, np.ndarray]) -> None:
+    """Replace what an entry of AS_OUTPUTS holds; an output that was linked to it stays as it is."""
+    if _beside(kind, key).exists():
+        write_arrays(path_of(kind, key), arrays)
+
+
+def _beside(kind: str, key: str) -> Path:
+    """Where it is written how long an entry took, and on what."""
+    return root() / BESIDE / kind / f"{key}.json"
 
 
 @dataclass(frozen=True)
@@ -99,18 +136,21 @@ def entries() -> list[Stored]:
     return sorted(found, key=lambda entry: (entry.used, str(entry.path)))
 
 
-def prune(keep_bytes: int) -> tuple[int, int]:
+def prune(keep_bytes: int, spare_seconds: float = 0.0) -> tuple[int, int]:
     """Remove the longest unused entries until at most `keep_bytes` are left; (files, bytes) removed.
 
-    Unfinished files of the last minutes may belong to a running stage and stay.
+    Unfinished files of the last minutes may belong to a running stage and stay, and so do entries used within
+    `spare_seconds`.
     """
     found = entries()
     total, files, freed = sum(entry.size for entry in found), 0, 0
     for entry in found:
         unfinished = entry.path.suffix == UNFINISHED
         fresh = time.time() - entry.used < UNFINISHED_SECONDS
-        if (total <= keep_bytes and not unfinished) or (unfinished and fresh):
+        spared = time.time() - entry.used < spare_seconds
+        if (unfinished and fresh) or (not unfinished and (spared or total <= keep_bytes)):
             continue
         entry.path.unlink(missing_ok=True)
+        _beside(entry.path.parent.name, entry.path.stem).unlink(missing_ok=True)
         total, files, freed = total - entry.size, files + 1, freed + entry.size
     return files, freed

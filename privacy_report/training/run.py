@@ -8,11 +8,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from privacy_report.pipeline import memo
 from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.memo import Arrays, Memo
+from privacy_report.pipeline.policy import read_policy
+from privacy_report.training import thinned
 from privacy_report.training.data import OF_VARIANT, Data
 from privacy_report.training.schema import Variant
 
@@ -62,20 +65,42 @@ def finished_epochs(
 
     An epoch's key has a digest of the epoch before it. With secret noise an epoch that was lost comes back
     different; what had been trained from the lost one is no longer the same run, and epsilon counts one run.
+    The policy of the store says which epochs stay there; of the others the history is left and given.
+    They are trained again where they are needed. Checkpoints are always given in full.
     """
-    trainer, before = None, None
+    trainer: Trainer | None = None
+    full: tuple[int, Arrays | None] = 0, None  # the last epoch at hand, and its arrays
+    before: str | None = None
+    keys: list[str] = []
+
+    def train(epoch: int) -> Arrays:
+        nonlocal trainer
+        trainer = trainer or make()
+        at, arrays = full
+        if arrays is not None:
+            trainer.restore(arrays)
+        for number in range(at + 1, epoch + 1):
+            arrays = trainer.run(number)
+        assert arrays is not None
+        return arrays
+
+    keep = "all" if config.privacy and config.privacy.seed == "secret" else read_policy().keep
     for epoch in range(1, config.epochs + 1):
-        key = memo.digest(inputs | {"epoch": epoch, "before": before and memo.arrays_digest(before)})
-
-        def train(epoch: int = epoch, before: Arrays | None = before) -> Arrays:
-            nonlocal trainer
-            trainer = trainer or make()
-            if before is not None:
-                trainer.restore(before)
-            return trainer.run(epoch)
-
-        before = kept.recall("epoch", key, train)
-        yield epoch, before
+        keys.append(memo.digest(inputs | {"epoch": epoch, "before": before}))
+        arrays = kept.recall("epoch", keys[-1], partial(train, epoch))
+        if thinned.is_rest(arrays) and epoch in (*config.checkpoint_epochs, config.epochs):
+            arrays = kept.restore(
+                "epoch", keys[-1], thinned.again(arrays, train(epoch), f"{inputs['name']}, epoch {epoch}")
+            )
+        before = thinned.digest_of(arrays)
+        at, state = full
+        if keep != "all" and state is not None and at == epoch - 1 and at not in config.checkpoint_epochs:
+            thinned.thin(keys[-2], state)
+        if not thinned.is_rest(arrays):
+            full = epoch, arrays
+        yield epoch, arrays
+    if keep == "last":
+        thinned.thin_all(keys[:-1])
 
 
 def score_inputs(model: Component, data: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ SMALL_CNN = "privacy_report.training.models.small_cnn"
 ADAM = "keras.optimizers.Adam"
 SMALLEST_NOISE = 0.1  # below it epsilon is in the thousands, and computing it takes minutes
 NOISE_SEEDS = ("committed", "secret")
+CPU, GPU = "cpu", "gpu"
 
 
 @dataclass
@@ -89,6 +90,16 @@ class Variant:
     def checkpoint_epochs(self) -> list[int]:
         """The completed epochs, 1-based, after which a checkpoint is kept."""
         return list(range(self.epochs_per_report, self.epochs + 1, self.epochs_per_report))
+
+
+@dataclass
+class BackendParams:
+    """Where training and scoring run. The promise of equal bits is about the CPU."""
+
+    device: str = CPU
+
+    def __post_init__(self) -> None:
+        one_of("device", self.device, (CPU, GPU))
 
 
 @dataclass

@@ -5,7 +5,7 @@ import pytest
 from planted import planted, write_references
 
 from privacy_report.attack.evidence import ReferenceFiles, early_epochs, early_phi, reference_files
-from privacy_report.attack.reference_checks import choose_epoch
+from privacy_report.attack.reference_checks import choose_epochs
 from privacy_report.errors import UserError
 from privacy_report.pipeline.files import write_arrays
 from privacy_report.pipeline.outputs import output_arrays
@@ -98,15 +98,20 @@ def test_references_choose_their_epoch_by_attacking_each_other(tmp_path):
     for best in (2, 4, 6):
         phis = {epoch: noisy(world, 0.1 if epoch == best else 3.0, epoch) for epoch in (2, 4, 6)}
         files = reference_files(write_references(tmp_path / "cnn2", world.trains, phis))
-        found = files.chosen(6)["epoch"]
-        assert found == best == choose_epoch(phis, world.trains, 6)
+        found = files.chosen()
+        assert found["nearest"].tolist() == [2, 4, 6]
+        assert found["chosen"].tolist() == list(choose_epochs(phis, world.trains, [2, 4, 6]).values())
+        assert found["chosen"][2] == best
 
 
 def test_one_pair_cannot_choose_and_takes_the_nearest(tmp_path):
     world = planted(k=2)
     phis = {epoch: noisy(world, 0.1, epoch) for epoch in (4, 10)}
     files = reference_files(write_references(tmp_path / "cnn2", world.trains, phis))
-    assert [int(files.chosen(epoch)["epoch"]) for epoch in (4, 7, 8, 50)] == [4, 4, 10, 10]
+    assert {name: array.tolist() for name, array in files.chosen().items()} == {
+        "nearest": [4, 10],
+        "chosen": [4, 10],
+    }
 
 
 def test_a_reference_that_diverged_is_named_and_chosen_by_nobody(tmp_path):
@@ -115,7 +120,7 @@ def test_a_reference_that_diverged_is_named_and_chosen_by_nobody(tmp_path):
     phis[10][2, 7] = np.nan
     files = reference_files(write_references(tmp_path / "cnn2", world.trains, phis))
     with pytest.raises(UserError, match=r"^epoch 10: reference 2: got nan for example 7, allowed: finite"):
-        files.chosen(4)
+        files.chosen()
     with pytest.raises(UserError, match=r"^reference 2: got nan for example 7"):
         files.at(10)
     assert files.at(4).k == 4

@@ -13,7 +13,11 @@ DRAWS, CHECKPOINTS, SIDE = 300, 10, 60
 
 
 def first_logit(examples):
-    return examples.logits[:, 0]
+    return examples.by_row(lambda logits, labels: logits[:, 0])
+
+
+def second_logit(examples):
+    return examples.by_row(lambda logits, labels: logits[:, 1])
 
 
 def advantage_alone(scores, is_member, selects, ratio, delta):
@@ -47,8 +51,8 @@ def test_no_example_is_in_both_halves_and_none_is_left_out(n_member, n_nonmember
     seen = []
 
     def note(part):
-        seen.append((set(part.logits[:, 0]), int(part.is_member.sum())))
-        return part.logits[:, 0]
+        seen.append((set(first_logit(part)), int(part.is_member.sum())))
+        return first_logit(part)
 
     n = n_member + n_nonmember
     rows = attack_halves(examples(np.arange(n, dtype=float), n_member), plan(note))
@@ -67,8 +71,8 @@ def test_halves_depend_on_the_seed_alone():
         ids = []
 
         def note(part, ids=ids):
-            ids.append(part.logits[:, 1].tolist())
-            return part.logits[:, 0]
+            ids.append(second_logit(part).tolist())
+            return first_logit(part)
 
         found = examples(rng.normal(size=80), 40)
         found.logits[:, 1] = np.arange(80)

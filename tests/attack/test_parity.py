@@ -107,5 +107,5 @@ def test_trained_attackers_see_what_the_references_do(outputs):
     made = outputs(n_classes=10)
     examples = parity.pool(made)
     assert examples.features.shape == (600, 11)
-    np.testing.assert_array_equal(examples.features[:, :10], examples.probabilities)
+    np.testing.assert_array_equal(examples.features[:, :10], examples.by_row(parity.softmax))
     np.testing.assert_array_equal(examples.features[:, 10], examples.loss)

@@ -6,7 +6,7 @@ from scipy.stats import norm
 
 from privacy_report.attack.reference_checks import (
     FPRS,
-    choose_epoch,
+    choose_epochs,
     outcomes_by_epoch,
     placebo,
     recipe,
@@ -124,6 +124,11 @@ def epochs(noise: dict[int, float], k=6, n=N) -> tuple[dict[int, np.ndarray], np
     return {e: phi.astype(np.float32) for e, phi in phis.items()}, sides
 
 
+def choose_epoch(phis, sides, target, score=rmia):
+    """The choice for one target."""
+    return choose_epochs(phis, sides, [target], score)[target]
+
+
 NOISE = {2: 3.0, 10: 0.3, 20: 1.0, 50: 1.5}
 
 
@@ -135,8 +140,9 @@ def test_the_epoch_whose_references_find_most_is_chosen():
 
 def test_outcomes_by_epoch_attack_the_target_s_epoch():
     phis, sides = epochs(NOISE)
-    for target_epoch, attacked in ((50, 50), (70, 50), (20, 20), (21, 20), (15, 10), (1, 2)):
-        found = outcomes_by_epoch(phis, sides, target_epoch)
+    at = {50: 50, 70: 50, 20: 20, 21: 20, 15: 10, 1: 2}
+    for target_epoch, found in outcomes_by_epoch(phis, sides, at).items():
+        attacked = at[target_epoch]
         assert list(found) == [2, 10, 20, 50]
         for epoch in found:
             others = References(phis[epoch][2:], sides[2:])

@@ -26,7 +26,7 @@ def some():
 def test_members_come_first(outputs):
     pooled = pool(outputs(n_member=3, n_nonmember=2))
     assert pooled.is_member.tolist() == [True] * 3 + [False] * 2
-    assert pooled.logits.dtype == np.float64
+    assert pooled.by_row(lambda logits, labels: logits).dtype == np.float64
 
 
 def test_loss_is_cross_entropy(some):

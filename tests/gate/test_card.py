@@ -6,6 +6,7 @@ import pytest
 
 from privacy_report.gate.card import Shipped, card
 from privacy_report.gate.policy import verdict_on
+from privacy_report.gate.twins import not_for_shipping
 
 LIMITS = {"max_advantage": 0.1}
 ABOUT = {
@@ -66,3 +67,11 @@ def test_without_a_recommendation_the_card_says_why_and_shows_the_last_checkpoin
     assert ".keras" not in found
     unjudged = text(tables, {"max_epsilon": 8.0}, None)
     assert "- `max_epsilon` cannot be judged: no epsilon is claimed" in unjudged
+
+
+def test_a_twin_is_never_shipped(tables):
+    claims = dict.fromkeys((2, 4), math.nan)
+    verdict = not_for_shipping(verdict_on("cnn2", tables, LIMITS, claims, 8))
+    found = card("cnn2", SECTION, verdict, tables, claims, ABOUT, "`c0ffee`", None)
+    assert "audit twin, trained with canaries: it is never shipped" in found
+    assert "No checkpoint keeps" not in found

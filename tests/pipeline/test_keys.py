@@ -337,7 +337,10 @@ PASSED = [
     ("training/scoring.py", "Scorer", {"score"}),
     ("pipeline/outputs.py", "output_arrays", {"score"}),
     ("pipeline/outputs.py", "Outputs", {"score", *ATTACKS}),
-    ("pipeline/outputs.py", "_log_probabilities", set(ATTACKS)),
+    ("pipeline/outputs.py", "Logarithms", {"score", *ATTACKS}),
+    ("pipeline/mapped.py", "_array", set(ATTACKS)),
+    ("pipeline/blocks.py", "blocks", {"score", *ATTACKS}),
+    ("attack/rowwise.py", "MOST", set(ATTACKS)),
     ("attack/signals.py", "Examples", set(ATTACKS)),
     ("attack/signals.py", "negative_loss", {"threshold"}),
     ("attack/findings.py", "SELECTS", MEASURED),
@@ -380,6 +383,23 @@ def test_each_parameter_of_training_moves_its_key():
     for name, value in privacy.items():
         changed = replace(PRIVATE, privacy=replace(PRIVATE.privacy, **{name: value}))
         assert train(changed) != train(PRIVATE), name
+
+
+def test_a_users_own_module_is_in_the_keys_of_its_variants_alone(tmp_path, read_from):
+    path = tmp_path / "my_nets.py"
+    path.write_text("def width():\n    return 2\n\n\ndef net(shape, n_classes):\n    return width()\n")
+    read_from(tmp_path)
+    mine = replace(ORDINARY, model=Component("my_nets.net"))
+
+    def found(config):
+        return train(config), reference(config), score(model=config.model)
+
+    before, others = found(mine), found(ORDINARY)
+    path.write_text(path.read_text() + "# a comment\n\n\ndef another():\n    return 3\n")
+    assert found(mine) == before
+    edit(path, "return 2", "return 20")
+    assert all(new != old for new, old in zip(found(mine), before, strict=True))
+    assert found(ORDINARY) == others
 
 
 def test_name_and_data_move_the_keys_of_training_and_scoring():

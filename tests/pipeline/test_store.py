@@ -14,6 +14,7 @@ from privacy_report.__main__ import main as command
 from privacy_report.errors import UserError
 from privacy_report.pipeline import files, store
 from privacy_report.pipeline.files import write_arrays
+from privacy_report.pipeline.memo import Memo
 from privacy_report.pipeline.store import Entry
 
 
@@ -65,6 +66,7 @@ def test_a_damaged_entry_is_set_aside_and_computed_again(damage, capsys):
         content[len(content) // 2] ^= 1
     if damage == "no meta":
         write_arrays(path, {"a": np.zeros(3)})
+        (store.root() / "about/epoch/k.json").unlink()
     else:
         path.write_bytes({"truncate": bytes(content[:-100]), "flip": bytes(content), "empty": b""}[damage])
     wrong = path.read_bytes()
@@ -144,11 +146,11 @@ def test_a_store_that_may_only_be_read_is_read(monkeypatch):
 def test_a_store_that_cannot_be_written_is_one_line(monkeypatch):
     monkeypatch.setattr(os, "replace", fail(errno.ENOSPC, "No space left on device"))
     with pytest.raises(
-        UserError, match=r"k\.npz: cannot be written \(No space left on device\); finished"
+        UserError, match=r"k\.\w+: cannot be written \(No space left on device\); finished"
     ) as error:
         put()
     assert "\n" not in str(error.value)
-    assert list((store.root() / "epoch").iterdir()) == []
+    assert not [path for path in store.root().rglob("*") if path.is_file()]
 
 
 def test_prune_drops_the_longest_unused_first(capsys):
@@ -210,3 +212,75 @@ def test_what_is_no_entry_is_neither_counted_nor_pruned():
     assert store.entries() == []
     store.prune(0)
     assert all(path.exists() for path in kept)
+
+
+def test_an_output_is_another_name_of_its_entry(tmp_path):
+    """One file on the disk, whose bytes are those that the arrays alone would have."""
+    kept = Memo("score@v")
+    for kind, linked in (("score", True), ("attack", False)):
+        arrays = kept.recall(kind, "k", lambda: {"a": np.arange(9.0)})
+        kept.save(tmp_path / "out" / f"{kind}.npz", arrays)
+        write_arrays(tmp_path / "alone.npz", arrays)
+        assert (tmp_path / "out" / f"{kind}.npz").read_bytes() == (tmp_path / "alone.npz").read_bytes()
+        assert (tmp_path / "out" / f"{kind}.npz").samefile(store.path_of(kind, "k")) == linked
+    kept.save(tmp_path / "out/other.npz", {"a": np.arange(2.0)})
+    assert len(files.read_arrays(tmp_path / "out/other.npz")["a"]) == 2
+    kept.save(tmp_path / "out/score.npz", kept.recall("score", "k", dict))  # again, over what is there
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "attack.npz",
+        "other.npz",
+        "score.npz",
+    ]
+
+
+def test_an_output_is_written_where_it_cannot_be_linked(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "link", fail(errno.EXDEV, "Invalid cross-device link"))
+    kept = Memo("score@v")
+    kept.save(tmp_path / "out.npz", kept.recall("score", "k", lambda: {"a": np.arange(9.0)}))
+    assert not (tmp_path / "out.npz").samefile(store.path_of("score", "k"))
+    assert len(files.read_arrays(tmp_path / "out.npz")["a"]) == 9
+
+
+def test_an_output_outlives_its_entry_and_what_replaces_it(tmp_path):
+    kept = Memo("score@v")
+    kept.save(tmp_path / "out.npz", kept.recall("score", "k", lambda: {"a": np.arange(9.0)}))
+    before = (tmp_path / "out.npz").read_bytes()
+    store.refill("score", "k", {"a": np.zeros(1)})
+    assert (tmp_path / "out.npz").read_bytes() == before
+    store.prune(0)
+    assert (tmp_path / "out.npz").read_bytes() == before
+    assert not list((store.root() / "about/score").iterdir())
+
+
+def test_an_entry_of_an_older_form_is_recalled_and_not_linked(tmp_path):
+    write_arrays(
+        store.path_of("epoch", "k"),
+        {"a": np.arange(3.0), "_seconds": np.array(2.0), "_processor": np.array("Xeon")},
+    )
+    kept = Memo("train@v")
+    arrays = kept.recall("epoch", "k", dict)
+    assert (set(arrays), kept.seconds) == ({"a"}, 2.0)
+    kept.save(tmp_path / "out.npz", arrays)
+    assert set(files.read_arrays(tmp_path / "out.npz")) == {"a"}
+
+
+def test_a_finished_stage_prunes_to_the_policy_s_size_but_not_what_a_running_one_needs(capsys):
+    for i, name in enumerate("abcd"):
+        os.utime(put(name, n=1000), (i, i))
+    now = time.time()
+    os.utime(store.path_of("epoch", "c"), (now - 3600, now - 3600))  # used an hour ago
+    command(["store", "policy", "--limit-mb", "0.001"])
+    Memo("train@v").close()
+    assert sorted(path.stem for path in (store.root() / "epoch").iterdir()) == ["c"]
+    assert "store: pruned 3 entries" in capsys.readouterr().out
+
+
+def test_the_policy_is_shown_and_set_in_parts(capsys):
+    command(["store", "policy", "--keep", "checkpoints"])
+    command(["store", "policy", "--limit-mb", "7"])
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "keeps the states of: checkpoints",
+        "is pruned to:        7 MB, except for what was used within a day",
+    ]
+    with pytest.raises(UserError, match="limit-mb"):
+        command(["store", "policy", "--limit-mb", "-1"])

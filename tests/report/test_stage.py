@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import re
+import resource
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from privacy_report.errors import UserError
 from privacy_report.report import figures, losses, page
 from privacy_report.report.differential_privacy import finding
 from privacy_report.report.provenance import facts, seeds
@@ -229,3 +231,19 @@ def test_seeds_are_found_where_they_stand():
         "variants.a.privacy.seed = secret",
         "variants.b.seed = 1",
     ]
+
+
+def test_a_page_that_does_not_fit_on_the_disk(study):
+    """One line, no part of it, and the next run writes it."""
+    study(epochs=10)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, hard))
+    try:
+        with pytest.raises(UserError, match=r"^plots/report\.html: cannot be written \(File too large\)"):
+            main([])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(Path("plots").glob(".*"))
+    assert not Path("plots/report.html").exists()
+    main([])
+    assert Path("plots/report.html").stat().st_size > 150_000

@@ -1,0 +1,66 @@
+"""Large arrays a block of rows at a time, so that memory does not grow with them."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+ELEMENTS = 2**21
+"""Elements of a block: 16 MB as float64. All of 60,000 examples of ten classes are in one."""
+
+
+class Rows(Protocol):
+    """Floats (n, columns) whose rows can be had by a slice: an array, or what stands in for one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def __getitem__(self, span: slice, /) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Rows of several arrays (n_i, columns), one after the other, without a copy of them all."""
+
+    parts: Sequence[Rows]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (sum(part.shape[0] for part in self.parts), *self.parts[0].shape[1:])
+
+    def __getitem__(self, span: slice, /) -> np.ndarray:
+        start, stop, _ = span.indices(self.shape[0])
+        found = []
+        for part in self.parts:
+            here = slice(max(start, 0), min(stop, part.shape[0]))
+            if here.start < here.stop:
+                found.append(part[here])
+            start, stop = start - part.shape[0], stop - part.shape[0]
+        return found[0] if len(found) == 1 else np.concatenate(found or [self.parts[0][:0]])
+
+
+def blocks(rows: Rows) -> Iterator[tuple[slice, np.ndarray]]:
+    """(which rows, their values) in order, as many at a time as ELEMENTS allow, at least one."""
+    n, columns = rows.shape[0], int(np.prod(rows.shape[1:]))
+    step = max(1, ELEMENTS // max(1, columns))
+    for start in range(0, n, step):
+        span = slice(start, min(start + step, n))
+        yield span, rows[span]
+        forget(rows)
+
+
+def forget(rows: Rows) -> None:
+    """Let go of the memory that a memory-mapped file was read into; it is read again where it is needed.
+
+    Else the pages of a file larger than memory count as this process's own until others need the room.
+    """
+    for part in rows.parts if isinstance(rows, Joined) else (rows,):
+        holder: Any = part
+        while holder is not None and not isinstance(holder, mmap.mmap):
+            # np.memmap keeps its file in `_mmap`; of a view it is behind `base`.
+            holder = getattr(holder, "_mmap", None) or getattr(holder, "base", None)
+        if holder is not None and hasattr(mmap, "MADV_DONTNEED"):
+            holder.madvise(mmap.MADV_DONTNEED)

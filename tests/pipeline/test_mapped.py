@@ -1,0 +1,147 @@
+"""Arrays as they lie on disk: equal to what was saved, and refused where they are unsound."""
+
+import re
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from privacy_report.errors import UserError
+from privacy_report.pipeline import blocks, mapped
+from privacy_report.pipeline.blocks import Joined
+from privacy_report.pipeline.files import DamagedError
+from privacy_report.pipeline.mapped import map_arrays
+
+RNG = np.random.default_rng(0)
+ARRAYS = {
+    "floats": RNG.normal(size=(70, 5)).astype(np.float32),
+    "columns": np.asfortranarray(RNG.normal(size=(8, 3))),
+    "labels": RNG.integers(0, 5, 70),
+    "flags": RNG.random((2, 70)) < 0.5,
+    "empty": np.zeros((0, 3), np.float32),
+    "scalar": np.array(1.5),
+    "text": np.array("a model"),
+}
+
+
+def assert_equal(found):
+    assert sorted(found) == sorted(ARRAYS)
+    for name, array in ARRAYS.items():
+        assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape), name
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_an_npz_holds_what_was_saved(tmp_path, save):
+    save(tmp_path / "a.npz", **ARRAYS)
+    found = map_arrays(tmp_path / "a.npz")
+    assert_equal(found)
+    assert isinstance(found["floats"], np.memmap) == (save is np.savez)
+    assert not isinstance(found["floats"], np.memmap) or found["floats"].mode == "r"
+
+
+def test_a_folder_of_npy_files_does_as_well(tmp_path):
+    for name, array in ARRAYS.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    assert_equal(map_arrays(tmp_path))
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_each_wrong_bit_is_seen(tmp_path, save):
+    save(tmp_path / "a.npz", floats=ARRAYS["floats"])
+    sound = (tmp_path / "a.npz").read_bytes()
+    for at in range(200, 1500, 100):
+        (tmp_path / "a.npz").write_bytes(sound[:at] + bytes([sound[at] ^ 1]) + sound[at + 1 :])
+        with pytest.raises(DamagedError, match=r"a\.npz: damaged"):
+            map_arrays(tmp_path / "a.npz")
+
+
+def write_header(path, shape, n_bytes, compression=zipfile.ZIP_STORED):
+    """An .npz whose array `a` claims a shape of float32 and has `n_bytes` zeros."""
+    with zipfile.ZipFile(path, "w", compression) as archive, archive.open("a.npy", "w") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        for _ in range(n_bytes // 1_000_000):
+            file.write(bytes(1_000_000))
+        file.write(bytes(n_bytes % 1_000_000))
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("shape", [(2**40,), (10**6, 10**6), (9,)])
+def test_an_array_that_claims_another_size_than_it_has(tmp_path, shape, compression):
+    write_header(tmp_path / "a.npz", shape, 40, compression)
+    with pytest.raises(DamagedError, match=r"a\.npy has 40 bytes, its shape needs"):
+        map_arrays(tmp_path / "a.npz")
+
+
+def test_what_would_not_fit_into_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    write_header(tmp_path / "a.npz", (25_000_000,), 100_000_000, zipfile.ZIP_DEFLATED)
+    monkeypatch.setattr(mapped, "memory_at_hand", lambda: mapped.SPARE + 99e6)
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *args, **more: pytest.fail("was read"))
+    with pytest.raises(UserError, match=r"a\.npz: a unpack to 0\.1 GB, allowed: the 0\.1 GB .* uncompressed"):
+        map_arrays(tmp_path / "a.npz")
+    monkeypatch.undo()
+    monkeypatch.setattr(mapped, "memory_at_hand", lambda: mapped.SPARE + 101e6)
+    assert map_arrays(tmp_path / "a.npz")["a"].shape == (25_000_000,)
+
+
+def test_uncompressed_it_may_be_larger_than_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(mapped, "memory_at_hand", lambda: 0.0)
+    np.savez(tmp_path / "a.npz", **ARRAYS)
+    assert_equal(map_arrays(tmp_path / "a.npz"))
+
+
+def test_memory_at_hand_is_a_part_of_the_machine_s():
+    assert 50e6 < mapped.memory_at_hand() < 100e12
+
+
+def test_pickled_objects_and_other_files(tmp_path):
+    np.savez(tmp_path / "a.npz", allow_pickle=True, a=np.array([None, {}]))
+    with pytest.raises(DamagedError, match="pickled objects"):
+        map_arrays(tmp_path / "a.npz")
+    (tmp_path / "b.npz").write_bytes(b"no zip at all")
+    with pytest.raises(DamagedError, match=r"b\.npz: damaged"):
+        map_arrays(tmp_path / "b.npz")
+    with pytest.raises(UserError, match="no such file"):
+        map_arrays(tmp_path / "c.npz")
+
+
+@pytest.mark.parametrize("elements", [1, 7, 15, 10**6])
+def test_blocks_are_all_rows_in_order(monkeypatch, elements):
+    monkeypatch.setattr(blocks, "ELEMENTS", elements)
+    a, b = RNG.normal(size=(4, 5)), RNG.normal(size=(9, 5))
+    for rows in (a, Joined((a, b))):
+        whole = rows[:]
+        assert whole.shape == rows.shape
+        seen = list(blocks.blocks(rows))
+        np.testing.assert_array_equal(np.concatenate([block for _, block in seen]), whole)
+        for span, block in seen:
+            np.testing.assert_array_equal(block, whole[span])
+            assert block.size <= max(elements, 5)
+
+
+def test_a_mapped_array_is_the_same_after_its_memory_was_let_go(tmp_path):
+    np.save(tmp_path / "a.npy", ARRAYS["floats"])
+    array = np.load(tmp_path / "a.npy", mmap_mode="r")
+    assert array.sum() == ARRAYS["floats"].sum()
+    blocks.forget(np.asarray(array)[3:])
+    np.testing.assert_array_equal(array, ARRAYS["floats"])
+
+
+def file_pages():
+    """Bytes of mapped files that this process holds in memory."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(re.search(r"RssFile:\s+(\d+)", status)[1])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how much is mapped is read from /proc")
+def test_a_walk_over_a_file_never_holds_much_of_it(tmp_path):
+    np.savez(tmp_path / "a.npz", a=np.ones((2000, 2500), np.float32))  # 20 MB
+    before = file_pages()
+    array = np.asarray(map_arrays(tmp_path / "a.npz")["a"])  # its bytes are checked
+    assert file_pages() - before < 5e6
+    assert sum(block.sum() for _, block in blocks.blocks(Joined((array, array)))) == 10_000_000
+    assert file_pages() - before < 5e6
+    assert array.sum() == 5_000_000
+    assert file_pages() - before > 15e6
