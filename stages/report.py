@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from privacy_report.pipeline import store
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.params import load
 from privacy_report.report import classes, curves, exposed, figures, losses, page
@@ -40,6 +41,7 @@ def main(argv: Sequence[str]) -> None:
         write_png(drawn, Path(f"plots/{picture.name}.png"), report.dpi)
         svgs[picture.name] = drawn.svgs
     page.write(study, svgs, exhibits, look, report, PAGE)
+    store.share(Path("data"))  # the last stage: DVC has put all other outputs into its cache
     print_table(study)
     print(f"page: {PAGE}", flush=True)
 
