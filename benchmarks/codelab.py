@@ -27,6 +27,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.outputs import read_outputs
 from privacy_report.training.data import Data
 
@@ -77,10 +78,11 @@ def reference_train(variant: str) -> Timing:
 def our_train(variant: str) -> Timing:
     """Our trainer's epoch, our scorer's pass."""
     from privacy_report.training.run import make_trainer
-    from privacy_report.training.schema import Variant
+    from privacy_report.training.schema import SMALL_CNN, Variant
 
     data = load()
-    trainer = make_trainer(variant, Variant(label=variant, num_conv=VARIANTS[variant]), examples(data))
+    model = Component(SMALL_CNN, {"num_conv": VARIANTS[variant]})
+    trainer = make_trainer(variant, Variant(variant, model), examples(data))
     epochs = [clock(lambda number=number: trainer.run(number)) for number in (1, 2)]
     predict = trainer.predict
     everyone = np.concatenate([data["member"], data["nonmember"]])
@@ -110,10 +112,11 @@ def our_attack(scores: str) -> Timing:
 def our_private(variant: str) -> Timing:
     """A private epoch at the committed variant's shape, for its memory."""
     from privacy_report.training.run import make_trainer
-    from privacy_report.training.schema import Privacy, Variant
+    from privacy_report.training.schema import SMALL_CNN, Privacy, Variant
 
     privacy = Privacy(noise_multiplier=1.0)
-    config = Variant(label=variant, num_conv=3, activation="tanh", batch_size=500, privacy=privacy)
+    model = Component(SMALL_CNN, {"num_conv": 3, "activation": "tanh"})
+    config = Variant(label=variant, model=model, batch_size=500, privacy=privacy)
     trainer = make_trainer(variant, config, examples(load()))
     return {"epoch": clock(lambda: trainer.run(1))}
 

@@ -29,8 +29,7 @@ defaults:
 label: {name}
 epochs: 2
 epochs_per_report: 1
-filters: 4
-dense_units: 8
+model: {settings: {filters: 4, dense_units: 8}}
 """
 
 

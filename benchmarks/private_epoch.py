@@ -18,12 +18,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from privacy_report.pipeline.component import Component
+
 from privacy_report.training import backend  # isort: skip - sets TensorFlow up before it is imported
 import tensorflow as tf
 
 from privacy_report.training import epochs, models, sampling
 from privacy_report.training import private_gradient as private
-from privacy_report.training.schema import Variant
+from privacy_report.training.schema import SMALL_CNN
 
 BATCH_SIZES = (50, 250, 500)
 SHAPE, CLASSES = (32, 32, 3), 10
@@ -75,11 +77,11 @@ def measure(batch_size: int, num_conv: int = 2, examples: int = 5000, rounds: in
         np.full(steps, batch_size, np.int32),
         sampling.step_seeds(0, 1, steps),
     )
-    config = Variant(label="benchmark", num_conv=num_conv)
+    model_of = Component(SMALL_CNN, {"num_conv": num_conv})
     runners = {}
     for name, make in ways(batch_size).items():
-        model = models.build(models.small_cnn, SHAPE, CLASSES, config, 0)
-        optimizer = backend.keras.optimizers.Adam(config.learning_rate)
+        model = models.build(model_of, SHAPE, CLASSES, 0)
+        optimizer = backend.keras.optimizers.Adam(0.001)
         runners[name] = epochs.epoch_runner(
             model, optimizer, images, labels, np.arange(len(labels)), make(model)
         )

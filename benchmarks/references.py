@@ -21,10 +21,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from privacy_report.datasets import prepared
+from privacy_report.datasets import canaries, prepared
+from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.memo import Memo
 from privacy_report.training.memberships import halves
-from privacy_report.training.schema import ReferenceParams, Variant
+from privacy_report.training.schema import SMALL_CNN, ReferenceParams, Variant
+
+
+def cnn(num_conv: int) -> Component:
+    return Component(SMALL_CNN, {"num_conv": num_conv})
 
 
 def engine(models: int, epochs: int, num_conv: int) -> None:
@@ -33,13 +38,13 @@ def engine(models: int, epochs: int, num_conv: int) -> None:
     from privacy_report.training.engine import reference_phi
     from privacy_report.training.interval import Source
 
-    config = Variant(label="benchmark", num_conv=num_conv, epochs=epochs, epochs_per_report=epochs)
+    config = Variant("benchmark", cnn(num_conv), epochs=epochs, epochs_per_report=epochs)
     params, digest = ReferenceParams(models=models, epochs=epochs), prepared.files_digest()
     about = prepared.read().about
     n = about["n_member"] + about["n_nonmember"]
     planned = references.planned("benchmark", config, params, n, digest)
     trains = references.memberships("benchmark", params, n)
-    source = Source(str(prepared.FOLDER.resolve()), digest)
+    source = Source(str(prepared.FOLDER.resolve()), digest, str(canaries.path_of("cnn2").resolve()))
     with tempfile.TemporaryDirectory() as store:
         os.environ["DVC_ROOT"] = store
         reference_phi(Memo("benchmark"), planned, trains, source, "engine")

@@ -1,4 +1,4 @@
-"""The command `privacy-report`: audit, gate and store. The stages are run as `python -m stages.<stage>`."""
+"""The command `privacy-report`: audit, score, gate, store. Stages are run as `python -m stages.<stage>`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from privacy_report.pipeline.command import run
 
 COMMANDS = {
     "audit": "attack the outputs of your own model, of any framework",
+    "score": "run your own Keras model, or its checkpoints, over members and non-members",
     "gate": "turn the verdicts of the last pipeline run into an exit code",
     "store": "show or prune the store of finished work",
 }

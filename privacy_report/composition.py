@@ -20,7 +20,7 @@ from privacy_report.gate.schema import GateParams
 from privacy_report.pipeline.files import atomic
 from privacy_report.pipeline.params import check, refuse
 from privacy_report.report.schema import ReportParams
-from privacy_report.training.schema import ReferenceParams, Variant
+from privacy_report.training.schema import BackendParams, ReferenceParams, Variant
 
 SECTIONS: dict[str, type] = {
     "dataset": DatasetParams,
@@ -28,6 +28,7 @@ SECTIONS: dict[str, type] = {
     "gate": GateParams,
     "reference": ReferenceParams,
     "report": ReportParams,
+    "backend": BackendParams,
 }
 OVERRIDES = "overrides.yaml"
 NAME = r"[A-Za-z0-9_-]+"

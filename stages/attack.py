@@ -9,26 +9,19 @@ from pathlib import Path
 import numpy as np
 
 from privacy_report.attack import tables
+from privacy_report.attack.canaries import audit_variant, read_canaries, with_canaries
 from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.slices import Groups, load_groups
 from privacy_report.attack.variant import Inputs, attack_checkpoint_of, read_inputs, reference_facts
 from privacy_report.errors import UserError
 from privacy_report.pipeline.command import run, track
-from privacy_report.pipeline.contract import (
-    EXPOSED_COLUMNS,
-    HALVES_COLUMNS,
-    HISTOGRAM_COLUMNS,
-    PRIVACY_COLUMNS,
-    ROC_COLUMNS,
-)
-from privacy_report.pipeline.files import write_json
+from privacy_report.pipeline.files import read_arrays, write_json
 from privacy_report.pipeline.locks import exclusive
-from privacy_report.pipeline.memo import Arrays, Memo
+from privacy_report.pipeline.memo import Memo
 from privacy_report.pipeline.outputs import read_outputs
 from privacy_report.pipeline.params import load, refuse
-from privacy_report.pipeline.tables import write_table
 
-SCORES, REFERENCES = Path("data/score"), Path("data/reference")
+SCORES, REFERENCES, COINS = Path("data/score"), Path("data/reference"), Path("data/canaries")
 MEMBER, GROUPS = Path("data/prepare/member.npy"), Path("conf/groups")
 
 
@@ -37,22 +30,32 @@ def main(argv: Sequence[str]) -> None:
         prog="python -m stages.attack",
         description="Attack each checkpoint data/score/VARIANT/epoch_NNNN.npz as the section `attack` of "
         "params.yaml says, with the reference models in data/reference/VARIANT. Writes privacy.csv, "
-        "halves.csv, roc.csv, histograms.csv, exposed.csv and references.json to data/attack/VARIANT.",
+        "halves.csv, roc.csv, histograms.csv, exposed.csv and references.json to data/attack/VARIANT, and "
+        "one_run.json where there are canaries.",
     )
     parser.add_argument("variant", help="a name under `variants` in params.yaml")
     variant = parser.parse_args(argv).variant
 
-    def inputs() -> Inputs:
+    def inputs() -> tuple[Inputs, Inputs | None]:
         params = load("attack", AttackParams)
-        return read_inputs(params, _groups(params), SCORES / variant, REFERENCES / variant)
+        folders = SCORES / variant, REFERENCES / variant
+        return read_inputs(params, _groups(params), *folders), read_canaries(params, *folders)
 
-    with exclusive(f"attack@{variant}", inputs) as found:
-        kept = Memo(f"attack@{variant}")
+    with exclusive(f"attack@{variant}", inputs) as (found, canaries):
+        kept, folder = Memo(f"attack@{variant}"), Path("data/attack", variant)
         epochs = track(found.files, len(found.files), f"attack@{variant}: checkpoints")
         results = {epoch: attack_checkpoint_of(found, epoch, kept) for epoch in epochs}
         facts, members = reference_facts(found, results, kept)
-        _write(variant, results, found.files, members)
-        write_json(f"data/attack/{variant}/references.json", facts)
+        if canaries:
+            coins = {epoch: attack_checkpoint_of(canaries, epoch, kept) for epoch in canaries.files}
+            results = with_canaries(results, coins)
+            write_json(folder / "one_run.json", audit_variant(canaries, kept))
+        else:
+            (folder / "one_run.json").unlink(missing_ok=True)
+        member = _member(variant, results, found.files)
+        labels = read_outputs(found.files[max(found.files)]).member_labels
+        tables.write(folder, variant, results, member, labels, members)
+        write_json(folder / "references.json", facts)
         kept.close()
 
 
@@ -65,21 +68,19 @@ def _groups(params: AttackParams) -> Groups | None:
     return load_groups(params.groups)
 
 
-def _write(variant: str, results: tables.Results, files: dict[int, Path], members: Arrays) -> None:
-    """All tables of the variant; UserError where a score file has other members than the others."""
-    member = np.load(MEMBER)
+def _member(variant: str, results: tables.Results, files: dict[int, Path]) -> np.ndarray:
+    """The positions of the members that are no canaries.
+
+    UserError where a score file has other members than the others.
+    """
+    canaries = read_arrays(COINS / f"{variant}.npz")["index"]
+    member = np.setdiff1d(np.load(MEMBER), canaries, assume_unique=True)
     for epoch, result in results.items():
         if len(result.member_loss) != len(member):
-            raise UserError(f"{files[epoch]}: {len(result.member_loss)} members, {MEMBER} has {len(member)}")
-    labels = read_outputs(files[max(files)]).member_labels
-    folder = Path("data/attack", variant)
-    rows = tables.privacy_rows(variant, results)
-    write_table(folder / "privacy.csv", rows, PRIVACY_COLUMNS)
-    write_table(folder / "halves.csv", tables.privacy_rows(variant, results, halves=True), HALVES_COLUMNS)
-    write_table(folder / "roc.csv", tables.roc_rows(variant, results), ROC_COLUMNS)
-    write_table(folder / "histograms.csv", tables.histogram_rows(variant, results), HISTOGRAM_COLUMNS)
-    exposed = tables.exposed_rows(variant, results, member, labels, members)
-    write_table(folder / "exposed.csv", exposed, EXPOSED_COLUMNS)
+            raise UserError(
+                f"{files[epoch]}: {len(result.member_loss)} members, not the {len(member)} of {MEMBER}"
+            )
+    return member
 
 
 if __name__ == "__main__":

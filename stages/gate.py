@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from privacy_report.commands.gate import EPILOG, add_options, judge
+from privacy_report.gate import twins
 from privacy_report.gate.check import path_of
-from privacy_report.gate.inputs import read_epsilon, read_halves, read_references, read_rows_of
-from privacy_report.gate.metrics import metrics
+from privacy_report.gate.inputs import read_epsilon, read_halves, read_references, read_rows_of, read_variants
+from privacy_report.gate.metrics import metrics, rounded
 from privacy_report.gate.policy import verdict_on
 from privacy_report.gate.schema import GateParams
 from privacy_report.pipeline.command import run
@@ -33,11 +34,23 @@ def main(argv: Sequence[str]) -> None:
     if args.check:
         judge(args.allow_unconfirmed)
         return
-    limits: dict[str, float] = load("gate", GateParams).limits
-    epsilon, references = read_epsilon(args.variant), read_references(args.variant)
-    verdict = verdict_on(args.variant, read_halves(args.variant), limits, epsilon, references)
-    write_json(path_of(args.variant), verdict)
-    write_json(METRICS / f"{args.variant}.json", metrics(verdict, read_rows_of(args.variant), epsilon))
+    write_verdict(args.variant, load("gate", GateParams).limits)
+
+
+def write_verdict(variant: str, limits: dict[str, float]) -> None:
+    """Judge a variant by its own rows and by its twin's canaries; a twin itself is never recommended."""
+    sections, halves = read_variants(), read_halves(variant)
+    epsilon, references = read_epsilon(variant), read_references(variant)
+    twin = twins.twin_of(variant, sections)
+    canaries = twins.canary_rows(twin) if twin else []
+    rows = [*halves, *twins.in_both_halves(canaries, halves)]
+    verdict = verdict_on(variant, rows, limits, epsilon, references)
+    found = {}
+    if twins.is_twin(variant, sections):
+        verdict = twins.not_for_shipping(verdict)
+        found = rounded(twins.canary_metrics(canaries, twins.read_one_run(variant)))
+    write_json(path_of(variant), verdict)
+    write_json(METRICS / f"{variant}.json", metrics(verdict, read_rows_of(variant), epsilon) | found)
 
 
 if __name__ == "__main__":

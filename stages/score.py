@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from privacy_report.datasets import prepared
+from privacy_report.datasets import canaries
+from privacy_report.datasets.canaries import World
+from privacy_report.datasets.prepared import Prepared
 from privacy_report.errors import UserError
 from privacy_report.pipeline import memo
 from privacy_report.pipeline.command import run, track
+from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.files import empty_folder, read_arrays
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Arrays, Memo
+from privacy_report.pipeline.params import load
+from privacy_report.training import device
 from privacy_report.training.run import score_inputs, score_key
+from privacy_report.training.schema import BackendParams
+
+if TYPE_CHECKING:
+    from privacy_report.training.scoring import Scorer
 
 INPUTS, OUTPUTS = Path("data/train"), Path("data/score")
 
@@ -24,28 +35,56 @@ def main(argv: Sequence[str]) -> None:
         prog="python -m stages.score",
         description="Run each checkpoint data/train/VARIANT/epoch_NNNN.npz over all members and non-members. "
         "Writes data/score/VARIANT/epoch_NNNN.npz with member_logits, member_labels, nonmember_logits, "
-        "nonmember_labels: the file format of `privacy-report audit`.",
+        "nonmember_labels: the file format of `privacy-report audit`. Canaries are apart, in "
+        "data/score/VARIANT/canaries/epoch_NNNN.npz, those that are in as members.",
     )
     parser.add_argument("variant", help="a name under `variants` in params.yaml")
     name = parser.parse_args(argv).variant
+    print(f"score@{name}: {device.use(load('backend', BackendParams).device)}", flush=True)
 
-    def inputs() -> tuple[dict[Path, str], dict[str, Any]]:
-        files = _checkpoints(INPUTS / name)
-        return {file: memo.file_digest(file) for file in files}, score_inputs(prepared.files_digest())
+    path = canaries.path_of(name)
 
-    with exclusive(f"score@{name}", inputs) as (checkpoints, key):
-        kept, scorer = Memo(f"score@{name}"), None
+    def inputs() -> tuple[dict[Path, str], Component, dict[str, Any]]:
+        files, model = _checkpoints(INPUTS / name), load(f"variants.{name}.model", Component)
+        key = score_inputs(model, canaries.files_digest(path))
+        return {file: memo.file_digest(file) for file in files}, model, key
+
+    with exclusive(f"score@{name}", inputs) as (checkpoints, model, key):
+        kept, parts = Memo(f"score@{name}"), _parts(model, canaries.read_world(path))
         empty_folder(OUTPUTS / name)
         for file in track(checkpoints, len(checkpoints), f"score@{name}: checkpoints"):
             state = read_arrays(file)
+            for folder, part in parts.items():
 
-            def score(state: Arrays = state, file: Path = file) -> Arrays:
-                nonlocal scorer
-                scorer = scorer or _scorer()
-                return scorer.score(state, str(file))
+                def score(state: Arrays = state, file: Path = file, part: _Part = part) -> Arrays:
+                    return part.scorer.score(state, str(file))
 
-            kept.save(OUTPUTS / name / file.name, kept.recall("score", score_key(key, state), score))
+                own = score_key(key | ({"part": folder} if folder else {}), state)
+                kept.save(OUTPUTS / name / folder / file.name, kept.recall("score", own, score))
         kept.close()
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Examples that are scored together, and their scorer: it builds a model's graph once."""
+
+    model: Component
+    found: Prepared
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """TensorFlow is imported only when there is work."""
+        from privacy_report.training.scoring import Scorer
+
+        return Scorer(self.model, self.found)
+
+
+def _parts(model: Component, found: World) -> dict[str, _Part]:
+    """Folder below the variant's -> what is scored to it: "" for all but canaries, and these, if any."""
+    parts = {"": _Part(model, found.others)}
+    if len(found.canary):
+        parts["canaries"] = _Part(model, found.coins)
+    return parts
 
 
 def _checkpoints(source: Path) -> list[Path]:
@@ -57,13 +96,6 @@ def _checkpoints(source: Path) -> list[Path]:
             f"{source}: no checkpoints; `dvc repro train@{name}` makes them, if {name!r} is a variant"
         )
     return found
-
-
-def _scorer():
-    """TensorFlow is imported only when there is work."""
-    from privacy_report.training.scoring import scorer_of
-
-    return scorer_of(prepared.read())
 
 
 if __name__ == "__main__":

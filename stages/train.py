@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from privacy_report.datasets import prepared
+from privacy_report.datasets import canaries
+from privacy_report.errors import UserError
+from privacy_report.pipeline import source
 from privacy_report.pipeline.command import run, track
 from privacy_report.pipeline.contract import HISTORY, HISTORY_COLUMNS
 from privacy_report.pipeline.files import empty_folder
@@ -15,29 +17,48 @@ from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Arrays, Memo
 from privacy_report.pipeline.params import load
 from privacy_report.pipeline.tables import write_table
+from privacy_report.training import device
 from privacy_report.training.data import of_variant
-from privacy_report.training.run import finished_epochs, variant_inputs
-from privacy_report.training.schema import Variant
+from privacy_report.training.run import finished_epochs, make_trainer, variant_inputs
+from privacy_report.training.schema import BackendParams, Variant
+
+if TYPE_CHECKING:
+    from privacy_report.training.trainer import Trainer
+
+OWN = Path("nets")
+DECLARED = (OWN, Path("privacy_report"))
+"""Folders of code that dvc.yaml declares."""
 
 
 def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.train",
-        description="Train one variant on the members of data/prepare. Writes to data/train/VARIANT "
-        "epoch_NNNN.npz (weights and optimizer) and, growing with every epoch, history.csv. "
+        description="Train one variant on the members of data/prepare, less the canaries that are out. "
+        "Writes to data/train/VARIANT epoch_NNNN.npz (weights and optimizer) and, growing with every epoch, "
+        "history.csv. "
         "Finished epochs are taken from the store; a killed run goes on where it stopped.",
     )
     parser.add_argument("variant", help="a name under `variants` in params.yaml")
     name = parser.parse_args(argv).variant
+    print(f"train@{name}: {device.use(load('backend', BackendParams).device)}", flush=True)
 
     def inputs() -> tuple[Variant, dict[str, Any]]:
-        config = load(f"variants.{name}", Variant)
-        return config, variant_inputs(name, config, prepared.files_digest())
+        config, digest = load(f"variants.{name}", Variant), canaries.files_digest(canaries.path_of(name))
+        _check_declared(config)
+        return config, variant_inputs(name, config, digest)
+
+    def make() -> Trainer:
+        found = canaries.read_world(canaries.path_of(name))
+        if len(found.canary):
+            from privacy_report.training.canaries import make_target, target_data  # brings TensorFlow
+
+            return make_target(name, config, target_data(found))
+        return make_trainer(name, config, of_variant(found.everyone))
 
     with exclusive(f"train@{name}", inputs) as (config, key):
         folder, kept, history = Path("data/train", name), Memo(f"train@{name}"), []
         empty_folder(folder)
-        epochs = finished_epochs(kept, name, config, key, lambda: of_variant(prepared.read()))
+        epochs = finished_epochs(kept, config, key, make)
         for epoch, arrays in track(epochs, config.epochs, f"train@{name}: epochs", _says):
             if epoch in config.checkpoint_epochs:
                 kept.save(folder / f"epoch_{epoch:04}.npz", arrays)
@@ -45,6 +66,17 @@ def main(argv: Sequence[str]) -> None:
             history.append({"variant": name, "epoch": epoch, **measured})
             write_table(folder / "history.csv", history, HISTORY_COLUMNS)  # grows while the run goes on
         kept.close()
+
+
+def _check_declared(config: Variant) -> None:
+    """Refuse a user's own module where DVC does not see it change."""
+    for path in config.chosen:
+        file = source.file_of(path)
+        if file and not any(file.is_relative_to(folder.resolve()) for folder in DECLARED):
+            raise UserError(
+                f"model.path: {path} is in {file}, allowed: a module in {OWN}/, which dvc.yaml declares, or "
+                "one that is installed"
+            )
 
 
 def _says(finished: tuple[int, Arrays]) -> str:

@@ -76,6 +76,7 @@ def write_target(world: Planted, variant: str = "cnn2") -> None:
     """What stage attack reads of a target in the working folder: score files, and who the members are."""
     Path("data/prepare").mkdir(parents=True, exist_ok=True)
     np.save("data/prepare/member.npy", np.arange(world.n_member, dtype=np.int32))
+    write_arrays(f"data/canaries/{variant}.npz", {"index": np.empty(0, np.int32)})
     for epoch in world.checkpoints:
         write_arrays(f"data/score/{variant}/epoch_{epoch:04}.npz", output_arrays(world.outputs(epoch)))
 

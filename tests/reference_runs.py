@@ -8,7 +8,7 @@ import numpy as np
 import yaml
 from sandbox import Sandbox
 
-from privacy_report.datasets import prepared
+from privacy_report.datasets import canaries, prepared
 from privacy_report.pipeline.params import load
 from privacy_report.training.interval import Source
 from privacy_report.training.references import Reference, memberships, planned
@@ -70,4 +70,5 @@ def plan(sandbox: Sandbox, variant: str = "cnn2") -> tuple[list[Reference], np.n
     data, digest = prepared.read(folder), prepared.files_digest(folder)
     n = len(data.member) + len(data.nonmember)
     trains = memberships(variant, reference, n)
-    return planned(variant, config, reference, n, digest), trains, Source(str(folder), digest)
+    source = Source(str(folder), digest, str(sandbox.root / canaries.path_of(variant)))
+    return planned(variant, config, reference, n, digest), trains, source

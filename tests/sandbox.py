@@ -16,10 +16,10 @@ EXPERIMENT = """# @package _global_
 defaults:
   - override /dataset: digits
 variants:
-  cnn2: {epochs: 2, epochs_per_report: 1, filters: 4, dense_units: 8}
-  cnn3: {epochs: 2, epochs_per_report: 1, filters: 4, dense_units: 8}
+  cnn2: {epochs: 2, epochs_per_report: 1, model: &small {settings: {filters: 4, dense_units: 8}}}
+  cnn3: {epochs: 2, epochs_per_report: 1, model: *small}
   cnn3_dp:
-    {epochs: 2, epochs_per_report: 1, filters: 4, dense_units: 8, batch_size: 100,
+    {epochs: 2, epochs_per_report: 1, model: *small, batch_size: 100,
      privacy: {target_epsilon: null, noise_multiplier: 1.0}}
 reference: {models: 0, per_variant: {cnn2: 4, cnn3_dp: 0}}
 """
@@ -98,5 +98,6 @@ def make_sandbox(target: Path) -> Sandbox:
     sandbox = Sandbox(target)
     (target / "conf/experiment/smallest.yaml").write_text(EXPERIMENT)
     sandbox.edit("conf/config.yaml", "experiment: null", "experiment: smallest")
+    sandbox.edit("conf/config.yaml", ", cnn2_canary, cnn3_dp_canary]", "]")
     sandbox.run("git", "init", "--quiet", "--initial-branch=main")
     return sandbox

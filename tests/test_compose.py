@@ -40,13 +40,18 @@ def set_in_conf(root, key, value):
     [
         ("variants.cnn2.batch_size", "0", ["variants.cnn2.batch_size", "0", "at least 1"]),
         ("variants.cnn2.batch_size", "many", ["variants.cnn2.batch_size", "many"]),
-        ("variants.cnn2.activation", "rleu", ["variants.cnn2.activation", "rleu", "relu", "tanh"]),
+        (
+            "variants.cnn2.schedule",
+            "{path: cosine}",
+            ["variants.cnn2.schedule.path", "cosine", "import path"],
+        ),
+        ("variants.cnn2.optimizer", "adam", ["variants.cnn2", "adam"]),
         ("variants.cnn2.epochs_per_report", "51", ["variants.cnn2.epochs_per_report", "51", "1..50"]),
         ("variants.cnn3.learning_rate", "-1", ["variants.cnn3.learning_rate", "-1", "above 0"]),
         ("variants.cnn3.learning_rate", ".nan", ["variants.cnn3.learning_rate", "nan", "above 0"]),
         ("variants.cnn2.momentum", "0.9", ["variants.cnn2.momentum", "unknown key", "learning_rate"]),
-        ("variants.cnn2.model", "resnet", ["variants.cnn2.model", "resnet", "small_cnn"]),
-        ("variants.cnn2.num_conv", "0", ["variants.cnn2.num_conv", "0", "at least 1"]),
+        ("variants.cnn2.model.path", "resnet", ["variants.cnn2.model.path", "resnet", "import path"]),
+        ("variants.cnn2.model.depth", "3", ["variants.cnn2.model.depth", "unknown key", "path, settings"]),
         ("variants.cnn2.seed", "-3", ["variants.cnn2.seed", "-3"]),
         ("variants.cnn2.privacy", "{l2_norm_clip: 1}", ["variants.cnn2.privacy", "exactly one"]),
         ("variants.cnn9", "{epochs: 1}", ["variants.cnn9.label", "missing"]),
@@ -107,7 +112,8 @@ def test_inside_an_experiment_params_stay_and_conf_learns_what_was_set(conf, mon
     compose.main([])
     assert (conf / "params.yaml").read_text() == before
     assert capsys.readouterr().out.splitlines() == [
-        f"conf/overrides.yaml: variants.{name}.learning_rate: 0.001 -> 0.5" for name in ("cnn2", "cnn3")
+        f"conf/overrides.yaml: variants.{name}.learning_rate: 0.001 -> 0.5"
+        for name in ("cnn2", "cnn3", "cnn2_canary")
     ]
     monkeypatch.delenv("DVC_EXP_NAME")
     compose.main([])  # a later `dvc repro` reverts nothing
@@ -130,15 +136,15 @@ def test_damaged_params_are_written_anew(conf, capsys):
 
 
 def test_variants_inherit(conf):
-    wide = "# @package variants.wide\ndefaults: [cnn3@_here_, _self_]\nlabel: Wide\nfilters: 64\n"
+    wide = "# @package variants.wide\ndefaults: [cnn3@_here_, _self_]\nlabel: Wide\n"
+    wide += "model: {settings: {filters: 64}}\n"
     (conf / "conf/variant/wide.yaml").write_text(wide)
     text = (conf / "conf/config.yaml").read_text()
-    (conf / "conf/config.yaml").write_text(text.replace("cnn3_dp]", "cnn3_dp, wide]"))
+    (conf / "conf/config.yaml").write_text(text.replace("[cnn2, cnn3,", "[wide, cnn2, cnn3,"))
     text = composed("conf")
-    assert yaml.safe_load(text)["variants"]["wide"] == PARAMS["variants"]["cnn3"] | {
-        "label": "Wide",
-        "filters": 64,
-    }
+    cnn3 = PARAMS["variants"]["cnn3"]
+    model = cnn3["model"] | {"settings": cnn3["model"]["settings"] | {"filters": 64}}
+    assert yaml.safe_load(text)["variants"]["wide"] == cnn3 | {"label": "Wide", "model": model}
 
 
 def test_differences_name_added_removed_and_changed_leaves():

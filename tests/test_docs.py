@@ -15,11 +15,13 @@ import pytest
 import yaml
 from sandbox import ROOT
 
+from benchmarks import one_run
 from privacy_report.__main__ import COMMANDS
 from privacy_report.attack import registry
 from privacy_report.attack.audit import default_estimators
 from privacy_report.commands.audit import EXAMPLE_COLUMNS
 from privacy_report.gate.rules import RULES
+from privacy_report.gate.twins import twin_of
 from privacy_report.pipeline import contract
 from privacy_report.pipeline.tables import read_rows, where
 
@@ -323,12 +325,17 @@ HOLDS = {
 """What the attacker holds, in the words of the README's table -> the registry's."""
 
 
+def shippable() -> dict[str, dict]:
+    """All variants but the audit twins."""
+    return {name: one for name, one in PARAMS["variants"].items() if not one["canaries"]}
+
+
 def last_checkpoints() -> list[str]:
     """The strongest attack (by AUC) of each kind at each variant's last checkpoint."""
     repeated = (contract.STRONGEST, contract.STRONGEST_ON_OUTPUTS)
     entire = [row for row in read_rows(ROOT / "plots/curves.csv") if row["attack"] not in repeated]
     lines = []
-    for variant, settings in PARAMS["variants"].items():
+    for variant, settings in shippable().items():
         last = max(row["epoch"] for row in where(entire, variant=variant))
         rows = list(where(entire, variant=variant, epoch=last))
         accuracies = f"{rows[0]['accuracy']:.3f} / {rows[0]['val_accuracy']:.3f}"
@@ -352,7 +359,7 @@ def last_checkpoints() -> list[str]:
 def verdicts() -> list[str]:
     """The gate's verdicts, as metrics/ has them."""
     lines = []
-    for variant, settings in PARAMS["variants"].items():
+    for variant, settings in shippable().items():
         found = json.loads((ROOT / f"metrics/{variant}.json").read_text())
 
         def said(name: str, found: dict = found) -> str:
@@ -398,3 +405,69 @@ def test_sweep_table_is_what_was_measured():
     with open(ROOT / "benchmarks/dp_sweep.csv", newline="") as file:
         head, *rows = csv.reader(file)
     check_block(DOCS / "differential_privacy.md", "sweep", table(head, rows))
+
+
+def test_the_simulations_of_the_one_run_bound_are_what_was_measured():
+    rows = json.loads((ROOT / "benchmarks/one_run.json").read_text())["rows"]
+    head = ["mechanism", "guesses", "bound above the truth", "by theory", "median bound", "by theory"]
+    expected = table([*head, "older bound above the truth"], [one_run.cells(*row) for row in rows.items()])
+    check_block(DOCS / "canaries.md", "one_run", expected)
+
+
+def test_the_audits_of_a_broken_trainer_are_what_was_measured():
+    found = json.loads((ROOT / "benchmarks/broken_trainer.json").read_text())
+    lines = []
+    for name, runs in found.items():
+        bounds = sorted(run["epsilon_one_run"] for run in runs)
+        rights = sorted(run["correct"] for run in runs)
+        lines.append(
+            [
+                name,
+                f"{sum(run['caught'] for run in runs)} of {len(runs)}",
+                f"{rights[0]} to {rights[-1]} of {runs[0]['guesses']}",
+                f"{bounds[0]:.2f} to {bounds[-1]:.2f}",
+            ]
+        )
+    head = ["trainer", "caught", "guesses that are right", "epsilon at least (claimed: 1)"]
+    check_block(DOCS / "canaries.md", "broken", table(head, lines))
+    assert sum(run["caught"] for run in found["broken"]) >= 9
+    assert sum(run["caught"] for run in found["sound"]) <= 1
+    assert [len(runs) for runs in found.values()] == [10, 10]
+
+
+def last_of(variant: str) -> tuple[dict, float]:
+    """The row of the strongest attack at a variant's last checkpoint, and the epsilon claimed there."""
+    rows = list(where(read_rows(ROOT / "plots/curves.csv"), variant=variant, attack=contract.STRONGEST))
+    row = max(rows, key=lambda row: row["epoch"])
+    training = where(read_rows(ROOT / "plots/training.csv"), variant=variant, epoch=row["epoch"])
+    return row, next(training)["epsilon"]
+
+
+def test_what_canaries_cost_and_find_is_what_was_measured():
+    """Of the twins whose run is committed."""
+    lines = []
+    for name in PARAMS["variants"]:
+        path = ROOT / f"metrics/{name}.json"
+        if name in shippable() or not path.exists():
+            continue
+        plain = twin_of_plain(name)
+        found, (row, claimed) = json.loads(path.read_text()), last_of(name)
+        tprs = [row["tpr_at_1pct_fpr"], found.get("canary_tpr_at_1pct_fpr", math.nan)]
+        lines.append(
+            [
+                f"{PARAMS['variants'][plain]['label']}, {row['epoch']:.0f}",
+                f"{last_of(plain)[0]['val_accuracy']:.3f} / {row['val_accuracy']:.3f}",
+                f"{row['auc']:.3f} / {found['canary_auc']:.3f}",
+                " / ".join(f"{100 * tpr:.1f}%" for tpr in tprs),
+                f"{found['epsilon_one_run']:.2f} ({found['epsilon_ceiling']:.2f})",
+                "-" if math.isnan(claimed) else f"{claimed:.2f}",
+            ]
+        )
+    head = ["variant, epoch", "validation accuracy without / with canaries", "AUC, average / canaries"]
+    head += ["found at 1% FPR, average / canaries", "epsilon at least, one run (ceiling)", "epsilon claimed"]
+    check_block(DOCS / "canaries.md", "twins", table(head, lines))
+
+
+def twin_of_plain(twin: str) -> str:
+    """The variant that a committed twin is of."""
+    return next(name for name in shippable() if twin_of(name, PARAMS["variants"]) == twin)

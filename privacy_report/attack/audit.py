@@ -38,6 +38,7 @@ def audit_params(
     mode: str = "default",
     seed: int = 0,
     groups: str | None = None,
+    delta: float | None = None,
 ) -> AttackParams:
     """The parameters of an audit, checked; what is not asked for is as in conf/attack/default.yaml.
 
@@ -46,6 +47,7 @@ def audit_params(
     slices = list(dict.fromkeys(["entire", *slices, *(["group"] if groups else [])]))
     settings = yaml.safe_load(DEFAULTS.read_text())
     settings |= {"attacks": list(attacks), "slices": slices, "mode": mode, "seed": seed, "groups": groups}
+    settings |= {} if delta is None else {"delta": delta}
     return check("audit", settings, AttackParams)
 
 

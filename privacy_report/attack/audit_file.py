@@ -1,15 +1,16 @@
-"""The file of an audit: a model's outputs and, if any, its early checkpoints and reference models."""
+"""The file of an audit: a model's outputs and, if any, early checkpoints, reference models, canaries."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from privacy_report.attack.confidence import logit_confidence
 from privacy_report.attack.references import References, check_finite
+from privacy_report.attack.signals import Examples, pool
 from privacy_report.errors import UserError
 from privacy_report.pipeline.blocks import blocks
 from privacy_report.pipeline.mapped import map_arrays
@@ -18,28 +19,70 @@ from privacy_report.pipeline.outputs import Outputs, outputs_of
 OPTIONAL = ("early_logits", "early_phi", "reference_logits", "reference_phi", "reference_is_member")
 
 
+CANARY_SCORES = ("canary_scores", "canary_is_member")
+CANARY_MASKS = ("member_is_canary", "nonmember_is_canary")
+
+
 @dataclass(frozen=True)
 class AuditFile:
-    """What an attacker holds: outputs, and where the file has them early_phi (k, n) and references."""
+    """What an attacker holds: outputs, and where the file has them early_phi (k, n) and references.
 
-    outputs: Outputs
+    canaries: examples that were members by a coin each, by their outputs (and references), or scores float
+    (m,) with their coins bool (m,). outputs are None in a file of canaries' scores alone.
+    """
+
+    outputs: Outputs | None
     early_phi: np.ndarray | None = None
     references: References | None = None
+    canaries: Examples | tuple[np.ndarray, np.ndarray] | None = None
 
 
 def read_audit_file(path: Path | str) -> AuditFile:
     """Read an .npz, or a folder of .npy files, of `Outputs`' arrays and any of OPTIONAL, members first.
 
     early_logits, reference_logits: float (k, n_member + n_nonmember, n_classes); instead of them early_phi,
-    reference_phi: float (k, n), logit-scaled confidences. reference_is_member: bool (k, n). UserError of one
-    line that names the array for wrong shapes or values.
+    reference_phi: float (k, n), logit-scaled confidences. reference_is_member: bool (k, n). Canaries:
+    member_is_canary bool (n_member,) with nonmember_is_canary, or canary_scores float (m,) with
+    canary_is_member bool (m,), which may be all that there is. UserError of one line that names the array for
+    wrong shapes or values.
     """
     arrays = map_arrays(path)
-    outputs = outputs_of(arrays, path)
+    only = set(arrays) == set(CANARY_SCORES)
+    outputs = None if only else outputs_of(arrays, path)
     try:
-        return AuditFile(outputs, *_evidence(arrays, outputs))
+        scored = _pair(arrays, CANARY_SCORES)
+        if outputs is None:
+            return AuditFile(None, canaries=scored)
+        early, references = _evidence(arrays, outputs)
+        masked = _masked(arrays, outputs, references)
+        if scored and masked:
+            raise UserError(f"has {CANARY_SCORES[0]} and {CANARY_MASKS[0]}, allowed: one of them")
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+    return AuditFile(outputs, early, references, masked or scored)
+
+
+def _pair(arrays: Mapping[str, np.ndarray], names: tuple[str, str]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Two arrays that go together; None where there is neither."""
+    has = [name for name in names if name in arrays]
+    if len(has) == 1:
+        raise UserError(f"{names[0]} goes with {names[1]}, has only {has[0]}")
+    return (arrays[names[0]], arrays[names[1]]) if has else None
+
+
+def _masked(
+    arrays: Mapping[str, np.ndarray], outputs: Outputs, references: References | None
+) -> Examples | None:
+    """The canaries among members and non-members; None where the file marks none."""
+    masks = _pair(arrays, CANARY_MASKS)
+    if masks is None:
+        return None
+    sides = (len(outputs.member_labels), len(outputs.nonmember_labels))
+    for name, mask, n in zip(CANARY_MASKS, masks, sides, strict=True):
+        if mask.dtype != bool or mask.shape != (n,):
+            raise UserError(f"{name} must be bool ({n},), got {mask.dtype} {mask.shape}")
+    at = np.flatnonzero(np.concatenate(masks))
+    return replace(pool(outputs), references=references).take(at)
 
 
 def _evidence(

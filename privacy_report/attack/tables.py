@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,20 @@ from privacy_report.attack.epsilon_bound import Evidence, epsilon_low
 from privacy_report.attack.exposure import lt_iqr, most_exposed
 from privacy_report.attack.intervals import holm
 from privacy_report.attack.measures import EVIDENCE
-from privacy_report.pipeline.contract import ENTIRE, EPSILON_JOINT, GIVEN_BEFOREHAND, LEVEL, METRICS
-from privacy_report.pipeline.tables import Row
+from privacy_report.pipeline.contract import (
+    ENTIRE,
+    EPSILON_JOINT,
+    EXPOSED_COLUMNS,
+    GIVEN_BEFOREHAND,
+    HALVES_COLUMNS,
+    HISTOGRAM_COLUMNS,
+    LEVEL,
+    METRICS,
+    PRIVACY_COLUMNS,
+    ROC_COLUMNS,
+)
+from privacy_report.pipeline.memo import Arrays
+from privacy_report.pipeline.tables import Row, write_table
 
 BINS = 60
 SMALLEST = 1e-6
@@ -145,3 +158,16 @@ def summary(rows: Sequence[Row]) -> dict[str, Row]:
         for row in rows
         if row["epoch"] == last and row["slice"] == ENTIRE
     }
+
+
+def write(
+    folder: Path, variant: str, results: Results, member: np.ndarray, labels: np.ndarray, members: Arrays
+) -> None:
+    """Write all tables of a variant to `folder`; arguments as of `exposed_rows`."""
+    rows = privacy_rows(variant, results)
+    write_table(folder / "privacy.csv", rows, PRIVACY_COLUMNS)
+    write_table(folder / "halves.csv", privacy_rows(variant, results, halves=True), HALVES_COLUMNS)
+    write_table(folder / "roc.csv", roc_rows(variant, results), ROC_COLUMNS)
+    write_table(folder / "histograms.csv", histogram_rows(variant, results), HISTOGRAM_COLUMNS)
+    exposed = exposed_rows(variant, results, member, labels, members)
+    write_table(folder / "exposed.csv", exposed, EXPOSED_COLUMNS)

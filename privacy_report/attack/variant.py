@@ -16,6 +16,7 @@ from privacy_report.attack.evidence import ReferenceFiles, early_epochs, early_p
 from privacy_report.attack.reference_facts import agreement, recipe_facts, recipe_summary
 from privacy_report.attack.references import TooFewError
 from privacy_report.attack.schema import AttackParams
+from privacy_report.attack.signals import Examples
 from privacy_report.attack.slices import Groups
 from privacy_report.errors import UserError
 from privacy_report.pipeline import memo
@@ -130,6 +131,14 @@ def reference_facts(
         "lt_iqr": agreement(losses, arrays["found_at_fpr"], arrays["exposure"]),
     }
     return facts, arrays
+
+
+def examples_at(found: Inputs, epoch: int, kept: Memo) -> Examples:
+    """The examples at one checkpoint, with the references that they are attacked from, if any."""
+    examples = signals.pool(read_outputs(found.files[epoch]))
+    if found.references is None:
+        return examples
+    return replace(examples, references=found.references.at(_chosen(found, found.references, epoch, kept)))
 
 
 def _recipe(files: ReferenceFiles, attacked: int, others: int) -> Arrays:

@@ -1,13 +1,16 @@
 """`privacy-report audit`: membership inference on the outputs of a model of any framework.
 
 Attacks one file of member and non-member outputs, prints the table and writes privacy.csv, summary.json and
-examples.csv. It needs no TensorFlow, no git, no DVC.
+examples.csv, one_run.json where the file has canaries; or a folder of such files of one run, with the gate's
+verdict and the report's page. It needs no TensorFlow, no git, no DVC.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -17,8 +20,14 @@ from rich.text import Text
 from privacy_report.attack import registry, tables
 from privacy_report.attack.audit import audit, audit_params, default_estimators
 from privacy_report.attack.audit_file import AuditFile, read_audit_file
+from privacy_report.attack.canaries import audit_coins
 from privacy_report.attack.checkpoint import CheckpointFindings
+from privacy_report.attack.one_run import OneRun, one_run
 from privacy_report.attack.schema import SLICES
+from privacy_report.commands.audit_folder import audit_folder, gate_limits, score_files, write_page
+from privacy_report.errors import UserError
+from privacy_report.gate.check import line as verdict_line
+from privacy_report.gate.check import read_verdict
 from privacy_report.pipeline.contract import PRIVACY_COLUMNS, with_ends
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.outputs import Outputs
@@ -44,12 +53,58 @@ LEFT = ("attack", "slice", "leaks")
 
 def main(argv: Sequence[str]) -> None:
     args = _parser().parse_args(argv)
+    if args.file.is_dir():
+        _audit_folder(args)
+        return
+    if args.gate:
+        raise UserError("--gate: allowed where a folder of checkpoints is audited")
     file = read_audit_file(args.file)
     attacks = _split(args.attacks) if args.attacks else _all_that_run(file)
-    params = audit_params(attacks, _split(args.slices), args.mode, args.seed, args.groups)
-    rows, found = audit(file.outputs, params, args.file.stem, file.early_phi, file.references)
-    show(rows)
-    write(args.out, rows, found, file.outputs)
+    params = audit_params(attacks, _split(args.slices), args.mode, args.seed, args.groups, args.delta)
+    coins = _audited_coins(file, params.delta, args.guesses)
+    if file.outputs is not None:
+        rows, found = audit(file.outputs, params, args.file.stem, file.early_phi, file.references)
+        show(rows)
+        write(args.out, rows, found, file.outputs)
+    if coins:
+        print(said(coins))
+        with _writing(args.out):
+            write_json(args.out / "one_run.json", asdict(coins))
+
+
+def _audited_coins(file: AuditFile, delta: float, guesses: int | None) -> OneRun | None:
+    """The one-run audit of a file's canaries; None where it has none."""
+    if file.canaries is None:
+        if guesses is not None:
+            raise UserError("--guesses: got a number of guesses, allowed: with a file that has canaries")
+        return None
+    if isinstance(file.canaries, tuple):
+        return one_run(*file.canaries, delta, guesses)
+    return audit_coins(file.canaries, delta, guesses)
+
+
+def said(found: OneRun) -> str:
+    """A one-run audit in a line or two."""
+    fdp = found.epsilon_one_run_fdp
+    return (
+        f"Canaries: {found.canaries}, of {found.guesses} guesses {found.correct} are right. "
+        f"Epsilon is at least {found.epsilon_one_run:.3f} at delta {found.delta:g} (95%, one run; at most "
+        f"{found.epsilon_ceiling:.3f} can be shown with so many guesses)"
+        + ("" if fdp is None else f"; {fdp:.3f} assuming a Gaussian trade-off curve")
+    )
+
+
+def _audit_folder(args: argparse.Namespace) -> None:
+    """Audit all checkpoints of a run, and say what is known of the last."""
+    limits, n = gate_limits(args.gate), len(score_files(args.file))
+    attacks = _split(args.attacks) if args.attacks else [*DEFAULT_ATTACKS, *(["trajectory"] if n > 1 else [])]
+    params = audit_params(attacks, _split(args.slices), args.mode, args.seed, args.groups, args.delta)
+    rows = audit_folder(args.file, args.out, params, limits)
+    last = max(row["epoch"] for row in rows)
+    show([row for row in rows if row["epoch"] == last])
+    name = rows[0]["variant"]
+    print(verdict_line(name, read_verdict(name, args.out)))
+    print(f"page: {write_page(args.out)}", flush=True)
 
 
 def _all_that_run(file: AuditFile) -> list[str]:
@@ -66,11 +121,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "file",
         type=Path,
-        metavar="FILE.npz",
-        help="arrays member_logits (or member_probs) float (n, n_classes), member_labels int (n,), "
+        metavar="FILE.npz|FOLDER",
+        help="a folder of score files epoch_NNNN.npz of one run, or one file: arrays member_logits (or "
+        "member_probs) float (n, n_classes), member_labels int (n,), "
         "and the same for nonmember_; never unpickled. For stronger attacks early_logits (k, n, n_classes) "
         "or early_phi (k, n) of earlier checkpoints, and reference_logits or reference_phi with "
-        "reference_is_member bool (k, n) of reference models, members first, n = n_member + n_nonmember",
+        "reference_is_member bool (k, n) of reference models, members first, n = n_member + n_nonmember. "
+        "For the one-run audit canaries, in the training set by a fair coin each: member_is_canary and "
+        "nonmember_is_canary, bool; or canary_scores float (m,), higher = more likely in, and "
+        "canary_is_member bool (m,), which need no other array",
     )
     parser.add_argument(
         "--attacks",
@@ -92,6 +151,23 @@ def _parser() -> argparse.ArgumentParser:
         "--groups",
         metavar="FILE.json",
         help='index groups {"NAME": {"member": [...], "nonmember": [...]}}, adds the slices group=NAME',
+    )
+    parser.add_argument(
+        "--delta",
+        type=float,
+        help="at which epsilon is bounded (default: 1e-5, or what the members allow)",
+    )
+    parser.add_argument(
+        "--guesses",
+        type=int,
+        metavar="R",
+        help="coins that the one-run audit guesses, fixed before looking (default: a fifth of the canaries)",
+    )
+    parser.add_argument(
+        "--gate",
+        type=Path,
+        metavar="LIMITS.yaml",
+        help="of a folder: the limits (default: conf/gate/default.yaml)",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("audit"), help="folder to write to (default: %(default)s)"
@@ -150,9 +226,19 @@ def _interval(row: Row, name: str) -> str:
 
 def write(folder: Path, rows: Sequence[Row], result: CheckpointFindings, outputs: Outputs) -> None:
     """Write privacy.csv, summary.json and examples.csv to `folder`; UserError when that cannot be done."""
-    write_table(folder / "privacy.csv", rows, PRIVACY_COLUMNS)
-    write_json(folder / "summary.json", tables.summary(rows))
-    write_table(folder / "examples.csv", _examples(result, outputs), EXAMPLE_COLUMNS)
+    with _writing(folder):
+        write_table(folder / "privacy.csv", rows, PRIVACY_COLUMNS)
+        write_json(folder / "summary.json", tables.summary(rows))
+        write_table(folder / "examples.csv", _examples(result, outputs), EXAMPLE_COLUMNS)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """One line where a file cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{folder}: cannot write there ({error.strerror})") from None
 
 
 def _examples(result: CheckpointFindings, outputs: Outputs) -> Iterator[Row]:

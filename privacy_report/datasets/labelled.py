@@ -26,7 +26,8 @@ class UnavailableError(UserError):
 class LabelledImages:
     """All examples of a dataset, in its canonical order.
 
-    images: uint8 (n, height, width, channels), 0..255; labels: int32 (n,) in [0, len(class_names));
+    images: uint8 (n, height, width, channels), 0..255, or a user's own features, uint8 or float32 (n, ...);
+    labels: int32 (n,) in [0, len(class_names));
     splits: the rows of each split by its name, as the dataset's makers divided it.
     Raises RefusedError for other types, shapes or ranges.
     """
@@ -38,9 +39,9 @@ class LabelledImages:
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
-        if images.dtype != np.uint8 or images.ndim != 4:
+        if images.dtype not in (np.uint8, np.float32) or images.ndim < 2:
             raise RefusedError(
-                f"images must be uint8 (n, height, width, channels), got {images.dtype} {images.shape}"
+                f"features must be uint8 or float32 (n, ...), got {images.dtype} {images.shape}"
             )
         if labels.dtype != np.int32 or labels.shape != images.shape[:1]:
             raise RefusedError(f"labels must be int32 ({len(images)},), got {labels.dtype} {labels.shape}")

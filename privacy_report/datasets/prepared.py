@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from privacy_report.datasets import duplicates
 from privacy_report.datasets.labelled import LabelledImages
 from privacy_report.datasets.splits import Membership
 from privacy_report.errors import UserError
@@ -20,8 +21,8 @@ FOLDER = Path("data/prepare")
 ARRAYS = ("images", "labels", "member", "nonmember")
 
 
-def write(folder: Path, name: str, examples: LabelledImages, membership: Membership) -> None:
-    """Write images.npy, labels.npy, member.npy, nonmember.npy and last dataset.json.
+def write(folder: Path, name: str, examples: LabelledImages, membership: Membership) -> dict[str, Any]:
+    """Write images.npy, labels.npy, member.npy, nonmember.npy and last dataset.json, which is returned.
 
     The bytes depend on the arguments alone: nothing says which source the examples came from.
     """
@@ -43,17 +44,20 @@ def write(folder: Path, name: str, examples: LabelledImages, membership: Members
         "shape": list(examples.images.shape[1:]),
         "n_member": len(membership.member),
         "n_nonmember": len(membership.nonmember),
+        "dtype": examples.images.dtype.name,
+        "duplicates": duplicates.count(examples.images, membership),
         "digest": digest(arrays),
     }
     write_json(folder / "dataset.json", description)
+    return description
 
 
 @dataclass(frozen=True)
 class Prepared:
     """The examples in their canonical order, and who of them is a member.
 
-    images: uint8 (n, H, W, C), memory-mapped; labels: int32 (n,); member, nonmember: int32 indices into both;
-    about: dataset.json.
+    images: uint8 (n, H, W, C), or a user's features (n, ...), memory-mapped; labels: int32 (n,); member,
+    nonmember: int32 indices into both; about: dataset.json.
     """
 
     images: np.ndarray

@@ -1,18 +1,33 @@
-"""The `dataset` section of params.yaml."""
+"""The section `dataset` of params.yaml, and the section `canaries` of a variant."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from privacy_report.pipeline.params import refuse
+from privacy_report.pipeline.params import one_of, refuse
+
+OWN_DATA = "own_data"
+"""The folder that dvc.yaml declares, so that an edit of a user's data is seen."""
+OWN = {
+    "arrays": ("path",),
+    "folder": ("path", "size", "colour"),
+    "table": ("path", "label", "split", "drop"),
+}
+"""Kind of a user's own data -> its settings."""
+NEEDED = ("path", "label")
+COLOURS = ("grey", "rgb")
 
 
 @dataclass
 class DatasetParams:
     """Which dataset, and who of it is in the target's training set.
 
-    name: `cifar10`, `digits`, or any image-classification dataset of TFDS (`mnist`, `name/config`).
+    name: `cifar10`, `digits`, any image-classification dataset of TFDS (`mnist`, `name/config`), or one of
+        the user's own: `arrays`, `folder`, `table`, whose file or folder in own_data is `path`.
+    size, colour: of a folder, what all images are made equal by, see `images.load`.
+    label, split, drop: of a table, the columns with the classes, with the splits, and those to leave out.
     member_split, nonmember_split: the splits that members and non-members come from. `digits` has the
         one split `all`; `cifar10` has `train` and `test`, other TFDS datasets what TFDS lists.
     member_fraction: where both come from one split, the part of each class that are members, drawn
@@ -24,10 +39,17 @@ class DatasetParams:
     nonmember_split: str = "test"
     member_fraction: float | None = None
     seed: int = 0
+    path: str | None = None
+    size: list[int] | None = None
+    colour: str | None = None
+    label: str | None = None
+    split: str | None = None
+    drop: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z]\w*(/[\w.+-]+)?", self.name):
             raise refuse("name", self.name, "cifar10, digits, or the name of a TFDS dataset such as mnist")
+        self._check_own()
         if self.seed < 0:
             raise refuse("seed", self.seed, "an integer of at least 0")
         if self.member_split != self.nonmember_split:
@@ -39,3 +61,43 @@ class DatasetParams:
                 self.member_fraction,
                 "between 0 and 1 where both sides come from one split",
             )
+
+    def _check_own(self) -> None:
+        """Refuse settings that this kind of data does not have, and those that it lacks."""
+        allowed = OWN.get(self.name, ())
+        for key in dict.fromkeys(key for keys in OWN.values() for key in keys):
+            value = getattr(self, key)
+            if key not in allowed and value:
+                raise refuse(key, value, f"null for {self.name}")
+            if key in allowed and key in NEEDED and not value:
+                raise refuse(key, value, f"a value, which {self.name} needs")
+        if self.path and (Path(self.path).parts[0] != OWN_DATA or ".." in Path(self.path).parts):
+            raise refuse("path", self.path, f"a file or folder in {OWN_DATA}, which dvc.yaml declares")
+        if self.size is not None and (len(self.size) != 2 or min(self.size) < 1):
+            raise refuse("size", self.size, "[height, width] in pixels, or null")
+        if self.colour is not None:
+            one_of("colour", self.colour, COLOURS)
+
+
+CANARY_KINDS = ("mislabelled", "natural", "blank")
+LEAST_CANARIES = 10
+
+
+@dataclass
+class CanaryParams:
+    """Training examples that are in by a fair coin each: a variant's section `canaries`.
+
+    count: of all coins; kind: mislabelled (a member's image with a fixed random wrong label), natural (a
+    member as it is) or blank (an image of one colour with a random label); seed: of the choice and the coins.
+    """
+
+    count: int
+    kind: str = "mislabelled"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.count < LEAST_CANARIES:
+            raise refuse("canaries.count", self.count, f"an integer of at least {LEAST_CANARIES}")
+        one_of("canaries.kind", self.kind, CANARY_KINDS)
+        if self.seed < 0:
+            raise refuse("canaries.seed", self.seed, "an integer of at least 0")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from privacy_report.datasets import cifar10, digits, npm, tfds_reader
+from privacy_report.datasets import arrays, cifar10, digits, images, npm, table, tfds_reader
 from privacy_report.datasets.labelled import DamagedError, LabelledImages, RefusedError, UnavailableError
 from privacy_report.datasets.schema import DatasetParams
 from privacy_report.errors import UserError
@@ -29,9 +29,20 @@ def load(params: DatasetParams) -> LabelledImages:
     if params.name == "digits":
         _say("digits: embedded in scikit-learn")
         return digits.load()
+    if params.path:
+        _say(f"{params.name}: {params.path}")
+        return OWN_SOURCES[params.name](params, Path(params.path))
     cache = Path(os.environ.get("DVC_ROOT") or ".", ".store", "downloads")
     with _locked(cache):
         return load_cifar10(cache) if params.name == "cifar10" else load_tfds(params, cache)
+
+
+OWN_SOURCES: dict[str, Callable[[DatasetParams, Path], LabelledImages]] = {
+    "arrays": lambda params, path: arrays.load(path),
+    "folder": lambda params, path: images.load(path, params.size, params.colour),
+    "table": table.load,
+}
+"""Kind of a user's own data -> what reads it."""
 
 
 def load_cifar10(cache: Path) -> LabelledImages:

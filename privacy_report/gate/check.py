@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from privacy_report.errors import UserError
+from privacy_report.gate.twins import AUDIT
 from privacy_report.pipeline.files import read_json
 
 FOLDER = Path("data/gate")
@@ -44,6 +45,8 @@ def check(variants: Sequence[str], allow_unconfirmed: bool = False) -> tuple[lis
 def line(variant: str, verdict: dict[str, Any]) -> str:
     """The verdict on a variant in one line."""
     n = verdict["checkpoints"]
+    if verdict["verdict"] == AUDIT:
+        return f"{variant}: an audit twin with canaries, {verdict['passing']} of {n} pass; never shipped"
     if verdict["verdict"] == "pass":
         chosen = f"epoch {verdict['recommended_epoch']} ({verdict['passing']} of {n} pass)"
         if verdict["confirmed"] == "yes":
@@ -58,5 +61,7 @@ def line(variant: str, verdict: dict[str, Any]) -> str:
 
 
 def _passes(verdict: dict[str, Any], allow_unconfirmed: bool) -> bool:
-    # whatever does not say "pass" has not passed
+    # whatever does not say "pass" has not passed; a twin is not asked
+    if verdict["verdict"] == AUDIT:
+        return True
     return verdict["verdict"] == "pass" and (allow_unconfirmed or verdict["confirmed"] == "yes")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -11,13 +12,18 @@ from privacy_report.pipeline.files import read_json
 from privacy_report.pipeline.tables import Row, read_rows
 
 
+def read_variants(path: Path | str = "params.yaml") -> dict[str, dict[str, Any]]:
+    """Variant name -> its section, in the order of params.yaml."""
+    try:
+        sections = dict(yaml.safe_load(Path(path).read_text())["variants"])
+    except (FileNotFoundError, KeyError, TypeError, ValueError):
+        raise UserError(f"{path}: needs a section `variants`; `python -m stages.compose` writes it") from None
+    return {str(name): dict(section or {}) for name, section in sections.items()}
+
+
 def variant_names(path: Path | str = "params.yaml") -> list[str]:
     """The variants' names, in the order of params.yaml."""
-    try:
-        names = list(yaml.safe_load(Path(path).read_text())["variants"])
-    except (FileNotFoundError, KeyError, TypeError):
-        raise UserError(f"{path}: needs a section `variants`; `python -m stages.compose` writes it") from None
-    return [str(name) for name in names]
+    return list(read_variants(path))
 
 
 def read_halves(variant: str) -> list[Row]:

@@ -37,6 +37,10 @@ def metrics(verdict: Mapping[str, Any], rows: Sequence[Row], epsilon: Mapping[in
     said = verdict["verdict"]
     if said == "pass" and verdict["confirmed"] != "yes":
         said = "not confirmed"
-    rounded = {name: float(f"{value:.{DIGITS}g}") for name, value in values.items() if value is not None}
     chosen = {} if epoch is None else {"recommended_epoch": epoch}
-    return {"verdict": said, **chosen, **rounded}
+    return {"verdict": said, **chosen, **rounded(values)}
+
+
+def rounded(values: Mapping[str, float | None]) -> dict[str, float]:
+    """Numbers at DIGITS significant digits, without those that could not be measured."""
+    return {name: float(f"{value:.{DIGITS}g}") for name, value in values.items() if value is not None}

@@ -14,7 +14,7 @@ from typing import Any
 
 from scipy.stats import beta
 
-from privacy_report.pipeline.contract import CLASS, ENTIRE, LEVEL, OUTPUTS, PLACEBO, kind_of
+from privacy_report.pipeline.contract import CANARIES, CLASS, ENTIRE, LEVEL, OUTPUTS, PLACEBO, kind_of
 from privacy_report.pipeline.tables import Row
 
 
@@ -64,6 +64,13 @@ def _worst_attack(kind: str, column: str) -> Callable[[Checkpoint], list[Reading
     return read
 
 
+def _canaries(checkpoint: Checkpoint) -> list[Reading]:
+    """Canaries found at 1% FPR, in the audit twin of the checkpoint's variant."""
+    if not checkpoint.of(CANARIES):
+        return [Reading(math.nan, slice=CANARIES, why_missing="no audit twin has such a checkpoint")]
+    return _worst_attack(CANARIES, "tpr_at_1pct_fpr_high")(checkpoint)
+
+
 def _claimed_epsilon(checkpoint: Checkpoint) -> list[Reading]:
     """The claimed epsilon; a variant without one guarantees nothing and cannot keep such a rule."""
     why = "no epsilon is claimed: not trained with differential privacy"
@@ -106,6 +113,7 @@ RULES: dict[str, Rule] = {
     "max_class_advantage": Rule(
         "advantage on the worst class at most", _worst_attack(CLASS, "advantage_high")
     ),
+    "max_canary_tpr_at_1pct_fpr": Rule("canaries found at 1% false positives at most", _canaries),
     "max_epsilon": Rule("claimed epsilon at most", _claimed_epsilon, highest=None),
     "min_reference_models": Rule("reference models at least", _reference_models, highest=None, at_least=True),
     "min_val_accuracy": Rule("validation accuracy at least", _val_accuracy_low, at_least=True),

@@ -11,6 +11,8 @@ LEVEL = 0.05
 ENTIRE = "entire dataset"
 CLASS, GROUP, LOSS_PERCENTILE = "class=", "group=", "loss_percentile="
 CORRECT, INCORRECT = "correct", "incorrect"
+CANARIES = "canaries"
+"""The slice of those that are members by a coin each; no other slice has them."""
 GIVEN_BEFOREHAND = (ENTIRE, CLASS, GROUP)
 """Slices (or their prefixes) whose members no output of the model decides. Differential privacy bounds no
 attack within the others: there the comparison is conditional on the output."""

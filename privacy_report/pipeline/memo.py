@@ -33,6 +33,7 @@ ENVIRONMENT = {
         "DNNL_MAX_CPU_ISA",
         "ONEDNN_DEFAULT_FPMATH_MODE",
         "ONEDNN_MAX_CPU_ISA",
+        "PRIVACY_REPORT_DEVICE",
         "TF_SET_ONEDNN_FPMATH_MODE",
     ),
 }

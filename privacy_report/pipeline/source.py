@@ -16,11 +16,13 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import json
 import platform
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from importlib import metadata
 from importlib.machinery import ModuleSpec
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
@@ -90,6 +92,17 @@ def _distributions(library: str) -> tuple[str, ...]:
         return tuple(sorted(set(packages_distributions().get(library, ()))))
 
 
+def file_of(dotted: str) -> Path | None:
+    """The file of the module in a dotted name, where no installed distribution owns it; else None.
+
+    UserError where there is no such module.
+    """
+    top = dotted.partition(".")[0]
+    if top in sys.stdlib_module_names or _distributions(top):
+        return None
+    return _path(_split(dotted)[0])
+
+
 def _is_ours(top: str, ours: frozenset[str]) -> bool:
     """Whether a top-level module's code is followed: that of a root, or of nobody's distribution."""
     return top in ours or _is_local(top)
@@ -99,7 +112,13 @@ def _is_ours(top: str, ours: frozenset[str]) -> bool:
 def _is_local(top: str) -> bool:
     if top in sys.stdlib_module_names or (spec := _spec(top)) is None:
         return False
-    return bool(_path(top) or spec.submodule_search_locations) and not _distributions(top)
+    return bool(_path(top) or spec.submodule_search_locations) and all(map(_is_editable, _distributions(top)))
+
+
+def _is_editable(distribution: str) -> bool:
+    """Whether a distribution is a link to a folder in which its source may change under one version."""
+    url = json.loads(metadata.distribution(distribution).read_text("direct_url.json") or "{}")
+    return bool(url.get("dir_info", {}).get("editable"))
 
 
 @cache

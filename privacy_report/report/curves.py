@@ -24,7 +24,7 @@ from privacy_report.report.study import ATTACKS, MORE_THAN_OUTPUTS, OUTPUTS_ONLY
 from privacy_report.report.tables import grouped
 
 DIGITS = 6
-MOST_POINTS = 60  # of a ROC curve: one for every 5 pixels of the chart
+MOST_POINTS = 40  # of a ROC curve: one for every 8 pixels of the chart
 
 
 def write(study: Study, folder: Path) -> None:

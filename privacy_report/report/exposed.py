@@ -44,6 +44,8 @@ def exhibits(study: Study, count: int) -> dict[str, list[Exhibit]]:
 
     Variants without any are left out.
     """
+    if not _has_images(study):
+        return {}
     everything = np.load(study.root / "data/prepare/images.npy", mmap_mode="r", allow_pickle=False)
     names = study.dataset["class_names"]
     variants = study.close(study.labels)
@@ -57,6 +59,12 @@ def exhibits(study: Study, count: int) -> dict[str, list[Exhibit]]:
                 for row in rows
             ]
     return found
+
+
+def _has_images(study: Study) -> bool:
+    """Whether the examples can be shown: bytes (height, width, 1, 3 or 4)."""
+    shape, kind = study.dataset["shape"], study.dataset.get("dtype", "uint8")
+    return kind == "uint8" and len(shape) == 3 and shape[2] in (1, 3, 4)
 
 
 def _in_colour(image: np.ndarray) -> np.ndarray:

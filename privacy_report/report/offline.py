@@ -15,9 +15,11 @@ import vl_convert
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import atomic
 
-# The one name that DVC's pages call; panels stand in one column where the window has no room for two.
-EXPORTS = """window.vegaEmbed = (at, spec) =>
-  vegaEmbed(at, spec.concat && window.innerWidth < 700 ? {...spec, columns: 1} : spec);"""
+# The one name that DVC's pages call; panels and legends are in one column where there is no room for two.
+EXPORTS = """const legend = {layout: {top: {anchor: "start", direction: "vertical"}}};
+const narrow = spec => ({...spec, columns: 1, config: {...spec.config, legend}});
+window.vegaEmbed = (at, spec) =>
+  vegaEmbed(at, spec.concat && window.innerWidth < 700 ? narrow(spec) : spec);"""
 # `{refresh_tag}` and `{plot_divs}` are DVC's placeholders. Without `{scripts}` it adds no addresses.
 PAGE = """<!doctype html>
 <html lang="en">
@@ -31,6 +33,7 @@ PAGE = """<!doctype html>
 body { font: 15px system-ui, sans-serif; margin: 24px; }
 body > div { margin-bottom: 32px; }
 img { max-width: min(560px, 80vw); } /* two revisions next to each other */
+body > div { white-space: normal !important; } /* or below each other: DVC forbids it */
 .vega-embed { max-width: 100%; overflow-x: auto; }
 .vega-embed, .vega-embed > div { display: flex !important; flex-direction: column; }
 .vega-embed .vega-bindings { order: -1; margin-bottom: 8px; } /* what is shown is chosen above it */

@@ -13,8 +13,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from privacy_report.gate.rules import RULES
+from privacy_report.gate.twins import AUDIT
 from privacy_report.pipeline.contract import EARLY, REFERENCES
 from privacy_report.pipeline.files import atomic
+from privacy_report.report.canaries import coins, side_by_side
 from privacy_report.report.differential_privacy import private
 from privacy_report.report.exposed import Exhibit
 from privacy_report.report.figures import attackers
@@ -63,6 +65,8 @@ def write(
         rankings={exhibit.row["ranking"] for shown in exhibits.values() for exhibit in shown},
         wanted=report.exposed_images,
         private=private(study),
+        canary_lines=side_by_side(study),
+        canary_coins=coins(study),
         placebos=placebos(study),
         refused=reasons[:MOST_REASONS],
         not_listed=len(reasons[MOST_REASONS:]),
@@ -119,6 +123,8 @@ def breach(finding: Mapping[str, Any]) -> str:
 def why(verdict: Mapping[str, Any]) -> str:
     """Why this checkpoint, or why none."""
     n, passing = verdict["checkpoints"], verdict["passing"]
+    if verdict["verdict"] == AUDIT:
+        return "An audit twin, trained with canaries: its findings count for the variant without them."
     if n == passing == 1:
         return "The only checkpoint, and it keeps every rule."
     if passing:

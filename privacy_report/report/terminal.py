@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from privacy_report.gate.twins import AUDIT
 from privacy_report.report.study import Study
 from privacy_report.report.summary import lines
 
@@ -43,5 +44,5 @@ def print_table(study: Study) -> None:
         table.add_row(*(Text(str(cells[name])) for name in heads), style=style)
     console.print(table)
     for variant, label in study.labels.items():
-        if study.recommended(variant) is None:
+        if study.recommended(variant) is None and study.verdict(variant)["verdict"] != AUDIT:
             console.print(Text(f"{label}: no checkpoint passes the gate", style="red"))

@@ -2,8 +2,9 @@
 
 The number of threads *inside* an operation changes the order of float additions and so the result's
 bits; it is always one. The number of operations that may run at the same time does not: it is the
-number of cores, or TF_NUM_INTEROP_THREADS. Importing this module imports TensorFlow; all others take
-`keras` and `tf` from here, so that nothing is imported before it is set up.
+number of cores, or TF_NUM_INTEROP_THREADS. No GPU is used unless it was chosen (`device`). Importing this
+module imports TensorFlow; all others take `keras` and `tf` from here, so that nothing is imported before it
+is set up.
 """
 
 from __future__ import annotations
@@ -15,7 +16,12 @@ from contextlib import contextmanager
 
 import numpy as np
 
-os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # a GPU would give other bits
+from privacy_report.errors import UserError
+from privacy_report.training import device
+from privacy_report.training.schema import CPU, GPU
+
+if device.chosen() == CPU:
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # a GPU would give other bits
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"  # and so would other kernels,
 for _name in ("TF_XLA_FLAGS", "XLA_FLAGS"):  # a compiler that fuses them,
     os.environ.pop(_name, None)
@@ -53,10 +59,20 @@ tf.config.threading.set_inter_op_parallelism_threads(
     int(os.environ.get("TF_NUM_INTEROP_THREADS") or os.cpu_count() or 1)
 )
 
+if device.chosen() == GPU:
+    if not tf.config.list_physical_devices("GPU"):
+        raise UserError(
+            "backend.device: got 'gpu', but TensorFlow sees no GPU here; install tensorflow[and-cuda] and a "
+            "driver, or choose cpu"
+        )
+    tf.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
 
-def to_input(images: tf.Tensor) -> tf.Tensor:
-    """Images as the models take them: float32 in [0, 1] from uint8."""
-    return tf.cast(images, tf.float32) / 255.0
+
+def to_input(features: tf.Tensor) -> tf.Tensor:
+    """Features as the models take them: float32, from uint8 in [0, 1], others as they are."""
+    scaled = tf.cast(features, tf.float32)
+    return scaled / 255.0 if features.dtype == tf.uint8 else scaled
 
 
 def predictor(model: keras.Model) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 import random
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -15,14 +17,14 @@ from typing import Any
 import numpy as np
 from distributed import Worker, get_worker
 
-from privacy_report.datasets import prepared
+from privacy_report.datasets import canaries
 from privacy_report.errors import UserError
 from privacy_report.pipeline import memo
 from privacy_report.pipeline.memo import Arrays
 from privacy_report.training import run
 from privacy_report.training.data import Data, of_references
 from privacy_report.training.references import Reference, advance, code_of
-from privacy_report.training.schema import MODEL_NAMES, Privacy, Variant
+from privacy_report.training.schema import Privacy, Variant
 
 STALE = "has loaded code that has changed since; restart it"
 
@@ -38,10 +40,14 @@ def one_line(error: BaseException) -> str:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the examples are on a disk that workers may share: a folder, and the digest of what is there."""
+    """Where the examples are on a disk that workers may share, and the digest of what is there.
+
+    folder: the prepared one; canaries: the variant's file of them.
+    """
 
     folder: str
     digest: str
+    canaries: str
 
 
 @dataclass(frozen=True)
@@ -67,31 +73,34 @@ class Done:
     refused: str = ""
 
 
-def code_on_disk() -> dict[str, dict[str, Any]]:
+def code_on_disk(kinds: Iterable[Variant]) -> dict[str, dict[str, Any]]:
     """Kind of variant -> code, versions and environment of its references, as they are on disk now."""
-    kinds = [
-        Variant(label="", model=model, privacy=privacy)
-        for model in MODEL_NAMES
-        for privacy in (None, Privacy(noise_multiplier=1.0))
-    ]
     return {_kind(kind): code_of(kind) for kind in kinds}
 
 
 def _kind(config: Variant) -> str:
-    return f"{config.model}{' private' if config.privacy else ''}"
+    return " ".join([*config.chosen, *(["privately"] if config.privacy else [])])
 
 
-LOADED = code_on_disk()
-"""What this process computes with: it cannot unlearn what it has imported."""
+KINDS = {_kind(kind): kind for kind in (Variant(""), Variant("", privacy=Privacy(noise_multiplier=1.0)))}
+LOADED = code_on_disk(KINDS.values())
+"""What this process computes with: it cannot unlearn what it has imported.
+
+Both of them begin with what the library has, and get the kinds of a user's own models when they are first
+met, which is before their modules are imported.
+"""
 
 
 @cache
-def _changed_while_loading() -> bool:
+def _changed_while_loading(kind: str) -> bool:
     """Import the rest of the code, which is heavy; whether it is other code than at first."""
     for root in (run.TRAINER, run.ORDINARY, run.PRIVATE):
         importlib.import_module(root.rpartition(".")[0])
+    for chosen in KINDS[kind].chosen:
+        with suppress(Exception):  # of a user's own module; it is raised again when the model is built
+            importlib.import_module(chosen.rpartition(".")[0])
     _give_keras_a_generator()
-    return code_on_disk() != LOADED
+    return code_on_disk(KINDS.values()) != LOADED
 
 
 def _give_keras_a_generator() -> None:
@@ -109,7 +118,7 @@ def _give_keras_a_generator() -> None:
 
 def refusal(reference: Reference) -> str:
     """Why this process must not train a reference; empty when it computes with what the keys say."""
-    here, expected = LOADED[_kind(reference.config)], reference.inputs
+    here, expected = _loaded(reference.config), reference.inputs
     for part in ("versions", "environment"):
         if here[part] != expected[part]:
             return f"has other {part}: {here[part]}, expected {expected[part]}"
@@ -118,6 +127,19 @@ def refusal(reference: Reference) -> str:
     if code_of(reference.config)["code"] == expected["code"]:
         return STALE
     return "has other code than this checkout; bring both to the same commit"
+
+
+def _loaded(config: Variant) -> dict[str, Any]:
+    """What this process computes a kind of variant with.
+
+    One that is met later than others may share modules with them, which then must be as they were.
+    """
+    kind = _kind(config)
+    if kind not in LOADED:
+        if code_on_disk(KINDS.values()) != LOADED:
+            return LOADED[_kind(Variant(""))] | {"code": STALE}
+        KINDS[kind], LOADED[kind] = config, code_of(config)
+    return LOADED[kind]
 
 
 def greet(reference: Reference, source: Source, dask_worker: Worker) -> Greeting:
@@ -141,16 +163,22 @@ def receive(digest: str, data: Data) -> None:
 def _finds(source: Source) -> bool:
     """Whether this worker has the examples, in memory or in its own folder."""
     try:
-        return source.digest in _received or prepared.files_digest(source.folder) == source.digest
+        return (
+            source.digest in _received
+            or canaries.files_digest(source.canaries, source.folder) == source.digest
+        )
     except (UserError, OSError):
         return False
 
 
 def read(source: Source) -> Data:
-    """All examples of a prepared folder (`of_references`); UserError where it has others by now."""
-    if prepared.files_digest(source.folder) != source.digest:
+    """All examples of a variant (`of_references`), canaries last: see `World.for_references`.
+
+    UserError where the files are others by now.
+    """
+    if canaries.files_digest(source.canaries, source.folder) != source.digest:
         raise UserError(f"{source.folder}: other examples than when this run started, run again")
-    return of_references(prepared.read(source.folder))
+    return of_references(canaries.read_world(source.canaries, source.folder).for_references)
 
 
 _read_once = lru_cache(maxsize=1)(read)
@@ -161,7 +189,7 @@ def work(
 ) -> Done:
     """One interval of one model; see `references.advance`."""
     worker = get_worker().address
-    if why := refusal(reference) or (STALE if _changed_while_loading() else ""):
+    if why := refusal(reference) or (STALE if _changed_while_loading(_kind(reference.config)) else ""):
         return Done(worker=worker, refused=f"worker {worker} {why}")
     if not _finds(source):
         return Done(worker=worker)

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from privacy_report.pipeline import memo
+from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.memo import Arrays, Memo
 from privacy_report.pipeline.policy import read_policy
 from privacy_report.training import thinned
@@ -25,28 +26,29 @@ TRAINER = "privacy_report.training.trainer.Trainer"
 ORDINARY = "privacy_report.training.ordinary.Ordinary"
 PRIVATE = "privacy_report.training.private.Private"
 MAKE = "privacy_report.training.run.make_trainer"
-SCORER = "privacy_report.training.scoring.scorer_of"
-MODELS = "privacy_report.training.models"
+SCORER = "privacy_report.training.scoring.Scorer"
+CANARIES = ("privacy_report.training.canaries.make_target", "privacy_report.training.canaries.target_data")
 
-NO_PART = ("label", "epochs", "epochs_per_report")
-"""Parameters of a variant that no epoch's result depends on."""
+NO_PART = ("label", "epochs", "epochs_per_report", "canaries")
+"""Parameters of a variant that no epoch's result depends on; canaries are data, with a digest."""
 
 
 def code_of(config: Variant, *roots: str) -> dict[str, Any]:
     """Code, versions and environment that every epoch of a variant's models depends on (`memo.base`)."""
-    return memo.base(*roots, MAKE, TRAINER, _regime(config), f"{MODELS}.{config.model}")
+    return memo.base(*roots, MAKE, TRAINER, _regime(config), chosen=config.chosen)
 
 
 def variant_inputs(name: str, config: Variant, data: str) -> dict[str, Any]:
     """What every epoch of a variant depends on; see `epoch_inputs`."""
-    return code_of(config, OF_VARIANT) | epoch_inputs(name, config, data)
+    roots = (OF_VARIANT, *(CANARIES if config.canaries else ()))
+    return code_of(config, *roots) | epoch_inputs(name, config, data)
 
 
 def epoch_inputs(name: str, config: Variant, data: str) -> dict[str, Any]:
     """What every epoch of the model called `name` depends on next to `code_of`.
 
-    data: the digest of its examples. Where the noise is solved from a target epsilon, it depends on the
-    number of epochs, too.
+    data: the digest of its examples, canaries included. Where the noise is solved from a target epsilon, it
+    depends on the number of epochs, too.
     """
     settings = asdict(config)
     solved = config.privacy is not None and config.privacy.target_epsilon is not None
@@ -57,9 +59,9 @@ def epoch_inputs(name: str, config: Variant, data: str) -> dict[str, Any]:
 
 
 def finished_epochs(
-    kept: Memo, name: str, config: Variant, inputs: dict[str, Any], load: Callable[[], Data]
+    kept: Memo, config: Variant, inputs: dict[str, Any], make: Callable[[], Trainer]
 ) -> Iterator[tuple[int, Arrays]]:
-    """(epoch, its arrays) for each epoch; `inputs` are those of `variant_inputs`, `load` gives the data.
+    """(epoch, its arrays) for each epoch; `inputs` are those of `variant_inputs`, `make` makes the trainer.
 
     An epoch's key has a digest of the epoch before it. With secret noise an epoch that was lost comes back
     different; what had been trained from the lost one is no longer the same run, and epsilon counts one run.
@@ -73,7 +75,7 @@ def finished_epochs(
 
     def train(epoch: int) -> Arrays:
         nonlocal trainer
-        trainer = trainer or make_trainer(name, config, load())
+        trainer = trainer or make()
         at, arrays = full
         if arrays is not None:
             trainer.restore(arrays)
@@ -88,7 +90,7 @@ def finished_epochs(
         arrays = kept.recall("epoch", keys[-1], partial(train, epoch))
         if thinned.is_rest(arrays) and epoch in (*config.checkpoint_epochs, config.epochs):
             arrays = kept.restore(
-                "epoch", keys[-1], thinned.again(arrays, train(epoch), f"{name}, epoch {epoch}")
+                "epoch", keys[-1], thinned.again(arrays, train(epoch), f"{inputs['name']}, epoch {epoch}")
             )
         before = thinned.digest_of(arrays)
         at, state = full
@@ -101,9 +103,9 @@ def finished_epochs(
         thinned.thin_all(keys[:-1])
 
 
-def score_inputs(data: str) -> dict[str, Any]:
-    """What every checkpoint's outputs depend on, next to its architecture and weights."""
-    return memo.base(SCORER, data=data)
+def score_inputs(model: Component, data: str) -> dict[str, Any]:
+    """What the outputs of every checkpoint of a model depend on, next to its architecture and weights."""
+    return memo.base(SCORER, chosen=[model.path], data=data, settings=model.settings)
 
 
 def score_key(inputs: dict[str, Any], state: Arrays) -> str:
@@ -117,7 +119,7 @@ def make_trainer(name: str, config: Variant, data: Data) -> Trainer:
     from privacy_report.training.trainer import Trainer
 
     regime = _import(_regime(config))(name, config, len(data.train))
-    return Trainer(name, config, data, _import(f"{MODELS}.{config.model}"), regime)
+    return Trainer(name, config, data, regime)
 
 
 def _regime(config: Variant) -> str:

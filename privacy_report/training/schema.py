@@ -8,13 +8,16 @@ from typing import Any, Optional
 
 from omegaconf import MISSING
 
+from privacy_report.datasets.schema import CanaryParams
+from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.params import one_of, refuse
 from privacy_report.training.memberships import group_size
 
-ACTIVATIONS = ("elu", "gelu", "leaky_relu", "relu", "selu", "sigmoid", "silu", "softplus", "tanh")
-MODEL_NAMES = ("small_cnn",)
+SMALL_CNN = "privacy_report.training.models.small_cnn"
+ADAM = "keras.optimizers.Adam"
 SMALLEST_NOISE = 0.1  # below it epsilon is in the thousands, and computing it takes minutes
 NOISE_SEEDS = ("committed", "secret")
+CPU, GPU = "cpu", "gpu"
 
 
 @dataclass
@@ -47,25 +50,29 @@ class Privacy:
 
 @dataclass
 class Variant:
-    """One configuration of the target model and of its training."""
+    """One configuration of the target model and of its training.
+
+    model: called with (input shape, number of classes) and its settings, see `models.build`. optimizer:
+    called with `learning_rate`, or with what `schedule` gives; see `optimizers.build`.
+    """
 
     label: str = MISSING
-    model: str = "small_cnn"
-    num_conv: int = 2
-    filters: int = 32
-    dense_units: int = 64
-    activation: str = "relu"
+    model: Component = field(default_factory=lambda: Component(SMALL_CNN))
     batch_size: int = 50
     learning_rate: float = 0.001
+    optimizer: Component = field(default_factory=lambda: Component(ADAM))
+    schedule: Optional[Component] = None  # noqa: UP045
     epochs: int = 50
     epochs_per_report: int = 2
     seed: int = 0
     privacy: Optional[Privacy] = None  # noqa: UP045
+    canaries: Optional[CanaryParams] = None  # noqa: UP045
 
     def __post_init__(self) -> None:
-        one_of("model", self.model, MODEL_NAMES)
-        one_of("activation", self.activation, ACTIVATIONS)
-        for key in ("num_conv", "filters", "dense_units", "batch_size", "epochs", "epochs_per_report"):
+        for key in ("model", "optimizer", "schedule"):
+            if component := getattr(self, key):
+                component.check(key)
+        for key in ("batch_size", "epochs", "epochs_per_report"):
             if (value := getattr(self, key)) < 1:
                 raise refuse(key, value, "an integer of at least 1")
         _positive("learning_rate", self.learning_rate)
@@ -75,9 +82,24 @@ class Variant:
             raise refuse("seed", self.seed, "an integer of at least 0")
 
     @property
+    def chosen(self) -> list[str]:
+        """The import paths of what the user chose."""
+        return [one.path for one in (self.model, self.optimizer, self.schedule) if one]
+
+    @property
     def checkpoint_epochs(self) -> list[int]:
         """The completed epochs, 1-based, after which a checkpoint is kept."""
         return list(range(self.epochs_per_report, self.epochs + 1, self.epochs_per_report))
+
+
+@dataclass
+class BackendParams:
+    """Where training and scoring run. The promise of equal bits is about the CPU."""
+
+    device: str = CPU
+
+    def __post_init__(self) -> None:
+        one_of("device", self.device, (CPU, GPU))
 
 
 @dataclass

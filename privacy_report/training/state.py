@@ -7,6 +7,7 @@ and the epoch's measurements as `history/<name>`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -23,10 +24,18 @@ def to_arrays(
     model: keras.Model, optimizer: keras.optimizers.Optimizer, epoch: int, history: Mapping[str, float]
 ) -> dict[str, np.ndarray]:
     """The state after `epoch` completed epochs; `history` has the keys of HISTORY (NaN where unknown)."""
-    arrays = {"architecture": np.array(model.to_json()), "epoch": np.array(epoch)}
+    arrays = {"architecture": np.array(_architecture(model)), "epoch": np.array(epoch)}
     for part, variables in (("weights", model.variables), ("optimizer", optimizer.variables)):
         arrays |= {f"{part}/{i:03}": value.numpy() for i, value in enumerate(variables)}
     return arrays | {f"history/{name}": np.array(history[name], np.float64) for name in HISTORY}
+
+
+def _architecture(model: keras.Model) -> str:
+    """The model's JSON, or its variables' shapes where Keras cannot write one: a class without get_config."""
+    try:
+        return model.to_json()
+    except (NotImplementedError, TypeError, ValueError):
+        return json.dumps([[variable.path, list(variable.shape)] for variable in model.variables])
 
 
 def restore(
@@ -41,3 +50,22 @@ def restore(
                     f"checkpoint does not fit the model: {part}/{i:03} is missing or has another shape"
                 )
             variable.assign(saved)
+
+
+def load_weights(model: keras.Model, arrays: Mapping[str, np.ndarray], source: str) -> None:
+    """Put a checkpoint's weights into a model for inference.
+
+    Raises UserError that names `source` for what is no checkpoint of this model, and for NaN.
+    """
+    if "architecture" not in arrays:
+        raise UserError(f"{source}: not a checkpoint, it has no `architecture`")
+    variables = model.variables
+    if f"weights/{len(variables):03}" in arrays:
+        raise UserError(f"{source}: has weights/{len(variables):03}, more than the model")
+    for i, variable in enumerate(variables):
+        saved = arrays.get(f"weights/{i:03}")
+        if saved is None or saved.shape != tuple(variable.shape):
+            raise UserError(f"{source}: weights/{i:03} is missing or has another shape than the model's")
+        if np.issubdtype(saved.dtype, np.floating) and not np.isfinite(saved).all():
+            raise UserError(f"{source}: weights/{i:03} hold NaN or infinity")
+        variable.assign(saved)

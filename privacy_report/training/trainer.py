@@ -8,8 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from privacy_report.training import backend, models, state
-from privacy_report.training.backend import keras
+from privacy_report.training import backend, models, optimizers, state
 from privacy_report.training.data import Data
 from privacy_report.training.epochs import epoch_runner
 from privacy_report.training.regime import Regime
@@ -23,11 +22,11 @@ class Trainer:
     whether the run was interrupted before it or not.
     """
 
-    def __init__(self, name: str, config: Variant, data: Data, model: models.Architecture, regime: Regime):
+    def __init__(self, name: str, config: Variant, data: Data, regime: Regime):
         self.data, self.regime = data, regime
-        shape = data.images.shape[1:]
-        self.model = models.build(model, shape, data.n_classes, config, _int_seed(config.seed, name))
-        self.optimizer = keras.optimizers.Adam(config.learning_rate)
+        seed = _int_seed(config.seed, name)
+        self.model = models.build(config.model, data.images.shape[1:], data.n_classes, seed)
+        self.optimizer = optimizers.build(config)
         self._train = epoch_runner(
             self.model,
             self.optimizer,

@@ -37,6 +37,7 @@ def folder(tmp_path, monkeypatch, outputs):
     monkeypatch.delenv("DVC_ROOT", raising=False)
     (tmp_path / "data/prepare").mkdir(parents=True)
     np.save("data/prepare/member.npy", np.arange(400, dtype=np.int32)[::-1])
+    write_arrays("data/canaries/cnn2.npz", {"index": np.empty(0, np.int32)})
     (tmp_path / "data/reference/cnn2").mkdir(parents=True)
     np.save("data/reference/cnn2/trains.npy", np.zeros((0, 600), bool))
     for epoch in (2, 10):

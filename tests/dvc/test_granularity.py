@@ -6,8 +6,10 @@ from sandbox import Sandbox, ran
 
 pytestmark = pytest.mark.pipeline
 
-CNN2 = ["train@cnn2", "score@cnn2", "reference@cnn2", "attack@cnn2", "gate@cnn2"]
-GATES = ["gate@cnn2", "gate@cnn3", "gate@cnn3_dp"]
+CNN2 = ["canaries@cnn2", "train@cnn2", "score@cnn2", "reference@cnn2", "attack@cnn2", "ship@cnn2"]
+VARIANTS = ("cnn2", "cnn3", "cnn3_dp")
+JUDGED = [f"gate@{name}" for name in VARIANTS]  # by what was found on any variant: it may be an audit twin
+GATES = [f"{stage}@{name}" for stage in ("gate", "ship") for name in VARIANTS]
 ATTACKS = ["attack@cnn2", "attack@cnn3", "attack@cnn3_dp"]
 
 
@@ -18,7 +20,7 @@ def test_nothing_changed_runs_nothing(finished: Sandbox):
 
 def test_learning_rate_in_conf_reruns_its_variant(finished: Sandbox):
     finished.edit("conf/experiment/smallest.yaml", "cnn2: {", "cnn2: {learning_rate: 0.002, ")
-    assert set(finished.repro()) == {"compose", *CNN2, "report"}
+    assert set(finished.repro()) == {"compose", *CNN2, *JUDGED, "report"}
     assert (
         yaml.safe_load((finished.root / "params.yaml").read_text())["variants"]["cnn2"]["learning_rate"]
         == 0.002
@@ -27,7 +29,7 @@ def test_learning_rate_in_conf_reruns_its_variant(finished: Sandbox):
 
 def test_learning_rate_by_exp_run_reruns_its_variant(finished: Sandbox):
     done = finished.dvc("exp", "run", "-S", "variants.cnn2.learning_rate=0.002")
-    assert {*ran(done.stdout)} - {"compose"} == {*CNN2, "report"}
+    assert {*ran(done.stdout)} - {"compose"} == {*CNN2, *JUDGED, "report"}
     assert (
         yaml.safe_load((finished.root / "params.yaml").read_text())["variants"]["cnn2"]["learning_rate"]
         == 0.002
@@ -54,6 +56,24 @@ def test_comment_in_conf_reruns_compose(finished: Sandbox):
     assert finished.repro() == ["compose"]
 
 
+def test_a_line_of_a_users_own_model_reruns_what_trains_and_not_prepare(finished: Sandbox):
+    finished.append("nets/residual.py", "KERNEL = 3")
+    stages = ("train", "score", "reference", "ship")
+    expected = {f"{stage}@{name}" for stage in stages for name in VARIANTS}
+    assert set(ran(finished.dvc("repro", "--dry").stdout)) == expected
+
+
+def test_a_users_own_file_reruns_prepare(finished: Sandbox):
+    (finished.root / "own_data/new.csv").write_text("a,b\n")
+    assert "prepare" in ran(finished.dvc("repro", "--dry").stdout)
+
+
+def test_a_variant_without_a_recommendation_ships_a_card_that_says_so_and_no_file(finished: Sandbox):
+    for name in VARIANTS:
+        assert [path.name for path in (finished.root / "models" / name).iterdir()] == [f"{name}.md"]
+        assert "no model is shipped" in (finished.root / "models" / name / f"{name}.md").read_text()
+
+
 def test_a_new_variant_is_one_file_and_one_name(finished: Sandbox):
     header = "# @package variants.wide\ndefaults: [cnn2@_here_, _self_]\n"
     (finished.root / "conf/variant/wide.yaml").write_text(f"{header}label: Wide\n")
@@ -61,10 +81,10 @@ def test_a_new_variant_is_one_file_and_one_name(finished: Sandbox):
     finished.edit(
         "conf/experiment/smallest.yaml",
         "  cnn3: {",
-        "  wide: {epochs: 2, epochs_per_report: 2, filters: 4}\n  cnn3: {",
+        "  wide: {epochs: 2, epochs_per_report: 2, model: {settings: {filters: 4}}}\n  cnn3: {",
     )
-    stages = ("train", "score", "reference", "attack", "gate")
-    assert set(finished.repro()) == {"compose", *(f"{stage}@wide" for stage in stages), "report"}
+    stages = ("canaries", "train", "score", "reference", "attack", "gate", "ship")
+    assert set(finished.repro()) == {"compose", *(f"{stage}@wide" for stage in stages), *JUDGED, "report"}
 
 
 def test_params_edited_by_hand_are_restored_and_the_difference_printed(finished: Sandbox):

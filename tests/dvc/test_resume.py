@@ -37,7 +37,7 @@ def forget(sandbox: Sandbox) -> None:
 def ready(sandbox: Sandbox) -> Sandbox:
     """A sandbox with data and parameters, in which nothing has been trained."""
     sandbox.edit("conf/experiment/smallest.yaml", "{epochs: 2", f"{{epochs: {EPOCHS}")
-    sandbox.repro("prepare")
+    sandbox.repro("canaries@cnn2", "canaries@cnn3_dp")
     return sandbox
 
 

@@ -5,7 +5,7 @@ from scipy.stats import binom
 from written import written_row
 
 from privacy_report.gate.rules import RULES, Checkpoint, accuracy_low, worst
-from privacy_report.pipeline.contract import ENTIRE, PRIVACY_COLUMNS, SELECT
+from privacy_report.pipeline.contract import CANARIES, ENTIRE, PRIVACY_COLUMNS, SELECT
 
 
 def test_accuracy_bound_is_exact():
@@ -18,11 +18,13 @@ def test_accuracy_bound_is_exact():
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_reads_what_the_attack_stage_writes(rule):
     rows = [written_row("threshold", name, SELECT) for name in (ENTIRE, "class=3")]
+    rows.append(rows[0] | {"slice": CANARIES, "tpr_at_1pct_fpr_high": 0.33})
     reading = worst(rule, Checkpoint(2, rows, epsilon=3.0, references=8))
     expected = {
         "max_advantage": rows[0]["advantage_high"],
         "max_tpr_at_1pct_fpr": rows[0]["tpr_at_1pct_fpr_high"],
         "max_class_advantage": rows[1]["advantage_high"],
+        "max_canary_tpr_at_1pct_fpr": 0.33,
         "max_epsilon": 3.0,
         "min_reference_models": 8.0,
         "min_val_accuracy": accuracy_low(rows[0]["val_accuracy"], rows[0]["n_nonmember"]),

@@ -18,9 +18,10 @@ from privacy_report.attack.audit import audit_params
 from privacy_report.attack.schema import Estimator
 from privacy_report.attack.slices import Group
 from privacy_report.pipeline import memo, source
+from privacy_report.pipeline.component import Component
 from privacy_report.training import run
 from privacy_report.training.references import planned
-from privacy_report.training.schema import Privacy, ReferenceParams, Variant
+from privacy_report.training.schema import ADAM, SMALL_CNN, Privacy, ReferenceParams, Variant
 
 ORDINARY = Variant(label="V")
 PRIVATE = Variant(label="V", privacy=Privacy(noise_multiplier=1.0))
@@ -38,8 +39,8 @@ def reference(config=ORDINARY, data="data", **settings):
     return planned("cnn2", config, params, 10, data)[0].key(2)
 
 
-def score(data="data", state=STATE):
-    return run.score_key(run.score_inputs(data), state)
+def score(data="data", state=STATE, model=ORDINARY.model):
+    return run.score_key(run.score_inputs(model, data), state)
 
 
 def attack(name, params=DEFAULT, groups=None):
@@ -152,9 +153,8 @@ def test_code_that_no_result_passes_through_is_in_no_key(path, library, unchange
             "KERNEL, POOL = 3, 2",
             "KERNEL, POOL = 3, 2\n\ndef wide(shape):\n    return 1\n",
         ),
-        ("training/schema.py", '("small_cnn",)', '("small_cnn", "wide")'),
         ("training/models.py", "for images of {shape[0]}", "for pictures of {shape[0]}"),
-        ("training/scoring.py", "not a checkpoint, it has no", "no checkpoint, since it has no"),
+        ("training/state.py", "not a checkpoint, it has no", "no checkpoint, since it has no"),
         ("attack/registry.py", '"threshold": Attack', '"mine": Attack(OUTPUTS, "a.b"), "threshold": Attack'),
         ("attack/slices.py", "unknown kind of slice", "no kind of slice"),
         ("pipeline/params.py", "got {got!r}, allowed: {allowed}", "{got!r} is not among {allowed}"),
@@ -320,8 +320,12 @@ PASSED = [
     ("training/state.py", "restore", NETS),
     ("training/epochs.py", "mean_gradient", {"train", "reference"}),
     ("training/epochs.py", "epoch_runner", NETS),
-    ("training/models.py", "small_cnn", NETS),
-    ("training/models.py", "_seen", NETS),
+    ("training/models.py", "small_cnn", {*NETS, "score"}),
+    ("training/models.py", "_seen", {*NETS, "score"}),
+    ("training/models.py", "build", {*NETS, "score"}),
+    ("training/optimizers.py", "build", NETS),
+    ("training/state.py", "load_weights", {"score"}),
+    ("pipeline/component.py", "make", {*NETS, "score"}),
     ("training/backend.py", "PREDICT_BATCH", {*NETS, "score"}),
     ("training/backend.py", "import", {*NETS, "score"}),
     ("training/accounting.py", "noise_for", {"train private"}),
@@ -331,7 +335,6 @@ PASSED = [
     ("training/data.py", "of_references", {"reference"}),
     ("training/references.py", "advance", {"reference"}),
     ("training/scoring.py", "Scorer", {"score"}),
-    ("training/scoring.py", "scorer_of", {"score"}),
     ("pipeline/outputs.py", "output_arrays", {"score"}),
     ("pipeline/outputs.py", "Outputs", {"score", *ATTACKS}),
     ("pipeline/outputs.py", "Logarithms", {"score", *ATTACKS}),
@@ -360,11 +363,9 @@ def test_a_change_moves_the_keys_of_what_passes_through_it(path, definition, exp
 
 
 OTHER = {
-    "model": None,  # one name only
-    "num_conv": 3,
-    "filters": 16,
-    "dense_units": 32,
-    "activation": "tanh",
+    "model": Component(SMALL_CNN, {"filters": 16}),
+    "optimizer": Component(ADAM, {"beta_1": 0.8}),
+    "schedule": Component("keras.optimizers.schedules.CosineDecay", {"decay_steps": 10}),
     "batch_size": 25,
     "learning_rate": 0.01,
     "seed": 1,
@@ -376,13 +377,29 @@ def test_each_parameter_of_training_moves_its_key():
     read = set(asdict(ORDINARY)) - set(run.NO_PART)
     assert read == set(OTHER)
     for name, value in OTHER.items():
-        if value is not None:
-            assert train(replace(ORDINARY, **{name: value})) != train(), name
+        assert train(replace(ORDINARY, **{name: value})) != train(), name
     privacy = {"noise_multiplier": 2.0, "l2_norm_clip": 0.5, "delta": 1e-6, "seed": "secret"}
     assert set(asdict(PRIVATE.privacy)) == {*privacy, "target_epsilon"}
     for name, value in privacy.items():
         changed = replace(PRIVATE, privacy=replace(PRIVATE.privacy, **{name: value}))
         assert train(changed) != train(PRIVATE), name
+
+
+def test_a_users_own_module_is_in_the_keys_of_its_variants_alone(tmp_path, read_from):
+    path = tmp_path / "my_nets.py"
+    path.write_text("def width():\n    return 2\n\n\ndef net(shape, n_classes):\n    return width()\n")
+    read_from(tmp_path)
+    mine = replace(ORDINARY, model=Component("my_nets.net"))
+
+    def found(config):
+        return train(config), reference(config), score(model=config.model)
+
+    before, others = found(mine), found(ORDINARY)
+    path.write_text(path.read_text() + "# a comment\n\n\ndef another():\n    return 3\n")
+    assert found(mine) == before
+    edit(path, "return 2", "return 20")
+    assert all(new != old for new, old in zip(found(mine), before, strict=True))
+    assert found(ORDINARY) == others
 
 
 def test_name_and_data_move_the_keys_of_training_and_scoring():

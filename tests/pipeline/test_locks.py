@@ -59,6 +59,7 @@ def repository(tmp_path, monkeypatch):
     scores = {f"{side}_logits": rng.normal(size=(n, 2)) for side, n in sides.items()}
     scores |= {f"{side}_labels": rng.integers(0, 2, n) for side, n in sides.items()}
     write_arrays(tmp_path / "data/score/cnn2/epoch_0002.npz", scores)
+    write_arrays(tmp_path / "data/canaries/cnn2.npz", {"index": np.empty(0, np.int32)})
     arrays = {"prepare/member": np.arange(30), "reference/cnn2/trains": np.zeros((0, 50), bool)}
     for name, array in arrays.items():
         path = tmp_path / f"data/{name}.npy"

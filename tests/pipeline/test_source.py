@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from privacy_report.errors import UserError
@@ -432,3 +434,33 @@ def test_a_file_is_parsed_once(package):
     for _ in range(3):
         digest()
     assert syntax.parse.cache_info().misses == 2  # main and __init__
+
+
+def test_a_package_installed_as_a_link_is_followed_and_another_is_not(tmp_path, monkeypatch, read_from):
+    """Its source changes under one version; direct_url.json says so (PEP 660, 610)."""
+    (tmp_path / "linked_nets.py").write_text("def net():\n    return 1\n")
+    about = tmp_path / "linked_nets-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: linked_nets\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = []
+    for editable in (True, False):
+        url = {"url": "file:///nets", "dir_info": {"editable": editable}}
+        (about / "direct_url.json").write_text(json.dumps(url))
+        source._distributions.cache_clear()
+        read_from(tmp_path)
+        found.append(source.code("privacy_report.errors.UserError", chosen=["linked_nets.net"]))
+        assert source.file_of("linked_nets.net") is None
+    linked, copied = found
+    assert linked.digest != copied.digest
+    assert "linked_nets" in copied.libraries - linked.libraries
+    source._distributions.cache_clear()
+
+
+def test_a_users_own_module_has_a_file_and_what_is_missing_is_one_line(tmp_path, read_from):
+    (tmp_path / "my_nets.py").write_text("def net():\n    return 1\n")
+    read_from(tmp_path)
+    assert source.file_of("my_nets.net") == tmp_path / "my_nets.py"
+    assert source.file_of("keras.optimizers.Adam") is None
+    with pytest.raises(UserError, match="no module 'no_such_nets': is it installed, or next to"):
+        source.file_of("no_such_nets.net")

@@ -8,8 +8,10 @@ from dask_processes import kill, wait_until
 from reference_runs import NOWHERE, edit, reference
 
 from privacy_report.errors import UserError
+from privacy_report.pipeline.component import Component
 from privacy_report.training import cluster as cluster_module
 from privacy_report.training import interval
+from privacy_report.training.schema import Variant
 
 pytestmark = pytest.mark.pipeline
 
@@ -57,9 +59,24 @@ def test_a_worker_that_may_compute_something_else_is_refused_by_its_address(odd,
 
 
 def test_code_that_changes_while_a_worker_loads_it_is_noticed(monkeypatch):
-    assert not interval._changed_while_loading.__wrapped__()
+    kind = next(iter(interval.KINDS))
+    assert not interval._changed_while_loading.__wrapped__(kind)
     monkeypatch.setattr(interval, "LOADED", {})
-    assert interval._changed_while_loading.__wrapped__()
+    assert interval._changed_while_loading.__wrapped__(kind)
+
+
+def test_a_kind_of_model_that_is_met_later_must_find_the_code_that_was_loaded_before(monkeypatch):
+    config = Variant("", Component("nets.residual.residual_network"))
+    monkeypatch.setattr(interval, "KINDS", dict(interval.KINDS))
+    monkeypatch.setattr(interval, "LOADED", dict(interval.LOADED))
+    loaded = interval._loaded(config)
+    assert loaded == interval.code_of(config)
+    assert interval._loaded(config) is loaded
+    later = Variant("", Component("nets.perceptron.perceptron"))
+    first = next(iter(interval.LOADED))
+    monkeypatch.setitem(interval.LOADED, first, interval.LOADED[first] | {"code": "other"})
+    assert interval._loaded(later)["code"] == interval.STALE
+    assert len(interval.KINDS) == 3
 
 
 @pytest.mark.parametrize(

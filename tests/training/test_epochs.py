@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small import small_cnn
 
 from privacy_report.datasets import digits
 from privacy_report.training import backend, models
 from privacy_report.training.epochs import Batches, epoch_runner, mean_gradient
-from privacy_report.training.schema import Variant
 
 RNG = np.random.default_rng(0)
 SHAPE, CLASSES = (12, 12, 2), 4
@@ -61,7 +61,7 @@ def test_gradient_equals_gradient_tape_on_plain_keras(real):
     if real:
         examples = digits.load()
         images, labels = examples.images, examples.labels
-        model = models.build(models.small_cnn, images.shape[1:], 10, Variant(label="V"), 1)
+        model = models.build(small_cnn(), images.shape[1:], 10, 1)
     else:
         images, labels = data(20 * 8, tied=True)
         model = cnn()

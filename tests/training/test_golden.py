@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
+from small import small_cnn
 
 from privacy_report.training.data import Data
 from privacy_report.training.ordinary import Ordinary
 from privacy_report.training.run import make_trainer
 from privacy_report.training.schema import Variant
 
-CONFIG = Variant(label="V", num_conv=1, filters=2, dense_units=4, batch_size=8, epochs=2, epochs_per_report=1)
+MODEL = small_cnn(num_conv=1, filters=2, dense_units=4)
+CONFIG = Variant(label="V", model=MODEL, batch_size=8, epochs=2, epochs_per_report=1)
 GOLDEN = {
     "running_loss": [1.1504201, 1.147399],
     "val_loss": [1.2138181, 1.2141266],

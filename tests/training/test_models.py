@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small import small_cnn
 
 from privacy_report.errors import UserError
 from privacy_report.training import models
-from privacy_report.training.schema import Variant
 
 RNG = np.random.default_rng(0)
 
@@ -32,7 +32,7 @@ def codelab(num_conv: int, shape: tuple[int, int, int]) -> keras.Model:
     ],
 )
 def test_logits_and_gradients_are_those_of_the_uncropped_model(num_conv, shape, cropped):
-    ours = models.build(models.small_cnn, shape, 10, Variant(label="V", num_conv=num_conv), 1)
+    ours = models.build(small_cnn(num_conv=num_conv), shape, 10, 1)
     crops = [layer.cropping for layer in ours.layers if isinstance(layer, keras.layers.Cropping2D)]
     assert crops == ([] if cropped is None else [tuple((0, pixels) for pixels in cropped)])
     theirs = codelab(num_conv, shape)
@@ -51,7 +51,7 @@ def test_logits_and_gradients_are_those_of_the_uncropped_model(num_conv, shape, 
 
 
 def test_no_pixel_that_matters_is_cropped():
-    model = models.build(models.small_cnn, (32, 32, 3), 10, Variant(label="V", activation="tanh"), 1)
+    model = models.build(small_cnn(activation="tanh"), (32, 32, 3), 10, 1)
     image = tf.Variable(RNG.random((1, 32, 32, 3), np.float32))
     with tf.GradientTape() as tape:
         logits = model(image)
@@ -63,4 +63,4 @@ def test_no_pixel_that_matters_is_cropped():
 
 def test_too_deep_for_the_image_is_refused():
     with pytest.raises(UserError, match=r"num_conv: got 2, allowed: 1\.\.1 for images of 8 x 8"):
-        models.build(models.small_cnn, (8, 8, 1), 10, Variant(label="V", num_conv=2), 1)
+        models.build(small_cnn(num_conv=2), (8, 8, 1), 10, 1)

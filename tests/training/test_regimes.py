@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small import small_cnn
 
 from privacy_report.training import accounting, models
 from privacy_report.training import private_gradient as private
@@ -16,9 +17,7 @@ from privacy_report.training.schema import Privacy, Variant
 N, BATCH, CLIP, NOISE = 2000, 100, 0.01, 1.5
 CONFIG = Variant(
     label="V",
-    num_conv=1,
-    filters=2,
-    dense_units=4,
+    model=small_cnn(num_conv=1, filters=2, dense_units=4),
     batch_size=BATCH,
     privacy=Privacy(noise_multiplier=NOISE, l2_norm_clip=CLIP),
 )
@@ -26,7 +25,7 @@ CONFIG = Variant(
 
 def test_a_step_has_the_noise_the_clip_and_the_expected_batch_size_of_the_config():
     keras.utils.set_random_seed(1)
-    model = models.build(models.small_cnn, (8, 8, 1), 10, CONFIG, 1)
+    model = models.build(CONFIG.model, (8, 8, 1), 10, 1)
     rng = np.random.default_rng(0)
     images, labels = (
         tf.constant(rng.random((7, 8, 8, 1), np.float32)),
@@ -71,8 +70,9 @@ def test_every_epoch_has_batches_and_noise_of_its_own():
 
 
 def test_a_private_epoch_gives_the_recorded_weights():
-    config = dataclasses.replace(CONFIG, activation="tanh", batch_size=8)
-    model = models.build(models.small_cnn, (6, 6, 1), 3, config, 0)
+    config = dataclasses.replace(CONFIG, batch_size=8)
+    tanh = small_cnn(num_conv=1, filters=2, dense_units=4, activation="tanh")
+    model = models.build(tanh, (6, 6, 1), 3, 0)
     for i, variable in enumerate(model.trainable_variables):
         size = int(np.prod(variable.shape))
         variable.assign(np.reshape(np.sin(np.arange(size) + i) / 2, variable.shape))

@@ -6,7 +6,9 @@ import keras
 import numpy as np
 import pytest
 
+from privacy_report.datasets.prepared import Prepared
 from privacy_report.errors import UserError
+from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.contract import HISTORY
 from privacy_report.pipeline.files import read_arrays, write_arrays
 from privacy_report.training import state
@@ -41,8 +43,15 @@ def checkpoint(tmp_path):
     return saved, path
 
 
-def scorer() -> Scorer:
-    return Scorer(IMAGES, LABELS, MEMBER, NONMEMBER)
+def with_dropout(shape, n_classes) -> keras.Model:
+    """What a variant names."""
+    del shape, n_classes
+    return model()
+
+
+def scorer(images=IMAGES) -> Scorer:
+    found = Prepared(images, LABELS, MEMBER, NONMEMBER, {"n_classes": 4})
+    return Scorer(Component(f"{__name__}.with_dropout"), found)
 
 
 def score(reused: Scorer, path: Path) -> dict[str, np.ndarray]:
@@ -63,7 +72,7 @@ def test_logits_are_the_models_for_members_and_nonmembers(checkpoint):
 def test_memory_mapped_images_and_repeated_scoring_give_the_same_bits(checkpoint, tmp_path):
     _, path = checkpoint
     np.save(tmp_path / "images.npy", IMAGES)
-    mapped = Scorer(np.load(tmp_path / "images.npy", mmap_mode="r"), LABELS, MEMBER, NONMEMBER)
+    mapped = scorer(np.load(tmp_path / "images.npy", mmap_mode="r"))
     first, again, other = score(mapped, path), score(mapped, path), score(scorer(), path)
     np.testing.assert_array_equal(first["member_logits"], again["member_logits"])
     np.testing.assert_array_equal(first["member_logits"], other["member_logits"])
@@ -81,7 +90,9 @@ def test_next_checkpoint_replaces_the_weights(checkpoint, tmp_path):
     assert not np.allclose(score(reused, second)["member_logits"], before)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "no architecture", "no weights", "other shape", "NaN"])
+@pytest.mark.parametrize(
+    "damage", ["truncated", "no architecture", "no weights", "other shape", "another model", "NaN"]
+)
 def test_damaged_checkpoint_is_refused_by_name(damage, checkpoint):
     _, path = checkpoint
     if damage == "truncated":
@@ -93,6 +104,8 @@ def test_damaged_checkpoint_is_refused_by_name(damage, checkpoint):
             del arrays["architecture"]
         elif damage == "no weights":
             del arrays["weights/000"]
+        elif damage == "another model":
+            arrays["weights/005"] = np.zeros(1, np.float32)
         elif damage == "other shape":
             arrays["weights/000"] = arrays["weights/000"][..., :1]
         else:

@@ -5,6 +5,7 @@ import math
 import keras
 import numpy as np
 import pytest
+from small import small_cnn
 
 from privacy_report.datasets import digits
 from privacy_report.errors import UserError
@@ -13,6 +14,8 @@ from privacy_report.pipeline.files import read_arrays, write_arrays
 from privacy_report.training.data import Data
 from privacy_report.training.run import make_trainer
 from privacy_report.training.schema import Privacy, Variant
+
+SMALL = small_cnn(filters=4, dense_units=8)
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +26,7 @@ def data() -> Data:
 
 
 def variant(**changes) -> Variant:
-    return Variant(
-        **({"label": "V", "filters": 4, "dense_units": 8, "epochs": 4, "epochs_per_report": 2} | changes)
-    )
+    return Variant(**({"label": "V", "model": SMALL, "epochs": 4, "epochs_per_report": 2} | changes))
 
 
 def private(**changes) -> Privacy:
@@ -91,7 +92,7 @@ def test_secret_seed_never_repeats(data):
     [
         ({"privacy": private(delta=0.01)}, "privacy.delta: got 0.01"),
         ({"privacy": private(), "batch_size": 5000}, "batch_size: got 5000"),
-        ({"num_conv": 4}, r"num_conv: got 4, allowed: 1\.\.3 for images of 32 x 32"),
+        ({"model": small_cnn(num_conv=4)}, r"num_conv: got 4, allowed: 1\.\.3 for images of 32 x 32"),
     ],
 )
 def test_impossible_values_are_refused(changes, words, data):
@@ -102,7 +103,7 @@ def test_impossible_values_are_refused(changes, words, data):
 def test_checkpoint_of_another_model_is_refused(data):
     saved = make_trainer("v", variant(), data).run(1)
     with pytest.raises(UserError, match="does not fit"):
-        make_trainer("v", variant(filters=5), data).restore(saved)
+        make_trainer("v", variant(model=small_cnn(filters=5, dense_units=8)), data).restore(saved)
 
 
 def test_same_learning_curve_as_keras_from_the_same_weights_in_the_same_order(data):

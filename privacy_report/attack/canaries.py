@@ -1,0 +1,88 @@
+"""Canaries: examples that are in the training set by a coin each. How they score, and what that bounds.
+
+They are attacked as a small world of their own, whose members are the canaries that are in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from privacy_report.attack import registry
+from privacy_report.attack.checkpoint import CheckpointFindings
+from privacy_report.attack.findings import Findings
+from privacy_report.attack.one_run import OneRun, one_run
+from privacy_report.attack.reference_scores import rmia
+from privacy_report.attack.schema import AttackParams
+from privacy_report.attack.signals import Examples, negative_loss
+from privacy_report.attack.variant import Inputs, examples_at, read_inputs
+from privacy_report.pipeline.contract import CANARIES
+from privacy_report.pipeline.memo import Memo
+
+CALIBRATED, LOSS = "rmia", "threshold"
+SHUFFLE = 0x63616E61
+"""Of the order that breaks ties: any that does not come from the coins."""
+
+
+def attack_of(examples: Examples) -> str:
+    """The attack that guesses the coins, fixed beforehand: with references where there are any."""
+    return LOSS if examples.references is None else CALIBRATED
+
+
+def audit_coins(examples: Examples, delta: float, guesses: int | None = None) -> OneRun:
+    """The one-run audit of a model's outputs on canaries, whose `is_member` are their coins.
+
+    Their order may come from the coins, as in a file with members first: it is shuffled, so that ties tell
+    nothing. UserError as `one_run`.
+    """
+    if attack_of(examples) == CALIBRATED:
+        assert examples.references is not None
+        scores = rmia(examples.phi, examples.references)
+    else:
+        scores = negative_loss(examples)
+    order = np.random.default_rng(SHUFFLE).permutation(len(scores))
+    return one_run(scores[order], examples.is_member[order], delta, guesses)
+
+
+def read_canaries(params: AttackParams, scores: Path, references: Path) -> Inputs | None:
+    """The inputs of a variant's canaries, below the variant's folders; None where it has none."""
+    if not (scores / CANARIES).is_dir():
+        return None
+    alone = replace(params, attacks=attacks_on_canaries(params), slices=["entire"], groups=None)
+    return read_inputs(alone, None, scores / CANARIES, references / CANARIES)
+
+
+def attacks_on_canaries(params: AttackParams) -> list[str]:
+    """The attacks that score single examples; a trained attacker would need most of so few for itself."""
+    needs = {name: registry.find(name, params.mode, params.estimators).needs for name in params.attacks}
+    return [name for name in params.attacks if needs[name] != registry.FEATURES] or [LOSS]
+
+
+def audit_variant(found: Inputs, kept: Memo) -> dict[str, Any]:
+    """one_run.json of a variant: the one-run audit of its canaries, at the last checkpoint alone."""
+    last = max(found.files)
+    examples = examples_at(found, last, kept)
+    audited = audit_coins(examples, found.params.delta)
+    return {"epoch": last, "attack": attack_of(examples), **asdict(audited)}
+
+
+def with_canaries(
+    results: Mapping[int, CheckpointFindings], canaries: Mapping[int, CheckpointFindings]
+) -> dict[int, CheckpointFindings]:
+    """Results of all other examples with a row an attack more, on the slice `canaries`."""
+    return {epoch: _with(result, canaries[epoch]) for epoch, result in results.items()}
+
+
+def _with(result: CheckpointFindings, canaries: CheckpointFindings) -> CheckpointFindings:
+    whole = next(iter(result.by_attack.values())).rows[0]
+    checkpoint = {key: whole[key] for key in ("accuracy", "val_accuracy")}
+    by_attack = dict(result.by_attack)
+    for name, coins in canaries.by_attack.items():
+        rows = [row | checkpoint | {"slice": CANARIES} for row in coins.rows]
+        found = by_attack.get(name, Findings([], [], (np.empty(0), np.empty(0))))
+        by_attack[name] = replace(found, rows=found.rows + rows)
+    return replace(result, by_attack=by_attack)

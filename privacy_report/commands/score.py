@@ -1,0 +1,120 @@
+"""`privacy-report score`: somebody's Keras model on members and non-members, for `privacy-report audit`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from privacy_report.errors import UserError
+from privacy_report.pipeline.command import track
+from privacy_report.pipeline.files import read_arrays, write_arrays
+
+ENDINGS = (".keras", ".h5")
+
+
+def main(argv: Sequence[str]) -> None:
+    args = _parser().parse_args(argv)
+    models = _models(args.model)
+    args.out = args.out or Path("scores" if args.model.is_dir() else f"{args.model.stem}.npz")
+    members, nonmembers = (_side(path) for path in args.data)
+    keras = _keras(args.modules)
+    from privacy_report.keras_callback import scores
+
+    for epoch, path in track(models.items(), len(models), "score: models"):
+        try:
+            model = keras.models.load_model(path, compile=False)
+        except Exception as error:  # of Keras, HDF5, or the model's own layers
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise UserError(f"{path}: Keras cannot open it ({reason[:300]})") from None
+        try:
+            arrays = scores(model, members, nonmembers, source=str(path))
+        except UserError:
+            raise
+        except Exception as error:  # features that the model does not take
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise UserError(f"{path}: cannot be run on these features ({reason[:300]})") from None
+        write_arrays(args.out if epoch is None else args.out / f"epoch_{epoch:04}.npz", arrays)
+    print(f"{args.out}: `privacy-report audit {args.out}` attacks it", flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="privacy-report score",
+        description="Write the outputs of a Keras model on members and non-members into a file for "
+        "`privacy-report audit`; of a folder of checkpoints, a folder of such files. Needs Keras.",
+    )
+    parser.add_argument(
+        "--model",
+        type=Path,
+        required=True,
+        metavar="FILE|FOLDER",
+        help="a .keras or .h5 file, or a folder of them, whose names end in their epochs: epoch_0002.keras",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        nargs=2,
+        required=True,
+        metavar=("MEMBERS.npz", "NONMEMBERS.npz"),
+        help="each with the arrays features (n, ...), as the model takes them, and labels (n,)",
+    )
+    parser.add_argument("--out", type=Path, help="default: the model's name with .npz; `scores` for a folder")
+    parser.add_argument(
+        "--import",
+        dest="modules",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="a module that registers the model's own layers (keras.saving.register_keras_serializable)",
+    )
+    return parser
+
+
+def _models(path: Path) -> dict[int | None, Path]:
+    """Epoch -> file; None -> file where `path` is one."""
+    if path.is_file():
+        return {None: path}
+    if not path.is_dir():
+        raise UserError(f"{path}: no such file or folder")
+    found: dict[int | None, Path] = {}
+    for file in sorted(path.iterdir()):
+        if file.suffix not in ENDINGS:
+            continue
+        digits = re.findall(r"[0-9]+", file.stem)
+        if not digits:
+            raise UserError(f"{file}: its name must end in its epoch, such as epoch_0002{file.suffix}")
+        epoch = int(digits[-1])
+        if epoch in found:
+            raise UserError(f"{file}: epoch {epoch}, as {found[epoch]}")
+        found[epoch] = file
+    if not found:
+        raise UserError(f"{path}: no checkpoints, allowed: files that end in {' or '.join(ENDINGS)}")
+    return dict(sorted(found.items(), key=lambda item: item[0] or 0))
+
+
+def _side(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    arrays = read_arrays(path)
+    if missing := {"features", "labels"} - set(arrays):
+        raise UserError(f"{path}: lacks {', '.join(sorted(missing))}, has {sorted(arrays)}")
+    features, labels = arrays["features"], arrays["labels"]
+    if len(features) != len(labels) or not len(labels):
+        raise UserError(f"{path}: {len(features)} rows of features and {len(labels)} labels")
+    return features, labels
+
+
+def _keras(modules: Sequence[str]):
+    try:
+        import keras
+    except ImportError as error:
+        raise UserError(f"score needs Keras: pip install 'privacy-report[pipeline]' ({error})") from None
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except Exception as error:
+            raise UserError(f"--import: cannot import {module} ({type(error).__name__}: {error})") from None
+    return keras

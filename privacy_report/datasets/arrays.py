@@ -1,0 +1,56 @@
+"""Examples of a user's own as NumPy arrays: an .npz, or a folder of .npy."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from privacy_report.datasets import own
+from privacy_report.datasets.labelled import LabelledImages, RefusedError
+from privacy_report.errors import UserError
+from privacy_report.pipeline.files import read_arrays
+
+NAME = re.compile(r"(?:(?P<split>.+)_)?(?P<part>features|labels)")
+CLASS_NAMES = "class_names"
+
+
+def load(path: Path) -> LabelledImages:
+    """The arrays `features` and `labels` as one split `all`, or `SPLIT_features`, `SPLIT_labels` of each.
+
+    `class_names`, texts (n_classes,), may be there, too. Nothing is unpickled. UserError of one line for what
+    is missing, left over, or no array of numbers.
+    """
+    arrays = _folder(path) if path.is_dir() else read_arrays(path)
+    names = arrays.pop(CLASS_NAMES, None)
+    if names is not None and (names.ndim != 1 or names.dtype.kind != "U"):
+        raise RefusedError(
+            f"{path}: {CLASS_NAMES} must be texts (n_classes,), got {names.dtype} {names.shape}"
+        )
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for name, array in arrays.items():
+        if not (match := NAME.fullmatch(name)):
+            raise RefusedError(
+                f"{path}: unknown array {name!r}, allowed: features, labels, SPLIT_features, SPLIT_labels, "
+                f"{CLASS_NAMES}"
+            )
+        found.setdefault(match["split"] or "all", {})[match["part"]] = array
+    for split, parts in found.items():
+        if missing := {"features", "labels"} - set(parts):
+            raise RefusedError(f"{path}: split {split} has no {missing.pop()}, it has {sorted(arrays)}")
+    if not found:
+        raise RefusedError(f"{path}: has no arrays, allowed: features and labels")
+    pairs = {split: (one["features"], one["labels"]) for split, one in found.items()}
+    return own.examples(pairs, None if names is None else tuple(names.tolist()), path)
+
+
+def _folder(path: Path) -> dict[str, np.ndarray]:
+    arrays = {}
+    for file in sorted(path.glob("*.npy")):
+        try:
+            arrays[file.stem] = np.load(file, allow_pickle=False)
+        except (ValueError, OSError, EOFError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"{file}: no plain array ({reason})") from None
+    return arrays

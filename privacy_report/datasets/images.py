@@ -1,0 +1,107 @@
+"""Images of a user's own: a folder a class, or a folder a split with a folder a class in each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from privacy_report.datasets import own
+from privacy_report.datasets.labelled import LabelledImages, RefusedError
+from privacy_report.errors import UserError
+from privacy_report.pipeline.command import track
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+MODES = {"grey": "L", "rgb": "RGB"}
+"""Setting `colour` -> Pillow's mode."""
+
+
+def load(path: Path, size: Sequence[int] | None, colour: str | None) -> LabelledImages:
+    """uint8 (n, height, width, 1 or 3), by class and file name, numbers in names in their order.
+
+    PATH/CLASS/*.png is one split `all`; PATH/SPLIT/CLASS/*.png (TFDS's ImageFolder) has splits by name.
+    size: [height, width] that all are resized to (bilinear), colour: grey or rgb that all are converted to;
+    where they are None, images that differ are refused. UserError of one line that names the file.
+    """
+    if not path.is_dir():
+        raise UserError(f"{path}: no such folder")
+    splits = _splits(path)
+    names = sorted({folder.name for folders in splits.values() for folder in folders}, key=_natural)
+    files = [
+        (split, names.index(folder.name), file)
+        for split, folders in splits.items()
+        for folder in folders
+        for file in sorted(_visible(folder), key=lambda file: _natural(file.name))
+    ]
+    if not files:
+        raise RefusedError(f"{path}: no images, allowed: {path}/CLASS/*.png or {path}/SPLIT/CLASS/*.png")
+    first = _read(files[0][2], size, colour)
+    images = np.empty((len(files), *first.shape), np.uint8)
+    for i, (_, _, file) in enumerate(track(files, len(files), f"reading {path}")):
+        images[i] = _same(_read(file, size, colour), first, file, files[0][2])
+    labels = np.array([label for _, label, _ in files], np.int32)
+    of = np.array([split for split, _, _ in files])
+    parts = {split: (images[of == split], labels[of == split]) for split in splits}
+    return own.examples(parts, tuple(names), path)
+
+
+def _splits(path: Path) -> dict[str, list[Path]]:
+    """Split -> the folders of its classes."""
+    top = [one for one in _visible(path) if one.is_dir()]
+    if deep := [one for one in top if any(inner.is_dir() for inner in _visible(one))]:
+        if len(deep) < len(top):
+            flat = next(one for one in top if one not in deep)
+            raise RefusedError(
+                f"{path}: {deep[0].name} holds folders and {flat.name} does not, allowed: all or none"
+            )
+        return {one.name: [inner for inner in _visible(one) if inner.is_dir()] for one in top}
+    return {"all": top}
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(one for one in folder.iterdir() if not one.name.startswith("."))
+
+
+def _read(file: Path, size: Sequence[int] | None, colour: str | None) -> np.ndarray:
+    """One image, uint8 (height, width, channels)."""
+    if file.suffix.lower() not in ENDINGS:
+        raise RefusedError(f"{file}: no image by its name, allowed: {', '.join(ENDINGS)}")
+    try:
+        with Image.open(file) as opened:
+            image: Image.Image = opened
+            if colour:
+                image = image.convert(MODES[colour])
+            elif image.mode not in MODES.values():
+                raise RefusedError(
+                    f"{file}: an image of mode {image.mode}; set dataset.colour to grey or rgb"
+                )
+            if size:
+                image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+            pixels = np.asarray(image)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        if isinstance(error, RefusedError):
+            raise
+        raise RefusedError(f"{file}: not readable as an image ({' '.join(str(error).split())})") from None
+    return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
+
+
+def _same(pixels: np.ndarray, first: np.ndarray, file: Path, first_file: Path) -> np.ndarray:
+    if pixels.shape == first.shape:
+        return pixels
+    key = (
+        "dataset.colour to grey or rgb"
+        if pixels.shape[:2] == first.shape[:2]
+        else "dataset.size to [height, width]"
+    )
+    raise RefusedError(
+        f"{file}: has shape {pixels.shape}, {first_file} has {first.shape}; set {key} to make them equal"
+    )
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    """A sort key by which "2.png" comes before "10.png"."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", name)
+    return [(0, int(part), part) if part[0].isdigit() else (1, 0, part) for part in parts]

@@ -1,0 +1,182 @@
+"""Rows of a user's own table, CSV or Parquet, as vectors: scaled numbers and one-hot categories."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from privacy_report.datasets import own, splits
+from privacy_report.datasets.labelled import LabelledImages, RefusedError
+from privacy_report.datasets.schema import DatasetParams
+from privacy_report.errors import UserError
+
+MOST_CATEGORIES = 100  # of one column: more are names or texts, not categories
+ONLY = "all"
+
+
+def load(params: DatasetParams, path: Path) -> LabelledImages:
+    """float32 (n, features) of a table's columns, with the label column as classes.
+
+    Numbers are scaled to mean 0 and deviation 1, missing ones replaced by the median; texts and truth values
+    are one-hot, a category that no member has is all zeros. Means, medians and categories are those of the
+    members alone, as a model's owner would fit them. UserError of one line that names the column.
+    """
+    table = _read(path)
+    kept = [name for name in table.column_names if name not in params.drop]
+    for key, wanted in (("label", params.label), ("split", params.split)):
+        if wanted is not None and wanted not in kept:
+            raise RefusedError(f"dataset.{key}: {path} has no column {wanted!r}, allowed: {', '.join(kept)}")
+    if unknown := [name for name in params.drop if name not in table.column_names]:
+        raise RefusedError(f"dataset.drop: {path} has no column {unknown[0]!r}")
+    if not table.num_rows:
+        raise RefusedError(f"{path}: an empty table")
+    table, rows = _by_split(table, params.split, path)
+    labels, names = _labels(table.column(params.label), params.label or "", path)
+    columns = {
+        name: _column(table.column(name), name, path)
+        for name in kept
+        if name not in (params.label, params.split)
+    }
+    if not columns:
+        raise RefusedError(f"{path}: no column is left next to the label")
+    for name, values in columns.items():
+        _check_leak(name, values, labels, path)
+    members = splits.membership(params, rows, labels).member
+    features = np.concatenate(
+        [_encoded(name, values, members, path) for name, values in columns.items()], axis=1
+    )
+    parts = {name: (features[at.start : at.stop], labels[at.start : at.stop]) for name, at in rows.items()}
+    return own.examples(parts, names, path)
+
+
+def _read(path: Path) -> Any:
+    import pyarrow as pa  # costs a part of a second, and other datasets have no use for it
+    from pyarrow import csv, parquet
+
+    readers = {".csv": csv.read_csv, ".parquet": parquet.read_table}
+    if path.suffix not in readers:
+        raise RefusedError(f"{path}: allowed: a file that ends in {' or '.join(readers)}")
+    try:
+        table = readers[path.suffix](path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (pa.ArrowException, OSError) as error:
+        raise RefusedError(
+            f"{path}: cannot be read as a table ({' '.join(str(error).split())[:200]})"
+        ) from None
+    if len(set(table.column_names)) < len(table.column_names):
+        raise RefusedError(f"{path}: several columns have one name: {', '.join(table.column_names)}")
+    return table
+
+
+def _by_split(table: Any, split: str | None, path: Path) -> tuple[Any, dict[str, range]]:
+    """The rows sorted by their split, as they were within it, and where each split's are."""
+    if split is None:
+        return table, {ONLY: range(table.num_rows)}
+    of = table.column(split).to_pylist()
+    if None in of:
+        raise RefusedError(f"{path}: column {split} has no value in row {of.index(None) + 1}")
+    order: list[int] = []
+    rows: dict[str, range] = {}
+    for name in dict.fromkeys(of):
+        found = [row for row, one in enumerate(of) if one == name]
+        rows[str(name)] = range(len(order), len(order) + len(found))
+        order += found
+    return table.take(order), rows
+
+
+def _labels(column: Any, name: str, path: Path) -> tuple[np.ndarray, tuple[str, ...] | None]:
+    """Whole numbers as they are; texts in alphabetical order, as the classes' names."""
+    values = column.to_pylist()
+    if None in values:
+        raise RefusedError(f"{path}: label {name} is missing in row {values.index(None) + 1}")
+    if all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+        return np.array(values, np.int64), None
+    if all(isinstance(value, float) for value in values):
+        raise RefusedError(
+            f"{path}: label {name} holds fractions such as {values[0]}, allowed: whole numbers or texts"
+        )
+    texts = [str(value) for value in values]
+    numeric = [_is_number(text) for text in texts]
+    if any(numeric) and not all(numeric):
+        row = numeric.index(False)
+        raise RefusedError(f"{path}: label {name} is {texts[row]!r} in row {row + 1} and a number in others")
+    names = sorted(set(texts))
+    if len(names) > len(texts) / 2:
+        raise RefusedError(
+            f"{path}: label {name} has {len(names)} different texts in {len(texts)} rows: no classes"
+        )
+    return np.array([names.index(text) for text in texts], np.int64), tuple(names)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _column(column: Any, name: str, path: Path) -> np.ndarray:
+    """A column's values: float64 with NaN, or object with None."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        values = np.array([math.nan if one is None else float(one) for one in column.to_pylist()])
+        if np.isinf(values).any():
+            raise RefusedError(f"{path}: column {name} holds infinity")
+        return values
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind):
+        return np.array([None if one is None else str(one) for one in column.to_pylist()], object)
+    raise RefusedError(
+        f"{path}: column {name} holds {kind}, allowed: numbers, texts; leave it out with dataset.drop"
+    )
+
+
+def _check_leak(name: str, values: np.ndarray, labels: np.ndarray, path: Path) -> None:
+    """Refuse a column that says the label: values that occur again, each with one label only.
+
+    A number that differs from row to row, or a column that almost says it, is not noticed.
+    """
+    seen: dict[Any, set[int]] = {}
+    counts: dict[Any, int] = {}
+    for value, label in zip(values.tolist(), labels.tolist(), strict=True):
+        key = None if value != value else value
+        seen.setdefault(key, set()).add(label)
+        counts[key] = counts.get(key, 0) + 1
+    repeated = sum(count for count in counts.values() if count > 1)
+    if len(seen) > 1 and 2 * repeated > len(labels) and all(len(found) == 1 for found in seen.values()):
+        raise RefusedError(
+            f"{path}: column {name} leaks the label: each of its values has one label; leave it out "
+            "with dataset.drop"
+        )
+
+
+def _encoded(name: str, values: np.ndarray, members: np.ndarray, path: Path) -> np.ndarray:
+    """float32 (n, width) by transformers fitted on the members."""
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    column = values[:, np.newaxis]
+    if values.dtype == object:
+        column = np.array([["missing" if one is None else f"={one}"] for one in values])
+        kinds = len(np.unique(column[members]))
+        if kinds > MOST_CATEGORIES:
+            raise RefusedError(
+                f"{path}: column {name} has {kinds} different texts, allowed: {MOST_CATEGORIES}; leave it "
+                "out with dataset.drop"
+            )
+        transform = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    else:
+        if np.isnan(values[members]).all():
+            raise RefusedError(
+                f"{path}: column {name} has no value in any member; leave it out with dataset.drop"
+            )
+        transform = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    return transform.fit(column[members]).transform(column).astype(np.float32)

@@ -1,0 +1,179 @@
+"""The card of a variant's shipped model, or why there is none: Markdown from verdict and tables."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from privacy_report.gate.check import line
+from privacy_report.gate.rules import RULES
+from privacy_report.gate.twins import AUDIT
+from privacy_report.pipeline.contract import EARLY, ENTIRE, OUTPUTS, REFERENCES, REPORT, kind_of, with_ends
+from privacy_report.pipeline.tables import Row, where
+
+HOLDS = {
+    OUTPUTS: "outputs only",
+    EARLY: "outputs, early checkpoints",
+    REFERENCES: "outputs, reference models",
+}
+LIMITS = """\
+- These attacks found no more than this; others may.
+- Members and non-members must come from one distribution. Any other difference counts as leakage.
+- The intervals are about the examples. Another training run is another model.
+- Averages hide people: `data/attack/{variant}/exposed.csv` names the examples most at risk.
+"""
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A written model: its file's name and SHA-256, how many of its outputs were tried, and how they differ.
+
+    furthest: the largest difference to the logits of data/score, 0.0 for the same bits.
+    """
+
+    file: str
+    sha256: str
+    tried: int
+    furthest: float
+
+
+def card(
+    variant: str,
+    section: Mapping[str, Any],
+    verdict: Mapping[str, Any],
+    halves: Sequence[Row],
+    epsilon: Mapping[int, float],
+    dataset: Mapping[str, Any],
+    commit: str,
+    shipped: Shipped | None,
+) -> str:
+    """The card as Markdown.
+
+    section: the variant's in params.yaml; halves: halves.csv; epsilon: claimed, by epoch; dataset:
+    dataset.json; shipped: None without a recommendation; then the numbers are the last checkpoint's.
+    """
+    last = int(max(row["epoch"] for row in halves))
+    epoch = verdict.get("recommended_epoch") or last
+    rows = list(where(halves, epoch=float(epoch), half=REPORT, slice=ENTIRE))
+    parts = [
+        f"# {section.get('label', variant)} (`{variant}`)\n\n{line(variant, dict(verdict))}\n",
+        _file(shipped, dataset) if shipped else _no_file(verdict),
+        f"## Checkpoint\n\n{_checkpoint(epoch, epsilon.get(epoch, math.nan), rows)}",
+        _found(epoch, rows),
+        _policy(verdict),
+        _origin(variant, section, dataset, commit),
+        "## What this does not prove\n\n" + LIMITS.format(variant=variant),
+    ]
+    return "\n".join(parts)
+
+
+def _file(shipped: Shipped, dataset: Mapping[str, Any]) -> str:
+    shape = " x ".join(map(str, dataset["shape"]))
+    names = ", ".join(dataset["class_names"][:10]) + (", ..." if dataset["n_classes"] > 10 else "")
+    if shipped.furthest:
+        tried = (
+            f"differ from those in data/score by at most {shipped.furthest:.3g} in {shipped.tried} examples"
+        )
+    else:
+        tried = f"are those in data/score bit for bit in the {shipped.tried} examples that were tried"
+    kind = dataset.get("dtype", "uint8")
+    rows = f"rows as in data/prepare/images.npy, {kind} (n, {shape})" + (
+        ", and scales them itself" if kind == "uint8" else ""
+    )
+    return f"""## File
+
+`{shipped.file}`, SHA-256 `{shipped.sha256}`.
+
+- `keras.models.load_model` opens it; layers of one's own need the module that defines them.
+- It takes {rows}.
+- It gives logits (n, {dataset["n_classes"]}) for {names}.
+- The logits of `predict` {tried}.
+"""
+
+
+def _no_file(verdict: Mapping[str, Any]) -> str:
+    if verdict["verdict"] == AUDIT:
+        return "## No file\n\nAn audit twin, trained with canaries, is never shipped.\n"
+    found = sorted({(one["rule"], one["reason"]) for one in verdict["failing"] if one["value"] is None})
+    reasons = "".join(f"- `{rule}` {reason}\n" for rule, reason in found)
+    why = f"Not all rules could be judged:\n\n{reasons}" if found else ""
+    return (
+        f"## No file\n\nNo checkpoint keeps the policy below, so no model is shipped. {why}".rstrip() + "\n"
+    )
+
+
+def _checkpoint(epoch: int, epsilon: float, rows: Sequence[Row]) -> str:
+    whole = rows[0]
+    claim = "none, it was not trained privately" if math.isnan(epsilon) else f"{epsilon:.4g}"
+    return f"""| | |
+| --- | --- |
+| completed epochs | {epoch} |
+| accuracy on members / on non-members | {whole["accuracy"]:.4f} / {whole["val_accuracy"]:.4f} |
+| claimed epsilon of differential privacy | {claim} |
+"""
+
+
+def _found(epoch: int, rows: Sequence[Row]) -> str:
+    """The strongest attack of each kind."""
+    lines = [
+        f"## What attacks found\n\nEpoch {epoch}, on the half of the examples that had no part in the choice",
+        "of the checkpoint; of each kind the attack with the highest AUC; 95% intervals.\n",
+        "| attacker holds | attack | AUC | advantage | members found at 1% FPR | audited epsilon |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for kind, holds in HOLDS.items():
+        measured = [row for row in rows if kind_of(row["attack"]) == kind and not math.isnan(row["auc"])]
+        if not measured:
+            lines.append(f"| {holds} | not measured | | | | |")
+            continue
+        row = max(measured, key=lambda row: row["auc"])
+        cells = [_interval(row, name) for name in ("auc", "advantage", "tpr_at_1pct_fpr")]
+        lines.append(f"| {holds} | `{row['attack']}` | {' | '.join(cells)} | {_number(row['epsilon_low'])} |")
+    return "\n".join(lines) + "\n"
+
+
+def _interval(row: Row, name: str) -> str:
+    value, low, high = (row[column] for column in with_ends(name))
+    return "" if math.isnan(value) else f"{value:.4f} ({low:.4f}-{high:.4f})"
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.4f}"
+
+
+def _policy(verdict: Mapping[str, Any]) -> str:
+    rules = "".join(f"- {RULES[one['rule']].words} {one['limit']:g}\n" for one in verdict["policy"])
+    lines = [f"## Policy\n\n{rules or 'No rule was set.'}"]
+    lines.append(
+        f"{verdict['passing']} of {verdict['checkpoints']} checkpoints keep it on one half of the examples."
+    )
+    if verdict["verdict"] == "pass":
+        how = "confirms" if verdict["confirmed"] == "yes" else "DOES NOT CONFIRM"
+        lines.append(f"The other half {how} the recommendation.")
+    lines.append(f"Reference models of the attacker: {verdict['reference_models']}.\n")
+    return "\n".join(lines)
+
+
+def _origin(variant: str, section: Mapping[str, Any], dataset: Mapping[str, Any], commit: str) -> str:
+    return f"""## Origin
+
+| | |
+| --- | --- |
+| data | {dataset["name"]}, {dataset["n_member"]} members, {dataset["n_nonmember"]} non-members |
+| digest of the data | `{dataset["digest"]}` |
+| non-members that equal a member | {dataset.get("duplicates", "not counted")} |
+| commit | {commit} |
+
+Repeat it with `dvc repro ship@{variant}` at that commit. The variant's parameters:
+
+```json
+{_json(section)}
+```
+"""
+
+
+def _json(section: Mapping[str, Any]) -> str:
+    return json.dumps(section, indent=2, sort_keys=True)

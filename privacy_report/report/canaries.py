@@ -1,0 +1,111 @@
+"""Average, worst class and canaries side by side, and what the audit of one run says of a claim."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from privacy_report.errors import UserError
+from privacy_report.gate.twins import canary_rows, is_twin, read_one_run
+from privacy_report.pipeline.tables import Row
+from privacy_report.report.study import Study
+from privacy_report.report.summary import interval, number
+
+TPR = "tpr_at_1pct_fpr"
+ATTACKS = ("threshold", "rmia")
+"""By the loss alone, and calibrated by reference models; not chosen by what they find."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """An audit twin's last checkpoint and one attack: AUC and members found at 1% FPR of three groups."""
+
+    label: str
+    epoch: int
+    attack: str
+    average: tuple[str, str]
+    worst_class: tuple[str, str]
+    canaries: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Coins:
+    """The audit of one run in words: guesses, bounds and claim."""
+
+    label: str
+    guesses: str
+    bound: str
+    fdp: str
+    ceiling: str
+    claimed: str
+
+
+def twins(study: Study) -> list[str]:
+    """The variants that have canaries."""
+    return [variant for variant in study.variants if is_twin(variant, study.variants)]
+
+
+def side_by_side(study: Study) -> list[Line]:
+    """A line a twin and attack of ATTACKS that was made. The worst class is where its AUC is highest."""
+    found = []
+    for variant in twins(study):
+        epoch = study.shown(variant)["last"]
+        canaries = canary_rows(variant, study.root)
+        for attack in ATTACKS:
+            groups = (study.entire[variant, epoch], study.by_class.get(variant, ()), canaries)
+            worst = [
+                max(_of(rows, attack, epoch), key=lambda row: row["auc"], default=None) for rows in groups
+            ]
+            if worst[2] is not None:
+                found.append(Line(study.labels[variant], epoch, attack, *map(_cells, worst)))
+    return found
+
+
+def _of(rows: Iterable[Row], attack: str, epoch: int) -> list[Row]:
+    """The measured rows of an attack at a checkpoint."""
+    return [
+        row
+        for row in rows
+        if row["attack"] == attack and row["epoch"] == epoch and not math.isnan(row["auc"])
+    ]
+
+
+def _cells(row: Row | None) -> tuple[str, str]:
+    return ("-", "-") if row is None else (interval(row, "auc"), interval(row, TPR, percent=True))
+
+
+def coins(study: Study) -> list[Coins]:
+    """What one run with canaries says of epsilon, a line a twin."""
+    found = []
+    for variant in twins(study):
+        if audit := read_one_run(variant, study.root):
+            fdp = audit["epsilon_one_run_fdp"]
+            found.append(
+                Coins(
+                    study.labels[variant],
+                    f"{audit['correct']} of {audit['guesses']}, {audit['canaries']} canaries",
+                    number(audit["epsilon_one_run"], 2),
+                    number(fdp, 2),
+                    number(audit["epsilon_ceiling"], 2),
+                    number(study.claimed(variant, audit["epoch"]), 2),
+                )
+            )
+    return found
+
+
+def check_one_run(study: Study) -> None:
+    """UserError where a run with secret noise leaks more than it claims, by the audit of that run.
+
+    With a committed seed it proves no fault: the claim does not hold against whoever has the seed.
+    """
+    for variant in twins(study):
+        audit = read_one_run(variant, study.root)
+        if audit is None or study.dp_settings(variant).get("seed") != "secret":
+            continue
+        claimed, bound = study.claimed(variant, audit["epoch"]), audit["epsilon_one_run"]
+        if bound > claimed:
+            raise UserError(
+                f"{variant}, epoch {audit['epoch']}: its canaries show epsilon >= {bound:.3f} (95%), "
+                f"in one run, but the training claims {claimed:.3f}: the accounting is wrong, or the training"
+            )

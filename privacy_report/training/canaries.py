@@ -1,0 +1,68 @@
+"""Train a target whose canaries are in by a coin each.
+
+All batches are drawn as if every canary were in, and those that are out are then left out of them. So the
+batches of all other examples do not depend on the coins. Under Poisson sampling each example is still drawn
+independently with the same probability; its rate, the number of steps and the divisor of the noisy mean are
+those of the nominal number of members, which says nothing about the coins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from privacy_report.datasets.canaries import World
+from privacy_report.training import run
+from privacy_report.training.data import Data, of_variant
+from privacy_report.training.epochs import Batches, Gradient
+from privacy_report.training.regime import Regime, Spent
+from privacy_report.training.schema import Variant
+from privacy_report.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class TargetData(Data):
+    """The examples of a target: `absent`, bool (n_train,), marks the rows of `train` that are not in."""
+
+    absent: np.ndarray
+
+
+def target_data(found: World) -> TargetData:
+    """What a target is trained and validated on; canaries are no part of the validation."""
+    return TargetData(**vars(of_variant(found.everyone)), absent=found.absent)
+
+
+class WithoutAbsent:
+    """A way of training without the examples that are not in. See `regime.Regime`.
+
+    absent: bool (n,); keeps_empty: whether a step without any example is still a step. It is one in private
+    training, where it adds noise; there is no mean of no examples.
+    """
+
+    def __init__(self, regime: Regime, absent: np.ndarray, keeps_empty: bool):
+        self.regime, self.absent, self.keeps_empty = regime, absent, keeps_empty
+
+    def batches(self, epoch: int) -> Batches:
+        rows, sizes, seeds = self.regime.batches(epoch)
+        drawn = np.arange(rows.shape[1]) < sizes[:, None]
+        here = drawn & ~self.absent[rows]
+        rows = np.take_along_axis(rows, np.argsort(~here, axis=1, kind="stable"), axis=1)
+        sizes = here.sum(axis=1, dtype=np.int32)
+        rows[np.arange(rows.shape[1]) >= sizes[:, None]] = 0
+        steps = slice(None) if self.keeps_empty else sizes > 0
+        return Batches(rows[steps], sizes[steps], seeds[steps])
+
+    def gradient(self, model) -> Gradient:
+        return self.regime.gradient(model)
+
+    def spent(self, epoch: int) -> Spent:
+        return self.regime.spent(epoch)
+
+
+def make_target(name: str, config: Variant, data: Data) -> Trainer:
+    """The trainer of a target; that of `run.make_trainer` where all of `data` are in."""
+    trainer = run.make_trainer(name, config, data)
+    if isinstance(data, TargetData) and data.absent.any():
+        trainer.regime = WithoutAbsent(trainer.regime, data.absent, keeps_empty=config.privacy is not None)
+    return trainer

@@ -1,0 +1,37 @@
+"""Stage canaries: which training examples of one variant are canaries, and the coin of each."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from privacy_report.datasets import canaries, prepared
+from privacy_report.pipeline import memo
+from privacy_report.pipeline.command import run
+from privacy_report.pipeline.locks import exclusive
+from privacy_report.pipeline.params import load
+from privacy_report.training.schema import Variant
+
+
+def main(argv: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m stages.canaries",
+        description="Draw the canaries of one variant among the members of data/prepare, as its section "
+        "`canaries` says, and flip a coin for each. Writes data/canaries/VARIANT.npz: index, labels, images, "
+        "is_member; all of them empty for a variant without canaries.",
+    )
+    parser.add_argument("variant", help="a name under `variants` in params.yaml")
+    name = parser.parse_args(argv).variant
+
+    def inputs() -> tuple[Variant, str]:
+        return load(f"variants.{name}", Variant), prepared.files_digest()
+
+    with exclusive(f"canaries@{name}", inputs) as (config, _), memo.timed(f"canaries@{name}"):
+        drawn = canaries.drawn(prepared.read(), config.canaries)
+        canaries.write(canaries.path_of(name), drawn)
+    if config.canaries:
+        print(f"{name}: {len(drawn.index)} canaries, {drawn.is_member.sum()} of them in", flush=True)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,75 @@
+"""Stage ship: the recommended checkpoint of one variant as a Keras file, and its card."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from privacy_report.datasets import prepared
+from privacy_report.gate.card import Shipped, card
+from privacy_report.gate.check import read_verdict
+from privacy_report.gate.inputs import read_epsilon, read_halves
+from privacy_report.pipeline.command import run
+from privacy_report.pipeline.files import atomic, empty_folder, read_arrays
+from privacy_report.pipeline.locks import exclusive
+from privacy_report.pipeline.memo import file_digest
+from privacy_report.pipeline.params import load
+from privacy_report.training import device
+from privacy_report.training.schema import BackendParams, Variant
+
+OUTPUTS = Path("models")
+
+
+def main(argv: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m stages.ship",
+        description="Write the checkpoint that the gate recommends to models/VARIANT/VARIANT.keras, which "
+        "keras.models.load_model opens without this project, and its card to models/VARIANT/VARIANT.md. "
+        "Without a recommendation there is only the card, which says why.",
+    )
+    parser.add_argument("variant", help="a name under `variants` in params.yaml")
+    name = parser.parse_args(argv).variant
+    print(f"ship@{name}: {device.use(load('backend', BackendParams).device)}", flush=True)
+
+    def inputs() -> tuple[Variant, dict[str, Any]]:
+        return load(f"variants.{name}", Variant), read_verdict(name)
+
+    with exclusive(f"ship@{name}", inputs) as (config, verdict):
+        empty_folder(OUTPUTS / name)
+        epoch, shipped = verdict.get("recommended_epoch"), None
+        if epoch is not None:
+            shipped = _ship(name, config, f"{name}/epoch_{epoch:04}.npz")
+        about = prepared.read().about
+        halves, epsilon = read_halves(name), read_epsilon(name)
+        text = card(name, asdict(config), verdict, halves, epsilon, about, _commit(), shipped)
+        with atomic(OUTPUTS / name / f"{name}.md") as file:
+            file.write(text.encode())
+    print(f"{name}: {shipped.file if shipped else 'no checkpoint is recommended, no file'}", flush=True)
+
+
+def _ship(name: str, config: Variant, checkpoint: str) -> Shipped:
+    """Write the model of a checkpoint, and try it against the checkpoint's scores."""
+    from privacy_report.training.shipped import difference, ship  # imports TensorFlow
+
+    found, path = prepared.read(), OUTPUTS / name / f"{name}.keras"
+    ship(path, name, config.model, read_arrays(Path("data/train", checkpoint)), found)
+    tried, furthest = difference(path, config.model, found, read_arrays(Path("data/score", checkpoint)))
+    return Shipped(path.name, file_digest(path), tried, furthest)
+
+
+def _commit() -> str:
+    """The commit that is checked out; its results are committed after it."""
+    command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown, no git"
+    return f"`{done.stdout.strip()}`, or the one after it"
+
+
+if __name__ == "__main__":
+    run(main)

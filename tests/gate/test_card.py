@@ -1,0 +1,77 @@
+"""The card of a shipped model: its numbers are those of the tables, and without a file it says why."""
+
+import math
+
+import pytest
+
+from privacy_report.gate.card import Shipped, card
+from privacy_report.gate.policy import verdict_on
+from privacy_report.gate.twins import not_for_shipping
+
+LIMITS = {"max_advantage": 0.1}
+ABOUT = {
+    "name": "digits", "shape": [32, 32, 1], "dtype": "uint8", "n_classes": 2, "class_names": ["cat", "dog"],
+    "n_member": 50_000, "n_nonmember": 10_000, "digest": "d1935", "duplicates": 3,
+}  # fmt: skip
+SECTION = {"label": "Two Layers", "epochs": 4, "seed": 0}
+FILE = Shipped("cnn2.keras", "5ba256", 1000, 0.0)
+
+
+@pytest.fixture
+def tables(rows):
+    """Epoch 2 passes, epoch 4 does not; an outputs-only attack and one with references at each."""
+    found = []
+    for epoch, advantage in ((2, 0.03), (4, 0.3)):
+        for attack, more in (("threshold", 0.0), ("rmia", 0.01)):
+            cells = {"auc": 0.5 + advantage + more, "auc_low": 0.5, "auc_high": 0.9}
+            cells |= {"accuracy": 0.8125, "epsilon_low": 0.25}
+            found += rows(epoch, attack, advantage=advantage + more, **cells)
+    return found
+
+
+def text(tables, limits, shipped, epsilon=math.nan):
+    claims = dict.fromkeys((2, 4), epsilon)
+    verdict = verdict_on("cnn2", tables, limits, claims, 8)
+    return card("cnn2", SECTION, verdict, tables, claims, ABOUT, "`c0ffee`", shipped)
+
+
+def test_a_card_says_what_the_tables_say(tables):
+    found = text(tables, LIMITS, FILE)
+    assert "# Two Layers (`cnn2`)\n\ncnn2: pass, epoch 2 (1 of 2 pass)\n" in found
+    assert "`cnn2.keras`, SHA-256 `5ba256`" in found
+    assert "uint8 (n, 32 x 32 x 1)" in found
+    assert "bit for bit in the 1000 examples" in found
+    assert "| 0.8125 / 0.7000 |" in found
+    assert "| outputs only | `threshold` | 0.5300 (0.5000-0.9000) | 0.0300 (0.0000-0.0500) | 0.0150" in found
+    assert "| outputs, reference models | `rmia` | 0.5400" in found
+    assert "| outputs, early checkpoints | not measured |" in found
+    assert "- advantage on the entire dataset at most 0.1\n" in found
+    assert "The other half confirms the recommendation" in found
+    for word in ("`d1935`", "`c0ffee`", "| non-members that equal a member | 3 |", "dvc repro ship@cnn2"):
+        assert word in found
+    assert "none, it was not trained privately" in found
+    assert "| claimed epsilon of differential privacy | 7.734 |" in text(tables, LIMITS, FILE, 7.734)
+
+
+def test_a_card_says_where_the_file_differs_from_the_scores(tables):
+    found = text(tables, LIMITS, Shipped("cnn2.keras", "5ba256", 1000, 2.5e-6))
+    assert "by at most 2.5e-06 in 1000 examples" in found
+    assert "bit for bit" not in found
+
+
+def test_without_a_recommendation_the_card_says_why_and_shows_the_last_checkpoint(tables):
+    found = text(tables, {"max_advantage": 0.01}, None)
+    assert "cnn2: FAIL, none of 2 checkpoints passes (max_advantage fails at 2)" in found
+    assert "No checkpoint keeps the policy below, so no model is shipped." in found
+    assert "| completed epochs | 4 |" in found
+    assert ".keras" not in found
+    unjudged = text(tables, {"max_epsilon": 8.0}, None)
+    assert "- `max_epsilon` cannot be judged: no epsilon is claimed" in unjudged
+
+
+def test_a_twin_is_never_shipped(tables):
+    claims = dict.fromkeys((2, 4), math.nan)
+    verdict = not_for_shipping(verdict_on("cnn2", tables, LIMITS, claims, 8))
+    found = card("cnn2", SECTION, verdict, tables, claims, ABOUT, "`c0ffee`", None)
+    assert "audit twin, trained with canaries: it is never shipped" in found
+    assert "No checkpoint keeps" not in found

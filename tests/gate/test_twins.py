@@ -1,0 +1,145 @@
+"""Audit twins: who is whose, what the gate takes from them, and that they are never shipped."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from written import written_row
+
+from privacy_report.errors import UserError
+from privacy_report.gate.check import path_of
+from privacy_report.gate.twins import canary_metrics, twin_of
+from privacy_report.pipeline.contract import (
+    CANARIES,
+    ENTIRE,
+    HALVES_COLUMNS,
+    HISTORY_COLUMNS,
+    PRIVACY_COLUMNS,
+)
+from privacy_report.pipeline.files import write_json
+from privacy_report.pipeline.tables import write_table
+from privacy_report.report.canaries import check_one_run
+from privacy_report.report.study import Study
+from stages.gate import main
+
+COINS = {"count": 1200, "kind": "mislabelled", "seed": 0}
+SECTIONS = {
+    "plain": {"label": "A", "epochs": 4, "canaries": None},
+    "longer": {"label": "B", "epochs": 6, "canaries": None},
+    "twin": {"label": "C", "epochs": 4, "canaries": COINS},
+}
+RULE = "max_canary_tpr_at_1pct_fpr"
+
+
+def test_a_twin_differs_in_label_and_canaries_alone():
+    assert twin_of("plain", SECTIONS) == "twin"
+    assert twin_of("longer", SECTIONS) is None
+    assert twin_of("twin", SECTIONS) == "twin"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, rows):
+    """Two checkpoints of a variant and of its twin, where epoch 4 is more accurate and finds more."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(limits, found=((2, 0.02), (4, 0.4)), sections=SECTIONS):
+        Path("params.yaml").write_text(yaml.safe_dump({"variants": sections, "gate": limits}))
+        for variant in ("plain", "twin"):
+            table = [row for epoch in (2, 4) for row in rows(epoch, val_accuracy=0.6 + epoch / 100)]
+            write_table(f"data/attack/{variant}/halves.csv", table, HALVES_COLUMNS)
+            whole = [{name: row[name] for name in PRIVACY_COLUMNS} for row in table[::2]]
+            if variant == "twin":
+                whole += [canary(epoch, high) for epoch, high in found]
+            write_table(f"data/attack/{variant}/privacy.csv", whole, PRIVACY_COLUMNS)
+            write_json(f"data/attack/{variant}/references.json", {"models": 0})
+            history = [dict.fromkeys(HISTORY_COLUMNS) | {"variant": variant, "epoch": i} for i in (2, 4)]
+            write_table(f"data/train/{variant}/history.csv", history, HISTORY_COLUMNS)
+        write_json("data/attack/twin/one_run.json", {"epsilon_one_run": 2.34567, "epsilon_ceiling": 4.3})
+
+    return write
+
+
+def canary(epoch, high):
+    cells = {"tpr_at_1pct_fpr": high - 0.01, "tpr_at_1pct_fpr_low": 0.0, "tpr_at_1pct_fpr_high": high}
+    return written_row("threshold", ENTIRE, epoch=float(epoch), note="", **cells) | {"slice": CANARIES}
+
+
+def verdict(variant):
+    main([variant])
+    return json.loads(path_of(variant).read_text())
+
+
+def test_the_twins_canaries_decide_about_the_variant(project):
+    project({RULE: None})
+    assert verdict("plain")["recommended_epoch"] == 4
+    project({RULE: 0.1})
+    found = verdict("plain")
+    assert (found["recommended_epoch"], found["confirmed"]) == (2, "yes")
+    (against,) = found["failing"]
+    assert (against["epoch"], against["rule"], against["slice"]) == (4, RULE, CANARIES)
+    assert against["value"] == 0.4
+
+
+def test_the_worst_end_of_the_interval_counts(project):
+    project({RULE: 0.395})
+    assert verdict("plain")["recommended_epoch"] == 2
+
+
+def test_a_variant_without_a_twin_cannot_keep_the_rule(project):
+    project({RULE: 0.9}, sections={name: SECTIONS[name] for name in ("plain", "longer")})
+    found = verdict("plain")
+    assert found["verdict"] == "fail"
+    assert found["failing"][0]["reason"] == "cannot be judged: no audit twin has such a checkpoint"
+
+
+def test_a_twin_is_judged_and_never_recommended(project, capsys):
+    project({"max_advantage": 0.5, RULE: 0.1})
+    found = verdict("twin")
+    assert found["verdict"] == "audit"
+    assert "recommended_epoch" not in found
+    assert [one["epoch"] for one in found["failing"]] == [4]
+    verdict("plain")
+    sections = {name: SECTIONS[name] for name in ("plain", "twin")}
+    Path("params.yaml").write_text(yaml.safe_dump({"variants": sections}))
+    main(["--check"])  # exits with 0
+    assert "twin: an audit twin with canaries, 1 of 2 pass; never shipped" in capsys.readouterr().out
+
+
+def test_metrics_of_a_twin_have_its_canaries(project):
+    project({})
+    verdict("twin")
+    found = json.loads(Path("metrics/twin.json").read_text())
+    assert found["verdict"] == "audit"
+    assert (found["epsilon_one_run"], found["epsilon_ceiling"]) == (2.346, 4.3)
+    assert found["canary_tpr_at_1pct_fpr"] == 0.39
+    assert "recommended_epoch" not in found
+    verdict("plain")
+    assert "epsilon_one_run" not in json.loads(Path("metrics/plain.json").read_text())
+
+
+def test_of_canaries_that_could_not_be_measured_there_is_no_number():
+    row = canary(2, 0.2) | {"tpr_at_1pct_fpr": float("nan")}
+    found = canary_metrics([row], {"epsilon_one_run": 0.0, "epsilon_ceiling": 1.0})
+    assert set(found) == {"epsilon_one_run", "epsilon_ceiling", "canary_auc"}
+    assert canary_metrics([], None) == {}
+
+
+@pytest.mark.parametrize(
+    ("seed", "bound", "stops"), [("secret", 2.0, True), ("secret", 0.9, False), ("committed", 2.0, False)]
+)
+def test_a_bound_above_the_claim_of_secret_noise_stops_the_report(project, seed, bound, stops):
+    private = {"delta": 1e-5, "seed": seed}
+    project({}, sections={"twin": SECTIONS["twin"] | {"privacy": private}})
+    history = [
+        dict.fromkeys(HISTORY_COLUMNS) | {"variant": "twin", "epoch": i, "epsilon": i / 4} for i in (2, 4)
+    ]
+    write_table("data/train/twin/history.csv", history, HISTORY_COLUMNS)
+    write_json("data/attack/twin/one_run.json", {"epoch": 4, "epsilon_one_run": bound})
+    if not stops:
+        check_one_run(Study())
+        return
+    with pytest.raises(
+        UserError, match=r"^twin, epoch 4: its canaries show epsilon >= 2\.000 .* claims 1\.000"
+    ):
+        check_one_run(Study())
