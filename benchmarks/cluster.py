@@ -4,24 +4,35 @@ As in `privacy_report.training.engine`, a model's next interval is submitted whe
 back, so that as many tasks run as there are models. Workers are objects in this one process, each with a
 thread and a connection of its own (inproc), so that one machine holds a thousand; no network is measured.
 Durations are lognormal. Some tasks raise and are tried again by Dask; some workers vanish in the middle, and
-what they were at is lost. Prints JSON: overhead is CPU time of the whole process a task, lost the share of
-slept seconds that came to nothing.
+what they were at is lost. Prints JSON, and writes it to benchmarks/cluster.json: the CPU time of the whole
+process a task, and the share of slept seconds that came to nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
 import random
 import resource
 import threading
 import time
+from pathlib import Path
 
+import dask
 import numpy as np
 from distributed import Client, LocalCluster, as_completed
 
 RETRIES = 2
 SPREAD = 0.5
+
+QUIET = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "10s",
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.scheduler.active-memory-manager.start": False,
+}
+"""What every worker does beside its tasks many times a second: a thousand of them share one process here."""
 
 _slept: list[tuple[int, int, float]] = []
 _lock = threading.Lock()
@@ -94,8 +105,12 @@ def main() -> None:
     parser.add_argument("--fails", type=float, default=0.01, help="share of tasks that raise")
     parser.add_argument("--lost", type=int, default=20, help="workers that vanish")
     args = parser.parse_args()
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # failures are planted
+    dask.config.set(QUIET)
     found = simulate(args.workers, args.models, args.intervals, args.seconds, args.fails, args.lost)
-    print(json.dumps(found, indent=2))
+    text = json.dumps(found, indent=2)
+    Path(__file__).with_suffix(".json").write_text(f"{text}\n")
+    print(text)
 
 
 if __name__ == "__main__":

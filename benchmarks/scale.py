@@ -5,7 +5,7 @@ modules are imported and its inputs lie on the disk. CPU seconds, since other us
 least; the wall time stands beside them. The exponent of a curve is the slope between its two largest sizes in
 log-log: start-up, which makes small sizes look cheap, weighs least there. Memory is the peak of the whole
 process, interpreter and libraries included. `python -m benchmarks.scale` writes benchmarks/scale.json and
-benchmarks/scale.png and prints the table.
+benchmarks/scale.png and prints a line a curve; names of works measure those alone.
 """
 
 from __future__ import annotations
@@ -29,18 +29,19 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 HERE = Path(__file__).parent
+RECORD = HERE / "scale.json"
 MANY, CLASSES = (10_000, 100_000, 1_000_000), (10, 100, 1000)
 Curve = tuple[str, str, tuple[int, ...]]
 CURVES: tuple[Curve, ...] = (
     ("audit", "examples", MANY),
     ("audit", "classes", CLASSES),
     ("attacks on a checkpoint", "examples", MANY),
-    ("attacks on checkpoints", "checkpoints", (25, 100, 200)),
     ("lira and rmia", "examples", MANY),
     ("lira and rmia", "references", (4, 16, 64)),
     ("report", "variants", (3, 10, 30)),
     ("compose", "variants", (3, 12, 30)),
     ("no-op dvc repro", "variants", (3, 12, 30)),
+    ("attacks on checkpoints", "checkpoints", (25, 100, 200)),
 )
 """What is done, along which axis, at which sizes. What an axis leaves open is in FIXED."""
 FIXED = {"examples": 60_000, "classes": 10, "checkpoints": 1, "references": 8, "variants": 3}
@@ -263,12 +264,14 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
 
 
 def main() -> None:
-    if len(sys.argv) > 1:
+    if len(sys.argv) == 4:
         name, folder, sizes = sys.argv[1:]
         measure(name, folder, json.loads(sizes))
         return
-    results: list[dict[str, Any]] = []
+    results = _before(set(sys.argv[1:]))
     for work, axis, sizes in CURVES:
+        if sys.argv[1:] and work not in sys.argv[1:]:
+            continue
         points = [point(work, axis, size) for size in sizes]
         found = exponent(sizes, [one["cpu"] for one in points])
         results.append({"work": work, "axis": axis, "sizes": sizes, "points": points, "exponent": found})
@@ -277,11 +280,16 @@ def main() -> None:
             for size, one in zip(sizes, points, strict=True)
         )
         print(f"{work} by {axis}: {cells}; exponent {found:.2f}", flush=True)
-    floor = matmul()
-    print(f"matrix product: {floor:.0f} GFLOP/s on one core")
-    record = {"matmul_gflops": floor, "curves": results}
-    (HERE / "scale.json").write_text(json.dumps(record, indent=2) + "\n")
+        record = {"matmul_gflops": matmul(), "curves": results}
+        RECORD.write_text(json.dumps(record, indent=2) + "\n")
     draw(results, HERE / "scale.png")
+
+
+def _before(works: set[str]) -> list[dict[str, Any]]:
+    """What was measured before of other work than `works`, where only those are asked for."""
+    if not works or not RECORD.exists():
+        return []
+    return [curve for curve in json.loads(RECORD.read_text())["curves"] if curve["work"] not in works]
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def measure(way: str) -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (STEPS * BATCH, 32, 32, 3)).astype(np.uint8)
     labels = rng.integers(0, 10, len(images))
-    model = models.build(models.small_cnn, images.shape[1:], 10, config, 0)
+    model = models.build(config.model, images.shape[1:], 10, 0)
     whole = epochs.mean_gradient(model)
 
     def sharded(images, labels, seed):

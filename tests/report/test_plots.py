@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from report.conftest import Study as MadeUp
-from report.test_browser import CHROMIUM, browse
+from report.test_browser import CHROMIUM, browse, found
 from sandbox import ROOT, environment
 
 from privacy_report.attack import registry
@@ -45,6 +45,24 @@ class EntireOnly(MadeUp):
 
     def slices(self):
         return [(contract.ENTIRE, 1.0, 1.0)]
+
+
+PHONE = """<!doctype html><meta charset="utf-8"><pre id="found"></pre>
+<iframe id="page" style="border:0;width:390px;height:6000px"></iframe>
+<script>
+const frame = document.getElementById("page");
+const timer = setInterval(() => {
+  const charts = [...frame.contentDocument.querySelectorAll("svg.marks")];
+  if (charts.length < 3) return;
+  clearInterval(timer);
+  document.getElementById("found").textContent = JSON.stringify({
+    ends: charts.map(chart => chart.getBoundingClientRect().right),
+    scroll: frame.contentDocument.documentElement.scrollWidth,
+  });
+}, 100);
+frame.srcdoc = %s;
+</script>
+"""
 
 
 def dvc(*args):
@@ -166,7 +184,7 @@ def test_roc_has_few_points_of_the_strongest_of_each_kind(drawn):
         two = {("logistic", contract.OUTPUTS), ("rmia", contract.REFERENCES)}
         assert of == {(which, *one) for which in ("recommended", "last") for one in two}
     for (variant, _, attack, _), points in found.items():
-        assert 30 < len(points) <= curves.MOST_POINTS
+        assert 20 < len(points) <= curves.MOST_POINTS
         epoch = points[0]["epoch"]
         whole = where(read_rows(drawn / f"data/attack/{variant}/roc.csv"), epoch=epoch, attack=attack)
         curve = {f"{row['fpr']:.6g}": row["tpr"] for row in whole}
@@ -234,3 +252,14 @@ def test_a_browser_draws_bands_chance_and_the_choice_of_attack(drawn, tmp_path, 
             assert len(re.findall(rf"<text[^>]*>{variant}</text>", part)) == 1
         width = float(re.search(r'<svg [^>]*width="([\d.]+)"', part)[1])
         assert 300 < width <= 800
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian's package chromium)")
+def test_charts_and_their_legends_fit_a_phone(drawn, tmp_path):
+    text = json.dumps((drawn / "diff/index.html").read_text()).replace("</", "<\\/")
+    (tmp_path / "phone.html").write_text(PHONE % text)
+    seen = found(browse(tmp_path / "phone.html", tmp_path)[0])
+    assert len(seen["ends"]) == 3
+    assert max(seen["ends"]) <= 390
+    assert seen["scroll"] <= 390

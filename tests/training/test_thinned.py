@@ -48,10 +48,9 @@ class FakeTrainer:
 
 @pytest.fixture(autouse=True)
 def trainer(tmp_path, monkeypatch):
-    """An empty store, and the fake trainer in the real one's place."""
+    """An empty store, and the fake trainer."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_ROOT", raising=False)
-    monkeypatch.setattr(run, "make_trainer", lambda *args: FakeTrainer())
     monkeypatch.setattr(FakeTrainer, "trained", [])
     return FakeTrainer
 
@@ -64,7 +63,7 @@ def train(config=None):
     """A run to the end: checkpoints' weights by epoch, and all epochs' losses."""
     config = config or variant()
     found, losses = {}, []
-    for epoch, arrays in run.finished_epochs(Memo("train@v"), "v", config, {"code": "x"}, lambda: None):
+    for epoch, arrays in run.finished_epochs(Memo("train@v"), config, {"name": "v"}, FakeTrainer):
         if epoch in config.checkpoint_epochs:
             found[epoch] = arrays["weights/000"].tobytes()
         losses.append(float(arrays["history/val_loss"]))
