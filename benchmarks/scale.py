@@ -256,6 +256,9 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
         for result in (result for result in results if result["axis"] == axis):
             label = f"{result['work']} ({result['exponent']:.2f})"
             panel.loglog(result["sizes"], [one["cpu"] for one in result["points"]], marker="o", label=label)
+        ticks = sorted({size for result in results if result["axis"] == axis for size in result["sizes"]})
+        panel.set_xticks(ticks, [f"{size:,}" for size in ticks])
+        panel.set_xticks([], minor=True)
         panel.set_xlabel(axis)
         panel.grid(alpha=0.3)
         panel.legend(fontsize=7, title="work (exponent)", title_fontsize=7)
