@@ -239,9 +239,9 @@ def test_bad_files_are_one_line_that_names_the_file(audit, case):
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_is_no_file(tmp_path):
+def test_an_empty_folder_has_no_score_files(tmp_path):
     (tmp_path / "model.npz").mkdir()
-    with pytest.raises(UserError, match=r"model\.npz: .*directory") as caught:
+    with pytest.raises(UserError, match=r"model\.npz: no score files, allowed: epoch_") as caught:
         main([str(tmp_path / "model.npz")])
     assert "\n" not in str(caught.value)
 

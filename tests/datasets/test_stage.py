@@ -39,6 +39,8 @@ def test_digits_as_the_contract_says(run_stage: Run) -> None:
         "name": "digits",
         "n_classes": 10,
         "class_names": list("0123456789"),
+        "dtype": "uint8",
+        "duplicates": 0,
         "shape": [32, 32, 1],
         "n_member": len(member),
         "n_nonmember": len(nonmember),
