@@ -134,8 +134,9 @@ def offline(sandbox: Sandbox) -> None:
 
 
 def test_one_value_reruns_its_variant(walk: Walk):
-    stages = ("train", "score", "reference", "attack", "gate")
-    assert set(ran(walk.repro)) == {"compose", *(f"{stage}@cnn3" for stage in stages), "report"}
+    stages = ("canaries", "train", "score", "reference", "attack", "ship")
+    gates = (f"gate@{name}" for name in ("cnn2", "cnn3", "cnn3_dp"))  # another's canaries may be its own
+    assert set(ran(walk.repro)) == {"compose", *(f"{stage}@cnn3" for stage in stages), *gates, "report"}
     assert "page: plots/report.html" in walk.repro
 
 
