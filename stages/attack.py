@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.slices import Groups, load_groups
 from privacy_report.attack.variant import Inputs, attack_checkpoint_of, read_inputs, reference_facts
 from privacy_report.errors import UserError
-from privacy_report.pipeline.command import run, track
+from privacy_report.pipeline.command import run, track, variant_named
 from privacy_report.pipeline.files import read_arrays, write_json
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Memo
@@ -26,15 +25,14 @@ MEMBER, GROUPS = Path("data/prepare/member.npy"), Path("conf/groups")
 
 
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m stages.attack",
-        description="Attack each checkpoint data/score/VARIANT/epoch_NNNN.npz as the section `attack` of "
+    variant = variant_named(
+        argv,
+        "attack",
+        "Attack each checkpoint data/score/VARIANT/epoch_NNNN.npz as the section `attack` of "
         "params.yaml says, with the reference models in data/reference/VARIANT. Writes privacy.csv, "
         "halves.csv, roc.csv, histograms.csv, exposed.csv and references.json to data/attack/VARIANT, and "
         "one_run.json where there are canaries.",
     )
-    parser.add_argument("variant", help="a name under `variants` in params.yaml")
-    variant = parser.parse_args(argv).variant
 
     def inputs() -> tuple[Inputs, Inputs | None]:
         params = load("attack", AttackParams)

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
 from privacy_report.datasets import canaries, prepared
 from privacy_report.pipeline import memo
-from privacy_report.pipeline.command import run
+from privacy_report.pipeline.command import run, variant_named
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.params import load
 from privacy_report.training.schema import Variant
 
 
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m stages.canaries",
-        description="Draw the canaries of one variant among the members of data/prepare, as its section "
+    name = variant_named(
+        argv,
+        "canaries",
+        "Draw the canaries of one variant among the members of data/prepare, as its section "
         "`canaries` says, and flip a coin for each. Writes data/canaries/VARIANT.npz: index, labels, images, "
         "is_member; all of them empty for a variant without canaries.",
     )
-    parser.add_argument("variant", help="a name under `variants` in params.yaml")
-    name = parser.parse_args(argv).variant
 
     def inputs() -> tuple[Variant, str]:
         return load(f"variants.{name}", Variant), prepared.files_digest()

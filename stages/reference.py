@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,30 +9,29 @@ from pathlib import Path
 import numpy as np
 
 from privacy_report.datasets import canaries, prepared
-from privacy_report.pipeline.command import run
+from privacy_report.pipeline.command import run, variant_named
 from privacy_report.pipeline.files import atomic, empty_folder
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Memo
 from privacy_report.pipeline.params import load
 from privacy_report.training import device
 from privacy_report.training.references import Reference, memberships, planned
-from privacy_report.training.schema import BackendParams, ReferenceParams, Variant
+from privacy_report.training.schema import ReferenceParams, Variant
 
 OUTPUTS = Path("data/reference")
 
 
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m stages.reference",
-        description="Train reference models of one variant on random parts of members and non-members "
+    name = variant_named(
+        argv,
+        "reference",
+        "Train reference models of one variant on random parts of members and non-members "
         "together. Writes to data/reference/VARIANT trains.npy, bool (models, n), and phi_NNNN.npy, float32 "
         "(models, n), for each checkpoint epoch: every example's logit-scaled confidence, members first. "
         "Those of canaries are apart, in data/reference/VARIANT/canaries, the canaries that are in first. "
         "Finished intervals are taken from the store. Set DASK_SCHEDULER_ADDRESS to train on a cluster.",
     )
-    parser.add_argument("variant", help="a name under `variants` in params.yaml")
-    name = parser.parse_args(argv).variant
-    print(f"reference@{name}: {device.use(load('backend', BackendParams).device)}", flush=True)
+    device.announce(f"reference@{name}")
 
     path = canaries.path_of(name)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +13,7 @@ from privacy_report.datasets.canaries import World
 from privacy_report.datasets.prepared import Prepared
 from privacy_report.errors import UserError
 from privacy_report.pipeline import memo
-from privacy_report.pipeline.command import run, track
+from privacy_report.pipeline.command import run, track, variant_named
 from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.files import empty_folder, read_arrays
 from privacy_report.pipeline.locks import exclusive
@@ -22,7 +21,6 @@ from privacy_report.pipeline.memo import Arrays, Memo
 from privacy_report.pipeline.params import load
 from privacy_report.training import device
 from privacy_report.training.run import score_inputs, score_key
-from privacy_report.training.schema import BackendParams
 
 if TYPE_CHECKING:
     from privacy_report.training.scoring import Scorer
@@ -31,16 +29,15 @@ INPUTS, OUTPUTS = Path("data/train"), Path("data/score")
 
 
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m stages.score",
-        description="Run each checkpoint data/train/VARIANT/epoch_NNNN.npz over all members and non-members. "
+    name = variant_named(
+        argv,
+        "score",
+        "Run each checkpoint data/train/VARIANT/epoch_NNNN.npz over all members and non-members. "
         "Writes data/score/VARIANT/epoch_NNNN.npz with member_logits, member_labels, nonmember_logits, "
         "nonmember_labels: the file format of `privacy-report audit`. Canaries are apart, in "
         "data/score/VARIANT/canaries/epoch_NNNN.npz, those that are in as members.",
     )
-    parser.add_argument("variant", help="a name under `variants` in params.yaml")
-    name = parser.parse_args(argv).variant
-    print(f"score@{name}: {device.use(load('backend', BackendParams).device)}", flush=True)
+    device.announce(f"score@{name}")
 
     path = canaries.path_of(name)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,27 +12,26 @@ from privacy_report.datasets import prepared
 from privacy_report.gate.card import Shipped, card
 from privacy_report.gate.check import read_verdict
 from privacy_report.gate.inputs import read_epsilon, read_halves
-from privacy_report.pipeline.command import run
+from privacy_report.pipeline.command import run, variant_named
 from privacy_report.pipeline.files import atomic, empty_folder, read_arrays
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import file_digest
 from privacy_report.pipeline.params import load
 from privacy_report.training import device
-from privacy_report.training.schema import BackendParams, Variant
+from privacy_report.training.schema import Variant
 
 OUTPUTS = Path("models")
 
 
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m stages.ship",
-        description="Write the checkpoint that the gate recommends to models/VARIANT/VARIANT.keras, which "
+    name = variant_named(
+        argv,
+        "ship",
+        "Write the checkpoint that the gate recommends to models/VARIANT/VARIANT.keras, which "
         "keras.models.load_model opens without this project, and its card to models/VARIANT/VARIANT.md. "
         "Without a recommendation there is only the card, which says why.",
     )
-    parser.add_argument("variant", help="a name under `variants` in params.yaml")
-    name = parser.parse_args(argv).variant
-    print(f"ship@{name}: {device.use(load('backend', BackendParams).device)}", flush=True)
+    device.announce(f"ship@{name}")
 
     def inputs() -> tuple[Variant, dict[str, Any]]:
         return load(f"variants.{name}", Variant), read_verdict(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from privacy_report.datasets import canaries
 from privacy_report.errors import UserError
 from privacy_report.pipeline import source
-from privacy_report.pipeline.command import run, track
+from privacy_report.pipeline.command import run, track, variant_named
 from privacy_report.pipeline.contract import HISTORY, HISTORY_COLUMNS
 from privacy_report.pipeline.files import empty_folder
 from privacy_report.pipeline.locks import exclusive
@@ -20,7 +19,7 @@ from privacy_report.pipeline.tables import write_table
 from privacy_report.training import device
 from privacy_report.training.data import of_variant
 from privacy_report.training.run import finished_epochs, make_trainer, variant_inputs
-from privacy_report.training.schema import BackendParams, Variant
+from privacy_report.training.schema import Variant
 
 if TYPE_CHECKING:
     from privacy_report.training.trainer import Trainer
@@ -31,16 +30,15 @@ DECLARED = (OWN, Path("privacy_report"))
 
 
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m stages.train",
-        description="Train one variant on the members of data/prepare, less the canaries that are out. "
+    name = variant_named(
+        argv,
+        "train",
+        "Train one variant on the members of data/prepare, less the canaries that are out. "
         "Writes to data/train/VARIANT epoch_NNNN.npz (weights and optimizer) and, growing with every epoch, "
         "history.csv. "
         "Finished epochs are taken from the store; a killed run goes on where it stopped.",
     )
-    parser.add_argument("variant", help="a name under `variants` in params.yaml")
-    name = parser.parse_args(argv).variant
-    print(f"train@{name}: {device.use(load('backend', BackendParams).device)}", flush=True)
+    device.announce(f"train@{name}")
 
     def inputs() -> tuple[Variant, dict[str, Any]]:
         config, digest = load(f"variants.{name}", Variant), canaries.files_digest(canaries.path_of(name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import os
 import sys
@@ -36,6 +37,14 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     except KeyboardInterrupt:
         _fail("interrupted; finished work is kept", 130)
         os._exit(130)  # at once: the libraries' own farewell takes seconds
+
+
+def variant_named(argv: Sequence[str], stage: str, description: str) -> str:
+    """The variant that the command line of `python -m stages.<stage>` names."""
+    parser = argparse.ArgumentParser(prog=f"python -m stages.{stage}", description=description)
+    parser.add_argument("variant", help="a name under `variants` in params.yaml")
+    name: str = parser.parse_args(argv).variant
+    return name
 
 
 def _fail(message: str, code: int) -> int:

@@ -113,7 +113,8 @@ class Memo:
             entry = store.Entry(arrays, time.monotonic() - started, processor())
             store.put(kind, key, entry)
         self.seconds += entry.seconds
-        self.processors.add(entry.processor)
+        if entry.processor:
+            self.processors.add(entry.processor)
         self._last = kind, key, entry.arrays
         return entry.arrays
 

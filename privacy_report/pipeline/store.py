@@ -8,13 +8,13 @@ entry may vanish at any time: it is computed again.
 from __future__ import annotations
 
 import filecmp
-import json
 import os
 import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +37,7 @@ def root() -> Path:
 
 @dataclass(frozen=True)
 class Entry:
-    """A finished result: its arrays, how long it took, and on which kind of processor."""
+    """A finished result: its arrays, how long it took, and on which kind of processor ("": not known)."""
 
     arrays: dict[str, np.ndarray]
     seconds: float
@@ -59,9 +59,9 @@ def get(kind: str, key: str) -> Entry | None:
         return None
     try:
         arrays = read_arrays(path)
-        about = read_json(_beside(kind, key)) if kind in AS_OUTPUTS and META[0] not in arrays else arrays
+        about = _about(kind, key) if kind in AS_OUTPUTS and META[0] not in arrays else arrays
         seconds, processor = (about.pop(name) for name in META)
-    except (DamagedError, KeyError, FileNotFoundError, json.JSONDecodeError) as error:
+    except (DamagedError, KeyError) as error:
         aside = path.with_suffix(DAMAGED)
         print(f"store: a damaged entry is set aside as {aside} ({error})", file=sys.stderr)
         with suppress(OSError):  # a store that may only be read, or another process was first
@@ -144,6 +144,15 @@ def refill(kind: str, key: str, arrays: dict[str, np.ndarray]) -> None:
     """Replace what an entry of AS_OUTPUTS holds; an output that was linked to it stays as it is."""
     if _beside(kind, key).exists():
         write_arrays(path_of(kind, key), arrays)
+
+
+def _about(kind: str, key: str) -> dict[str, Any]:
+    """What is written beside an entry. Where it was lost the entry is sound: nobody knows, that is all."""
+    unknown: dict[str, Any] = dict(zip(META, (0.0, ""), strict=True))
+    try:
+        return unknown | read_json(_beside(kind, key))
+    except (OSError, ValueError, TypeError):
+        return unknown
 
 
 def _beside(kind: str, key: str) -> Path:

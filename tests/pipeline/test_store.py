@@ -60,24 +60,40 @@ def test_dvc_root_names_the_shared_store(monkeypatch, tmp_path_factory):
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "no meta"])
 def test_a_damaged_entry_is_set_aside_and_computed_again(damage, capsys):
-    path = put(n=1000)
+    path = put(n=1000, kind="attack")
     content = bytearray(path.read_bytes())
     if damage == "flip":
         content[len(content) // 2] ^= 1
     if damage == "no meta":
         write_arrays(path, {"a": np.zeros(3)})
-        (store.root() / "about/epoch/k.json").unlink()
     else:
         path.write_bytes({"truncate": bytes(content[:-100]), "flip": bytes(content), "empty": b""}[damage])
     wrong = path.read_bytes()
-    assert store.get("epoch", "k") is None
+    assert store.get("attack", "k") is None
     assert path.with_suffix(".damaged").read_bytes() == wrong
     assert not path.exists()
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "k.damaged" in said
-    put(n=1000)
-    assert store.get("epoch", "k") is not None
+    put(n=1000, kind="attack")
+    assert store.get("attack", "k") is not None
+
+
+@pytest.mark.parametrize("note", [None, "", "{}", "[1]"])
+def test_an_epoch_whose_note_was_lost_is_sound(note, capsys):
+    """How long it took is not worth an epoch, which with secret noise cannot be made again."""
+    put()
+    path = store.root() / "about/epoch/k.json"
+    path.unlink()
+    if note is not None:
+        path.write_text(note)
+    found = store.get("epoch", "k")
+    np.testing.assert_array_equal(found.arrays["a"], np.arange(3.0))
+    assert (found.seconds, found.processor) == (0.0, "")
+    kept = Memo("train@v")
+    kept.recall("epoch", "k", lambda: pytest.fail("computed again"))
+    assert kept.processors == set()
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("error", [MemoryError("no room"), RuntimeError("can't start new thread")])
