@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from privacy_report.pipeline.contract import CANARIES, REPORT, SELECT
+from privacy_report.pipeline.contract import CANARIES, REPORT, SELECT, with_ends
 from privacy_report.pipeline.files import read_json
 from privacy_report.pipeline.tables import Row, read_rows
 
@@ -68,12 +69,14 @@ def read_one_run(twin: str, root: Path = Path()) -> dict[str, Any] | None:
 
 
 def canary_metrics(rows: Sequence[Row], one_run: Mapping[str, Any] | None) -> dict[str, float]:
-    """What metrics/<twin>.json has of canaries: at the last checkpoint, of the attack that is strongest."""
-    if not rows or one_run is None:
+    """What metrics/<twin>.json has of canaries: of the last checkpoint's attack with the highest AUC."""
+    last = max((row["epoch"] for row in rows), default=None)
+    measured = [row for row in rows if row["epoch"] == last and not math.isnan(row["auc"])]
+    if not measured or one_run is None:
         return {}
-    last = max(row["epoch"] for row in rows)
+    strongest = max(measured, key=lambda row: row["auc"])
     found = {ONE_RUN: one_run[ONE_RUN], "epsilon_ceiling": one_run["epsilon_ceiling"]}
-    for column in ("auc", "tpr_at_1pct_fpr"):
-        values = [row[column] for row in rows if row["epoch"] == last and row[column] == row[column]]
-        found |= {f"canary_{column}": max(values)} if values else {}
+    for column in ("auc", *with_ends("tpr_at_1pct_fpr")):
+        if not math.isnan(strongest[column]):
+            found[f"canary_{column}"] = strongest[column]
     return found

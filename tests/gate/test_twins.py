@@ -16,6 +16,7 @@ from privacy_report.pipeline.contract import (
     HALVES_COLUMNS,
     HISTORY_COLUMNS,
     PRIVACY_COLUMNS,
+    with_ends,
 )
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.tables import write_table
@@ -119,10 +120,20 @@ def test_metrics_of_a_twin_have_its_canaries(project):
 
 
 def test_of_canaries_that_could_not_be_measured_there_is_no_number():
-    row = canary(2, 0.2) | {"tpr_at_1pct_fpr": float("nan")}
+    row = canary(2, 0.2) | dict.fromkeys(with_ends("tpr_at_1pct_fpr"), float("nan"))
     found = canary_metrics([row], {"epsilon_one_run": 0.0, "epsilon_ceiling": 1.0})
     assert set(found) == {"epsilon_one_run", "epsilon_ceiling", "canary_auc"}
     assert canary_metrics([], None) == {}
+
+
+def test_numbers_of_canaries_are_those_of_one_attack_the_strongest_by_auc():
+    """The best of each column over many attacks would be nobody's."""
+    strong, weak = canary(2, 0.2) | {"auc": 0.9}, canary(2, 0.4) | {"auc": 0.8}
+    unmeasured, earlier = canary(2, 0.5) | {"auc": float("nan")}, canary(1, 0.6) | {"auc": 0.95}
+    found = canary_metrics([weak, strong, unmeasured, earlier], {"epsilon_one_run": 0, "epsilon_ceiling": 1})
+    assert found["canary_auc"] == 0.9
+    ends = [found[f"canary_{name}"] for name in with_ends("tpr_at_1pct_fpr")]
+    assert ends == pytest.approx([0.19, 0.0, 0.2])
 
 
 @pytest.mark.parametrize(

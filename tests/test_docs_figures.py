@@ -1,0 +1,216 @@
+"""README and docs/: the figures in tables, and those in sentences, are what committed files say."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from pathlib import Path
+
+import yaml
+from sandbox import ROOT
+
+from benchmarks import one_run
+from privacy_report.attack import registry
+from privacy_report.attack.audit import default_estimators
+from privacy_report.gate.twins import twin_of
+from privacy_report.pipeline import contract
+from privacy_report.pipeline.tables import read_rows, where
+
+README, DOCS = ROOT / "README.md", ROOT / "docs"
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def check_block(page: Path, name: str, expected: list[str]) -> None:
+    """The table lines between <!-- name --> and <!-- /name --> are the expected ones."""
+    block = page.read_text().split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
+    lines = [line for line in block.splitlines() if line.startswith("|")]
+    assert lines == expected, f"{page.name}, {name}, expected:\n" + "\n".join(expected)
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """A Markdown table, a line a row."""
+    lines = [head, ["---"] * len(head), *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def amount(value: float) -> str:
+    """Seconds, MiB or a ratio as the tables show them."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.2f}"
+
+
+def measured(row: dict, column: str, percent: bool = False) -> str:
+    """A number with its 95% interval, "-" where there is none."""
+    ends = [row.get(name, math.nan) for name in contract.with_ends(column)]
+    if any(math.isnan(end) for end in ends):
+        return "-"
+    if percent:
+        return "{:.1f}% ({:.1f}-{:.1f}%)".format(*(100 * end for end in ends))
+    return "{:.3f} ({:.3f}-{:.3f})".format(*ends)
+
+
+HOLDS = {
+    "outputs only": (registry.OUTPUTS, registry.FEATURES),
+    "outputs, early checkpoints": (registry.EARLY,),
+    "outputs, reference models": (registry.REFERENCES,),
+}
+"""What the attacker holds, in the words of the README's table -> the registry's."""
+
+
+def shippable() -> dict[str, dict]:
+    """All variants but the audit twins."""
+    return {name: one for name, one in PARAMS["variants"].items() if not one["canaries"]}
+
+
+def last_checkpoints() -> list[str]:
+    """The strongest attack (by AUC) of each kind at each variant's last checkpoint."""
+    repeated = (contract.STRONGEST, contract.STRONGEST_ON_OUTPUTS)
+    entire = [row for row in read_rows(ROOT / "plots/curves.csv") if row["attack"] not in repeated]
+    lines = []
+    for variant, settings in shippable().items():
+        last = max(row["epoch"] for row in where(entire, variant=variant))
+        rows = list(where(entire, variant=variant, epoch=last))
+        accuracies = f"{rows[0]['accuracy']:.3f} / {rows[0]['val_accuracy']:.3f}"
+        for words, needs in HOLDS.items():
+            of_kind = [
+                row
+                for row in rows
+                if row["attack"] != registry.PLACEBO
+                and registry.find(row["attack"], registry.DEFAULT, default_estimators()).needs in needs
+                and not math.isnan(row["auc"])
+            ]
+            best = max(of_kind, key=lambda row: row["auc"], default={})
+            attack = f"`{best['attack']}`" if best else "-"
+            numbers = [measured(best, "auc"), measured(best, "advantage")]
+            numbers.append(measured(best, "tpr_at_1pct_fpr", percent=True))
+            lines.append([f"{settings['label']}, {last:.0f}", accuracies, words, attack, *numbers])
+    head = ["variant, epoch", "train / validation accuracy", "attacker holds", "strongest attack", "AUC"]
+    return table([*head, "advantage", "members found at 1% FPR"], lines)
+
+
+def verdicts() -> list[str]:
+    """The gate's verdicts, as metrics/ has them."""
+    lines = []
+    for variant, settings in shippable().items():
+        found = json.loads((ROOT / f"metrics/{variant}.json").read_text())
+
+        def said(name: str, found: dict = found) -> str:
+            return f"{found[name]:.3f}" if name in found else "-"
+
+        epoch = found.get("recommended_epoch", "none")
+        accuracies = f"{said('train_accuracy')} / {said('val_accuracy')}"
+        epsilons = f"{said('epsilon')} / {said('epsilon_audited')}"
+        found_members = f"{100 * found['tpr_at_1pct_fpr']:.1f}%" if "tpr_at_1pct_fpr" in found else "-"
+        numbers = [said("auc"), said("advantage"), found_members]
+        lines.append([settings["label"], found["verdict"], str(epoch), accuracies, *numbers, epsilons])
+    head = ["variant", "verdict", "recommended epoch", "train / validation accuracy", "AUC", "advantage"]
+    return table([*head, "members found at 1% FPR", "epsilon, claimed / audited (95%)"], lines)
+
+
+def test_readmes_results_are_those_of_the_committed_run():
+    check_block(README, "results", [*last_checkpoints(), *verdicts()])
+
+
+def test_power_table_is_what_was_measured():
+    found = json.loads((ROOT / "benchmarks/calibration.json").read_text())
+    rows = []
+    for key, values in found.items():
+        if power := re.fullmatch(r"power d=([\d.]+), (\w+), (\w+)", key):
+            shift, mode, attack = power.groups()
+            auc = f"{values['auc_mean']:.3f} ({values['auc_sd']:.3f})"
+            shares = ("auc_covered", "own_auc_covered", "default_keeps_up")
+            numbers = [f"{values[name]:.1%}" if name in values else "" for name in shares]
+            rows.append([shift, f"{mode}, {attack}", str(values["draws"]), auc, *numbers])
+    head = ["d", "mode, attack", "draws", "mean AUC (sd)", "covers Phi(d / sqrt 2)", "covers its own AUC"]
+    check_block(DOCS / "statistics.md", "power", table([*head, "default's upper end reaches it"], rows))
+
+
+def test_speed_table_is_what_was_measured():
+    found = json.loads((ROOT / "benchmarks/results.json").read_text())["table"]
+    rows = [
+        [key, *(amount(row[name]) for name in ("reference", "ours", "ratio"))] for key, row in found.items()
+    ]
+    check_block(DOCS / "benchmarks.md", "speed", table(["", "reference", "ours", "ratio"], rows))
+
+
+def test_sweep_table_is_what_was_measured():
+    with open(ROOT / "benchmarks/dp_sweep.csv", newline="") as file:
+        head, *rows = csv.reader(file)
+    check_block(DOCS / "differential_privacy.md", "sweep", table(head, rows))
+
+
+def test_the_simulations_of_the_one_run_bound_are_what_was_measured():
+    rows = json.loads((ROOT / "benchmarks/one_run.json").read_text())["rows"]
+    head = ["mechanism", "guesses", "bound above the truth", "by theory", "median bound", "by theory"]
+    expected = table([*head, "older bound above the truth"], [one_run.cells(*row) for row in rows.items()])
+    check_block(DOCS / "canaries.md", "one_run", expected)
+
+
+def test_the_audits_of_a_broken_trainer_are_what_was_measured():
+    found = json.loads((ROOT / "benchmarks/broken_trainer.json").read_text())
+    lines = []
+    for name, runs in found.items():
+        bounds = sorted(run["epsilon_one_run"] for run in runs)
+        rights = sorted(run["correct"] for run in runs)
+        lines.append(
+            [
+                name,
+                f"{sum(run['caught'] for run in runs)} of {len(runs)}",
+                f"{rights[0]} to {rights[-1]} of {runs[0]['guesses']}",
+                f"{bounds[0]:.2f} to {bounds[-1]:.2f}",
+            ]
+        )
+    head = ["trainer", "caught", "guesses that are right", "epsilon at least (claimed: 1)"]
+    check_block(DOCS / "canaries.md", "broken", table(head, lines))
+    assert sum(run["caught"] for run in found["broken"]) >= 9
+    assert sum(run["caught"] for run in found["sound"]) <= 1
+    assert [len(runs) for runs in found.values()] == [10, 10]
+
+
+def last_of(variant: str) -> tuple[dict, float]:
+    """The row of the strongest attack at a variant's last checkpoint, and the epsilon claimed there."""
+    rows = list(where(read_rows(ROOT / "plots/curves.csv"), variant=variant, attack=contract.STRONGEST))
+    row = max(rows, key=lambda row: row["epoch"])
+    training = where(read_rows(ROOT / "plots/training.csv"), variant=variant, epoch=row["epoch"])
+    return row, next(training)["epsilon"]
+
+
+def test_what_canaries_cost_and_find_is_what_was_measured():
+    """Of the twins whose run is committed."""
+    lines = []
+    for name in PARAMS["variants"]:
+        path = ROOT / f"metrics/{name}.json"
+        if name in shippable() or not path.exists():
+            continue
+        plain = twin_of_plain(name)
+        found, (row, claimed) = json.loads(path.read_text()), last_of(name)
+        ours = {column.removeprefix("canary_"): value for column, value in found.items()}
+        tprs = [measured(one, "tpr_at_1pct_fpr", percent=True) for one in (row, ours)]
+        lines.append(
+            [
+                f"{PARAMS['variants'][plain]['label']}, {row['epoch']:.0f}",
+                f"{last_of(plain)[0]['val_accuracy']:.3f} / {row['val_accuracy']:.3f}",
+                f"{row['auc']:.3f} / {found['canary_auc']:.3f}",
+                " / ".join(tprs),
+                f"{found['epsilon_one_run']:.2f} ({found['epsilon_ceiling']:.2f})",
+                "-" if math.isnan(claimed) else f"{claimed:.2f}",
+            ]
+        )
+    head = ["variant, epoch", "validation accuracy without / with canaries", "AUC, average / canaries"]
+    head += ["found at 1% FPR, average / canaries", "epsilon at least, one run (ceiling)", "epsilon claimed"]
+    check_block(DOCS / "canaries.md", "twins", table(head, lines))
+
+
+def twin_of_plain(twin: str) -> str:
+    """The variant that a committed twin is of."""
+    return next(name for name in shippable() if twin_of(name, PARAMS["variants"]) == twin)
+
+
+def test_readme_says_what_averages_hide():
+    found = json.loads((ROOT / "metrics/cnn2_canary.json").read_text())
+    ends = [100 * found[name] for name in contract.with_ends("canary_tpr_at_1pct_fpr")]
+    canaries = "{:.0f}% ({:.0f}-{:.0f}%)".format(*ends)
+    members = f"{100 * last_of('cnn2_canary')[0]['tpr_at_1pct_fpr']:.0f}%"
+    text = " ".join(README.read_text().split())
+    assert f"an attacker finds {canaries} at 1% FPR, where of all members it is {members}" in text
