@@ -14,8 +14,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import yaml
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from sandbox import Sandbox, make_sandbox
@@ -29,7 +27,7 @@ defaults:
 label: {name}
 epochs: 2
 epochs_per_report: 1
-model: {settings: {filters: 4, dense_units: 8}}
+model: {{settings: {{filters: 4, dense_units: 8}}}}
 """
 
 
@@ -59,7 +57,7 @@ def main() -> None:
         for i in range(3, args.variants):
             add_variant(sandbox, f"extra{i}")
         sandbox.repro()
-        stages = len(yaml.safe_load((sandbox.root / "dvc.lock").read_text())["stages"])
+        stages = len(sandbox.dvc("stage", "list", "--name-only").stdout.splitlines())
         times = [(seconds(sandbox, "repro"), seconds(sandbox, "status")) for _ in range(args.rounds)]
     repro, status = (statistics.median(column) for column in zip(*times, strict=True))
     print(json.dumps({"stages": stages, "repro_seconds": repro, "status_seconds": status}, indent=2))

@@ -9,6 +9,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 import pytest
+from library_keys import keys
 from sandbox import ROOT
 
 from privacy_report.pipeline import source, syntax
@@ -61,3 +62,9 @@ def library(library_copy: Path) -> Iterator[Path]:
             path.unlink()
         elif path.read_bytes() != before[path]:
             path.write_bytes(before[path])
+
+
+@pytest.fixture(scope="module")
+def unchanged(library_copy: Path) -> dict[str, str]:
+    """All keys of the library as it is."""
+    return keys()
