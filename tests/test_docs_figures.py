@@ -185,8 +185,9 @@ def test_what_canaries_cost_and_find_is_what_was_measured():
             continue
         plain = twin_of_plain(name)
         found, (row, claimed) = json.loads(path.read_text()), last_of(name)
-        ours = {column.removeprefix("canary_"): value for column, value in found.items()}
-        tprs = [measured(one, "tpr_at_1pct_fpr", percent=True) for one in (row, ours)]
+        columns = [f"canary_{name}" for name in contract.with_ends("tpr_at_1pct_fpr")]
+        coins = {column.removeprefix("canary_"): found.get(column, math.nan) for column in columns}
+        tprs = [measured(one, "tpr_at_1pct_fpr", percent=True) for one in (row, coins)]
         lines.append(
             [
                 f"{PARAMS['variants'][plain]['label']}, {row['epoch']:.0f}",
