@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 
 import dask
 from dask.system import CPU_COUNT
@@ -39,7 +41,9 @@ def connected(most: int) -> Iterator[Client]:
             with _joined(address or _address_in(file)) as client:
                 yield client
         else:
-            with _local(min(CPU_COUNT, most)) as cluster, Client(cluster) as client:
+            with _without_ctrl_c():
+                cluster = _local(min(CPU_COUNT, most))
+            with cluster, Client(cluster) as client:
                 yield client
 
 
@@ -55,6 +59,21 @@ def _silence() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Processes and threads that start in the block never get the Ctrl-C of a terminal; we do, after it.
+
+    Dask's thread starts the workers, also those in place of lost ones, and hands the mask on. They end with
+    this process. A worker that was interrupted itself would print a traceback.
+    """
+    resource_tracker.ensure_running()  # Python 3.11 clears the mask of the thread that starts it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _address_in(file: str) -> str:
