@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from privacy_report.commands.gate import EPILOG, add_options, judge
 from privacy_report.gate.check import path_of
-from privacy_report.gate.inputs import read_epsilon, read_halves, read_references, read_rows_of
-from privacy_report.gate.metrics import metrics
+from privacy_report.gate.inputs import read_evidence
+from privacy_report.gate.metrics import FOLDER, metrics
 from privacy_report.gate.policy import verdict_on
-from privacy_report.gate.schema import GateParams
+from privacy_report.gate.schema import GateParams, Policy
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.params import load
-
-METRICS = Path("metrics")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -33,11 +30,11 @@ def main(argv: Sequence[str]) -> None:
     if args.check:
         judge(args.allow_unconfirmed)
         return
-    limits: dict[str, float] = load("gate", GateParams).limits
-    epsilon, references = read_epsilon(args.variant), read_references(args.variant)
-    verdict = verdict_on(args.variant, read_halves(args.variant), limits, epsilon, references)
+    policy: Policy = load("gate", GateParams).policy(args.variant)
+    evidence = read_evidence(args.variant)
+    verdict = verdict_on(args.variant, policy, evidence)
     write_json(path_of(args.variant), verdict)
-    write_json(METRICS / f"{args.variant}.json", metrics(verdict, read_rows_of(args.variant), epsilon))
+    write_json(FOLDER / f"{args.variant}.json", metrics(verdict, evidence.rows, evidence.epsilon))
 
 
 if __name__ == "__main__":

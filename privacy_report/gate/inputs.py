@@ -1,33 +1,46 @@
-"""Read what the gate judges: the halves of the attack stage, the claimed epsilons, the variants."""
+"""Read what the gate judges: the tables of the attack stage, the claimed epsilons, the variants."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from privacy_report.errors import UserError
+from privacy_report.gate.policy import Evidence
 from privacy_report.pipeline.files import read_json
-from privacy_report.pipeline.tables import Row, read_rows
+from privacy_report.pipeline.tables import read_rows
+
+
+def _variants(path: Path | str) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(Path(path).read_text())["variants"]
+        return {str(name): dict(values or {}) for name, values in found.items()}
+    except (FileNotFoundError, KeyError, TypeError, AttributeError, ValueError):
+        raise UserError(f"{path}: needs a section `variants`; `python -m stages.compose` writes it") from None
 
 
 def variant_names(path: Path | str = "params.yaml") -> list[str]:
     """The variants' names, in the order of params.yaml."""
-    try:
-        names = list(yaml.safe_load(Path(path).read_text())["variants"])
-    except (FileNotFoundError, KeyError, TypeError):
-        raise UserError(f"{path}: needs a section `variants`; `python -m stages.compose` writes it") from None
-    return [str(name) for name in names]
+    return list(_variants(path))
 
 
-def read_halves(variant: str) -> list[Row]:
-    """Rows of data/attack/<variant>/halves.csv."""
-    return read_rows(f"data/attack/{variant}/halves.csv")
+def public_seed(variant: str, path: Path | str = "params.yaml") -> bool:
+    """Whether the noise of a private variant's training comes from the seed in params.yaml."""
+    privacy = _variants(path).get(variant, {}).get("privacy")
+    return bool(privacy) and privacy.get("seed") != "secret"
 
 
-def read_rows_of(variant: str) -> list[Row]:
-    """Rows of data/attack/<variant>/privacy.csv."""
-    return read_rows(f"data/attack/{variant}/privacy.csv")
+def read_evidence(variant: str) -> Evidence:
+    """All that the gate knows of a variant. UserError for a table that is missing or damaged."""
+    return Evidence(
+        read_rows(f"data/attack/{variant}/halves.csv"),
+        read_rows(f"data/attack/{variant}/privacy.csv"),
+        read_epsilon(variant),
+        read_references(variant),
+        public_seed(variant),
+    )
 
 
 def read_epsilon(variant: str) -> dict[int, float]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from privacy_report.errors import UserError
 from privacy_report.gate.check import read_verdict
+from privacy_report.gate.words import KEEPS
 from privacy_report.pipeline.contract import (
     CLASS,
     EARLY,
@@ -118,11 +119,6 @@ class Study:
     def _verdicts(self) -> dict[str, dict[str, Any]]:
         return {variant: read_verdict(variant, self.root) for variant in self.labels}
 
-    @property
-    def policy(self) -> list[dict[str, Any]]:
-        """The rules of the gate that were set, with their limits."""
-        return next(iter(self._verdicts.values()))["policy"]
-
     @cached_property
     def entire(self) -> dict[tuple[str, float], list[Row]]:
         """(Variant, epoch) -> the attacks' rows on the entire dataset."""
@@ -163,8 +159,9 @@ class Study:
         return self._epochs.get(variant, [])
 
     def recommended(self, variant: str) -> int | None:
-        """The epoch of the recommended checkpoint, None when no checkpoint passes."""
-        return self.verdict(variant).get("recommended_epoch")
+        """The epoch of the recommended checkpoint, None when none keeps the policy, and confirmed."""
+        verdict = self.verdict(variant)
+        return verdict["recommended_epoch"] if verdict["verdict"] == KEEPS else None
 
     def shown(self, variant: str) -> dict[str, int]:
         """The checkpoints worth a closer look: "recommended" where there is one, and "last"."""
