@@ -40,12 +40,9 @@ def card(study: Study, look: Look, variant: str) -> dict[str, Any]:
 
 def say(verdict: Mapping[str, Any]) -> str:
     """The verdict and the leak, in the words of the gate."""
-    said = headline(verdict).replace("NOT CONFIRMED", "not confirmed")
-    return (
-        said[0].upper()
-        + said[1:]
-        + (": leak detected" if verdict["scope"]["leaks"] else ": no leak detected")
-    )
+    said, found = headline(verdict).replace("NOT CONFIRMED", "not confirmed"), verdict["scope"]
+    leak = "leak detected" if found["leaks"] else "no leak detected"
+    return f"{said[0].upper()}{said[1:]}: {leak if found['power'] is not None else 'nothing was measured'}"
 
 
 def scope(verdict: Mapping[str, Any]) -> str:
