@@ -61,6 +61,7 @@ def write(
         exhibits={study.labels[variant]: shown for variant, shown in exhibits.items()},
         rankings={exhibit.row["ranking"] for shown in exhibits.values() for exhibit in shown},
         wanted=report.exposed_images,
+        at_chance=[study.labels[name] for name in study.close(study.labels) if name in study.at_chance],
         private=private(study),
         placebos=placebos(study),
         refused=reasons[:MOST_REASONS],

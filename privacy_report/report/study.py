@@ -76,6 +76,17 @@ class Study:
         """Whether the attacks had the reference's semantics, whose epsilon_low is no valid bound."""
         return self.params.get("attack", {}).get("mode") == "parity"
 
+    @cached_property
+    def public(self) -> bool:
+        """Whether the dataset's section says that anybody may see the images."""
+        return self.params.get("dataset", {}).get("public") is True
+
+    @cached_property
+    def at_chance(self) -> list[str]:
+        """The variants at whose last checkpoint no attack detected a leak, on any slice."""
+        leaking = {(row["variant"], int(row["epoch"])) for row in self.privacy if is_leak(row)}
+        return [name for name in self.labels if (name, max(self.epochs(name), default=0)) not in leaking]
+
     def dp_settings(self, variant: str) -> dict[str, Any]:
         """A variant's section `privacy` (delta, seed, ...), empty without differential privacy."""
         return self.variants[variant].get("privacy") or {}
@@ -209,6 +220,11 @@ class Study:
 def is_attack(row: Row) -> bool:
     """Whether a row of privacy.csv is an attack's, not a placebo's."""
     return kind_of(row["attack"]) != PLACEBO
+
+
+def is_leak(row: Row) -> bool:
+    """Whether an attack detected a leak in a row, after correction."""
+    return row["leaks"] == "yes" and is_attack(row)
 
 
 def pareto(points: list[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -73,7 +73,7 @@ class Study:
             "variants": labels,
             "gate": gate,
             "report": {**REPORT, "palette": PALETTE},
-            "dataset": {"name": "cifar10", "seed": 0},
+            "dataset": {"name": "cifar10", "seed": 0, "public": True},
         }
         (self.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
         self._prepare()
