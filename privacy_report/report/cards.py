@@ -22,6 +22,7 @@ def card(study: Study, look: Look, variant: str) -> dict[str, Any]:
     failing, epoch = verdict["failing"], verdict.get("recommended_epoch")
     most = max(LEAST_FINDINGS, MOST_FINDINGS // len(study.labels))
     return {
+        "name": variant,
         "label": study.labels[variant],
         "color": look.color(variant),
         "colour": colour(verdict),
@@ -32,6 +33,7 @@ def card(study: Study, look: Look, variant: str) -> dict[str, Any]:
         "last": [breach(one) for one in failing if one["epoch"] == last and last != epoch],
         "last_epoch": last,
         "epoch": epoch,
+        "shown": next(iter(study.shown(variant)), ""),
         "numbers": verdict,
         "failing": failing[:most],
         "left_out": len(failing[most:]),

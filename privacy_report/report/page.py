@@ -22,7 +22,7 @@ from privacy_report.report.recommendation import recommendation
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import MORE_THAN_OUTPUTS, Study
 from privacy_report.report.style import Look
-from privacy_report.report.summary import interval, lines, number
+from privacy_report.report.summary import interval, lines, number, rate
 
 MOST_REASONS = 20  # listed; the page says how many more there are
 
@@ -43,7 +43,7 @@ def write(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "interval": interval}
+    environment.filters |= {"number": number, "interval": interval, "rate": rate}
     reasons = refused(study)
     text = environment.get_template("page.html.j2").render(
         title=report.title,

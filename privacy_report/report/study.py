@@ -201,6 +201,11 @@ class Study:
         measured = (row for row in rows if kind_of(row["attack"]) in kinds and not math.isnan(row[column]))
         return max(measured, key=lambda row: row[column], default=None)
 
+    def leaks(self, variant: str, epoch: float, kinds: Collection[str] = ATTACKS) -> bool:
+        """Whether an attack of some kinds detected a leak on the entire dataset at a checkpoint."""
+        rows = self.entire.get((variant, epoch), ())
+        return any(is_leak(row) for row in rows if kind_of(row["attack"]) in kinds)
+
     def by_epoch(self, variant: str, column: str, kinds: Collection[str] = ATTACKS) -> list[Row]:
         """The row of the strongest attack of some kinds at each checkpoint where one could be measured."""
         found = (self.strongest(variant, epoch, column, kinds) for epoch in self.epochs(variant))

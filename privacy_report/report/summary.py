@@ -91,6 +91,11 @@ def number(value: float | None, digits: int = 3, percent: bool = False) -> str:
     return f"{100 * value:.1f}%" if percent else f"{value:.{digits}f}"
 
 
+def rate(value: float) -> str:
+    """A rate as a percentage: whole from 10% on, with two significant digits below."""
+    return f"{100 * value:.0f}%" if value >= 0.1 else f"{100 * value:.2g}%"
+
+
 def interval(values: dict, column: str, percent: bool = False) -> str:
     """A number with its 95% interval where there is one: "0.612 [0.606, 0.619]"."""
     value, low, high = (number(values.get(column + end), percent=percent) for end in ("", "_low", "_high"))

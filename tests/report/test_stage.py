@@ -61,7 +61,7 @@ def test_dpi_changes_pngs_alone(study):
     changed = {name for name, digest in digests().items() if digest != first[name]}
     assert changed == {f"{name}.png" for name in PICTURES} | {"report.html"}  # the page quotes params.yaml
     with Image.open("plots/roc.png") as image:
-        assert image.size == (int(60 * 9.2), int(60 * 3.8))
+        assert image.size == (2 * int(60 * 3.7), int(60 * 3.62))
 
 
 def test_page_stands_alone_and_says_the_verdict(study):
@@ -190,7 +190,7 @@ def test_advantage_has_its_band(study):
     (panel,) = (panel for panel in picture.panels if "Attacker's advantage" in panel.alt)
     ax = Figure().add_subplot()
     panel.draw(ax)
-    assert len(ax.collections) == 2  # one line and band a variant
+    assert len(ax.collections) == 2  # a band a variant
 
 
 def test_the_page_names_processors_where_several_kinds_were_mixed(study):
