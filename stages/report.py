@@ -8,10 +8,10 @@ from pathlib import Path
 
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.params import load
-from privacy_report.report import classes, curves, exposed, figures, losses, page
+from privacy_report.report import curves
+from privacy_report.report.build import build
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import Study, check_claim
-from privacy_report.report.style import Look, Picture, draw, write_png
 from privacy_report.report.tables import merge
 from privacy_report.report.terminal import print_table
 
@@ -32,29 +32,9 @@ def main(argv: Sequence[str]) -> None:
     merge("privacy", study.labels)
     check_claim(study)
     curves.write(study, Path("plots"))
-    look = Look(list(study.labels), report.palette)
-    exhibits = exposed.exhibits(study, report.exposed_images)
-    svgs = {}
-    for picture in pictures(study, look, exhibits):
-        drawn = draw(picture, report.dpi)
-        write_png(drawn, Path(f"plots/{picture.name}.png"), report.dpi)
-        svgs[picture.name] = drawn.svgs
-    page.write(study, svgs, exhibits, look, report, PAGE)
+    build(study, report, PAGE, PAGE.parent)
     print_table(study)
     print(f"page: {PAGE}", flush=True)
-
-
-def pictures(study: Study, look: Look, exhibits: dict[str, list[exposed.Exhibit]]) -> tuple[Picture, ...]:
-    """All pictures, in the order of the page."""
-    return (
-        figures.vulnerability(study, look),
-        figures.privacy_vs_accuracy(study, look),
-        figures.roc_picture(study, look),
-        classes.classes_picture(study),
-        losses.losses_picture(study, look),
-        exposed.exposed_picture(study, exhibits),
-        figures.epsilon_picture(study, look),
-    )
 
 
 if __name__ == "__main__":

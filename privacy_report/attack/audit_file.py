@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from privacy_report.attack.audit_input import arrays_of, normalised
 from privacy_report.attack.confidence import logit_confidence
 from privacy_report.attack.references import References, check_finite
 from privacy_report.errors import UserError
-from privacy_report.pipeline.files import read_arrays
 from privacy_report.pipeline.outputs import Outputs, outputs_of
 
 OPTIONAL = ("early_logits", "early_phi", "reference_logits", "reference_phi", "reference_is_member")
@@ -24,19 +24,26 @@ class AuditFile:
     outputs: Outputs
     early_phi: np.ndarray | None = None
     references: References | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def read_audit_file(path: Path | str) -> AuditFile:
-    """Read an .npz of `Outputs`' arrays and any of OPTIONAL, members first, then non-members.
+    """Read `Outputs`' arrays and any of OPTIONAL, members first, then non-members, from an .npz or a .csv, or
+    from a folder of .npy files, in any shape that `audit_input.normalised` takes.
 
     early_logits, reference_logits: float (k, n_member + n_nonmember, n_classes); instead of them early_phi,
     reference_phi: float (k, n), logit-scaled confidences. reference_is_member: bool (k, n). UserError of one
     line that names the array for wrong shapes or values.
     """
-    arrays = read_arrays(path)
+    return audit_file(arrays_of(Path(path)), path)
+
+
+def audit_file(given: Mapping[str, np.ndarray], path: Path | str) -> AuditFile:
+    """The same from arrays in memory; `path` names them in errors."""
+    arrays, warnings = normalised(given, path)
     outputs = outputs_of(arrays, path)
     try:
-        return AuditFile(outputs, *_evidence(arrays, outputs))
+        return AuditFile(outputs, *_evidence(arrays, outputs), tuple(warnings))
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 

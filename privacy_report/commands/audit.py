@@ -1,12 +1,13 @@
 """`privacy-report audit`: membership inference on the outputs of a model of any framework.
 
-Attacks one file of member and non-member outputs, prints the table and writes privacy.csv, summary.json and
-examples.csv. It needs no TensorFlow, no git, no DVC.
+Attacks files of member and non-member outputs, prints the tables and writes privacy.csv, summary.json and
+examples.csv; holds them against a policy. It needs no TensorFlow, no git, no DVC.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,18 +17,29 @@ from rich.table import Table
 from rich.text import Text
 
 from privacy_report.attack import registry, tables
-from privacy_report.attack.audit import audit, audit_params, default_estimators
-from privacy_report.attack.audit_file import AuditFile, read_audit_file
+from privacy_report.attack.audit import default_estimators
+from privacy_report.attack.audit_input import CSV_COLUMNS
 from privacy_report.attack.checkpoint import CheckpointFindings
 from privacy_report.attack.schema import SLICES
+from privacy_report.audit_page import write_page
+from privacy_report.auditing import (
+    MOST_FOR_SLOWER,
+    QUICK,
+    SLOWER,
+    Attacked,
+    attack_model,
+    models_at,
+    read_policy,
+    verdict,
+)
 from privacy_report.errors import UserError
+from privacy_report.gate.words import KEEPS
+from privacy_report.gate.words import line as in_words
 from privacy_report.pipeline.contract import PRIVACY_COLUMNS, with_ends
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.tables import Row, write_table
 
-DEFAULT_ATTACKS = ["threshold", "logistic"]
-WITH_REFERENCES = ["lira", "rmia"]
 EXAMPLE_COLUMNS = ("side", "index", "label", "loss", "probability")
 SHOWN = (
     "attack",
@@ -44,41 +56,63 @@ SHOWN = (
 LEFT = ("attack", "slice", "leaks")
 
 
+EPILOG = """Exit code with --gate: 0 every model keeps the policy, 1 one breaks it or cannot be judged. 2 after one
+line that says what is wrong with a file, an option or the policy."""
+
+
 def main(argv: Sequence[str]) -> None:
+    """Attack, print, write; with --gate exit with 1 when a model does not keep the policy."""
     args = _parser().parse_args(argv)
-    file = read_audit_file(args.file)
-    attacks = _split(args.attacks) if args.attacks else _all_that_run(file)
-    params = audit_params(attacks, _split(args.slices), args.mode, args.seed, args.groups)
-    rows, found = audit(file.outputs, params, args.file.stem, file.early_phi, file.references)
-    show(rows)
-    write(args.out, rows, found, file.outputs)
-
-
-def _all_that_run(file: AuditFile) -> list[str]:
-    """The default attacks, and those that the file has more evidence for."""
-    early = ["trajectory"] if file.early_phi is not None else []
-    return [*DEFAULT_ATTACKS, *early, *(WITH_REFERENCES if file.references else [])]
+    if args.html and not args.gate:
+        raise UserError("--html: the page is a verdict and needs a policy: --gate conf/gate/default.yaml")
+    policy = read_policy(args.gate) if args.gate else None
+    options = {"slices": _split(args.slices), "mode": args.mode, "seed": args.seed, "groups": args.groups}
+    attacks = _split(args.attacks) if args.attacks else None
+    found = []
+    for model in models_at(args.files):
+        found.append(attack_model(model, attacks, options, halves=policy is not None))
+        for warning in found[-1].warnings:
+            print(f"warning: {warning}", file=sys.stderr, flush=True)
+        show(found[-1].rows)
+    for one in found:
+        write(args.out if len(found) == 1 else args.out / one.name, one)
+    if policy is None:
+        return
+    verdicts = {one.name: verdict(one, policy) for one in found}
+    for name, said in verdicts.items():
+        print(in_words(name, said), flush=True)
+    if args.html:
+        write_page(found, verdicts, args.html)
+        print(f"page: {args.html}", flush=True)
+    if any(said["verdict"] != KEEPS for said in verdicts.values()):
+        sys.exit(1)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="privacy-report audit",
-        description="Attack the outputs of a trained model: can its members be told from non-members?",
+        description="Attack the outputs of trained models: can their members be told from non-members?",
+        epilog=EPILOG,
     )
     parser.add_argument(
-        "file",
+        "files",
         type=Path,
-        metavar="FILE.npz",
-        help="arrays member_logits (or member_probs) float (n, n_classes), member_labels int (n,), "
-        "and the same for nonmember_; never unpickled. For stronger attacks early_logits (k, n, n_classes) "
+        nargs="+",
+        metavar="FILE",
+        help="a model each: an .npz with arrays member_logits (or member_probs) float (n, n_classes), of two "
+        "classes also (n,), member_labels (n,), and the same for nonmember_; never unpickled. Or a folder of "
+        "such files, the epochs of one model; a folder of these arrays as .npy; a .csv with the columns "
+        f"{CSV_COLUMNS}. For stronger attacks early_logits (k, n, n_classes) "
         "or early_phi (k, n) of earlier checkpoints, and reference_logits or reference_phi with "
-        "reference_is_member bool (k, n) of reference models, members first, n = n_member + n_nonmember",
+        "reference_is_member bool (k, n) of reference models, members first, n = n_member + n_nonmember. "
+        "Labels of text need the array classes",
     )
     parser.add_argument(
         "--attacks",
         help=f"comma-separated from {', '.join(registry.known(registry.DEFAULT, default_estimators()))}; "
         f"with --mode parity from {', '.join(registry.known(registry.PARITY))} "
-        "(default: threshold,logistic, and trajectory, lira, rmia where the file has what they need)",
+        f"(default: {', '.join(QUICK)}, up to {MOST_FOR_SLOWER} examples also {', '.join(SLOWER)}, and "
+        "trajectory, lira, rmia where the file has what they need)",
     )
     parser.add_argument(
         "--slices",
@@ -98,6 +132,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=Path, default=Path("audit"), help="folder to write to (default: %(default)s)"
     )
+    parser.add_argument("--gate", type=Path, metavar="POLICY.yaml", help="a policy as conf/gate/default.yaml")
+    parser.add_argument("--html", type=Path, metavar="PAGE.html", help="write the report page, too")
     return parser
 
 
@@ -122,8 +158,8 @@ def show(rows: Sequence[Row], console: Console | None = None) -> None:
         )
         table.add_row(*map(Text, cells))
     console.print(table)
-    for line in _remarks(rows):
-        console.print(line, markup=False, highlight=False)
+    for remark in _remarks(rows):
+        console.print(remark, markup=False, highlight=False)
 
 
 def _remarks(rows: Sequence[Row]) -> list[str]:
@@ -150,12 +186,16 @@ def _interval(row: Row, name: str) -> str:
     return f"{value:.3f} ({low:.3f}-{high:.3f})"
 
 
-def write(folder: Path, rows: Sequence[Row], result: CheckpointFindings, outputs: Outputs) -> None:
-    """Write privacy.csv, summary.json and examples.csv to `folder`; UserError when that cannot be done."""
+def write(folder: Path, found: Attacked) -> None:
+    """Write privacy.csv, summary.json and examples.csv (of the last checkpoint) to `folder`.
+
+    UserError when that cannot be done.
+    """
+    last = list(found.results.values())[-1]
     try:
-        write_table(folder / "privacy.csv", rows, PRIVACY_COLUMNS)
-        write_json(folder / "summary.json", tables.summary(rows))
-        write_table(folder / "examples.csv", _examples(result, outputs), EXAMPLE_COLUMNS)
+        write_table(folder / "privacy.csv", found.rows, PRIVACY_COLUMNS)
+        write_json(folder / "summary.json", tables.summary(found.rows))
+        write_table(folder / "examples.csv", _examples(last, found.last), EXAMPLE_COLUMNS)
     except OSError as error:
         raise UserError(f"{folder}: cannot write there ({error.strerror})") from None
 

@@ -31,7 +31,7 @@ class Policy:
     allow_committed_seed: bool = False
 
 
-class _Limits:
+class Limits:
     """What the limits of all rules have in common."""
 
     allow_committed_seed: bool
@@ -98,6 +98,6 @@ GateParams = make_dataclass(
         ("per_variant", dict[str, Any], field(default_factory=dict)),
         ("per_slice", dict[str, Any], field(default_factory=dict)),
     ],
-    bases=(_Limits,),
+    bases=(Limits,),
 )
 """A field for each rule in `RULES`; limits that differ by variant or class; what counts as an epsilon."""

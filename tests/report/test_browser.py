@@ -41,6 +41,7 @@ frame.onload = () => {
   const inside = element => element.closest(".scroll, pre, svg");
   const wide = all.filter(e => !inside(e) && e.getBoundingClientRect().right > %(width)d + 1);
   const asked = frame.contentWindow.performance.getEntriesByType("resource").map(e => e.name);
+  const seen = e => e.checkVisibility();
   const wider = e => e.scrollWidth > e.clientWidth;
   const size = e => e.ownerSVGElement.getScreenCTM().a * parseFloat(getComputedStyle(e).fontSize);
   const named = e => e.tagName == "IMG" ? e.alt : e.tagName != "svg" || e.getAttribute("aria-label");
@@ -53,7 +54,7 @@ frame.onload = () => {
     broken: all.filter(e => e.tagName == "IMG" && !e.naturalWidth).length,
     figures: page.querySelectorAll("figure svg").length,
     wideTables: [...page.querySelectorAll("#verdict > .scroll")].filter(wider).length,
-    smallest: Math.min(...[...page.querySelectorAll("figure svg text")].filter(e => e.checkVisibility()).map(size)),
+    smallest: Math.min(...[...page.querySelectorAll("figure svg text")].filter(seen).map(size)),
     deadLinks: [...page.querySelectorAll("a")].filter(e => !page.getElementById(e.hash.slice(1))).length,
     folded: (frame.contentWindow.dispatchEvent(new Event("beforeprint")),
       all.filter(e => e.tagName == "DETAILS" && !e.open).length),

@@ -1,0 +1,36 @@
+"""All pictures and the page, from a study's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from privacy_report.report import classes, exposed, figures, losses, page
+from privacy_report.report.schema import ReportParams
+from privacy_report.report.study import Study
+from privacy_report.report.style import Look, Picture, draw, write_png
+
+
+def build(study: Study, report: ReportParams, path: Path, pngs: Path | None) -> None:
+    """Write the page to `path`, and where `pngs` is a folder each picture as a PNG into it."""
+    look = Look(list(study.labels), report.palette)
+    exhibits = exposed.exhibits(study, report.exposed_images)
+    svgs = {}
+    for picture in pictures(study, look, exhibits):
+        drawn = draw(picture, report.dpi)
+        if pngs is not None:
+            write_png(drawn, pngs / f"{picture.name}.png", report.dpi)
+        svgs[picture.name] = drawn.svgs
+    page.write(study, svgs, exhibits, look, report, path)
+
+
+def pictures(study: Study, look: Look, exhibits: dict[str, list[exposed.Exhibit]]) -> tuple[Picture, ...]:
+    """All pictures, in the order of the page."""
+    return (
+        figures.vulnerability(study, look),
+        figures.privacy_vs_accuracy(study, look),
+        figures.roc_picture(study, look),
+        classes.classes_picture(study),
+        losses.losses_picture(study, look),
+        exposed.exposed_picture(study, exhibits),
+        figures.epsilon_picture(study, look),
+    )
