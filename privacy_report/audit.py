@@ -103,7 +103,7 @@ def audit(
 
     member, nonmember: logits (n, n_classes), or with `probabilities` those; of two classes (n,) of class 1
     will do. Labels: int (n,), or text that `classes` names in the order of the columns. attacks: by default
-    all that run within a minute. evidence: early_phi, reference_phi, ... as in the file of `privacy-report audit`.
+    all that run within a minute. evidence: early_phi, reference_phi, ... as in the file of an audit.
     Warns of logits that look like probabilities. UserError of one line for impossible arrays and names.
     """
     kind = "probs" if probabilities else "logits"

@@ -56,8 +56,8 @@ SHOWN = (
 LEFT = ("attack", "slice", "leaks")
 
 
-EPILOG = """Exit code with --gate: 0 every model keeps the policy, 1 one breaks it or cannot be judged. 2 after one
-line that says what is wrong with a file, an option or the policy."""
+EPILOG = """Exit code: with --gate 0 where every model keeps the policy, 1 where one breaks it or cannot be
+judged; 2 after one line that says what is wrong with a file, an option or the policy."""
 
 
 def main(argv: Sequence[str]) -> None:
