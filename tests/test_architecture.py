@@ -22,7 +22,8 @@ ROOMS = {
     "attack": {"pipeline"},
     "gate": {"pipeline"},
     "report": {"pipeline", "gate"},
-    "commands": {"pipeline", "attack", "gate"},
+    "audits": {"pipeline", "attack", "gate", "report"},
+    "commands": {"pipeline", "attack", "gate", "audits"},
 }
 """Room of the library -> the other rooms that it knows."""
 LIGHT = [f"stages.{name}" for name in STAGES] + [f"privacy_report.commands.{name}" for name in COMMANDS]

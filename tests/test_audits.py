@@ -12,8 +12,8 @@ from test_audit import arrays
 from privacy_report.attack import registry
 from privacy_report.attack.audit import default_estimators
 from privacy_report.attack.audit_file import read_audit_file
-from privacy_report.audit import audit
-from privacy_report.auditing import QUICK, SLOWER, default_attacks, models_at
+from privacy_report.audits.models import QUICK, SLOWER, default_attacks, models_at
+from privacy_report.audits.notebook import audit
 from privacy_report.commands.audit import main
 from privacy_report.errors import UserError
 
@@ -223,7 +223,7 @@ def test_default_attacks_are_all_that_are_quick_enough(here):
 
 
 def test_as_in_a_notebook(here, monkeypatch):
-    """In [1]: from privacy_report.audit import audit."""
+    """In [1]: from privacy_report.audits.notebook import audit."""
     values = arrays(shift=3.0)
     sides = values["member_logits"], values["nonmember_logits"]
     labels = values["member_labels"], values["nonmember_labels"]

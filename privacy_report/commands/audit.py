@@ -21,8 +21,7 @@ from privacy_report.attack.audit import default_estimators
 from privacy_report.attack.audit_input import CSV_COLUMNS
 from privacy_report.attack.checkpoint import CheckpointFindings
 from privacy_report.attack.schema import SLICES
-from privacy_report.audit_page import write_page
-from privacy_report.auditing import (
+from privacy_report.audits.models import (
     MOST_FOR_SLOWER,
     QUICK,
     SLOWER,
@@ -32,6 +31,7 @@ from privacy_report.auditing import (
     read_policy,
     verdict,
 )
+from privacy_report.audits.page import write_page
 from privacy_report.errors import UserError
 from privacy_report.gate.words import KEEPS
 from privacy_report.gate.words import line as in_words

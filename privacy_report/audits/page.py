@@ -14,7 +14,7 @@ import numpy as np
 import yaml
 
 from privacy_report.attack import tables
-from privacy_report.auditing import Attacked
+from privacy_report.audits.models import Attacked
 from privacy_report.errors import UserError
 from privacy_report.gate.check import path_of
 from privacy_report.pipeline.contract import (

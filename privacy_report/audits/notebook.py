@@ -1,6 +1,6 @@
 """The audit from Python: arrays in, an object out that a notebook shows as a table.
 
->>> from privacy_report.audit import audit
+>>> from privacy_report.audits.notebook import audit
 >>> import numpy as np
 >>> rng = np.random.default_rng(0)
 >>> labels, logits = rng.integers(0, 3, 200), rng.normal(size=(200, 3))
@@ -24,8 +24,8 @@ from numpy.typing import ArrayLike
 from privacy_report.attack import tables
 from privacy_report.attack.audit import EPOCH, audit_params
 from privacy_report.attack.audit_file import audit_file
-from privacy_report.auditing import Attacked, attack_file, default_attacks, read_policy
-from privacy_report.auditing import verdict as verdict_of
+from privacy_report.audits.models import Attacked, attack_file, default_attacks, read_policy
+from privacy_report.audits.models import verdict as verdict_of
 from privacy_report.errors import UserError
 from privacy_report.gate.words import line as in_words
 from privacy_report.pipeline.contract import with_ends
