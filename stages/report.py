@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.params import load
-from privacy_report.report.build import build
+from privacy_report.report.build import build_plots
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import Study
 from privacy_report.report.terminal import print_table
@@ -23,7 +23,7 @@ def main(argv: Sequence[str]) -> None:
         print_table(Study())
         return
     study = Study()
-    page = build(study, load("report", ReportParams))
+    page = build_plots(study, load("report", ReportParams))
     print_table(study)
     print(f"page: {page}", flush=True)
 
