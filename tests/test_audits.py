@@ -146,7 +146,7 @@ def same(found, expected):
     for side in ("member", "nonmember"):
         np.testing.assert_array_equal(getattr(a, f"{side}_labels"), b[f"{side}_labels"])
         given = b[f"{side}_logits"]
-        ours = getattr(a, f"{side}_logits")
+        ours = getattr(a, f"{side}_logits")[:]
         np.testing.assert_allclose(np.diff(ours, axis=1), np.diff(given, axis=1), rtol=1e-4, atol=1e-5)
 
 
@@ -217,6 +217,7 @@ def test_unknown_classes_are_named(here):
 def test_default_attacks_are_all_that_are_quick_enough(here):
     file = read_audit_file("a.npz")
     assert default_attacks(file) == [*QUICK, *SLOWER]
+    assert set(default_attacks(file, registry.PARITY)) == set(registry.known(registry.PARITY))
     assert set(QUICK) | set(SLOWER) <= set(registry.known(registry.DEFAULT, default_estimators()))
     np.savez("large.npz", **arrays(n_member=50_000, n_nonmember=10_001))
     assert default_attacks(read_audit_file("large.npz")) == [*QUICK]

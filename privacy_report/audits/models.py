@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from privacy_report.attack import tables
-from privacy_report.attack.audit import EPOCH, audit_params
+from privacy_report.attack import registry, tables
+from privacy_report.attack.audit import EPOCH, audit_params, default_estimators
 from privacy_report.attack.audit_file import AuditFile, read_audit_file
 from privacy_report.attack.canaries import audit_coins
 from privacy_report.attack.checkpoint import CheckpointFindings, attack_outputs
@@ -94,12 +94,13 @@ def _by_epoch(files: Sequence[Path]) -> dict[int, Path]:
     return dict(sorted(zip(epochs, files, strict=True)))
 
 
-def default_attacks(file: AuditFile) -> list[str]:
-    """All that run within a minute, those included that the file has more evidence for."""
+def default_attacks(file: AuditFile, mode: str = registry.DEFAULT) -> list[str]:
+    """All of a mode that run within a minute, those included that the file has more evidence for."""
     n = len(_labels(file))
     early = ["trajectory"] if file.early_phi is not None else []
     references = ["lira", "rmia"] if file.references else []
-    return [*QUICK, *(SLOWER if n <= MOST_FOR_SLOWER else ()), *early, *references]
+    found = [*QUICK, *(SLOWER if n <= MOST_FOR_SLOWER else ()), *early, *references]
+    return [name for name in found if name in registry.known(mode, default_estimators())]
 
 
 def attack_file(file: AuditFile, params: AttackParams, halves: bool = False) -> CheckpointFindings:
@@ -133,7 +134,7 @@ def attack_model(
     attacks: None for the default; options: of `audit_params`; guesses: of the one-run audit. UserError where
     the checkpoints are not of the same examples.
     """
-    delta = audit_params(attacks or ["threshold"], **options).delta
+    asked = audit_params(attacks or ["threshold"], **options)
     results: dict[int, CheckpointFindings] = {}
     references, warnings, phi = 0, list[str](), dict[int, np.ndarray]()
     first: np.ndarray | None = None
@@ -148,10 +149,10 @@ def attack_model(
         if not np.array_equal(_labels(file), first):
             raise UserError(f"{path}: other labels than in the first file; the examples must be the same")
         file = _with_early(model, epoch, file, phi)
-        params = audit_params(default_attacks(file) if attacks is None else attacks, **options)
-        results[epoch] = attack_file(file, params, halves)
+        chosen = default_attacks(file, asked.mode) if attacks is None else attacks
+        results[epoch] = attack_file(file, audit_params(chosen, **options), halves)
         references = max(references, len(file.references.phi) if file.references else 0)
-    coins = audited_coins(file, delta, guesses)
+    coins = audited_coins(file, asked.delta, guesses)
     rows = tables.privacy_rows(model.name, results)
     cut = tables.privacy_rows(model.name, results, halves=True) if halves else []
     return Attacked(model.name, rows, cut, results, file.outputs, references, tuple(warnings), coins)

@@ -76,7 +76,7 @@ def main(argv: Sequence[str]) -> None:
         found.append(attack_model(model, attacks, options, policy is not None, args.guesses))
         for warning in found[-1].warnings:
             print(f"warning: {warning}", file=sys.stderr, flush=True)
-        show(found[-1])
+        tell(found[-1])
     for one in found:
         write(args.out if len(found) == 1 else args.out / one.name, one)
     if policy is None:
@@ -156,10 +156,10 @@ def _split(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def show(found: Attacked) -> None:
+def tell(found: Attacked) -> None:
     """Print what was found: a table with notes below it, and what canaries say."""
     if found.rows:
-        print_rows(found.rows)
+        show(found.rows)
     if found.coins:
         print(in_short(found.coins), flush=True)
 
@@ -175,7 +175,7 @@ def in_short(found: OneRun) -> str:
     )
 
 
-def print_rows(rows: Sequence[Row], console: Console | None = None) -> None:
+def show(rows: Sequence[Row], console: Console | None = None) -> None:
     """Print the rows as a table, with the notes below it."""
     console = console or Console(width=None if Console().is_terminal else 160)
     table = Table(title=Text(f"Membership inference: {rows[0]['variant']}"), title_justify="left")
