@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from privacy_report.gate.twins import not_for_shipping
 from privacy_report.report import cards
 from privacy_report.report.recommendation import recommendation
 from privacy_report.report.study import Study
@@ -103,3 +104,19 @@ def test_policies_that_differ_are_named(study):
     text = Path("plots/report.html").read_text()
     assert "The policy of 2 Layers: advantage on the entire dataset at most 0.1;" in text
     assert "The policy of 3 Layers: advantage on the entire dataset at most 0.5;" in text
+
+
+def test_an_audit_twin_is_never_recommended_and_no_variant_to_choose_from(study, capsys):
+    root = study(epochs=10, gate={"max_advantage": 0.0})
+    path = root / "data/gate/cnn3.json"
+    path.write_text(json.dumps(not_for_shipping(json.loads(path.read_text()))))
+    main([])
+    assert recommendation(Study(root)).say == (
+        "The variant does not keep the policy, so no checkpoint is recommended."
+    )
+    text = Path("plots/report.html").read_text()
+    assert '<strong class="say fair">Audit twin with canaries, never shipped: leak detected.</strong>' in text
+    assert "its findings count for the variant without them" in text
+    assert ": audit twin with canaries, never shipped; leak detected by" in " ".join(
+        capsys.readouterr().out.split()
+    )
