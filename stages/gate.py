@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from privacy_report.commands.gate import EPILOG, add_options, judge
 from privacy_report.gate import twins
 from privacy_report.gate.check import path_of
-from privacy_report.gate.inputs import read_epsilon, read_halves, read_references, read_rows_of, read_variants
-from privacy_report.gate.metrics import metrics, rounded
-from privacy_report.gate.policy import verdict_on
-from privacy_report.gate.schema import GateParams
+from privacy_report.gate.inputs import read_evidence, read_variants
+from privacy_report.gate.metrics import FOLDER, metrics, rounded
+from privacy_report.gate.policy import Evidence, verdict_on
+from privacy_report.gate.schema import GateParams, Policy
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.params import load
-
-METRICS = Path("metrics")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -34,23 +31,18 @@ def main(argv: Sequence[str]) -> None:
     if args.check:
         judge(args.allow_unconfirmed)
         return
-    write_verdict(args.variant, load("gate", GateParams).limits)
+    policy: Policy = load("gate", GateParams).policy(args.variant)
+    write_verdict(args.variant, policy, read_evidence(args.variant))
 
 
-def write_verdict(variant: str, limits: dict[str, float]) -> None:
+def write_verdict(variant: str, policy: Policy, evidence: Evidence) -> None:
     """Judge a variant by its own rows and by its twin's canaries; a twin itself is never recommended."""
-    sections, halves = read_variants(), read_halves(variant)
-    epsilon, references = read_epsilon(variant), read_references(variant)
-    twin = twins.twin_of(variant, sections)
-    canaries = twins.canary_rows(twin) if twin else []
-    rows = [*halves, *twins.in_both_halves(canaries, halves)]
-    verdict = verdict_on(variant, rows, limits, epsilon, references)
-    found = {}
-    if twins.is_twin(variant, sections):
+    verdict, found = verdict_on(variant, policy, evidence), {}
+    if twins.is_twin(variant, read_variants()):
         verdict = twins.not_for_shipping(verdict)
-        found = rounded(twins.canary_metrics(canaries, twins.read_one_run(variant)))
+        found = rounded(twins.canary_metrics(evidence.canaries, twins.read_one_run(variant)))
     write_json(path_of(variant), verdict)
-    write_json(METRICS / f"{variant}.json", metrics(verdict, read_rows_of(variant), epsilon) | found)
+    write_json(FOLDER / f"{variant}.json", metrics(verdict, evidence.rows, evidence.epsilon) | found)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 from privacy_report.pipeline import store
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.params import load
-from privacy_report.report.build import build
+from privacy_report.report.build import build_plots
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import Study
 from privacy_report.report.terminal import print_table
@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> None:
         print_table(Study())
         return
     study = Study()
-    page = build(study, load("report", ReportParams))
+    page = build_plots(study, load("report", ReportParams))
     store.share(Path("data"))  # the last stage: DVC has put all other outputs into its cache
     print_table(study)
     print(f"page: {page}", flush=True)

@@ -11,12 +11,14 @@ from typing import Any
 from privacy_report.datasets import prepared
 from privacy_report.gate.card import Shipped, card
 from privacy_report.gate.check import read_verdict
-from privacy_report.gate.inputs import read_epsilon, read_halves
+from privacy_report.gate.inputs import read_epsilon
+from privacy_report.gate.words import KEEPS
 from privacy_report.pipeline.command import run, variant_named
 from privacy_report.pipeline.files import atomic, empty_folder, read_arrays
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import file_digest
 from privacy_report.pipeline.params import load
+from privacy_report.pipeline.tables import read_rows
 from privacy_report.training import device
 from privacy_report.training.schema import Variant
 
@@ -39,10 +41,10 @@ def main(argv: Sequence[str]) -> None:
     with exclusive(f"ship@{name}", inputs) as (config, verdict):
         empty_folder(OUTPUTS / name)
         epoch, shipped = verdict.get("recommended_epoch"), None
-        if epoch is not None:
+        if epoch is not None and verdict["verdict"] == KEEPS:
             shipped = _ship(name, config, f"{name}/epoch_{epoch:04}.npz")
         about = prepared.read().about
-        halves, epsilon = read_halves(name), read_epsilon(name)
+        halves, epsilon = read_rows(f"data/attack/{name}/halves.csv"), read_epsilon(name)
         text = card(name, asdict(config), verdict, halves, epsilon, about, _commit(), shipped)
         with atomic(OUTPUTS / name / f"{name}.md") as file:
             file.write(text.encode())

@@ -22,7 +22,8 @@ ROOMS = {
     "attack": {"pipeline"},
     "gate": {"pipeline"},
     "report": {"pipeline", "gate"},
-    "commands": {"pipeline", "attack", "gate", "report"},
+    "audits": {"pipeline", "attack", "gate", "report"},
+    "commands": {"pipeline", "attack", "gate", "audits"},
 }
 """Room of the library -> the other rooms that it knows."""
 BESIDE = {"commands": {"privacy_report.keras_callback"}}

@@ -46,7 +46,8 @@ def audit(tmp_path):
             (tmp_path / "model.npz").write_bytes(values)
         else:
             np.savez(tmp_path / "model.npz", **values)
-        main([str(tmp_path / "model.npz"), "--out", str(tmp_path / "out"), *options])
+        quick = () if "--attacks" in options else ("--attacks", "threshold,logistic")
+        main([str(tmp_path / "model.npz"), "--out", str(tmp_path / "out"), *quick, *options])
         with open(tmp_path / "out" / "privacy.csv", newline="") as file:
             return list(csv.DictReader(file))
 
@@ -208,7 +209,8 @@ BAD = {
     "shape": (broken(nonmember_logits=np.zeros(300)), "shape"),
     "classes": (broken(nonmember_logits=np.zeros((300, 4))), "classes"),
     "label": (broken(member_labels=np.full(600, 3)), "0..2"),
-    "float labels": (broken(member_labels=np.zeros(600)), "integers"),
+    "float labels": (broken(member_labels=np.full(600, 0.5)), "integers"),
+    "text labels": (broken(member_labels=np.full(600, "cat")), "add the array `classes`"),
     "empty": (broken(member_logits=np.zeros((0, 3)), member_labels=np.zeros(0, int)), "empty"),
     "missing": ({"member_logits": NAN}, "needs|lacks"),
     "pickle": (broken(member_labels=np.array([None] * 600)), "plain arrays"),

@@ -1,19 +1,25 @@
-"""An audit of a folder of score files: curves by epoch, the gate, the page, and nothing else left behind."""
+"""An audit of a folder of score files, the checkpoints of one run: curves by epoch, the gate, the page."""
+
+import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from privacy_report.attack.audit_file import read_audit_file
+from privacy_report.audits.models import models_at
 from privacy_report.commands.audit import main
 from privacy_report.errors import UserError
-from privacy_report.gate.check import read_verdict
 from privacy_report.pipeline.files import write_arrays
-from privacy_report.pipeline.outputs import read_outputs
 from privacy_report.pipeline.tables import read_rows, where
 
 N = 700
+COINS = np.random.default_rng(1).random(N) < 0.5
+POLICY = "max_advantage: 0.3\nmin_val_accuracy: null\n"
 
 
-def run_of(folder, epochs=(2, 4, 6), n=N):
+def run_of(folder, epochs=(2, 4, 6), n=N, **more):
     """A run that leaks more and more."""
     rng = np.random.default_rng(0)
     labels, base = rng.integers(0, 3, 2 * n), rng.normal(size=(2 * n, 3)).astype(np.float32)
@@ -23,44 +29,57 @@ def run_of(folder, epochs=(2, 4, 6), n=N):
         logits[np.arange(2 * n), labels] += 1 + i * member
         arrays = {"member_logits": logits[:n], "member_labels": labels[:n]}
         arrays |= {"nonmember_logits": logits[n:], "nonmember_labels": labels[n:]}
-        write_arrays(folder / f"epoch_{epoch:04}.npz", arrays)
+        write_arrays(folder / f"epoch_{epoch:04}.npz", arrays | more)
     return folder
 
 
-def test_a_folder_gives_curves_the_gates_verdict_and_the_page(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A working folder with the policy."""
     monkeypatch.chdir(tmp_path)
-    run_of(tmp_path / "mine")
-    (tmp_path / "limits.yaml").write_text("max_advantage: 0.3\n")
-    main(["mine", "--out", "out", "--slices", "entire", "--gate", "limits.yaml"])
-    curve = list(where(read_rows("out/plots/curves.csv"), variant="mine", attack="threshold"))
+    Path("policy.yaml").write_text(POLICY)
+    return tmp_path
+
+
+def test_a_folder_gives_curves_the_gates_verdict_and_the_page(here, capsys):
+    run_of(here / "mine")
+    attacks = ["--slices", "entire", "--attacks", "threshold,trajectory"]
+    main(["mine", *attacks, "--out", "out", "--gate", "policy.yaml", "--html", "page.html"])
+    rows = read_rows("out/privacy.csv")
+    curve = list(where(rows, attack="threshold"))
     assert [row["epoch"] for row in curve] == [2, 4, 6]
     aucs = [row["auc"] for row in curve]
     assert aucs[0] == pytest.approx(0.5, abs=0.05)
     assert aucs[0] + 0.1 < aucs[1] < aucs[2]
-    last = read_outputs("mine/epoch_0006.npz")
-    right = (last.nonmember_logits.argmax(axis=1) == last.nonmember_labels).mean()
-    trained = list(where(read_rows("out/plots/training.csv"), epoch=6.0))
-    assert trained[0]["val_accuracy"] == pytest.approx(right, rel=1e-5)
-    late = list(where(read_rows("out/plots/curves.csv"), attack="trajectory", epoch=6.0))
-    assert late[0]["auc"] > aucs[2]  # its own early checkpoints help
-    assert read_verdict("mine", tmp_path / "out")["recommended_epoch"] == 2
+    first, _, last = where(rows, attack="trajectory")
+    assert np.isnan(first["auc"])  # nothing is before it
+    assert last["auc"] > aucs[2]  # its own early checkpoints help
     said = capsys.readouterr().out
-    assert "mine: pass, epoch 2 (1 of 3 pass)" in said
+    assert "mine: keeps the policy at epoch 2; " in said
+    assert "1 of 3 checkpoints keep it; tried: outputs; not tried: " in said
     assert "nan" not in said
-    page = (tmp_path / "out/plots/report.html").read_text()
-    assert "mine" in page
-    assert {path.name for path in tmp_path.iterdir()} == {"mine", "out", "limits.yaml"}
+    text = Path("page.html").read_text()
+    assert "Keeps the policy at epoch 2: no leak detected." in text
+    assert "<svg" in text
+    assert {path.name for path in here.iterdir()} == {"mine", "out", "policy.yaml", "page.html"}
+
+
+def test_a_folder_is_called_by_its_name_from_within(here, monkeypatch):
+    monkeypatch.chdir(run_of(here / "mine"))
+    (model,) = models_at([Path()])
+    assert model.name == "mine"
 
 
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (
-            lambda folder: [path.unlink() for path in folder.iterdir()],
-            "no score files, allowed: epoch_0002",
-        ),
-        (lambda folder: run_of(folder, epochs=(8,), n=N - 1), r"epoch_0008\.npz: other member_labels"),
+        (lambda folder: [path.unlink() for path in folder.iterdir()], "is a directory without .npy files"),
+        (lambda folder: run_of(folder, epochs=(8,), n=N - 1), r"epoch_0008\.npz: other labels than in"),
         (lambda folder: (folder / "epoch_0004.npz").write_text("x"), r"epoch_0004\.npz: damaged"),
+        (
+            lambda folder: np.savez(folder / "a_9.npz", canary_scores=np.ones(N), canary_is_member=COINS),
+            r"a_9\.npz: has canaries' scores alone, allowed: as the only file of a model",
+        ),
     ],
 )
 def test_a_folder_that_is_no_run_is_one_line(spoil, words, tmp_path):
@@ -68,13 +87,39 @@ def test_a_folder_that_is_no_run_is_one_line(spoil, words, tmp_path):
     with pytest.raises(UserError, match=words) as error:
         main([str(tmp_path / "mine"), "--out", str(tmp_path / "out"), "--attacks", "threshold"])
     assert "\n" not in str(error.value)
+    assert not (tmp_path / "out").exists()
 
 
-def test_limits_are_for_folders_and_checked(tmp_path):
-    run_of(tmp_path / "mine", epochs=(2,))
-    (tmp_path / "limits.yaml").write_text("max_advantage: 7\n")
-    file, limits = str(tmp_path / "mine/epoch_0002.npz"), str(tmp_path / "limits.yaml")
-    with pytest.raises(UserError, match="--gate: allowed where a folder"):
-        main([file, "--gate", limits])
-    with pytest.raises(UserError, match="max_advantage: got 7"):
-        main([str(tmp_path / "mine"), "--gate", limits, "--out", str(tmp_path / "out")])
+def test_canaries_of_a_run_are_those_of_its_last_checkpoint(here):
+    masks = {"member_is_canary": COINS, "nonmember_is_canary": ~COINS}
+    found = []
+    for epochs in ((2,), (2, 4, 6)):
+        run_of(here / "mine", epochs, **masks)
+        main(["mine", "--attacks", "threshold", "--out", "out"])
+        found.append(json.loads(Path("out/one_run.json").read_text()))
+    early, late = found
+    assert early["canaries"] == late["canaries"] == N
+    assert late["correct"] > early["correct"] + 10
+
+
+def test_a_policy_needs_more_than_canaries_scores(here):
+    np.savez("coins.npz", canary_scores=COINS + np.zeros(N), canary_is_member=COINS)
+    with pytest.raises(UserError, match="coins: has canaries' scores alone, a policy is about"):
+        main(["coins.npz", "--gate", "policy.yaml"])
+
+
+def test_what_needs_no_conversion_stays_mapped(here):
+    run_of(here / "mine", (2,))
+    found = read_audit_file("mine/epoch_0002.npz").outputs
+    assert is_mapped(found.member_logits)
+    os.mkdir("arrays")
+    for side in ("member", "nonmember"):
+        np.save(f"arrays/{side}_probs.npy", np.full((N, 4), 0.25, np.float32))
+        np.save(f"arrays/{side}_labels.npy", np.zeros(N, int))
+    assert is_mapped(read_audit_file("arrays").outputs.nonmember_logits.probs)
+
+
+def is_mapped(array):
+    while array is not None and not isinstance(array, np.memmap):
+        array = array.base
+    return array is not None

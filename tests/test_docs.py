@@ -227,6 +227,7 @@ def test_every_command_is_described():
         *(f"python -m stages.{stage}" for stage in GRAPH),
         *(f"privacy-report {command}" for command in COMMANDS),
         *(f"make {target}" for target in targets),
+        "python -m privacy_report.gate.comment",
         "python -m privacy_report.report.offline",
     }
 

@@ -8,17 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from privacy_report.attack.audit_input import arrays_of, normalised
 from privacy_report.attack.confidence import logit_confidence
 from privacy_report.attack.references import References, check_finite
 from privacy_report.attack.signals import Examples, pool
 from privacy_report.errors import UserError
 from privacy_report.pipeline.blocks import blocks
-from privacy_report.pipeline.mapped import map_arrays
 from privacy_report.pipeline.outputs import Outputs, outputs_of
 
 OPTIONAL = ("early_logits", "early_phi", "reference_logits", "reference_phi", "reference_is_member")
-
-
 CANARY_SCORES = ("canary_scores", "canary_is_member")
 CANARY_MASKS = ("member_is_canary", "nonmember_is_canary")
 
@@ -35,10 +33,12 @@ class AuditFile:
     early_phi: np.ndarray | None = None
     references: References | None = None
     canaries: Examples | tuple[np.ndarray, np.ndarray] | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def read_audit_file(path: Path | str) -> AuditFile:
-    """Read an .npz, or a folder of .npy files, of `Outputs`' arrays and any of OPTIONAL, members first.
+    """Read `Outputs`' arrays and any of OPTIONAL, members first, then non-members, from an .npz or a .csv, or
+    from a folder of .npy files, in any shape that `audit_input.normalised` takes.
 
     early_logits, reference_logits: float (k, n_member + n_nonmember, n_classes); instead of them early_phi,
     reference_phi: float (k, n), logit-scaled confidences. reference_is_member: bool (k, n). Canaries:
@@ -46,9 +46,13 @@ def read_audit_file(path: Path | str) -> AuditFile:
     canary_is_member bool (m,), which may be all that there is. UserError of one line that names the array for
     wrong shapes or values.
     """
-    arrays = map_arrays(path)
-    only = set(arrays) == set(CANARY_SCORES)
-    outputs = None if only else outputs_of(arrays, path)
+    return audit_file(arrays_of(Path(path)), path)
+
+
+def audit_file(given: Mapping[str, np.ndarray], path: Path | str) -> AuditFile:
+    """The same from arrays in memory; `path` names them in errors."""
+    arrays, warnings = normalised(given, path)
+    outputs = None if set(arrays) == set(CANARY_SCORES) else outputs_of(arrays, path)
     try:
         scored = _pair(arrays, CANARY_SCORES)
         if outputs is None:
@@ -59,7 +63,7 @@ def read_audit_file(path: Path | str) -> AuditFile:
             raise UserError(f"has {CANARY_SCORES[0]} and {CANARY_MASKS[0]}, allowed: one of them")
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    return AuditFile(outputs, early, references, masked or scored)
+    return AuditFile(outputs, early, references, masked or scored, tuple(warnings))
 
 
 def _pair(arrays: Mapping[str, np.ndarray], names: tuple[str, str]) -> tuple[np.ndarray, np.ndarray] | None:

@@ -1,15 +1,15 @@
 """`privacy-report audit`: membership inference on the outputs of a model of any framework.
 
-Attacks one file of member and non-member outputs, prints the table and writes privacy.csv, summary.json and
-examples.csv, one_run.json where the file has canaries; or a folder of such files of one run, with the gate's
-verdict and the report's page. It needs no TensorFlow, no git, no DVC.
+Attacks files of member and non-member outputs, prints the tables and writes privacy.csv, summary.json and
+examples.csv, one_run.json where there are canaries; holds them against a policy. It needs no TensorFlow, no
+git, no DVC.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,23 +18,30 @@ from rich.table import Table
 from rich.text import Text
 
 from privacy_report.attack import registry, tables
-from privacy_report.attack.audit import audit, audit_params, default_estimators
-from privacy_report.attack.audit_file import AuditFile, read_audit_file
-from privacy_report.attack.canaries import audit_coins
+from privacy_report.attack.audit import default_estimators
+from privacy_report.attack.audit_input import CSV_COLUMNS
 from privacy_report.attack.checkpoint import CheckpointFindings
-from privacy_report.attack.one_run import OneRun, one_run
+from privacy_report.attack.one_run import OneRun
 from privacy_report.attack.schema import SLICES
-from privacy_report.commands.audit_folder import audit_folder, gate_limits, score_files, write_page
+from privacy_report.audits.models import (
+    MOST_FOR_SLOWER,
+    QUICK,
+    SLOWER,
+    Attacked,
+    attack_model,
+    models_at,
+    read_policy,
+    verdict,
+)
+from privacy_report.audits.page import write_page
 from privacy_report.errors import UserError
-from privacy_report.gate.check import line as verdict_line
-from privacy_report.gate.check import read_verdict
+from privacy_report.gate.words import KEEPS
+from privacy_report.gate.words import line as in_words
 from privacy_report.pipeline.contract import PRIVACY_COLUMNS, with_ends
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.tables import Row, write_table
 
-DEFAULT_ATTACKS = ["threshold", "logistic"]
-WITH_REFERENCES = ["lira", "rmia"]
 EXAMPLE_COLUMNS = ("side", "index", "label", "loss", "probability")
 SHOWN = (
     "attack",
@@ -51,91 +58,67 @@ SHOWN = (
 LEFT = ("attack", "slice", "leaks")
 
 
+EPILOG = """Exit code: with --gate 0 where every model keeps the policy, 1 where one breaks it or cannot be
+judged; 2 after one line that says what is wrong with a file, an option or the policy."""
+
+
 def main(argv: Sequence[str]) -> None:
+    """Attack, print, write; with --gate exit with 1 when a model does not keep the policy."""
     args = _parser().parse_args(argv)
-    if args.file.is_dir():
-        _audit_folder(args)
+    if args.html and not args.gate:
+        raise UserError("--html: the page is a verdict and needs a policy: --gate conf/gate/default.yaml")
+    policy = read_policy(args.gate) if args.gate else None
+    options = {name: getattr(args, name) for name in ("mode", "seed", "groups", "delta")}
+    options["slices"] = _split(args.slices)
+    attacks = _split(args.attacks) if args.attacks else None
+    found = []
+    for model in models_at(args.files):
+        found.append(attack_model(model, attacks, options, policy is not None, args.guesses))
+        for warning in found[-1].warnings:
+            print(f"warning: {warning}", file=sys.stderr, flush=True)
+        tell(found[-1])
+    for one in found:
+        write(args.out if len(found) == 1 else args.out / one.name, one)
+    if policy is None:
         return
-    if args.gate:
-        raise UserError("--gate: allowed where a folder of checkpoints is audited")
-    file = read_audit_file(args.file)
-    attacks = _split(args.attacks) if args.attacks else _all_that_run(file)
-    params = audit_params(attacks, _split(args.slices), args.mode, args.seed, args.groups, args.delta)
-    coins = _audited_coins(file, params.delta, args.guesses)
-    if file.outputs is not None:
-        rows, found = audit(file.outputs, params, args.file.stem, file.early_phi, file.references)
-        show(rows)
-        write(args.out, rows, found, file.outputs)
-    if coins:
-        print(said(coins))
-        with _writing(args.out):
-            write_json(args.out / "one_run.json", asdict(coins))
-
-
-def _audited_coins(file: AuditFile, delta: float, guesses: int | None) -> OneRun | None:
-    """The one-run audit of a file's canaries; None where it has none."""
-    if file.canaries is None:
-        if guesses is not None:
-            raise UserError("--guesses: got a number of guesses, allowed: with a file that has canaries")
-        return None
-    if isinstance(file.canaries, tuple):
-        return one_run(*file.canaries, delta, guesses)
-    return audit_coins(file.canaries, delta, guesses)
-
-
-def said(found: OneRun) -> str:
-    """A one-run audit in a line or two."""
-    fdp = found.epsilon_one_run_fdp
-    return (
-        f"Canaries: {found.canaries}, of {found.guesses} guesses {found.correct} are right. "
-        f"Epsilon is at least {found.epsilon_one_run:.3f} at delta {found.delta:g} (95%, one run; at most "
-        f"{found.epsilon_ceiling:.3f} can be shown with so many guesses)"
-        + ("" if fdp is None else f"; {fdp:.3f} assuming a Gaussian trade-off curve")
-    )
-
-
-def _audit_folder(args: argparse.Namespace) -> None:
-    """Audit all checkpoints of a run, and say what is known of the last."""
-    limits, n = gate_limits(args.gate), len(score_files(args.file))
-    attacks = _split(args.attacks) if args.attacks else [*DEFAULT_ATTACKS, *(["trajectory"] if n > 1 else [])]
-    params = audit_params(attacks, _split(args.slices), args.mode, args.seed, args.groups, args.delta)
-    rows = audit_folder(args.file, args.out, params, limits)
-    last = max(row["epoch"] for row in rows)
-    show([row for row in rows if row["epoch"] == last])
-    name = rows[0]["variant"]
-    print(verdict_line(name, read_verdict(name, args.out)))
-    print(f"page: {write_page(args.out)}", flush=True)
-
-
-def _all_that_run(file: AuditFile) -> list[str]:
-    """The default attacks, and those that the file has more evidence for."""
-    early = ["trajectory"] if file.early_phi is not None else []
-    return [*DEFAULT_ATTACKS, *early, *(WITH_REFERENCES if file.references else [])]
+    verdicts = {one.name: verdict(one, policy) for one in found}
+    for name, said in verdicts.items():
+        print(in_words(name, said), flush=True)
+    if args.html:
+        write_page(found, verdicts, args.html)
+        print(f"page: {args.html}", flush=True)
+    if any(said["verdict"] != KEEPS for said in verdicts.values()):
+        sys.exit(1)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="privacy-report audit",
-        description="Attack the outputs of a trained model: can its members be told from non-members?",
+        description="Attack the outputs of trained models: can their members be told from non-members?",
+        epilog=EPILOG,
     )
     parser.add_argument(
-        "file",
+        "files",
         type=Path,
-        metavar="FILE.npz|FOLDER",
-        help="a folder of score files epoch_NNNN.npz of one run, or one file: arrays member_logits (or "
-        "member_probs) float (n, n_classes), member_labels int (n,), "
-        "and the same for nonmember_; never unpickled. For stronger attacks early_logits (k, n, n_classes) "
+        nargs="+",
+        metavar="FILE",
+        help="a model each: an .npz with arrays member_logits (or member_probs) float (n, n_classes), of two "
+        "classes also (n,), member_labels (n,), and the same for nonmember_; never unpickled. Or a folder of "
+        "such files, the epochs of one model, early ones helping against later ones; a folder of these "
+        "arrays as .npy; a .csv with the columns "
+        f"{CSV_COLUMNS}. For stronger attacks early_logits (k, n, n_classes) "
         "or early_phi (k, n) of earlier checkpoints, and reference_logits or reference_phi with "
         "reference_is_member bool (k, n) of reference models, members first, n = n_member + n_nonmember. "
-        "For the one-run audit canaries, in the training set by a fair coin each: member_is_canary and "
-        "nonmember_is_canary, bool; or canary_scores float (m,), higher = more likely in, and "
-        "canary_is_member bool (m,), which need no other array",
+        "Labels of text need the array classes. For the one-run audit canaries, in the training set by a "
+        "fair coin each: member_is_canary and nonmember_is_canary, bool; or canary_scores float (m,), higher "
+        "= more likely in, and canary_is_member bool (m,), which need no other array",
     )
     parser.add_argument(
         "--attacks",
         help=f"comma-separated from {', '.join(registry.known(registry.DEFAULT, default_estimators()))}; "
         f"with --mode parity from {', '.join(registry.known(registry.PARITY))} "
-        "(default: threshold,logistic, and trajectory, lira, rmia where the file has what they need)",
+        f"(default: {', '.join(QUICK)}, up to {MOST_FOR_SLOWER} examples also {', '.join(SLOWER)}, and "
+        "trajectory, lira, rmia where the file has what they need)",
     )
     parser.add_argument(
         "--slices",
@@ -153,9 +136,7 @@ def _parser() -> argparse.ArgumentParser:
         help='index groups {"NAME": {"member": [...], "nonmember": [...]}}, adds the slices group=NAME',
     )
     parser.add_argument(
-        "--delta",
-        type=float,
-        help="at which epsilon is bounded (default: 1e-5, or what the members allow)",
+        "--delta", type=float, help="at which epsilon is bounded (default: 1e-5, or what the members allow)"
     )
     parser.add_argument(
         "--guesses",
@@ -164,19 +145,34 @@ def _parser() -> argparse.ArgumentParser:
         help="coins that the one-run audit guesses, fixed before looking (default: a fifth of the canaries)",
     )
     parser.add_argument(
-        "--gate",
-        type=Path,
-        metavar="LIMITS.yaml",
-        help="of a folder: the limits (default: conf/gate/default.yaml)",
-    )
-    parser.add_argument(
         "--out", type=Path, default=Path("audit"), help="folder to write to (default: %(default)s)"
     )
+    parser.add_argument("--gate", type=Path, metavar="POLICY.yaml", help="a policy as conf/gate/default.yaml")
+    parser.add_argument("--html", type=Path, metavar="PAGE.html", help="write the report page, too")
     return parser
 
 
 def _split(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def tell(found: Attacked) -> None:
+    """Print what was found: a table with notes below it, and what canaries say."""
+    if found.rows:
+        show(found.rows)
+    if found.coins:
+        print(in_short(found.coins), flush=True)
+
+
+def in_short(found: OneRun) -> str:
+    """A one-run audit in a line or two."""
+    fdp = found.epsilon_one_run_fdp
+    return (
+        f"Canaries: {found.canaries}, of {found.guesses} guesses {found.correct} are right. "
+        f"Epsilon is at least {found.epsilon_one_run:.3f} at delta {found.delta:g} (95%, one run; at most "
+        f"{found.epsilon_ceiling:.3f} can be shown with so many guesses)"
+        + ("" if fdp is None else f"; {fdp:.3f} assuming a Gaussian trade-off curve")
+    )
 
 
 def show(rows: Sequence[Row], console: Console | None = None) -> None:
@@ -196,8 +192,8 @@ def show(rows: Sequence[Row], console: Console | None = None) -> None:
         )
         table.add_row(*map(Text, cells))
     console.print(table)
-    for line in _remarks(rows):
-        console.print(line, markup=False, highlight=False)
+    for remark in _remarks(rows):
+        console.print(remark, markup=False, highlight=False)
 
 
 def _remarks(rows: Sequence[Row]) -> list[str]:
@@ -224,19 +220,19 @@ def _interval(row: Row, name: str) -> str:
     return f"{value:.3f} ({low:.3f}-{high:.3f})"
 
 
-def write(folder: Path, rows: Sequence[Row], result: CheckpointFindings, outputs: Outputs) -> None:
-    """Write privacy.csv, summary.json and examples.csv to `folder`; UserError when that cannot be done."""
-    with _writing(folder):
-        write_table(folder / "privacy.csv", rows, PRIVACY_COLUMNS)
-        write_json(folder / "summary.json", tables.summary(rows))
-        write_table(folder / "examples.csv", _examples(result, outputs), EXAMPLE_COLUMNS)
+def write(folder: Path, found: Attacked) -> None:
+    """Write privacy.csv, summary.json and examples.csv to `folder`, with canaries one_run.json, too.
 
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """One line where a file cannot be written."""
+    examples.csv and one_run.json are of the last checkpoint. UserError when they cannot be written.
+    """
     try:
-        yield
+        if found.last is not None:
+            last = list(found.results.values())[-1]
+            write_table(folder / "privacy.csv", found.rows, PRIVACY_COLUMNS)
+            write_json(folder / "summary.json", tables.summary(found.rows))
+            write_table(folder / "examples.csv", _examples(last, found.last), EXAMPLE_COLUMNS)
+        if found.coins:
+            write_json(folder / "one_run.json", asdict(found.coins))
     except OSError as error:
         raise UserError(f"{folder}: cannot write there ({error.strerror})") from None
 

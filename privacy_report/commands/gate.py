@@ -6,15 +6,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from privacy_report.gate.check import check
+from privacy_report.gate.check import check, refuse_stale
 from privacy_report.gate.inputs import variant_names
 
-EPILOG = """Exit code: 0 every variant has a checkpoint that passes and is confirmed, 1 one has none,
-2 there are no verdicts to read. The limits are in conf/gate; `dvc repro gate` writes the verdicts."""
+EPILOG = """Exit code: 0 every variant keeps the policy, 1 one breaks it or cannot be judged, 2 there are no
+verdicts, or they do not belong to the code, data and parameters that are here. The limits are in conf/gate;
+`dvc repro gate` writes the verdicts."""
 
 
 def main(argv: Sequence[str]) -> None:
-    """Print one line a variant; exit with 1 when one has no checkpoint that passes."""
+    """Print one line a variant; exit with 1 when one does not keep the policy."""
     parser = argparse.ArgumentParser(
         prog="privacy-report gate", description="Read the verdicts in data/gate and judge.", epilog=EPILOG
     )
@@ -32,7 +33,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def judge(allow_unconfirmed: bool) -> None:
-    """Print the lines; exit with 1 when a variant has not passed."""
+    """Print the lines; exit with 1 when a variant has not passed. UserError for stale verdicts."""
+    refuse_stale()
     lines, passed = check(variant_names(), allow_unconfirmed)
     print("\n".join(lines))
     if not passed:

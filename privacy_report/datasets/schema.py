@@ -32,6 +32,8 @@ class DatasetParams:
         one split `all`; `cifar10` has `train` and `test`, other TFDS datasets what TFDS lists.
     member_fraction: where both come from one split, the part of each class that are members, drawn
         with `seed`; must be null where the splits differ, as then each split is taken whole.
+    public: whether anybody may see the images. It changes nothing in data/prepare; only where it is true does
+        the report show images.
     """
 
     name: str
@@ -45,6 +47,7 @@ class DatasetParams:
     label: str | None = None
     split: str | None = None
     drop: list[str] = field(default_factory=list)
+    public: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z]\w*(/[\w.+-]+)?", self.name):

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from privacy_report.gate.check import line
-from privacy_report.gate.rules import RULES
+from privacy_report.gate.policy import in_words
 from privacy_report.gate.twins import AUDIT
+from privacy_report.gate.words import line
 from privacy_report.pipeline.contract import EARLY, ENTIRE, OUTPUTS, REFERENCES, REPORT, kind_of, with_ends
 from privacy_report.pipeline.tables import Row, where
 
@@ -61,7 +61,7 @@ def card(
     parts = [
         f"# {section.get('label', variant)} (`{variant}`)\n\n{line(variant, dict(verdict))}\n",
         _file(shipped, dataset) if shipped else _no_file(verdict),
-        f"## Checkpoint\n\n{_checkpoint(epoch, epsilon.get(epoch, math.nan), rows)}",
+        f"## Checkpoint\n\n{_checkpoint(epoch, epsilon.get(epoch, math.nan), rows, verdict['public_seed'])}",
         _found(epoch, rows),
         _policy(verdict),
         _origin(variant, section, dataset, commit),
@@ -97,17 +97,23 @@ def _file(shipped: Shipped, dataset: Mapping[str, Any]) -> str:
 def _no_file(verdict: Mapping[str, Any]) -> str:
     if verdict["verdict"] == AUDIT:
         return "## No file\n\nAn audit twin, trained with canaries, is never shipped.\n"
-    found = sorted({(one["rule"], one["reason"]) for one in verdict["failing"] if one["value"] is None})
-    reasons = "".join(f"- `{rule}` {reason}\n" for rule, reason in found)
-    why = f"Not all rules could be judged:\n\n{reasons}" if found else ""
-    return (
-        f"## No file\n\nNo checkpoint keeps the policy below, so no model is shipped. {why}".rstrip() + "\n"
-    )
+    if "recommended_epoch" in verdict:
+        against = sorted({(one["rule"], one["reason"]) for one in verdict["against"]})
+        why = "The best checkpoint does not keep the policy on the half that had no part in the choice"
+    else:
+        against = sorted(
+            {(one["rule"], one["reason"]) for one in verdict["failing"] if one["judged"] == "no"}
+        )
+        why = "No checkpoint keeps the policy below"
+    reasons = "".join(f"- `{rule}` {reason}\n" for rule, reason in against)
+    return f"## No file\n\n{why}, so no model is shipped.\n" + (f"\n{reasons}" if reasons else "")
 
 
-def _checkpoint(epoch: int, epsilon: float, rows: Sequence[Row]) -> str:
+def _checkpoint(epoch: int, epsilon: float, rows: Sequence[Row], public_seed: str) -> str:
     whole = rows[0]
     claim = "none, it was not trained privately" if math.isnan(epsilon) else f"{epsilon:.4g}"
+    if public_seed == "yes" and not math.isnan(epsilon):
+        claim += ", against nobody who reads the committed seed of its noise"
     return f"""| | |
 | --- | --- |
 | completed epochs | {epoch} |
@@ -145,12 +151,12 @@ def _number(value: float) -> str:
 
 
 def _policy(verdict: Mapping[str, Any]) -> str:
-    rules = "".join(f"- {RULES[one['rule']].words} {one['limit']:g}\n" for one in verdict["policy"])
-    lines = [f"## Policy\n\n{rules or 'No rule was set.'}"]
+    rules = "".join(f"- {rule}\n" for rule in in_words(verdict["policy"]))
+    lines = [f"## Policy\n\n{rules}"]
     lines.append(
         f"{verdict['passing']} of {verdict['checkpoints']} checkpoints keep it on one half of the examples."
     )
-    if verdict["verdict"] == "pass":
+    if "confirmed" in verdict:
         how = "confirms" if verdict["confirmed"] == "yes" else "DOES NOT CONFIRM"
         lines.append(f"The other half {how} the recommendation.")
     lines.append(f"Reference models of the attacker: {verdict['reference_models']}.\n")

@@ -1,13 +1,18 @@
-"""The written verdicts: where they are, what they say in a line, and whether they pass."""
+"""The written verdicts: where they are, whether they belong to what is here, and whether they pass."""
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from privacy_report.errors import UserError
+from privacy_report.gate.metrics import FOLDER as METRICS
 from privacy_report.gate.twins import AUDIT
+from privacy_report.gate.words import KEEPS, VERDICTS, line
 from privacy_report.pipeline.files import read_json
 
 FOLDER = Path("data/gate")
@@ -24,6 +29,8 @@ def read_verdict(variant: str, root: Path = Path()) -> dict[str, Any]:
     try:
         verdict = read_json(path)
         line(variant, verdict)  # has all that a reader asks for
+        if verdict["verdict"] not in VERDICTS:
+            raise ValueError(verdict["verdict"])
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; `dvc repro gate@{variant}` writes it") from None
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -32,36 +39,55 @@ def read_verdict(variant: str, root: Path = Path()) -> dict[str, Any]:
 
 
 def check(variants: Sequence[str], allow_unconfirmed: bool = False) -> tuple[list[str], bool]:
-    """One line a variant, and whether every variant has a checkpoint that passes.
+    """One line a variant, and whether every variant has a checkpoint that keeps the policy.
 
     A recommendation that the other half of the examples does not confirm passes only if `allow_unconfirmed`.
+    In a clone without the folder `data/gate`, the verdicts are those of metrics/, which git keeps.
     Raises UserError when a verdict is missing.
     """
-    verdicts = {variant: read_verdict(variant) for variant in variants}
-    lines = [line(variant, verdict) for variant, verdict in verdicts.items()]
+    if FOLDER.is_dir():
+        verdicts = {variant: read_verdict(variant) for variant in variants}
+        lines = [line(variant, verdict) for variant, verdict in verdicts.items()]
+    else:
+        verdicts = {variant: _committed(variant) for variant in variants}
+        lines = [
+            f"{variant}: {verdict['verdict']} (metrics/{variant}.json)"
+            for variant, verdict in verdicts.items()
+        ]
     return lines, all(_passes(verdict, allow_unconfirmed) for verdict in verdicts.values())
 
 
-def line(variant: str, verdict: dict[str, Any]) -> str:
-    """The verdict on a variant in one line."""
-    n = verdict["checkpoints"]
-    if verdict["verdict"] == AUDIT:
-        return f"{variant}: an audit twin with canaries, {verdict['passing']} of {n} pass; never shipped"
-    if verdict["verdict"] == "pass":
-        chosen = f"epoch {verdict['recommended_epoch']} ({verdict['passing']} of {n} pass)"
-        if verdict["confirmed"] == "yes":
-            return f"{variant}: pass, {chosen}"
-        return f"{variant}: NOT CONFIRMED on the other half of the examples, {chosen}"
-    counts: dict[str, int] = {}
-    for finding in verdict["failing"]:
-        how = "cannot be judged" if finding["value"] is None else "fails"
-        counts[f"{finding['rule']} {how}"] = counts.get(f"{finding['rule']} {how}", 0) + 1
-    broken = ", ".join(f"{what} at {count}" for what, count in counts.items())
-    return f"{variant}: FAIL, none of {n} checkpoints passes ({broken})"
+def _committed(variant: str) -> dict[str, Any]:
+    path = METRICS / f"{variant}.json"
+    try:
+        found = read_json(path)
+        if found["verdict"] not in VERDICTS:
+            raise ValueError(found["verdict"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{path}: missing or damaged; `dvc repro gate@{variant}` writes it") from None
+    return found
 
 
 def _passes(verdict: dict[str, Any], allow_unconfirmed: bool) -> bool:
-    # whatever does not say "pass" has not passed; a twin is not asked
-    if verdict["verdict"] == AUDIT:
-        return True
-    return verdict["verdict"] == "pass" and (allow_unconfirmed or verdict["confirmed"] == "yes")
+    # whatever does not say that it keeps the policy has not passed; a twin is not asked
+    return verdict["verdict"] in (KEEPS, AUDIT) or (allow_unconfirmed and verdict.get("confirmed") == "no")
+
+
+def refuse_stale() -> None:
+    """Raise UserError where the verdicts belong to other code, data or parameters than those that are here.
+
+    DVC says what it would run (`dvc repro --dry`), from dvc.lock alone where data is not here (a clone).
+    """
+    command = [sys.executable, "-m", "dvc", "repro", "--dry", "--allow-missing", "gate"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # of a stage that would run DVC asks for the inputs next, and a clone does not have them
+    would_run = r"^Running stage '(.+?)'|^ERROR: failed to reproduce '(.+?)'"
+    found = re.findall(would_run, done.stdout + done.stderr, flags=re.MULTILINE)
+    if stale := list(dict.fromkeys(name for names in found for name in names if name)):
+        raise UserError(
+            f"the verdicts do not belong to the code, data and parameters that are here: {', '.join(stale)} "
+            "would run; `dvc repro` brings them up to date"
+        )
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise UserError(f"whether verdicts are up to date cannot be told: `dvc repro --dry` said {said!r}")

@@ -1,4 +1,4 @@
-"""Read what the gate judges: the halves of the attack stage, the claimed epsilons, the variants."""
+"""Read what the gate judges: the tables of the attack stage, the claimed epsilons, the variants."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from typing import Any
 import yaml
 
 from privacy_report.errors import UserError
+from privacy_report.gate import twins
+from privacy_report.gate.policy import Evidence
 from privacy_report.pipeline.files import read_json
-from privacy_report.pipeline.tables import Row, read_rows
+from privacy_report.pipeline.tables import read_rows
 
 
 def read_variants(path: Path | str = "params.yaml") -> dict[str, dict[str, Any]]:
     """Variant name -> its section, in the order of params.yaml."""
     try:
-        sections = dict(yaml.safe_load(Path(path).read_text())["variants"])
-    except (FileNotFoundError, KeyError, TypeError, ValueError):
+        found = yaml.safe_load(Path(path).read_text())["variants"]
+        return {str(name): dict(values or {}) for name, values in found.items()}
+    except (FileNotFoundError, KeyError, TypeError, AttributeError, ValueError):
         raise UserError(f"{path}: needs a section `variants`; `python -m stages.compose` writes it") from None
-    return {str(name): dict(section or {}) for name, section in sections.items()}
 
 
 def variant_names(path: Path | str = "params.yaml") -> list[str]:
@@ -26,14 +28,26 @@ def variant_names(path: Path | str = "params.yaml") -> list[str]:
     return list(read_variants(path))
 
 
-def read_halves(variant: str) -> list[Row]:
-    """Rows of data/attack/<variant>/halves.csv."""
-    return read_rows(f"data/attack/{variant}/halves.csv")
+def public_seed(variant: str, path: Path | str = "params.yaml") -> bool:
+    """Whether the noise of a private variant's training comes from the seed in params.yaml."""
+    privacy = read_variants(path).get(variant, {}).get("privacy")
+    return isinstance(privacy, dict) and bool(privacy) and privacy.get("seed") != "secret"
 
 
-def read_rows_of(variant: str) -> list[Row]:
-    """Rows of data/attack/<variant>/privacy.csv."""
-    return read_rows(f"data/attack/{variant}/privacy.csv")
+def read_evidence(variant: str) -> Evidence:
+    """All that the gate knows of a variant, its audit twin's canaries included.
+
+    UserError for a table that is missing or damaged.
+    """
+    twin = twins.twin_of(variant, read_variants())
+    return Evidence(
+        read_rows(f"data/attack/{variant}/halves.csv"),
+        read_rows(f"data/attack/{variant}/privacy.csv"),
+        read_epsilon(variant),
+        read_references(variant),
+        public_seed(variant),
+        twins.canary_rows(twin) if twin else [],
+    )
 
 
 def read_epsilon(variant: str) -> dict[int, float]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from privacy_report.gate.policy import numbers
 from privacy_report.gate.rules import Checkpoint
+from privacy_report.gate.scope import not_tried
 from privacy_report.pipeline.contract import ENTIRE
 from privacy_report.pipeline.tables import Row, where
 
+FOLDER = Path("metrics")
 DIGITS = 4  # significant; the intervals do not support more
 
 
@@ -33,12 +36,14 @@ def metrics(verdict: Mapping[str, Any], rows: Sequence[Row], epsilon: Mapping[in
         "tpr_at_1pct_fpr": found.get("tpr_at_1pct_fpr"),
         "epsilon": found.get("epsilon"),
         "epsilon_audited": found.get("epsilon_low"),
+        "detectable_advantage": verdict["scope"]["power"],
     }
-    said = verdict["verdict"]
-    if said == "pass" and verdict["confirmed"] != "yes":
-        said = "not confirmed"
+    scope = verdict["scope"]
+    confirmed = {"confirmed": verdict["confirmed"]} if "confirmed" in verdict else {}
+    said = {"verdict": verdict["verdict"], "leak_detected": "yes" if scope["leaks"] else "no", **confirmed}
+    said["not_tried"] = ", ".join(not_tried(scope)) or "nothing"
     chosen = {} if epoch is None else {"recommended_epoch": epoch}
-    return {"verdict": said, **chosen, **rounded(values)}
+    return {**said, **chosen, **rounded(values)}
 
 
 def rounded(values: Mapping[str, float | None]) -> dict[str, float]:

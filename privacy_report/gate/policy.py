@@ -4,72 +4,138 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from privacy_report.errors import UserError
-from privacy_report.gate.rules import Checkpoint, finding, worst
+from privacy_report.gate.rules import RULES, Checkpoint, finding, worst
+from privacy_report.gate.schema import Policy
+from privacy_report.gate.scope import scope_of
+from privacy_report.gate.twins import in_both_halves
+from privacy_report.gate.words import BREAKS, KEEPS, UNJUDGED
 from privacy_report.pipeline.contract import ENTIRE, REPORT, SELECT, with_ends
 from privacy_report.pipeline.tables import Row
 
+PUBLIC_SEED = "the seed is public: whoever reads params.yaml can subtract the noise (privacy.seed: committed)"
 
-def checkpoints(
-    rows: Sequence[Row], half: str, epsilon: Mapping[int, float], references: int
-) -> list[Checkpoint]:
-    """The checkpoints of a variant in one half ("select" or "report"), by epoch."""
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that the gate knows of a variant.
+
+    halves, rows: halves.csv and privacy.csv with numbers (NaN for empty cells); epsilon: the claimed one by
+    epoch; references: the number of reference models; public_seed: whether the noise's seed is committed;
+    canaries: rows of the audit twin's privacy.csv on its canaries.
+    """
+
+    halves: Sequence[Row]
+    rows: Sequence[Row]
+    epsilon: Mapping[int, float] = field(default_factory=dict)
+    references: int = 0
+    public_seed: bool = False
+    canaries: Sequence[Row] = ()
+
+
+def checkpoints(evidence: Evidence, half: str, void: str = "") -> list[Checkpoint]:
+    """The checkpoints of a variant in one half ("select" or "report"), by epoch; void: see `Checkpoint`."""
     epochs: dict[int, list[Row]] = {}
-    for row in rows:
+    for row in [*evidence.halves, *in_both_halves(evidence.canaries, evidence.halves)]:
         if row["half"] == half:
             epochs.setdefault(int(row["epoch"]), []).append(row)
+    claims, references = evidence.epsilon, evidence.references
     return [
-        Checkpoint(epoch, epochs[epoch], epsilon.get(epoch, math.nan), references) for epoch in sorted(epochs)
+        Checkpoint(epoch, epochs[epoch], claims.get(epoch, math.nan), references, void)
+        for epoch in sorted(epochs)
     ]
 
 
-def judge(checkpoint: Checkpoint, limits: Mapping[str, float]) -> list[dict[str, Any]]:
-    """All findings against a checkpoint, in the order of the rules; empty when it passes."""
-    found = (finding(rule, limit, checkpoint) for rule, limit in limits.items())
+def judge(checkpoint: Checkpoint, policy: Policy) -> list[dict[str, Any]]:
+    """All findings against a checkpoint, in the order of the rules; empty when it passes.
+
+    A class with a limit of its own is held against that one instead of max_class_advantage.
+    """
+    own = [name for name, limits in policy.slices.items() if "max_advantage" in limits]
+    others = replace(checkpoint, rows=[row for row in checkpoint.rows if row["slice"] not in own])
+    found = [
+        finding(rule, limit, others if own and rule == "max_class_advantage" else checkpoint)
+        for rule, limit in policy.limits.items()
+    ]
+    for name, limits in policy.slices.items():
+        rows = [row | {"slice": ENTIRE} for row in checkpoint.rows if row["slice"] == name]
+        for rule, limit in limits.items():
+            reading = replace(worst(rule, replace(checkpoint, rows=rows)), slice=name)
+            found.append(finding(rule, limit, checkpoint, reading))
     return [one for one in found if one is not None]
 
 
-def verdict_on(
-    variant: str,
-    rows: Sequence[Row],
-    limits: Mapping[str, float],
-    epsilon: Mapping[int, float],
-    references: int = 0,
-) -> dict[str, Any]:
+def verdict_on(variant: str, policy: Policy, evidence: Evidence) -> dict[str, Any]:
     """The verdict on one variant.
 
-    `rows` are halves.csv with numbers (NaN for empty cells), `epsilon` the claimed epsilon by epoch,
-    `references` the number of reference models.
-    Among the checkpoints that pass on the half "select", the one with the best validation accuracy there
-    is recommended, the earliest of equals. Its numbers, and whether they keep the policy as well
-    (`confirmed`), come from the half "report", which had no part in the choice.
-    Raises UserError when the two halves do not hold the same checkpoints.
+    Among the checkpoints that keep the policy on the half "select", the one with the best validation accuracy
+    there is recommended, the earliest of equals. Its numbers, and whether it keeps the policy as well
+    (`confirmed`), come from the half "report", which had no part in the choice; a policy that is not kept
+    there is not kept. Where no checkpoint keeps it, it is broken, unless some checkpoint is open: not judged
+    by a rule, and broken by none. Raises UserError when the two halves do not hold the same checkpoints.
     """
-    select, report = (checkpoints(rows, half, epsilon, references) for half in (SELECT, REPORT))
+    void = PUBLIC_SEED if evidence.public_seed and not policy.allow_committed_seed else ""
+    select, report = (checkpoints(evidence, half, void) for half in (SELECT, REPORT))
     if not select or [c.epoch for c in select] != [c.epoch for c in report]:
         raise UserError(
             f"data/attack/{variant}/halves.csv: the halves must hold the same checkpoints, got "
             f"select {[c.epoch for c in select]}, report {[c.epoch for c in report]}"
         )
-    findings = {checkpoint.epoch: judge(checkpoint, limits) for checkpoint in select}
+    findings = {checkpoint.epoch: judge(checkpoint, policy) for checkpoint in select}
     passing = [checkpoint for checkpoint in select if not findings[checkpoint.epoch]]
+    open_ = [epoch for epoch, found in findings.items() if found and state(found) == UNJUDGED]
     verdict: dict[str, Any] = {
-        "verdict": "pass" if passing else "fail",
-        "policy": [{"rule": rule, "limit": limit} for rule, limit in limits.items()],
-        "reference_models": references,
+        "verdict": UNJUDGED if open_ else BREAKS,
+        "policy": policy_in_rows(policy),
+        "public_seed": "yes" if evidence.public_seed else "no",
+        "reference_models": evidence.references,
         "checkpoints": len(select),
         "passing": len(passing),
+        "open": len(open_),
         "failing": [one for found in findings.values() for one in found],
     }
+    spoken_of = select[-1].epoch
     if passing:
         best = max(passing, key=lambda c: (_or_lowest(accuracy(c)), -c.epoch))
         chosen = next(c for c in report if c.epoch == best.epoch)
+        against, spoken_of = judge(chosen, policy), best.epoch
         verdict |= {"recommended_epoch": best.epoch} | numbers(chosen)
-        against = judge(chosen, limits)
-        verdict |= {"confirmed": "no" if against else "yes", "against": against}
-    return verdict
+        verdict |= {"verdict": state(against), "confirmed": "no" if against else "yes", "against": against}
+    return verdict | {"scope": scope_of(evidence.rows, spoken_of, evidence.references, evidence.canaries)}
+
+
+def state(findings: Sequence[Mapping[str, Any]]) -> str:
+    """What all findings against a checkpoint come to."""
+    if any(one["judged"] == "yes" for one in findings):
+        return BREAKS
+    return UNJUDGED if findings else KEEPS
+
+
+def policy_in_rows(policy: Policy) -> list[dict[str, Any]]:
+    """The rules and limits of a policy, the slice named where a limit is one slice's own."""
+    found: list[dict[str, Any]] = [{"rule": rule, "limit": limit} for rule, limit in policy.limits.items()]
+    for name, limits in policy.slices.items():
+        found += [{"rule": rule, "limit": limit, "slice": name} for rule, limit in limits.items()]
+    return found
+
+
+def in_words(policy: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The rules of a verdict's `policy`, one phrase each."""
+    said = []
+    for one in policy:
+        limit = one["limit"]
+        words = RULES[one["rule"]].words
+        if "slice" in one:
+            words = f"{words.replace(' on the entire dataset', '')} (on {one['slice']})"
+        said.append(
+            f"{words} {limit:g}"
+            if isinstance(limit, float | int)
+            else f"{words} that of naming the largest class"
+        )
+    return said
 
 
 def numbers(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -22,13 +22,15 @@ from privacy_report.pipeline.tables import Row
 class Checkpoint:
     """The rows (attack x slice) of one checkpoint in one half.
 
-    epsilon: the claimed one (NaN: not DP); references: how many reference models attacked it.
+    epsilon: the claimed one (NaN: not DP); references: how many reference models attacked it; void: why the
+    claim is none, empty where it stands.
     """
 
     epoch: int
     rows: Sequence[Row]
     epsilon: float = math.nan
     references: int = 0
+    void: str = ""
 
     def of(self, kind: str) -> list[Row]:
         """Rows of the slices whose name begins with `kind`: ENTIRE, or CLASS for all classes.
@@ -42,12 +44,16 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Reading:
-    """A number to compare with a limit (NaN when it cannot be judged), and where it comes from."""
+    """A number to compare with a limit (NaN when there is none), and where it comes from.
+
+    judged: whether one that is missing breaks its rule for certain, rather than leaving it open.
+    """
 
     value: float
     attack: str = ""
     slice: str = ""
     why_missing: str = ""
+    judged: bool = False
 
 
 def _counts(row: Row) -> bool:
@@ -72,9 +78,11 @@ def _canaries(checkpoint: Checkpoint) -> list[Reading]:
 
 
 def _claimed_epsilon(checkpoint: Checkpoint) -> list[Reading]:
-    """The claimed epsilon; a variant without one guarantees nothing and cannot keep such a rule."""
-    why = "no epsilon is claimed: not trained with differential privacy"
-    return [Reading(checkpoint.epsilon, why_missing=why)]
+    """The claimed epsilon. Without a claim nothing is guaranteed; a void claim leaves the rule open."""
+    if math.isnan(checkpoint.epsilon):
+        why = "no epsilon is claimed: not trained with differential privacy"
+        return [Reading(math.nan, why_missing=why, judged=True)]
+    return [Reading(math.nan if checkpoint.void else checkpoint.epsilon, why_missing=checkpoint.void)]
 
 
 def _val_accuracy_low(checkpoint: Checkpoint) -> list[Reading]:
@@ -105,6 +113,10 @@ class Rule:
     at_least: bool = False
 
 
+MAJORITY = "majority"
+"""A limit of min_val_accuracy: what naming the largest class alone would give."""
+UNKNOWN_MAJORITY = "how large the classes are is not known, since no attack was made by class (attack.slices)"
+
 RULES: dict[str, Rule] = {
     "max_advantage": Rule("advantage on the entire dataset at most", _worst_attack(ENTIRE, "advantage_high")),
     "max_tpr_at_1pct_fpr": Rule(
@@ -132,22 +144,38 @@ def worst(rule: str, checkpoint: Checkpoint) -> Reading:
     return choose(readings, key=lambda reading: reading.value)
 
 
-def finding(rule: str, limit: float, checkpoint: Checkpoint) -> dict[str, Any] | None:
+def finding(
+    rule: str, limit: float | str, checkpoint: Checkpoint, reading: Reading | None = None
+) -> dict[str, Any] | None:
     """What stands against the checkpoint under this rule, or None when the rule is kept.
 
-    A finding has epoch, rule, limit, value and excess (by how much the limit is missed; both null when
-    the rule cannot be judged), attack, slice and reason.
+    reading: what to hold against the limit, by default the worst one. A finding has epoch, rule, limit, value
+    and excess (by how much the limit is missed; both null where there is no number), judged (no: the rule is
+    neither kept nor broken for certain), attack, slice and reason.
     """
-    reading, at_least = worst(rule, checkpoint), RULES[rule].at_least
+    reading, at_least = reading or worst(rule, checkpoint), RULES[rule].at_least
     found: dict[str, Any] = {"epoch": checkpoint.epoch, "rule": rule, "limit": limit}
     found |= {"attack": reading.attack, "slice": reading.slice}
-    if math.isnan(reading.value):
-        return found | {"value": None, "excess": None, "reason": f"cannot be judged: {reading.why_missing}"}
-    excess = limit - reading.value if at_least else reading.value - limit
+    bound = majority_share(checkpoint) if limit == MAJORITY else float(limit)
+    why = reading.why_missing if math.isnan(reading.value) else UNKNOWN_MAJORITY
+    if math.isnan(reading.value + bound):
+        reason = why if reading.judged else f"cannot be judged: {why}"
+        judged = "yes" if reading.judged else "no"
+        return found | {"value": None, "excess": None, "judged": judged, "reason": reason}
+    excess = bound - reading.value if at_least else reading.value - bound
     if excess <= 0:
         return None
-    side = "below" if at_least else "above"
-    return found | {"value": reading.value, "excess": excess, "reason": f"{excess:.3g} {side} {limit:g}"}
+    reason = f"{excess:.3g} {'below' if at_least else 'above'} {bound:.3g}"
+    if limit == MAJORITY:
+        reason += ", what naming the largest class alone would give"
+    return found | {"value": reading.value, "excess": excess, "judged": "yes", "reason": reason}
+
+
+def majority_share(checkpoint: Checkpoint) -> float:
+    """The largest class's share of the non-members, NaN where no attack was made by class."""
+    sizes = [row["n_nonmember"] for row in checkpoint.rows if row["slice"].startswith(CLASS)]
+    whole = [row["n_nonmember"] for row in checkpoint.rows if row["slice"] == ENTIRE]
+    return max(sizes) / max(whole) if sizes and whole else math.nan
 
 
 def accuracy_low(accuracy: float, n: float) -> float:

@@ -2,30 +2,102 @@
 
 from __future__ import annotations
 
-from dataclasses import make_dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, make_dataclass
+from typing import Any
 
-from privacy_report.gate.rules import RULES
-from privacy_report.pipeline.params import refuse
+from privacy_report.gate.rules import MAJORITY, RULES
+from privacy_report.pipeline.contract import CLASS
+from privacy_report.pipeline.params import one_of, refuse
+
+BY_SLICE = ("max_advantage", "max_tpr_at_1pct_fpr")
+"""Rules that a single class may have limits of its own for."""
+LEAKAGE = tuple(name for name in RULES if name.startswith("max_"))
+"""Rules that bound what is given away. A policy without any of them is none."""
+
+Limit = float | str
 
 
-class _Limits:
+@dataclass(frozen=True)
+class Policy:
+    """What one variant has to keep: rule -> limit; of single slices, slice -> rule -> limit.
+
+    allow_committed_seed: whether an epsilon counts whose noise anybody can compute from the repository.
+    """
+
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+    slices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    allow_committed_seed: bool = False
+
+
+class Limits:
     """What the limits of all rules have in common."""
 
+    allow_committed_seed: bool
+    per_variant: dict[str, Any]
+    per_slice: dict[str, Any]
+
     def __post_init__(self) -> None:
-        for name, limit in self.limits.items():
-            rule = RULES[name]
+        self._check("", {name: getattr(self, name) for name in RULES})
+        for variant, limits in self.per_variant.items():
+            self._check(f"per_variant.{variant}.", _mapping(f"per_variant.{variant}", limits))
+        for name, limits in self.per_slice.items():
+            key = f"per_slice.{name}"
+            if not re.fullmatch(rf"{CLASS}\d+", name):
+                raise refuse("per_slice", name, "classes by number, such as class=3")
+            for rule in (limits := _mapping(key, limits)):
+                one_of(key, rule, BY_SLICE)
+            self._check(f"{key}.", limits)
+        for variant in ("", *self.per_variant):
+            if not set(self.policy(variant).limits) & set(LEAKAGE):
+                key = f"per_variant.{variant}" if variant else "max_advantage"
+                raise refuse(key, None, f"at least one limit among {', '.join(LEAKAGE)}; there is no policy")
+
+    def _check(self, prefix: str, limits: Mapping[str, Any]) -> None:
+        for name, limit in limits.items():
+            one_of(prefix.rstrip(".") or "gate", name, RULES)
+            rule, key = RULES[name], prefix + name
+            if limit is None or (name == "min_val_accuracy" and limit == MAJORITY):
+                continue
             allowed = f"a number of at least {rule.lowest:g}"
             if rule.highest is not None:
                 allowed = f"a number from {rule.lowest:g} to {rule.highest:g}"
-            if not (rule.lowest <= limit and (rule.highest is None or limit <= rule.highest)):  # nor NaN
-                raise refuse(name, limit, f"{allowed}, or null for no such rule")
+            if name == "min_val_accuracy":
+                allowed += f", {MAJORITY}"
+            number = isinstance(limit, int | float) and not isinstance(limit, bool)
+            if not (number and rule.lowest <= limit and (rule.highest is None or limit <= rule.highest)):
+                raise refuse(key, limit, f"{allowed}, or null for no such rule")  # NaN, too
 
-    @property
-    def limits(self) -> dict[str, float]:
-        """The rules that are set, in the order of `RULES`."""
-        values = {name: getattr(self, name) for name in RULES}
-        return {name: float(limit) for name, limit in values.items() if limit is not None}
+    def policy(self, variant: str) -> Policy:
+        """What a variant has to keep, rules in the order of `RULES`."""
+        own = self.per_variant.get(variant, {})
+        values = {name: own.get(name, getattr(self, name)) for name in RULES}
+        limits = {
+            name: limit if limit == MAJORITY else float(limit)
+            for name, limit in values.items()
+            if limit is not None
+        }
+        slices = {
+            name: {rule: float(limit) for rule, limit in of.items()} for name, of in self.per_slice.items()
+        }
+        return Policy(limits, slices, self.allow_committed_seed)
 
 
-GateParams = make_dataclass("GateParams", [(name, float | None, None) for name in RULES], bases=(_Limits,))
-"""A field for each rule in `RULES`."""
+def _mapping(key: str, limits: Any) -> dict[str, Any]:
+    if not isinstance(limits, dict):
+        raise refuse(key, limits, f"a mapping from rules to limits, rules being {', '.join(RULES)}")
+    return limits
+
+
+GateParams = make_dataclass(
+    "GateParams",
+    [
+        *((name, Any, MAJORITY if name == "min_val_accuracy" else None) for name in RULES),
+        ("allow_committed_seed", bool, False),
+        ("per_variant", dict[str, Any], field(default_factory=dict)),
+        ("per_slice", dict[str, Any], field(default_factory=dict)),
+    ],
+    bases=(Limits,),
+)
+"""A field for each rule in `RULES`; limits that differ by variant or class; what counts as an epsilon."""

@@ -12,7 +12,7 @@ from privacy_report.pipeline.files import read_json
 from privacy_report.pipeline.tables import Row, read_rows
 
 AUDIT = "audit"
-"""The verdict on a twin, which is neither pass nor fail."""
+"""The verdict on a twin, whatever it keeps: it is not to be shipped."""
 OF_ITS_OWN = ("label", "canaries")
 """All that a twin may have of its own."""
 ONE_RUN = "epsilon_one_run"
@@ -58,7 +58,7 @@ def in_both_halves(rows: Sequence[Row], halves: Sequence[Row]) -> Iterator[Row]:
 
 def not_for_shipping(verdict: Mapping[str, Any]) -> dict[str, Any]:
     """A twin's verdict: what stands against its checkpoints, and no recommendation."""
-    kept = ("policy", "reference_models", "checkpoints", "passing", "failing")
+    kept = ("policy", "public_seed", "reference_models", "checkpoints", "passing", "open", "failing", "scope")
     return {"verdict": AUDIT, **{key: verdict[key] for key in kept}}
 
 

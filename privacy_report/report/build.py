@@ -12,22 +12,28 @@ from privacy_report.report.style import Look, Picture, draw, write_png
 from privacy_report.report.tables import merge
 
 
-def build(study: Study, report: ReportParams) -> Path:
-    """Write the report of a study to its folder plots; where the page is."""
+def build_plots(study: Study, report: ReportParams) -> Path:
+    """Write all of a study's folder plots; where the page is. UserError where an audit refutes a claim."""
     plots = study.root / "plots"
     merge("privacy", study.labels, study.root)
     check_claim(study)
     check_one_run(study)
     curves.write(study, plots)
+    build(study, report, plots / "report.html", plots)
+    return plots / "report.html"
+
+
+def build(study: Study, report: ReportParams, path: Path, pngs: Path | None) -> None:
+    """Write the page to `path`, and where `pngs` is a folder each picture as a PNG into it."""
     look = Look(list(study.labels), report.palette)
     exhibits = exposed.exhibits(study, report.exposed_images)
     svgs = {}
     for picture in pictures(study, look, exhibits):
         drawn = draw(picture, report.dpi)
-        write_png(drawn, plots / f"{picture.name}.png", report.dpi)
+        if pngs is not None:
+            write_png(drawn, pngs / f"{picture.name}.png", report.dpi)
         svgs[picture.name] = drawn.svgs
-    page.write(study, svgs, exhibits, look, report, plots / "report.html")
-    return plots / "report.html"
+    page.write(study, svgs, exhibits, look, report, path)
 
 
 def pictures(study: Study, look: Look, exhibits: dict[str, list[exposed.Exhibit]]) -> tuple[Picture, ...]:

@@ -42,13 +42,14 @@ class Exhibit:
 def exhibits(study: Study, count: int) -> dict[str, list[Exhibit]]:
     """Of the variants that are looked at closely the images most at risk, `count` each or as many as fit.
 
-    Variants without any are left out.
+    None unless the examples are images and the dataset's section says that they are public. Left out are
+    variants without any, and those on which all attacks are at chance: there the ranking orders noise.
     """
-    if not _has_images(study):
+    if not (study.public and _has_images(study)):
         return {}
     everything = np.load(study.root / "data/prepare/images.npy", mmap_mode="r", allow_pickle=False)
     names = study.dataset["class_names"]
-    variants = study.close(study.labels)
+    variants = [name for name in study.close(study.labels) if name not in study.at_chance]
     count = min(count, MOST_IMAGES // max(1, len(variants)))
     found = {}
     for variant in variants if count else ():

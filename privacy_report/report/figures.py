@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from privacy_report.pipeline.contract import EPSILON_JOINT
 from privacy_report.pipeline.tables import Row
 from privacy_report.report.study import ATTACKS, MORE_THAN_OUTPUTS, OUTPUTS_ONLY, Study, pareto
 from privacy_report.report.style import (
@@ -25,19 +26,22 @@ from privacy_report.report.style import (
     Panel,
     Picture,
     in_percent,
+    key,
     label_ends,
+    room_for_key,
     room_for_labels,
 )
 
 FEWEST_FALSE_POSITIVES = 5  # below it a false positive rate says little
+MARK = 3.6  # points across
 MOST_MARKERS = 8  # on one curve of many
 MOST_POINTS = 5000  # on all curves of a panel; more of them go into the SVG as an image
 
 CHANCE = {"auc": 0.5, "advantage": 0.0, "tpr_at_1pct_fpr": 0.01}
 NAMES = {
-    "auc": "AUC of the attack (0.5 is chance)",
+    "auc": "AUC (0.5 is chance)",
     "advantage": "Attacker's advantage (0 is chance)",
-    "tpr_at_1pct_fpr": "Members found at 1% false positives",
+    "tpr_at_1pct_fpr": "Members found at 1% FPR",
 }
 
 
@@ -49,7 +53,7 @@ def attackers(study: Study) -> dict[str, Sequence[str]]:
     """
     if study.many or not study.attacks(MORE_THAN_OUTPUTS):
         return {"strongest attack": ATTACKS}
-    found = {"outputs only": OUTPUTS_ONLY, "references or early checkpoints": MORE_THAN_OUTPUTS}
+    found = {"outputs only": OUTPUTS_ONLY, "references, early checkpoints": MORE_THAN_OUTPUTS}
     return {name: kinds for name, kinds in found.items() if study.attacks(kinds)}
 
 
@@ -58,7 +62,7 @@ def vulnerability(study: Study, look: Look) -> Picture:
     panels = [(partial(_by_epoch, study, look, column), _alt_by_epoch(study, column)) for column in CHANCE]
     alt = "Line chart: training and validation accuracy of each variant by epoch."
     panels.append((partial(_accuracy, study, look), alt))
-    height = max(3.3, room_for_labels(len(study.labels)))
+    height = max(3.0, room_for_labels(len(study.labels)))
     return Picture("vulnerability_by_epoch", [Panel(*panel, height=height) for panel in panels], columns=2)
 
 
@@ -69,8 +73,11 @@ def _by_epoch(study: Study, look: Look, column: str, ax: Axes) -> None:
         for kinds, line in zip(lines.values(), LINES, strict=False):
             rows = study.by_epoch(variant, column, kinds)
             x, y = [row["epoch"] for row in rows], [row[column] for row in rows]
-            _curve(study, ax, x, y, color=color, ls=line, marker=look.marker(variant), ms=2.6)
+            _curve(study, ax, x, y, color=color, ls=line, marker=look.marker(variant), ms=MARK)
             if not study.many:
+                quiet = [row for row in rows if not study.leaks(variant, row["epoch"], kinds)]
+                points = [row["epoch"] for row in quiet], [row[column] for row in quiet]
+                ax.plot(*points, marker=look.marker(variant), ms=MARK, mfc=PAPER, mec=color, ls="none")
                 low, high = ([row[f"{column}_{end}"] for row in rows] for end in ("low", "high"))
                 ax.fill_between(x, low, high, color=color, alpha=0.13, lw=0)
         if strongest := study.by_epoch(variant, column):
@@ -79,7 +86,7 @@ def _by_epoch(study: Study, look: Look, column: str, ax: Axes) -> None:
     ax.axhline(CHANCE[column], color=INK, lw=0.8, ls=(0, (2, 2)))
     ax.set(title=NAMES[column], xlabel="Epoch")
     _whole_epochs(ax)
-    _key_to_lines(ax, list(lines))
+    key(ax, _keys(list(lines)), columns=1)
     label_ends(ax, ends)
 
 
@@ -104,18 +111,18 @@ def _accuracy(study: Study, look: Look, ax: Axes) -> None:
         dots = look.marker(variant) if study.many or len(rows) < 2 else "none"
         for column, line in zip(lines.values(), LINES, strict=False):
             y = [row[column] for row in rows]
-            _curve(study, ax, x, y, color=look.color(variant), ls=line, marker=dots, ms=2.6)
+            _curve(study, ax, x, y, color=look.color(variant), ls=line, marker=dots, ms=MARK)
         if rows:
             ends.append((rows[-1]["val_accuracy"], label, look.color(variant), dots))
     ax.set(title="Accuracy of the model", xlabel="Epoch")
     _whole_epochs(ax)
-    _key_to_lines(ax, list(lines))
+    key(ax, _keys(list(lines)))
     label_ends(ax, ends)
 
 
 def privacy_vs_accuracy(study: Study, look: Look) -> Picture:
     """Vulnerability against validation accuracy, one dot a checkpoint, with the Pareto front."""
-    height = max(3.6, room_for_labels(len(study.labels)))
+    height = max(3.2, room_for_labels(len(study.labels)))
     panels = [
         Panel(partial(_trade_off, study, look, column), _alt_trade_off(study, column), height=height)
         for column in ("auc", "advantage")
@@ -147,14 +154,15 @@ def _trade_off(study: Study, look: Look, column: str, ax: Axes) -> None:
         Line2D([], [], color=INK, lw=1, label="Pareto front"),
         Line2D([], [], color=INK, marker="*", ls="none", ms=9, label="recommended"),
     ]
-    ax.legend(handles=keys, loc="upper left")
+    key(ax, keys)
     label_ends(ax, ends)
 
 
 def roc_picture(study: Study, look: Look) -> Picture:
     """ROC curves on two logarithmic axes, at the recommended and at the last checkpoints."""
     panels = []
-    height = max(3.8, room_for_labels(len(study.labels)) if study.many else 0)
+    n = len(study.labels) + len(_keys(list(attackers(study))))
+    height = 3.3 + room_for_key(n, 2 if study.many else 1)
     for which in ("recommended", "last"):
         epochs = {name: shown[which] for name in study.labels if which in (shown := study.shown(name))}
         if epochs:
@@ -176,7 +184,7 @@ def _roc(study: Study, look: Look, which: str, epochs: dict[str, int], ax: Axes)
             style: Any = {"color": look.color(variant), "ls": line, "marker": look.marker(variant)}
             ax.plot(x, y, markevery=0.2, ms=3, rasterized=study.many, **style)
     ax.axvspan(lowest, few, color=GRID, alpha=0.7, lw=0)
-    ax.text(few * 0.9, 0.7, "too few\nnon-members", ha="right", va="top", fontsize=5.5 if study.many else 7)
+    ax.text(few * 0.9, 0.7, "too few", ha="right", va="top")
     ax.plot([lowest, 1], [lowest, 1], color=INK, lw=0.8, ls=(0, (2, 2)))
     ax.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest, 1))
     ax.set(title=f"ROC, {which} checkpoint", xlabel="False positive rate", ylabel="Members found (TPR)")
@@ -193,16 +201,7 @@ def _roc(study: Study, look: Look, which: str, epochs: dict[str, int], ax: Axes)
         )
         for name, epoch in epochs.items()
     ]
-    if study.many:
-        ax.legend(
-            handles=keys[:MOST_LABELS],
-            loc="upper left",
-            bbox_to_anchor=(1.0, 1.0),
-            fontsize=6,
-            labelspacing=0.2,
-        )
-    else:
-        ax.legend(handles=keys + _keys(list(lines)), loc="lower right", fontsize=6.5, labelspacing=0.3)
+    key(ax, keys[:MOST_LABELS] + _keys(list(lines)), columns=2 if study.many else 1)
 
 
 def epsilon_picture(study: Study, look: Look) -> Picture:
@@ -222,13 +221,17 @@ def _epsilon(study: Study, look: Look, variant: str, ax: Axes) -> None:
     rows = study.training[variant]
     claimed = [row["epsilon"] for row in rows]
     ax.plot([row["epoch"] for row in rows], claimed, color=color, marker="o" if len(rows) < 2 else "none")
-    audited = study.by_epoch(variant, "epsilon_low")
-    bounds = [row["epsilon_low"] for row in audited]
-    ax.plot([row["epoch"] for row in audited], bounds, color=INK, ls="none", marker="v", ms=3)
-    ax.set(title=f"{label}: claimed and audited", xlabel="Epoch", ylabel="Epsilon")
+    ends = [(claimed[-1], "claimed", color, "")]
+    audits = {"audited, each": ("epsilon_low", INK), "audited, all at once": (EPSILON_JOINT, PAPER)}
+    for name, (column, fill) in audits.items():
+        audited = study.by_epoch(variant, column)
+        bounds = [row[column] for row in audited]
+        epochs = [row["epoch"] for row in audited]
+        ax.plot(epochs, bounds, color=INK, mfc=fill, ls="none", marker="v", ms=MARK)
+        ends += [(low, name, INK, "v" if fill == INK else "") for low in bounds[-1:]]
+    ax.set(title=label, xlabel="Epoch", ylabel="Epsilon")
     ax.set_ylim(bottom=min(0, -0.03 * max([1.0, *claimed])))
     _whole_epochs(ax)
-    ends = [(claimed[-1], "claimed", color, ""), *((low, "audited (95%)", INK, "v") for low in bounds[-1:])]
     label_ends(ax, ends)
 
 
@@ -248,26 +251,21 @@ def _nonmembers(study: Study) -> float:
 
 
 def _room(ax: Axes, least: float, lowest: float) -> None:
-    """Axes of at least `least` in both directions, from `lowest` up, with room for the key on top."""
+    """Axes of at least `least` in both directions, from `lowest` up."""
     left, right = ax.get_xlim()
     if (missing := least - (right - left)) > 0:
         ax.set_xlim(left - missing / 2, right + missing / 2)
     bottom, top = ax.get_ylim()
     bottom = min(bottom, lowest)
-    ax.set_ylim(bottom, bottom + 1.2 * max(least, top - bottom))
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=6))
+    ax.set_ylim(bottom, bottom + 1.05 * max(least, top - bottom))
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=4))
 
 
 def _whole_epochs(ax: Axes) -> None:
     left, right = ax.get_xlim()
     if right - left < 2:
         ax.set_xlim(left - 1, right + 1)
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-
-
-def _key_to_lines(ax: Axes, names: Sequence[str]) -> None:
-    if keys := _keys(names):
-        ax.legend(handles=keys, loc="upper left", handlelength=2.6)
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
 
 
 def _keys(names: Sequence[str]) -> list[Line2D]:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from privacy_report.pipeline.tables import Row, where
 from privacy_report.report.study import Study
-from privacy_report.report.style import INK, Look, Panel, Picture, in_percent, in_powers
+from privacy_report.report.style import INK, Look, Panel, Picture, in_percent, in_powers, key
 
 
 def losses_picture(study: Study, look: Look) -> Picture:
@@ -23,9 +23,9 @@ def losses_picture(study: Study, look: Look) -> Picture:
         rows = study.part("histograms", variant)
         for which, epoch in _checkpoints(study, variant).items():
             found = list(where(rows, epoch=float(epoch)))
-            title = f"{study.labels[variant]}, epoch {epoch} ({which})"
-            alt = f"Histogram of the losses of members and non-members: {title}."
-            panels.append(Panel(partial(_histogram, found, look.color(variant), title), alt, height=2.5))
+            title = f"{study.labels[variant]}\nEpoch {epoch}, {which}"
+            alt = f"Histogram of the losses of members and non-members: {title}.".replace("\n", ", ")
+            panels.append(Panel(partial(_histogram, found, look.color(variant), title), alt))
     return Picture("loss_histograms", panels, columns=2)
 
 
@@ -54,6 +54,4 @@ def _histogram(rows: list[Row], color: str, title: str, ax: Axes) -> None:
     in_powers(ax.xaxis)
     in_percent(ax.yaxis)
     ax.set(title=title, xlabel="Loss", ylabel="Share of examples")
-    if ax.get_legend_handles_labels()[0]:
-        ax.set_ylim(top=4 * ax.get_ylim()[1])  # room for the key above the shapes
-        ax.legend(loc="upper right", ncols=2)
+    key(ax, ax.get_legend_handles_labels()[0])

@@ -11,6 +11,7 @@ from typing import Any
 
 from privacy_report.errors import UserError
 from privacy_report.gate.check import read_verdict
+from privacy_report.gate.words import KEEPS
 from privacy_report.pipeline.contract import (
     CLASS,
     EARLY,
@@ -75,6 +76,17 @@ class Study:
         """Whether the attacks had the reference's semantics, whose epsilon_low is no valid bound."""
         return self.params.get("attack", {}).get("mode") == "parity"
 
+    @cached_property
+    def public(self) -> bool:
+        """Whether the dataset's section says that anybody may see the images."""
+        return self.params.get("dataset", {}).get("public") is True
+
+    @cached_property
+    def at_chance(self) -> list[str]:
+        """The variants at whose last checkpoint no attack detected a leak, on any slice."""
+        leaking = {(row["variant"], int(row["epoch"])) for row in self.privacy if is_leak(row)}
+        return [name for name in self.labels if (name, max(self.epochs(name), default=0)) not in leaking]
+
     def dp_settings(self, variant: str) -> dict[str, Any]:
         """A variant's section `privacy` (delta, seed, ...), empty without differential privacy."""
         return self.variants[variant].get("privacy") or {}
@@ -118,11 +130,6 @@ class Study:
     def _verdicts(self) -> dict[str, dict[str, Any]]:
         return {variant: read_verdict(variant, self.root) for variant in self.labels}
 
-    @property
-    def policy(self) -> list[dict[str, Any]]:
-        """The rules of the gate that were set, with their limits."""
-        return next(iter(self._verdicts.values()))["policy"]
-
     @cached_property
     def entire(self) -> dict[tuple[str, float], list[Row]]:
         """(Variant, epoch) -> the attacks' rows on the entire dataset."""
@@ -163,8 +170,9 @@ class Study:
         return self._epochs.get(variant, [])
 
     def recommended(self, variant: str) -> int | None:
-        """The epoch of the recommended checkpoint, None when no checkpoint passes."""
-        return self.verdict(variant).get("recommended_epoch")
+        """The epoch of the recommended checkpoint, None when none keeps the policy, and confirmed."""
+        verdict = self.verdict(variant)
+        return verdict["recommended_epoch"] if verdict["verdict"] == KEEPS else None
 
     def shown(self, variant: str) -> dict[str, int]:
         """The checkpoints worth a closer look: "recommended" where there is one, and "last"."""
@@ -193,6 +201,11 @@ class Study:
         measured = (row for row in rows if kind_of(row["attack"]) in kinds and not math.isnan(row[column]))
         return max(measured, key=lambda row: row[column], default=None)
 
+    def leaks(self, variant: str, epoch: float, kinds: Collection[str] = ATTACKS) -> bool:
+        """Whether an attack of some kinds detected a leak on the entire dataset at a checkpoint."""
+        rows = self.entire.get((variant, epoch), ())
+        return any(is_leak(row) for row in rows if kind_of(row["attack"]) in kinds)
+
     def by_epoch(self, variant: str, column: str, kinds: Collection[str] = ATTACKS) -> list[Row]:
         """The row of the strongest attack of some kinds at each checkpoint where one could be measured."""
         found = (self.strongest(variant, epoch, column, kinds) for epoch in self.epochs(variant))
@@ -212,6 +225,11 @@ class Study:
 def is_attack(row: Row) -> bool:
     """Whether a row of privacy.csv is an attack's, not a placebo's."""
     return kind_of(row["attack"]) != PLACEBO
+
+
+def is_leak(row: Row) -> bool:
+    """Whether an attack detected a leak in a row, after correction."""
+    return row["leaks"] == "yes" and is_attack(row)
 
 
 def pareto(points: list[tuple[float, float]]) -> list[tuple[float, float]]:

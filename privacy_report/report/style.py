@@ -16,6 +16,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -30,24 +31,26 @@ from privacy_report.pipeline.files import atomic
 INK, GRID, PAPER = "#1b1f24", "#d7dbe1", "#fefefe"
 THEME = {INK: "currentColor", GRID: "var(--grid)", PAPER: "var(--paper)"}
 
+TEXT = 9.6
+"""Points: 12 pixels where a panel is as wide as a phone of 390 pixels lets it be (`Panel.width`)."""
 STYLE: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": GRID,
     "axes.facecolor": "none",
     "axes.grid": True,
     "axes.labelcolor": INK,
-    "axes.labelsize": 8.5,
+    "axes.labelsize": TEXT,
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlecolor": INK,
     "axes.titlelocation": "left",
-    "axes.titlesize": 9.5,
+    "axes.titlesize": 10,
     "axes.titleweight": "bold",
     "font.family": "DejaVu Sans",
-    "font.size": 8,
+    "font.size": TEXT,
     "grid.color": GRID,
     "grid.linewidth": 0.6,
-    "legend.fontsize": 7.5,
+    "legend.fontsize": TEXT,
     "legend.frameon": False,
     "legend.labelcolor": INK,
     "lines.linewidth": 1.4,
@@ -75,8 +78,8 @@ class Panel:
 
     draw: Callable[[Axes], None]
     alt: str
-    width: float = 4.6
-    height: float = 3.3
+    width: float = 3.7
+    height: float = 3.0
 
 
 @dataclass(frozen=True)
@@ -201,12 +204,31 @@ def in_powers(axis: Axis) -> None:
     )
 
 
+def key(ax: Axes, handles: Sequence[Artist], columns: int = 2) -> None:
+    """A key below the axes, where it covers nothing; none without handles."""
+    if handles:
+        ax.figure.legend(
+            handles=list(handles),
+            loc="outside lower left",
+            ncols=columns,
+            handlelength=2.4,
+            columnspacing=1.2,
+            labelspacing=0.25,
+            borderpad=0.1,
+        )
+
+
+def room_for_key(n: int, columns: int = 2) -> float:
+    """The height in inches of a key with `n` entries."""
+    return 0.16 * math.ceil(n / columns)
+
+
 def room_for_labels(n: int) -> float:
     """The least height in inches of a panel whose curves have `n` labels at their ends."""
-    return 0.9 + 0.115 * min(n, MOST_LABELS)
+    return 0.9 + 0.14 * min(n, MOST_LABELS)
 
 
-def label_ends(ax: Axes, ends: list[tuple[float, str, str, str]], spacing: float = 0.062) -> None:
+def label_ends(ax: Axes, ends: list[tuple[float, str, str, str]], spacing: float = 0.072) -> None:
     """Write labels (y, text, colour, marker) right of the axes, moved apart where they would overlap.
 
     A short line leads from each y to its label. `spacing` is the least distance of two labels as a fraction
@@ -228,4 +250,4 @@ def label_ends(ax: Axes, ends: list[tuple[float, str, str, str]], spacing: float
         outside: Any = {"color": color, "transform": ax.transAxes, "clip_on": False}
         ax.plot([1.004, 1.016], [end, height], lw=0.6, **outside)
         ax.plot([1.016, 1.031, 1.046], [height] * 3, lw=2, marker=marker, markevery=[1], ms=4, **outside)
-        ax.text(1.06, height, text, va="center", fontsize=7.5, transform=ax.transAxes)
+        ax.text(1.075, height, text, va="center", transform=ax.transAxes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from privacy_report.gate.words import UNJUDGED
 from privacy_report.report.study import Study
 
 
@@ -12,6 +13,7 @@ from privacy_report.report.study import Study
 class Line:
     """A checkpoint in words: which it is, and its numbers ready to print ("-" where there is none)."""
 
+    name: str
     variant: str
     which: str
     epoch: int
@@ -41,8 +43,8 @@ def lines(study: Study) -> list[Line]:
 
 def _recommended(study: Study, variant: str) -> Line:
     verdict = study.verdict(variant)
-    confirmed = "ship" if verdict["confirmed"] == "yes" else "passes, not confirmed"
-    return _line(study, variant, "recommended", verdict["recommended_epoch"], verdict, confirmed)
+    said = "keeps it, leaks" if verdict["scope"]["leaks"] else verdict["verdict"]
+    return _line(study, variant, "recommended", verdict["recommended_epoch"], verdict, said)
 
 
 def _last(study: Study, variant: str, epoch: int) -> Line:
@@ -52,19 +54,23 @@ def _last(study: Study, variant: str, epoch: int) -> Line:
             values |= {name: row[name] for name in row if name.startswith(column)}
             values["val_accuracy"] = row["val_accuracy"]
     values["epsilon"] = study.claimed(variant, epoch)
-    rules = [finding["rule"] for finding in study.verdict(variant)["failing"] if finding["epoch"] == epoch]
-    return _line(study, variant, "last", epoch, values, breach(rules))
+    findings = [finding for finding in study.verdict(variant)["failing"] if finding["epoch"] == epoch]
+    return _line(study, variant, "last", epoch, values, breach(findings))
 
 
-def breach(rules: list[str]) -> str:
-    """The broken rules in as few words as a table has room for."""
+def breach(findings: list[dict]) -> str:
+    """What findings against a checkpoint come to, in as few words as a table has room for."""
+    if not findings:
+        return "keeps it on one half"
+    rules = [finding["rule"] for finding in findings if finding["judged"] == "yes"]
     if not rules:
-        return "passes"
+        return UNJUDGED
     return f"breaks {rules[0] if len(rules) == 1 else f'{len(rules)} rules'}"
 
 
 def _line(study: Study, variant: str, which: str, epoch: int, values: dict, verdict: str) -> Line:
     return Line(
+        name=variant,
         variant=study.labels[variant],
         which=which,
         epoch=epoch,
@@ -83,6 +89,11 @@ def number(value: float | None, digits: int = 3, percent: bool = False) -> str:
     if value is None or math.isnan(value):
         return "-"
     return f"{100 * value:.1f}%" if percent else f"{value:.{digits}f}"
+
+
+def rate(value: float) -> str:
+    """A rate as a percentage: whole from 10% on, with two significant digits below."""
+    return f"{100 * value:.0f}%" if value >= 0.1 else f"{100 * value:.2g}%"
 
 
 def interval(values: dict, column: str, percent: bool = False) -> str:

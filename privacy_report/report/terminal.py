@@ -7,7 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from privacy_report.gate.twins import AUDIT
+from privacy_report.gate.words import BAD, FAIR, GOOD, colour
+from privacy_report.gate.words import line as in_line
+from privacy_report.report.recommendation import recommendation
 from privacy_report.report.study import Study
 from privacy_report.report.summary import lines
 
@@ -23,6 +25,7 @@ HEADS = {
     "audited": "ε audited\n(95%)",
     "verdict": "Verdict",
 }
+STYLES = {GOOD: "green", FAIR: "yellow", BAD: "red"}
 RIGHT = ("epoch", "val_accuracy", "advantage", "tpr", "claimed", "audited")
 
 
@@ -38,11 +41,13 @@ def print_table(study: Study) -> None:
     for name, head in heads.items():
         table.add_column(head, justify="right" if name in RIGHT else "left")
     for line in found:
-        style = {"ship": "green"}.get(line.verdict, "" if line.which == "last" else "yellow")
+        style = STYLES[colour(study.verdict(line.name))] if line.which == "recommended" else ""
         # these two intervals are left to the page, so that the table fits 100 columns
         cells = {**vars(line), "tpr": line.tpr.split()[0], "advantage": line.advantage.split()[0]}
         table.add_row(*(Text(str(cells[name])) for name in heads), style=style)
     console.print(table)
+    said = recommendation(study)
+    console.print(Text(f"{'Recommended: ' if said.variant else ''}{said.say} {said.price}".strip()))
     for variant, label in study.labels.items():
-        if study.recommended(variant) is None and study.verdict(variant)["verdict"] != AUDIT:
-            console.print(Text(f"{label}: no checkpoint passes the gate", style="red"))
+        verdict = study.verdict(variant)
+        console.print(Text(in_line(label, verdict), style=STYLES[colour(verdict)]))

@@ -5,7 +5,8 @@ import math
 import pytest
 
 from privacy_report.gate.card import Shipped, card
-from privacy_report.gate.policy import verdict_on
+from privacy_report.gate.policy import Evidence, verdict_on
+from privacy_report.gate.schema import Policy
 from privacy_report.gate.twins import not_for_shipping
 
 LIMITS = {"max_advantage": 0.1}
@@ -29,15 +30,21 @@ def tables(rows):
     return found
 
 
-def text(tables, limits, shipped, epsilon=math.nan):
+def judged(tables, limits, epsilon=math.nan, public_seed=False):
+    rows = [row | {"leaks": "no"} for row in tables if row["half"] == "select"]
+    evidence = Evidence(tables, rows, dict.fromkeys((2, 4), epsilon), 8, public_seed)
+    return verdict_on("cnn2", Policy(limits), evidence)
+
+
+def text(tables, limits, shipped, epsilon=math.nan, public_seed=False):
     claims = dict.fromkeys((2, 4), epsilon)
-    verdict = verdict_on("cnn2", tables, limits, claims, 8)
+    verdict = judged(tables, limits, epsilon, public_seed)
     return card("cnn2", SECTION, verdict, tables, claims, ABOUT, "`c0ffee`", shipped)
 
 
 def test_a_card_says_what_the_tables_say(tables):
     found = text(tables, LIMITS, FILE)
-    assert "# Two Layers (`cnn2`)\n\ncnn2: pass, epoch 2 (1 of 2 pass)\n" in found
+    assert "# Two Layers (`cnn2`)\n\ncnn2: keeps the policy at epoch 2; no leak detected" in found
     assert "`cnn2.keras`, SHA-256 `5ba256`" in found
     assert "uint8 (n, 32 x 32 x 1)" in found
     assert "bit for bit in the 1000 examples" in found
@@ -61,17 +68,31 @@ def test_a_card_says_where_the_file_differs_from_the_scores(tables):
 
 def test_without_a_recommendation_the_card_says_why_and_shows_the_last_checkpoint(tables):
     found = text(tables, {"max_advantage": 0.01}, None)
-    assert "cnn2: FAIL, none of 2 checkpoints passes (max_advantage fails at 2)" in found
+    assert "cnn2: breaks the policy; " in found
+    assert "none of 2 checkpoints keeps it (max_advantage is broken at 2)" in found
     assert "No checkpoint keeps the policy below, so no model is shipped." in found
     assert "| completed epochs | 4 |" in found
     assert ".keras" not in found
-    unjudged = text(tables, {"max_epsilon": 8.0}, None)
-    assert "- `max_epsilon` cannot be judged: no epsilon is claimed" in unjudged
+    unjudged = text(tables, {"max_epsilon": 8.0}, None, 7.734, public_seed=True)
+    assert "- `max_epsilon` cannot be judged: the seed is public" in unjudged
+    assert "| 7.734, against nobody who reads the committed seed of its noise |" in unjudged
+
+
+def test_without_a_confirmation_the_card_says_what_stands_against_it(tables):
+    worse = [
+        row | ({"advantage_high": 0.2} if row["half"] == "report" and row["epoch"] == 2 else {})
+        for row in tables
+    ]
+    found = text(worse, LIMITS, None)
+    assert "cnn2: breaks the policy at epoch 2, NOT CONFIRMED" in found
+    assert "the half that had no part in the choice, so no model is shipped." in found
+    assert "- `max_advantage` 0.1 above 0.1\n" in found
+    assert "The other half DOES NOT CONFIRM the recommendation." in found
 
 
 def test_a_twin_is_never_shipped(tables):
     claims = dict.fromkeys((2, 4), math.nan)
-    verdict = not_for_shipping(verdict_on("cnn2", tables, LIMITS, claims, 8))
+    verdict = not_for_shipping(judged(tables, LIMITS))
     found = card("cnn2", SECTION, verdict, tables, claims, ABOUT, "`c0ffee`", None)
-    assert "audit twin, trained with canaries, is never shipped" in found
+    assert "An audit twin, trained with canaries, is never shipped." in found
     assert "No checkpoint keeps" not in found

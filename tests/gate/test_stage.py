@@ -1,25 +1,34 @@
+import contextlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
+from privacy_report.commands import gate as gate_command
 from privacy_report.errors import UserError
 from privacy_report.gate.check import path_of
+from privacy_report.gate.inputs import public_seed
 from privacy_report.pipeline.contract import HALVES_COLUMNS, HISTORY_COLUMNS, PRIVACY_COLUMNS
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.tables import write_table
 from stages.gate import main
 
 VARIANTS = ("cnn2", "cnn3")
+LEAK, SCOPE = "leak detected by threshold (in 1 row)", "tried: outputs; not tried: reference models, canaries"
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch, rows):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(gate_command, "refuse_stale", lambda: None)  # test_stale.py has a DVC project
 
     def write(limit):
-        params = {"variants": {"cnn2": {}, "cnn3": {}}, "gate": {"max_advantage": limit}}
+        params = {
+            "variants": {"cnn2": {}, "cnn3": {}},
+            "gate": {"max_advantage": limit, "min_val_accuracy": None},
+        }
         Path("params.yaml").write_text(yaml.safe_dump(params))
         for variant, advantage in (("cnn2", 0.05), ("cnn3", 0.2)):
             table = rows(2, advantage=advantage)
@@ -45,15 +54,16 @@ def test_check_tells_the_failing_variant(project, capsys):
         main(["--check"])
     assert stopped.value.code == 1
     first, second = capsys.readouterr().out.splitlines()
-    assert first == "cnn2: pass, epoch 2 (1 of 1 pass)"
-    assert second == "cnn3: FAIL, none of 1 checkpoints passes (max_advantage fails at 1)"
+    assert first == f"cnn2: keeps the policy at epoch 2; {LEAK}; 1 of 1 checkpoints keep it; {SCOPE}"
+    broken = "none of 1 checkpoints keeps it (max_advantage is broken at 1)"
+    assert second == f"cnn3: breaks the policy; {LEAK}; {broken}; {SCOPE}"
 
 
 def test_check_is_silent_about_success(project, capsys):
     project(0.3)
     gate()
     main(["--check"])
-    assert "FAIL" not in capsys.readouterr().out
+    assert "breaks" not in capsys.readouterr().out
 
 
 def test_check_needs_a_verdict_on_every_variant(project):
@@ -96,7 +106,11 @@ def test_metrics_are_flat_and_few(project):
     project(0.1)
     gate()
     assert json.loads(Path("metrics/cnn2.json").read_text()) == {
-        "verdict": "pass",
+        "verdict": "keeps the policy",
+        "confirmed": "yes",
+        "leak_detected": "yes",
+        "not_tried": "reference models, canaries",
+        "detectable_advantage": pytest.approx(0.0317, abs=0.0001),
         "recommended_epoch": 2,
         "train_accuracy": pytest.approx(0.9, abs=0.1),
         "val_accuracy": 0.7,
@@ -106,7 +120,7 @@ def test_metrics_are_flat_and_few(project):
         "epsilon_audited": pytest.approx(0.3, abs=0.3),
     }
     failing = json.loads(Path("metrics/cnn3.json").read_text())
-    assert (failing["verdict"], failing["advantage"]) == ("fail", 0.2)
+    assert (failing["verdict"], failing["advantage"]) == ("breaks the policy", 0.2)
     assert "recommended_epoch" not in failing
     for value in failing.values():
         assert isinstance(value, str) or value == float(f"{value:.4g}")
@@ -138,10 +152,8 @@ def test_the_command_judges_as_the_stage_does(project, capsys):
     project(0.3)
     gate()
     command()
-    assert capsys.readouterr().out.splitlines() == [
-        "cnn2: pass, epoch 2 (1 of 1 pass)",
-        "cnn3: pass, epoch 2 (1 of 1 pass)",
-    ]
+    kept = f"keeps the policy at epoch 2; {LEAK}; 1 of 1 checkpoints keep it; {SCOPE}"
+    assert capsys.readouterr().out.splitlines() == [f"cnn2: {kept}", f"cnn3: {kept}"]
     project(0.1)
     gate()
     with pytest.raises(SystemExit) as stopped:
@@ -161,5 +173,44 @@ def test_a_recommendation_that_is_not_confirmed_fails_unless_it_is_allowed(proje
             with pytest.raises(SystemExit) as stopped:
                 main(options)
             assert stopped.value.code == code
-        assert "cnn3: NOT CONFIRMED on the other half of the examples" in capsys.readouterr().out
-    assert json.loads(Path("metrics/cnn3.json").read_text())["verdict"] == "not confirmed"
+        assert "cnn3: breaks the policy at epoch 2, NOT CONFIRMED" in capsys.readouterr().out
+    said = json.loads(Path("metrics/cnn3.json").read_text())
+    assert (said["verdict"], said["confirmed"]) == ("breaks the policy", "no")
+
+
+def test_an_empty_policy_is_none(project):
+    project(None)
+    with pytest.raises(UserError, match="there is no policy"):
+        gate()
+
+
+@pytest.mark.parametrize(("limit", "code"), [(0.3, None), (0.1, 1)])
+def test_a_clone_without_data_is_judged_by_what_git_keeps(project, capsys, limit, code):
+    project(limit)
+    gate()
+    shutil.rmtree("data")
+    with contextlib.nullcontext() if code is None else pytest.raises(SystemExit) as stopped:
+        main(["--check"])
+    assert code is None or stopped.value.code == code
+    assert "cnn2: keeps the policy (metrics/cnn2.json)" in capsys.readouterr().out
+    Path("metrics/cnn3.json").write_text('{"verdict": "pass"}')
+    with pytest.raises(UserError, match=r"^metrics/cnn3\.json: missing or damaged"):
+        main(["--check"])
+
+
+@pytest.mark.parametrize(
+    ("privacy", "public"),
+    [
+        (None, False),
+        ({"seed": "committed"}, True),
+        ({}, False),
+        ({"seed": "secret"}, False),
+        ({"delta": 1}, True),
+    ],
+)
+def test_whose_noise_is_public(project, privacy, public):
+    project(0.3)
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["variants"]["cnn2"] = {"privacy": privacy}
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    assert public_seed("cnn2") is public

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from written import written_row
 
+from privacy_report.commands import gate as gate_command
 from privacy_report.errors import UserError
 from privacy_report.gate.check import path_of
 from privacy_report.gate.twins import canary_metrics, twin_of
@@ -43,8 +44,10 @@ def test_a_twin_differs_in_label_and_canaries_alone():
 def project(tmp_path, monkeypatch, rows):
     """Two checkpoints of a variant and of its twin, where epoch 4 is more accurate and finds more."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(gate_command, "refuse_stale", lambda: None)  # test_stale.py has a DVC project
 
     def write(limits, found=((2, 0.02), (4, 0.4)), sections=SECTIONS):
+        limits = {"max_advantage": 0.5, "min_val_accuracy": None} | limits
         Path("params.yaml").write_text(yaml.safe_dump({"variants": sections, "gate": limits}))
         for variant in ("plain", "twin"):
             table = [row for epoch in (2, 4) for row in rows(epoch, val_accuracy=0.6 + epoch / 100)]
@@ -82,6 +85,19 @@ def test_the_twins_canaries_decide_about_the_variant(project):
     assert against["value"] == 0.4
 
 
+def test_canaries_that_leak_are_in_the_scope_of_the_variant(project):
+    project({RULE: None})
+    scope = verdict("plain")["scope"]
+    assert scope["tried"]["canaries"] == ["threshold"]
+    assert {"attack": "threshold", "slice": CANARIES} in scope["leaks"]
+    assert verdict("twin")["scope"]["leaks"] == scope["leaks"]
+    project({RULE: None}, sections={"plain": SECTIONS["plain"]})
+    alone = verdict("plain")["scope"]
+    assert alone["tried"]["canaries"] == []
+    assert {"attack": "threshold", "slice": CANARIES} not in alone["leaks"]
+    assert alone["power"] == scope["power"]  # another model's rows do not count
+
+
 def test_the_worst_end_of_the_interval_counts(project):
     project({RULE: 0.395})
     assert verdict("plain")["recommended_epoch"] == 2
@@ -90,12 +106,12 @@ def test_the_worst_end_of_the_interval_counts(project):
 def test_a_variant_without_a_twin_cannot_keep_the_rule(project):
     project({RULE: 0.9}, sections={name: SECTIONS[name] for name in ("plain", "longer")})
     found = verdict("plain")
-    assert found["verdict"] == "fail"
+    assert found["verdict"] == "cannot be judged"
     assert found["failing"][0]["reason"] == "cannot be judged: no audit twin has such a checkpoint"
 
 
 def test_a_twin_is_judged_and_never_recommended(project, capsys):
-    project({"max_advantage": 0.5, RULE: 0.1})
+    project({RULE: 0.1})
     found = verdict("twin")
     assert found["verdict"] == "audit"
     assert "recommended_epoch" not in found
@@ -104,7 +120,9 @@ def test_a_twin_is_judged_and_never_recommended(project, capsys):
     sections = {name: SECTIONS[name] for name in ("plain", "twin")}
     Path("params.yaml").write_text(yaml.safe_dump({"variants": sections}))
     main(["--check"])  # exits with 0
-    assert "twin: an audit twin with canaries, 1 of 2 pass; never shipped" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "twin: audit twin with canaries, never shipped; " in said
+    assert "; 1 of 2 checkpoints keep the policy; tried: outputs, canaries; " in said
 
 
 def test_metrics_of_a_twin_have_its_canaries(project):

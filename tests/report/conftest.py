@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import NormalDist
 
@@ -51,6 +51,7 @@ class Study:
     refused: bool = False
     members: int = 50_000
     nonmembers: int = 10_000
+    gate: dict = field(default_factory=dict)
     whole: bool = False
     """All 23 kinds of slices and curves of 500 points, as many as the attack stage writes."""
 
@@ -67,11 +68,12 @@ class Study:
         for name in self.dp:
             labels[name]["privacy"] = {"target_epsilon": 8.0, "delta": 1e-5, "seed": "committed"}
         gate = {"max_advantage": 0.1, "max_tpr_at_1pct_fpr": 0.03, "max_class_advantage": 0.25}
+        gate |= self.gate
         params = {
             "variants": labels,
             "gate": gate,
             "report": {**REPORT, "palette": PALETTE},
-            "dataset": {"name": "cifar10", "seed": 0},
+            "dataset": {"name": "cifar10", "seed": 0, "public": True},
         }
         (self.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
         self._prepare()

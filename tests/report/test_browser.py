@@ -41,6 +41,9 @@ frame.onload = () => {
   const inside = element => element.closest(".scroll, pre, svg");
   const wide = all.filter(e => !inside(e) && e.getBoundingClientRect().right > %(width)d + 1);
   const asked = frame.contentWindow.performance.getEntriesByType("resource").map(e => e.name);
+  const seen = e => e.checkVisibility();
+  const wider = e => e.scrollWidth > e.clientWidth;
+  const size = e => e.ownerSVGElement.getScreenCTM().a * parseFloat(getComputedStyle(e).fontSize);
   const named = e => e.tagName == "IMG" ? e.alt : e.tagName != "svg" || e.getAttribute("aria-label");
   document.getElementById("found").textContent = JSON.stringify({
     inner: page.documentElement.clientWidth,
@@ -50,6 +53,11 @@ frame.onload = () => {
     unnamed: all.filter(e => !named(e)).length,
     broken: all.filter(e => e.tagName == "IMG" && !e.naturalWidth).length,
     figures: page.querySelectorAll("figure svg").length,
+    wideTables: [...page.querySelectorAll("#verdict > .scroll")].filter(wider).length,
+    smallest: Math.min(...[...page.querySelectorAll("figure svg text")].filter(seen).map(size)),
+    deadLinks: [...page.querySelectorAll("a")].filter(e => !page.getElementById(e.hash.slice(1))).length,
+    folded: (frame.contentWindow.dispatchEvent(new Event("beforeprint")),
+      all.filter(e => e.tagName == "DETAILS" && !e.open).length),
     captions: [...page.querySelectorAll("figure")].filter(e => !e.querySelector("figcaption")).length,
   });
 };
@@ -95,10 +103,14 @@ def test_page_fits_and_asks_for_nothing(study, settings, tmp_path):
         assert seen["requests"] == []
         assert seen["unnamed"] == seen["broken"] == seen["captions"] == 0
         assert seen["figures"] >= 8
+        assert seen["smallest"] >= 12  # pixels
+        assert seen["deadLinks"] == 0
+        assert seen["folded"] == 0  # when it is printed
+        assert seen["wideTables"] == (width < 1280)
 
 
 @pytest.mark.npm
-def test_axe_finds_no_serious_violation(study, tmp_path):
+def test_axe_finds_nothing_in_either_colour_scheme(study, tmp_path):
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("needs npm, for axe-core")
@@ -124,14 +136,13 @@ def test_axe_finds_no_serious_violation(study, tmp_path):
     asked += (
         "v => ({id: v.id, impact: v.impact, where: v.nodes.slice(0, 3).map(n => n.html.slice(0, 90))}))))"
     )
-    page = tmp_path / "axe.html"
     body = (tmp_path / "plots/report.html").read_text().replace("<details>", "<details open>")
-    page.write_text(
-        body.replace(
-            "</main>",
-            f'<pre id="found" tabindex="0"></pre></main><script>{axe}</script><script>{asked}</script>',
-            1,
-        )
-    )
-    violations = found(browse(page, tmp_path)[0])
-    assert [v for v in violations if v["impact"] in ("serious", "critical")] == []
+    scripts = f'<pre id="found" tabindex="0"></pre></main><script>{axe}</script><script>{asked}</script>'
+    for scheme in ("light", "dark"):
+        page = tmp_path / f"{scheme}.html"
+        assert "prefers-color-scheme: dark" in body
+        text = body.replace("(prefers-color-scheme: dark)", "all" if scheme == "dark" else "not all")
+        text = text.replace("color-scheme: light dark", f"color-scheme: only {scheme}")
+        assert text != body
+        page.write_text(text.replace("</main>", scripts, 1))
+        assert found(browse(page, tmp_path)[0]) == [], scheme

@@ -86,7 +86,7 @@ def drawn(tmp_path_factory):
         made_up = EntireOnly(root, dp=("cnn3_dp",), attacks=ATTACKS, whole=True)
         made_up.write()
         params = yaml.safe_load(Path("params.yaml").read_text())
-        params["gate"] = {"max_advantage": 0.1}
+        params["gate"] = {"max_advantage": 0.1, "min_val_accuracy": None}
         Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
         for name in made_up.names():
             gate([name])

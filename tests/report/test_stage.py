@@ -63,7 +63,7 @@ def test_dpi_changes_pngs_alone(study):
     changed = {name for name, digest in digests().items() if digest != first[name]}
     assert changed == {f"{name}.png" for name in PICTURES} | {"report.html"}  # the page quotes params.yaml
     with Image.open("plots/roc.png") as image:
-        assert image.size == (int(60 * 9.2), int(60 * 3.8))
+        assert image.size == (2 * int(60 * 3.7), int(60 * 3.62))
 
 
 def test_page_stands_alone_and_says_the_verdict(study):
@@ -74,9 +74,11 @@ def test_page_stands_alone_and_says_the_verdict(study):
     assert len(re.findall(r"<svg [^>]*aria-label=", text)) == text.count("<svg ")
     for path in Path("data/gate").iterdir():
         epoch = json.loads(path.read_text())["recommended_epoch"]
-        assert f"Ship epoch {epoch}, not judged by reference models<" in text
-    headings = re.findall(r"<h2>(.*?)</h2>", text)
-    assert headings[0] == "Verdict"
+        leak = "no leak detected" if path.stem == "cnn3_dp" else "leak detected"
+        assert f'<strong class="say fair">Keeps the policy at epoch {epoch}: {leak}.</strong>' in text
+    assert text.count("Tried: outputs; not tried: reference models, canaries.") == 3
+    headings = re.findall(r"<h2[^>]*>(.*?)</h2>", text)
+    assert headings[0] == "Verdict: reference models and canaries not tried"
     assert headings[-2:] == ["What these numbers do not prove", "Where this comes from"]
     ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
@@ -91,14 +93,12 @@ def test_page_escapes_what_it_quotes(study):
 
 
 def test_no_passing_checkpoint_is_said(study):
-    root = study(epochs=10)
-    path = root / "data/gate/cnn2.json"
-    kept = {key: json.loads(path.read_text())[key] for key in ("policy", "reference_models", "failing")}
-    path.write_text(json.dumps(kept | {"verdict": "fail", "checkpoints": 5, "passing": 0}))
+    study(epochs=10, gate={"max_advantage": 0.0})
     main([])
     text = Path("plots/report.html").read_text()
-    assert "Do not ship" in text
-    assert "Of 5 checkpoints: “" in text
+    assert text.count('<strong class="say bad">Breaks the policy: leak detected.</strong>') == 2
+    assert "Of 5 checkpoints: “advantage on the entire dataset at most …” is not kept at 5." in text
+    assert "None of the 2 variants keeps the policy, so no checkpoint is recommended." in text
 
 
 def test_table_on_the_terminal(study, capsys):
@@ -192,7 +192,7 @@ def test_advantage_has_its_band(study):
     (panel,) = (panel for panel in picture.panels if "Attacker's advantage" in panel.alt)
     ax = Figure().add_subplot()
     panel.draw(ax)
-    assert len(ax.collections) == 2  # one line and band a variant
+    assert len(ax.collections) == 2  # a band a variant
 
 
 def test_the_page_names_processors_where_several_kinds_were_mixed(study):

@@ -48,3 +48,25 @@ def test_page_says_by_what_images_are_ranked(study):
     assert "Ranked by exposure" in text
     assert "LT-IQR" not in text
     assert "found at 0.25% FPR" in text
+    assert "score" not in re.findall(r'<ul class="images">.*?</ul>', text, re.DOTALL)[0]  # no scale in common
+
+
+@pytest.mark.parametrize("public", ["", "public: false"])
+def test_images_are_shown_of_public_data_alone(study, public):
+    root = study(epochs=20)
+    assert page().count("<li><img") == 12
+    shown = Path("plots/exposed_images.png").read_bytes()
+    params = (root / "params.yaml").read_text()
+    assert "  public: true\n" in params
+    (root / "params.yaml").write_text(params.replace("  public: true\n", f"  {public}\n"))
+    text = page()
+    assert "<li><img" not in text
+    assert "the data set is not said to be public (dataset.public)" in text
+    assert Path("plots/exposed_images.png").read_bytes() != shown
+
+
+def test_a_model_at_chance_exposes_no_image(study):
+    study(epochs=20, variants=1, dp=("cnn3_dp",))
+    text = page()
+    assert text.count("<li><img") == 6
+    assert "Of 3 Layers, DP no image is shown: no attack detected a leak at the last checkpoint" in text

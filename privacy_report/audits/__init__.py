@@ -1,0 +1,1 @@
+"""Audits of models that no pipeline trained: from files, from Python, and their page."""

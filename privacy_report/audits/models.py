@@ -1,0 +1,209 @@
+"""Audit models or checkpoints from files: what is attacked, what it finds, what a policy says of it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from privacy_report.attack import registry, tables
+from privacy_report.attack.audit import EPOCH, audit_params, default_estimators
+from privacy_report.attack.audit_file import AuditFile, read_audit_file
+from privacy_report.attack.canaries import audit_coins
+from privacy_report.attack.checkpoint import CheckpointFindings, attack_outputs
+from privacy_report.attack.epsilon_bound import GIVEN_AWAY
+from privacy_report.attack.evidence import MOST_EARLY, early_epochs
+from privacy_report.attack.one_run import OneRun, one_run
+from privacy_report.attack.schema import AttackParams
+from privacy_report.attack.signals import pool
+from privacy_report.attack.slices import load_groups
+from privacy_report.errors import UserError
+from privacy_report.gate.policy import Evidence, verdict_on
+from privacy_report.gate.schema import GateParams, Limits
+from privacy_report.pipeline.command import track
+from privacy_report.pipeline.outputs import Outputs
+from privacy_report.pipeline.params import check
+from privacy_report.pipeline.tables import Row
+
+QUICK = ("threshold", "threshold_confidence", "threshold_entropy", "threshold_modified_entropy", "logistic")
+"""Attacks on outputs alone that take seconds at any size that fits into memory."""
+SLOWER = ("gradient_boosting", "random_forest", "mlp", "knn")
+MOST_FOR_SLOWER = 60_000
+"""Examples up to which all attacks together take less than a minute on one core."""
+SUFFIXES = (".npz", ".csv")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model to audit: its name, and the file of each of its checkpoints by epoch."""
+
+    name: str
+    files: Mapping[int, Path]
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """What was found on a model: rows of privacy.csv and halves.csv, and by epoch the findings behind them.
+
+    last: the outputs of the last checkpoint, None (and no rows) where the file has canaries' scores alone;
+    references: how many reference models helped at the most; coins: the one-run audit of the last
+    checkpoint's canaries, None where it has none.
+    """
+
+    name: str
+    rows: list[Row]
+    halves: list[Row]
+    results: dict[int, CheckpointFindings]
+    last: Outputs | None
+    references: int
+    warnings: tuple[str, ...]
+    coins: OneRun | None = None
+
+
+def models_at(paths: Sequence[Path]) -> list[Model]:
+    """One model a path: a file is one checkpoint, a folder of .npz or .csv files has the epochs of one model.
+
+    Epochs are the last number in the files' names, or, where two agree or one has none, their order by name.
+    A folder of .npy files is one checkpoint. UserError for two models of one name.
+    """
+    models = []
+    for path in paths:
+        files = sorted(file for file in path.glob("*") if file.suffix in SUFFIXES)
+        models.append(Model(path.stem if path.is_file() else path.resolve().name, _by_epoch(files or [path])))
+    names = [model.name for model in models]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(
+            f"two models are called {twice[0]!r}, allowed: one of a name; rename a file or folder"
+        )
+    return models
+
+
+def _by_epoch(files: Sequence[Path]) -> dict[int, Path]:
+    if len(files) == 1:
+        return {EPOCH: files[0]}
+    numbers = [re.findall(r"\d+", file.stem) for file in files]
+    epochs = [int(found[-1]) if found else 0 for found in numbers]
+    if len(set(epochs)) < len(files) or min(epochs) < 1:
+        epochs = list(range(1, len(files) + 1))
+    return dict(sorted(zip(epochs, files, strict=True)))
+
+
+def default_attacks(file: AuditFile, mode: str = registry.DEFAULT) -> list[str]:
+    """All of a mode that run within a minute, those included that the file has more evidence for."""
+    n = len(_labels(file))
+    early = ["trajectory"] if file.early_phi is not None else []
+    references = ["lira", "rmia"] if file.references else []
+    found = [*QUICK, *(SLOWER if n <= MOST_FOR_SLOWER else ()), *early, *references]
+    return [name for name in found if name in registry.known(mode, default_estimators())]
+
+
+def attack_file(file: AuditFile, params: AttackParams, halves: bool = False) -> CheckpointFindings:
+    """All attacks of `params` on one file. epsilon is bounded at the largest delta that so many allow."""
+    assert file.outputs is not None
+    groups = load_groups(params.groups) if params.groups else None
+    params = replace(params, delta=min(params.delta, GIVEN_AWAY / len(file.outputs.member_labels)))
+    return attack_outputs(file.outputs, params, groups, halves, file.early_phi, file.references)
+
+
+def audited_coins(file: AuditFile, delta: float, guesses: int | None = None) -> OneRun | None:
+    """The one-run audit of a file's canaries; None where it has none."""
+    if file.canaries is None:
+        if guesses is not None:
+            raise UserError("--guesses: got a number of guesses, allowed: with a file that has canaries")
+        return None
+    if isinstance(file.canaries, tuple):
+        return one_run(*file.canaries, delta, guesses)
+    return audit_coins(file.canaries, delta, guesses)
+
+
+def attack_model(
+    model: Model,
+    attacks: Sequence[str] | None,
+    options: Mapping[str, Any],
+    halves: bool = False,
+    guesses: int | None = None,
+) -> Attacked:
+    """Attack all checkpoints of a model; early ones are evidence against later ones.
+
+    attacks: None for the default; options: of `audit_params`; guesses: of the one-run audit. UserError where
+    the checkpoints are not of the same examples.
+    """
+    asked = audit_params(attacks or ["threshold"], **options)
+    results: dict[int, CheckpointFindings] = {}
+    references, warnings, phi = 0, list[str](), dict[int, np.ndarray]()
+    first: np.ndarray | None = None
+    for epoch, path in _tracked(model):
+        file = read_audit_file(path)
+        warnings += file.warnings
+        if file.outputs is None:
+            if len(model.files) > 1:
+                raise UserError(f"{path}: has canaries' scores alone, allowed: as the only file of a model")
+            break
+        first = _labels(file) if first is None else first
+        if not np.array_equal(_labels(file), first):
+            raise UserError(f"{path}: other labels than in the first file; the examples must be the same")
+        file = _with_early(model, epoch, file, phi)
+        chosen = default_attacks(file, asked.mode) if attacks is None else attacks
+        results[epoch] = attack_file(file, audit_params(chosen, **options), halves)
+        references = max(references, len(file.references.phi) if file.references else 0)
+    coins = audited_coins(file, asked.delta, guesses)
+    rows = tables.privacy_rows(model.name, results)
+    cut = tables.privacy_rows(model.name, results, halves=True) if halves else []
+    return Attacked(model.name, rows, cut, results, file.outputs, references, tuple(warnings), coins)
+
+
+def _tracked(model: Model) -> Iterable[tuple[int, Path]]:
+    files = model.files.items()
+    return files if len(files) == 1 else track(files, len(files), f"audit {model.name}: checkpoints")
+
+
+def _with_early(model: Model, epoch: int, file: AuditFile, phi: dict[int, np.ndarray]) -> AuditFile:
+    """A checkpoint with early ones of its model as evidence, where its file has none itself.
+
+    phi: epoch -> confidences float32 (n,) of the earliest checkpoints so far; those of this one are added.
+    """
+    assert file.outputs is not None
+    early = early_epochs(list(model.files), epoch)
+    if len(model.files) > 1 and len(phi) < MOST_EARLY:
+        phi[epoch] = pool(file.outputs).phi.astype(np.float32)
+    if file.early_phi is not None or not early:
+        return file
+    return replace(file, early_phi=np.stack([phi[other] for other in early]))
+
+
+def _labels(file: AuditFile) -> np.ndarray:
+    """Labels int (n,), members first."""
+    assert file.outputs is not None
+    return np.concatenate([file.outputs.member_labels, file.outputs.nonmember_labels])
+
+
+def read_policy(path: Path) -> Limits:
+    """A policy from a file as conf/gate/default.yaml. UserError where it is none."""
+    try:
+        values = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    return check(str(path), {} if values is None else values, GateParams)
+
+
+def verdict(found: Attacked, policy: Limits) -> dict[str, Any]:
+    """What a policy says of a model. UserError where there are too few examples to be cut into halves."""
+    if found.last is None:
+        raise UserError(f"{found.name}: has canaries' scores alone, a policy is about a model's outputs")
+    if not found.halves:
+        raise UserError(f"{found.name}: a single example cannot be cut into halves, needs two of each side")
+    evidence = Evidence(measured(found.halves), measured(found.rows), {}, found.references)
+    return verdict_on(found.name, policy.policy(found.name), evidence)
+
+
+def measured(rows: Sequence[Row]) -> list[Row]:
+    """Rows as they are read back from a table: NaN for what is missing."""
+    return [{name: math.nan if cell is None else cell for name, cell in row.items()} for row in rows]

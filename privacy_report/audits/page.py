@@ -1,0 +1,94 @@
+"""The page of an audit: the files that a study is read from, written for models that no pipeline trained."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from privacy_report.attack import tables
+from privacy_report.audits.models import Attacked
+from privacy_report.errors import UserError
+from privacy_report.gate.check import path_of
+from privacy_report.pipeline.blocks import blocks
+from privacy_report.pipeline.contract import (
+    ENTIRE,
+    HISTOGRAM_COLUMNS,
+    HISTORY_COLUMNS,
+    PRIVACY_COLUMNS,
+    ROC_COLUMNS,
+)
+from privacy_report.pipeline.files import write_json
+from privacy_report.pipeline.tables import where, write_table
+
+
+def write_page(found: Sequence[Attacked], verdicts: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """Write the report page on the audited models to `path`. UserError where a library for it is missing."""
+    try:
+        from privacy_report.report.build import build
+        from privacy_report.report.schema import ReportParams
+        from privacy_report.report.study import Study
+        from privacy_report.report.tables import merge
+    except ImportError as error:
+        raise UserError(
+            f"--html needs {error.name}: install the extra `pipeline` (pip install '.[pipeline]')"
+        ) from None
+    report = ReportParams(exposed_images=0)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        name = ", ".join(one.name for one in found)
+        params = {
+            "dataset": {"name": name, "public": False},
+            "variants": {one.name: {"label": one.name} for one in found},
+            "report": asdict(report),
+        }
+        (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+        write_json(root / "data/prepare/dataset.json", _dataset(found, name))
+        for one in found:
+            _write(one, verdicts[one.name], root)
+        study = Study(root)
+        merge("privacy", study.labels, root)
+        build(study, report, path, None)
+
+
+def _dataset(found: Sequence[Attacked], name: str) -> dict[str, Any]:
+    """dataset.json of the audited outputs; sizes and digest are of all models together where they differ."""
+    outputs = [one.last for one in found if one.last is not None]
+    n_classes = max(one.n_classes for one in outputs)
+    total = hashlib.sha256()
+    for one in outputs:
+        for logits in (one.member_logits, one.nonmember_logits):
+            for _, block in blocks(logits):
+                total.update(np.ascontiguousarray(block).tobytes())
+    return {
+        "name": name,
+        "n_classes": n_classes,
+        "class_names": [f"class {i}" for i in range(n_classes)],
+        "digest": total.hexdigest(),
+        "n_member": max(len(one.member_labels) for one in outputs),
+        "n_nonmember": max(len(one.nonmember_labels) for one in outputs),
+    }
+
+
+def _write(one: Attacked, verdict: Mapping[str, Any], root: Path) -> None:
+    """The files of one model, as the stages write them."""
+    folder = root / "data/attack" / one.name
+    write_table(folder / "privacy.csv", one.rows, PRIVACY_COLUMNS)
+    write_table(folder / "roc.csv", tables.roc_rows(one.name, one.results), ROC_COLUMNS)
+    histograms = tables.histogram_rows(one.name, one.results)
+    write_table(folder / "histograms.csv", histograms, HISTOGRAM_COLUMNS)
+    history = []
+    for epoch in one.results:
+        row = next(where(one.rows, epoch=epoch, slice=ENTIRE))
+        known = {"variant": one.name, "epoch": epoch, "running_accuracy": row["accuracy"]}
+        known["val_accuracy"] = row["val_accuracy"]
+        history.append(dict.fromkeys(HISTORY_COLUMNS, math.nan) | known)
+    write_table(root / f"data/train/{one.name}/history.csv", history, HISTORY_COLUMNS)
+    write_json(path_of(one.name, root), verdict)

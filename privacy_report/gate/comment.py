@@ -1,0 +1,113 @@
+"""What a change does to the metrics that git keeps, as Markdown.
+
+`python -m privacy_report.gate.comment BASE RAW`: BASE is the revision to compare the working tree with, RAW
+where the files of this revision can be fetched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from privacy_report.errors import UserError
+from privacy_report.gate.metrics import FOLDER
+from privacy_report.pipeline.command import run
+from privacy_report.pipeline.files import read_json
+
+NUMBERS = {
+    "recommended_epoch": "epoch",
+    "train_accuracy": "training accuracy",
+    "val_accuracy": "validation accuracy",
+    "auc": "AUC",
+    "advantage": "advantage",
+    "tpr_at_1pct_fpr": "found at 1% FPR",
+    "epsilon": "ε claimed",
+    "epsilon_audited": "ε audited",
+    "detectable_advantage": "detectable advantage",
+}
+WORDS = {"verdict": "verdict", "leak_detected": "leak detected", "not_tried": "not tried"}
+COLUMNS = WORDS | NUMBERS
+PICTURES = ("vulnerability_by_epoch", "privacy_vs_accuracy")
+NONE = "-"
+
+Metrics = dict[str, dict[str, Any]]
+"""Variant -> its metrics file."""
+
+
+def comment(before: Metrics, after: Metrics, raw: str) -> str:
+    """The changes as Markdown: changed verdicts, a table of before and after, the pictures."""
+    names = [*after, *(name for name in before if name not in after)]
+    changed = [name for name in names if _said(before, name) != _said(after, name)]
+    names = [*changed, *(name for name in names if name not in changed)]
+    lines = ["### What this changes", ""]
+    lines += [f"- **{_plain(name)}: {_said(before, name)} → {_said(after, name)}**" for name in changed]
+    lines += ["" if changed else "No verdict changes.", ""]
+    lines += [f"| variant | | {' | '.join(COLUMNS.values())} |", "| --- " * (2 + len(COLUMNS)) + "|"]
+    for name in names:
+        lines += _rows(_plain(name), before.get(name), after.get(name))
+    pictures = [f"![{name}]({raw}/plots/{name}.png)" for name in PICTURES]
+    return "\n".join([*lines, "", *pictures, ""])
+
+
+def _rows(name: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[str]:
+    """One row of a variant that stays as it is, else one before and one after, what differs in bold."""
+    old, new = ([_cell(one, column) for column in COLUMNS] for one in (before, after))
+    if old == new:
+        return [f"| {name} | unchanged | {' | '.join(new)} |"]
+    bold = [f"**{cell}**" if cell != was else cell for cell, was in zip(new, old, strict=True)]
+    return [f"| {name} | before | {' | '.join(old)} |", f"| | after | {' | '.join(bold)} |"]
+
+
+def _cell(found: Mapping[str, Any] | None, column: str) -> str:
+    value = NONE if found is None else found.get(column, NONE)
+    return f"{value:g}" if isinstance(value, float) else _plain(str(value))
+
+
+def _said(metrics: Metrics, name: str) -> str:
+    return _cell(metrics.get(name), "verdict") if name in metrics else "no such variant"
+
+
+def _plain(text: str) -> str:
+    """Text that ends no cell and begins no markup."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("_", "\\_").replace("\n", " ")
+
+
+def metrics_here() -> Metrics:
+    """The metrics in the working tree."""
+    try:
+        return {path.stem: dict(read_json(path)) for path in sorted(FOLDER.glob("*.json"))}
+    except (ValueError, TypeError):
+        raise UserError(f"{FOLDER}: a file is damaged; `dvc repro gate` writes it") from None
+
+
+def metrics_at(revision: str) -> Metrics:
+    """The metrics that git has at a revision; UserError for an unknown one."""
+    names = _git("ls-tree", "-r", "--name-only", revision, "--", f"{FOLDER}/").splitlines()
+    files = [name for name in names if name.endswith(".json")]
+    return {
+        name.removeprefix(f"{FOLDER}/").removesuffix(".json"): json.loads(_git("show", f"{revision}:{name}"))
+        for name in files
+    }
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"git {arguments[0]}: {' '.join(done.stderr.split())}")
+    return done.stdout
+
+
+def main(argv: Sequence[str]) -> None:
+    """Print the comment."""
+    parser = argparse.ArgumentParser(prog="python -m privacy_report.gate.comment", description=__doc__)
+    parser.add_argument("base", metavar="BASE")
+    parser.add_argument("raw", metavar="RAW")
+    args = parser.parse_args(argv)
+    print(comment(metrics_at(args.base), metrics_here(), args.raw), end="")
+
+
+if __name__ == "__main__":
+    run(main)

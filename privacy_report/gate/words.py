@@ -1,0 +1,95 @@
+"""A verdict in words and in a colour: what the policy says, and how far the measurement reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from privacy_report.gate.scope import not_tried
+from privacy_report.gate.twins import AUDIT
+from privacy_report.pipeline.contract import CANARIES, EARLY, OUTPUTS, REFERENCES
+
+KEEPS, BREAKS, UNJUDGED = "keeps the policy", "breaks the policy", "cannot be judged"
+VERDICTS = (KEEPS, BREAKS, UNJUDGED, AUDIT)
+GOOD, FAIR, BAD = "good", "fair", "bad"
+"""Green, amber and red on the page."""
+
+
+def colour(verdict: Mapping[str, Any]) -> str:
+    """GOOD only where the policy is kept, reference models tried, and no leak was detected.
+
+    BAD where the policy is broken; FAIR is all that lies between.
+    """
+    if verdict["verdict"] == BREAKS:
+        return BAD
+    scope = verdict["scope"]
+    thorough = verdict["verdict"] == KEEPS and scope["tried"][REFERENCES] and not scope["leaks"]
+    return GOOD if thorough else FAIR
+
+
+def line(variant: str, verdict: Mapping[str, Any]) -> str:
+    """The verdict on a variant and its scope in one line."""
+    said = headline(verdict), leaks_in_words(verdict["scope"]), why(verdict), tried_in_words(verdict)
+    return f"{variant}: {'; '.join(said)}"
+
+
+def headline(verdict: Mapping[str, Any]) -> str:
+    """What the policy says, and of which checkpoint."""
+    if verdict["verdict"] == AUDIT:
+        return "audit twin with canaries, never shipped"
+    said = str(verdict["verdict"])
+    if "recommended_epoch" in verdict:
+        said += f" at epoch {verdict['recommended_epoch']}"
+        if verdict["confirmed"] != "yes":
+            said += ", NOT CONFIRMED"
+    return said
+
+
+def why(verdict: Mapping[str, Any]) -> str:
+    """How many checkpoints keep the policy, or what the others break, in a few words."""
+    n, passing = verdict["checkpoints"], verdict["passing"]
+    if verdict["verdict"] == AUDIT:
+        return f"{passing} of {n} checkpoints keep the policy"
+    if passing and verdict["confirmed"] == "yes":
+        return f"{passing} of {n} checkpoints keep it"
+    if passing:
+        return f"on the other half of the examples {breaches(verdict['against'])}"
+    return f"none of {n} checkpoints keeps it ({breaches(verdict['failing'])})"
+
+
+def breaches(findings: Any) -> str:
+    """Rule by rule at how many checkpoints it is broken or open."""
+    counts: dict[str, int] = {}
+    for one in findings:
+        how = "is broken" if one["judged"] == "yes" else "cannot be judged"
+        rule = f"{one['rule']} {how}"
+        counts[rule] = counts.get(rule, 0) + 1
+    return ", ".join(f"{what} at {count}" for what, count in counts.items())
+
+
+def tried_in_words(verdict: Mapping[str, Any]) -> str:
+    """Which kinds of attacker tried, and which did not."""
+    said = f"tried: {', '.join(attackers(verdict)) or 'nothing'}"
+    return said + (f"; not tried: {', '.join(missing)}" if (missing := not_tried(verdict["scope"])) else "")
+
+
+def attackers(verdict: Mapping[str, Any]) -> list[str]:
+    """The kinds of attacker that tried, in words."""
+    names = {
+        OUTPUTS: "outputs",
+        EARLY: "early checkpoints",
+        REFERENCES: f"{verdict['reference_models']} reference models",
+        CANARIES: "canaries",
+    }
+    return [name for kind, name in names.items() if verdict["scope"]["tried"][kind]]
+
+
+def leaks_in_words(scope: Mapping[str, Any]) -> str:
+    """Whether a leak was detected, after correction: by which attacks, or what would have been detected."""
+    if not scope["leaks"]:
+        if scope["power"] is None:
+            return "nothing was measured"
+        return f"no leak detected (an advantage of {scope['power']:.3f} would have been)"
+    names = ", ".join(dict.fromkeys(one["attack"] for one in scope["leaks"]))
+    n = len(scope["leaks"])
+    return f"leak detected by {names} (in {n} row{'s' if n > 1 else ''})"

@@ -1,0 +1,76 @@
+"""Which variant and checkpoint to take, and what keeping the policy and privacy cost in accuracy."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from privacy_report.gate.twins import AUDIT
+from privacy_report.pipeline.tables import Row
+from privacy_report.report.study import Study
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The recommended checkpoint (variant None: there is none), why, and what it costs, in words."""
+
+    variant: str | None
+    say: str
+    price: str
+
+
+def recommendation(study: Study) -> Recommendation:
+    """The best validation accuracy among the variants that keep the policy, the first of equals."""
+    keeping = [name for name in study.labels if study.recommended(name) is not None]
+    n = sum(study.verdict(name)["verdict"] != AUDIT for name in study.labels)
+    if not keeping:
+        which = "The variant does not keep" if n == 1 else f"None of the {n} variants keeps"
+        return Recommendation(None, f"{which} the policy, so no checkpoint is recommended.", "")
+    chosen = max(keeping, key=lambda name: study.verdict(name)["val_accuracy"])
+    verdict = study.verdict(chosen)
+    say = f"{study.labels[chosen]}, epoch {verdict['recommended_epoch']}"
+    if n > 1:
+        which = "the only one" if len(keeping) == 1 else f"the most accurate of {len(keeping)} variants"
+        say += f": {which} that keep{'s' if len(keeping) == 1 else ''} the policy"
+    say += f" (validation accuracy {verdict['val_accuracy']:.3f})"
+    say += ", and a leak was detected in it." if verdict["scope"]["leaks"] else "."
+    return Recommendation(
+        chosen, say, " ".join(filter(None, (_of_policy(study, chosen), _of_noise(study, keeping))))
+    )
+
+
+def _of_policy(study: Study, chosen: str) -> str:
+    """What the policy costs: against the most accurate checkpoint of all, both on all non-members."""
+    epoch = study.recommended(chosen)
+    rows = [rows[0] for rows in study.entire.values() if not math.isnan(rows[0]["val_accuracy"])]
+    here = next((row for row in rows if (row["variant"], row["epoch"]) == (chosen, epoch)), None)
+    if here is None:
+        return ""
+    best: Row = max(rows, key=lambda row: row["val_accuracy"])
+    label = study.labels[best["variant"]]
+    if (lost := best["val_accuracy"] - here["val_accuracy"]) <= 0:
+        return "No checkpoint is more accurate, so the policy costs nothing."
+    return (
+        f"The policy costs {lost:.3f} of accuracy: the most accurate checkpoint, {label}, "
+        f"epoch {best['epoch']:.0f}, has {best['val_accuracy']:.3f} on all non-members, this one "
+        f"{here['val_accuracy']:.3f}."
+    )
+
+
+def _of_noise(study: Study, keeping: list[str]) -> str:
+    """What differential privacy costs: the best private variant among these against the best other."""
+    private = [name for name in keeping if study.is_private(name)]
+    others = [name for name in keeping if not study.is_private(name)]
+    if not private or not others:
+        return ""
+    with_noise, without = (
+        max(names, key=lambda name: study.verdict(name)["val_accuracy"]) for names in (private, others)
+    )
+    verdict = study.verdict(with_noise)
+    lost = study.verdict(without)["val_accuracy"] - verdict["val_accuracy"]
+    word = "costs" if lost > 0 else "gains"
+    return (
+        f"Differential privacy ({study.labels[with_noise]}, epoch {verdict['recommended_epoch']}, "
+        f"claimed epsilon {verdict['epsilon']:.2f}) {word} {abs(lost):.3f} against "
+        f"{study.labels[without]}."
+    )

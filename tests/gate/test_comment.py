@@ -1,0 +1,105 @@
+"""The comment on a pull request, and the workflow that writes it, its shell steps executed."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+from sandbox import ROOT, Sandbox
+
+from privacy_report.errors import UserError
+from privacy_report.gate.comment import COLUMNS, NUMBERS, comment, metrics_at
+
+WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/report.yml").read_text())
+KEEPS = {"verdict": "keeps the policy", "leak_detected": "no", "not_tried": "canaries", "auc": 0.51}
+BREAKS = {"verdict": "breaks the policy", "leak_detected": "yes", "not_tried": "canaries", "auc": 0.71}
+
+
+def rows(text: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line[:1] == "|"]
+
+
+def test_changed_verdicts_come_first_and_what_differs_is_bold():
+    before = {"same": KEEPS, "worse": KEEPS, "drift": KEEPS, "gone": BREAKS}
+    after = {"same": KEEPS, "worse": BREAKS, "drift": KEEPS | {"auc": 0.52, "epsilon": 8.0}, "new_": KEEPS}
+    text = comment(before, after, "https://example.org/sha")
+    assert [line for line in text.splitlines() if line.startswith("- ")] == [
+        "- **worse: keeps the policy → breaks the policy**",
+        "- **new\\_: no such variant → keeps the policy**",
+        "- **gone: breaks the policy → no such variant**",
+    ]
+    head, _, *body = rows(text)
+    assert head[2:] == list(COLUMNS.values())
+    assert len(NUMBERS) == 9
+    assert [row[0] for row in body if row[0]] == ["worse", "new\\_", "gone", "same", "drift"]
+    auc = head.index("AUC")
+    assert [(row[1], row[auc]) for row in body[:2]] == [("before", "0.51"), ("after", "**0.71**")]
+    assert [(row[1], row[auc]) for row in body if row[0] == "same"] == [("unchanged", "0.51")]
+    last = body[-1]
+    assert (last[2], last[auc], last[head.index("ε claimed")]) == ("keeps the policy", "**0.52**", "**8**")
+    assert "![privacy_vs_accuracy](https://example.org/sha/plots/privacy_vs_accuracy.png)" in text
+    assert "No verdict changes." in comment(before, before, "")
+
+
+def test_an_unknown_revision_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"^git ls-tree: [^\n]*$"):
+        metrics_at("nowhere")
+
+
+SMALL = """
+stages:
+  gate:
+    cmd: mkdir -p metrics && cp verdict.json metrics/one.json
+    deps: [verdict.json]
+    metrics: [metrics/one.json: {cache: false}]
+"""
+
+
+@pytest.fixture(scope="module")
+def request_(tmp_path_factory) -> Sandbox:
+    """A checked-out pull request that turns a verdict, in a clone without data; BASE is main."""
+    made = Sandbox(tmp_path_factory.mktemp("request") / "clone")
+    made.root.mkdir()
+    (made.root / "dvc.yaml").write_text(SMALL)
+    (made.root / "params.yaml").write_text("variants: {one: {}}\n")
+    made.run("git", "init", "--quiet", "--initial-branch=main")
+    made.dvc("init", "--quiet")
+    for branch, metrics in (("main", KEEPS), ("feature", BREAKS)):
+        if branch != "main":
+            made.run("git", "switch", "--quiet", "--create", branch)
+        (made.root / "verdict.json").write_text(json.dumps(metrics))
+        made.repro()
+        made.run("git", "add", "--all")
+        made.run("git", "commit", "--quiet", "--message", branch)
+    (made.root / ".venv").symlink_to(sys.prefix)
+    return made
+
+
+def step(name: str) -> str:
+    """The shell of a step of the workflow."""
+    return next(one["run"] for one in WORKFLOW["jobs"]["comment"]["steps"] if one.get("name") == name)
+
+
+def execute(request_: Sandbox, name: str) -> subprocess.CompletedProcess[str]:
+    """A step's shell as the runner executes it."""
+    env = os.environ | {"BASE": "main", "RAW": "https://example.org/sha", "PYTHONPATH": str(ROOT)}
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step(name)]
+    return subprocess.run(command, cwd=request_.root, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.pipeline
+def test_the_workflows_steps(request_):
+    done = execute(request_, "write the comment")
+    assert done.returncode == 0, done.stderr
+    text = (request_.root / "comment.md").read_text()
+    assert "- **one: keeps the policy → breaks the policy**" in text
+    done = execute(request_, "the gate")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout == "one: breaks the policy (metrics/one.json)\n"
+    (request_.root / "metrics/one.json").write_text(json.dumps(KEEPS))  # by hand
+    done = execute(request_, "the gate")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: the verdicts do not belong to the code, data and parameters")

@@ -1,0 +1,122 @@
+"""What page and terminal say of the verdict: scope, colours, seeds, one recommendation over all variants."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from privacy_report.gate.twins import not_for_shipping
+from privacy_report.report import cards
+from privacy_report.report.recommendation import recommendation
+from privacy_report.report.study import Study
+from privacy_report.report.tables import merge
+from stages.report import main
+
+
+def merged(root: Path) -> Study:
+    found = Study(root)
+    merge("privacy", found.labels)
+    return found
+
+
+def test_the_most_accurate_that_keeps_the_policy_is_recommended_with_its_price(study):
+    found = merged(study(epochs=20, dp=("cnn3_dp",)))
+    said = recommendation(found)
+    verdicts = {name: found.verdict(name) for name in found.labels}
+    best = max(verdicts, key=lambda name: verdicts[name]["val_accuracy"])
+    assert said.variant == best != "cnn3_dp"
+    epoch, accuracy = verdicts[best]["recommended_epoch"], verdicts[best]["val_accuracy"]
+    assert said.say == (
+        f"{found.labels[best]}, epoch {epoch}: the most accurate of 3 variants that keep the policy "
+        f"(validation accuracy {accuracy:.3f}), and a leak was detected in it."
+    )
+    top = max(rows[0]["val_accuracy"] for rows in found.entire.values())
+    assert f"The policy costs {top - accuracy:.3f} of accuracy" in said.price
+    lost = accuracy - verdicts["cnn3_dp"]["val_accuracy"]
+    assert (
+        f"Differential privacy (3 Layers, DP, epoch {verdicts['cnn3_dp']['recommended_epoch']}" in said.price
+    )
+    assert f"costs {lost:.3f} against {found.labels[best]}." in said.price
+
+
+def test_what_is_not_confirmed_is_not_recommended(study):
+    root = study(epochs=10, variants=1)
+    path = root / "data/gate/cnn2.json"
+    verdict = json.loads(path.read_text())
+    against = [{"rule": "max_advantage", "reason": "0.1 above 0.1", "judged": "yes"}]
+    verdict |= {"verdict": "breaks the policy", "confirmed": "no", "against": against}
+    path.write_text(json.dumps(verdict))
+    found = merged(root)
+    said = recommendation(found)
+    assert (said.variant, said.say) == (
+        None,
+        "The variant does not keep the policy, so no checkpoint is recommended.",
+    )
+    assert "recommended" not in found.shown("cnn2")
+    main([])
+    text = Path("plots/report.html").read_text()
+    epoch = verdict["recommended_epoch"]
+    assert f"Breaks the policy at epoch {epoch}, not confirmed: leak detected." in text
+    assert "but not on the other: max_advantage (0.1 above 0.1)" in text
+
+
+@pytest.mark.parametrize(
+    ("gate", "colour", "said"),
+    [
+        ({}, "fair", "holds against nobody who reads it.</p>"),
+        ({"max_epsilon": 8}, "fair", "The policy does not count it."),
+        ({"max_epsilon": 8, "allow_committed_seed": True}, "fair", "The policy counts it all the same."),
+        ({"max_epsilon": 0.1, "allow_committed_seed": True}, "bad", "The policy counts it all the same."),
+    ],
+)
+def test_a_public_seed_is_said_on_the_card(study, gate, colour, said):
+    study(epochs=4, variants=0, dp=("cnn3_dp",), gate=gate)
+    main([])
+    text = Path("plots/report.html").read_text()
+    assert re.findall(r'class="say (\w+)"', text) == [colour]
+    assert said in text
+    judged = "Cannot be judged: no leak detected." in text
+    assert judged is (gate == {"max_epsilon": 8})
+
+
+def test_green_where_reference_models_found_nothing(study):
+    study(epochs=4, variants=0, dp=("cnn3_dp",), attacks=("threshold", "rmia"))
+    main([])
+    text = Path("plots/report.html").read_text()
+    assert re.findall(r'class="say (\w+)"', text) == ["good"]
+    assert "Verdict: canaries not tried</h2>" in text
+    assert "Tried: outputs, 16 reference models; not tried: canaries. Epoch 4: no leak detected" in text
+
+
+def test_kinds_that_did_not_try_everywhere_are_counted(study):
+    root = study(epochs=4, attacks=("threshold", "rmia"))
+    path = root / "data/gate/cnn2.json"
+    verdict = json.loads(path.read_text())
+    verdict["scope"]["tried"]["references"] = []
+    path.write_text(json.dumps(verdict))
+    assert cards.untried(Study(root)) == ["reference models on 1 of 2 variants", "canaries"]
+
+
+def test_policies_that_differ_are_named(study):
+    study(epochs=4, gate={"per_variant": {"cnn3": {"max_advantage": 0.5}}})
+    main([])
+    text = Path("plots/report.html").read_text()
+    assert "The policy of 2 Layers: advantage on the entire dataset at most 0.1;" in text
+    assert "The policy of 3 Layers: advantage on the entire dataset at most 0.5;" in text
+
+
+def test_an_audit_twin_is_never_recommended_and_no_variant_to_choose_from(study, capsys):
+    root = study(epochs=10, gate={"max_advantage": 0.0})
+    path = root / "data/gate/cnn3.json"
+    path.write_text(json.dumps(not_for_shipping(json.loads(path.read_text()))))
+    main([])
+    assert recommendation(Study(root)).say == (
+        "The variant does not keep the policy, so no checkpoint is recommended."
+    )
+    text = Path("plots/report.html").read_text()
+    assert '<strong class="say fair">Audit twin with canaries, never shipped: leak detected.</strong>' in text
+    assert "its findings count for the variant without them" in text
+    assert ": audit twin with canaries, never shipped; leak detected by" in " ".join(
+        capsys.readouterr().out.split()
+    )
