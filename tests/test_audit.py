@@ -243,7 +243,7 @@ def test_bad_files_are_one_line_that_names_the_file(audit, case):
 
 def test_an_empty_folder_has_no_score_files(tmp_path):
     (tmp_path / "model.npz").mkdir()
-    with pytest.raises(UserError, match=r"model\.npz: no score files, allowed: epoch_") as caught:
+    with pytest.raises(UserError, match=r"model\.npz: a folder without score files, allowed: ") as caught:
         main([str(tmp_path / "model.npz")])
     assert "\n" not in str(caught.value)
 

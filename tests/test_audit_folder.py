@@ -73,7 +73,7 @@ def test_a_folder_is_called_by_its_name_from_within(here, monkeypatch):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda folder: [path.unlink() for path in folder.iterdir()], "is a directory without .npy files"),
+        (lambda folder: [path.unlink() for path in folder.iterdir()], "a folder without score files"),
         (lambda folder: run_of(folder, epochs=(8,), n=N - 1), r"epoch_0008\.npz: other labels than in"),
         (lambda folder: (folder / "epoch_0004.npz").write_text("x"), r"epoch_0004\.npz: damaged"),
         (

@@ -28,7 +28,9 @@ def arrays_of(path: Path) -> dict[str, np.ndarray]:
     Those on disk as they are in memory are mapped: see `mapped.map_arrays`.
     """
     if path.is_dir() and not any(path.glob("*.npy")):
-        raise UserError(f"{path}: is a directory without .npy files, allowed: {NEEDED}, each a .npy")
+        raise UserError(
+            f"{path}: a folder without score files, allowed: a .npz or .csv each, or {NEEDED}, each a .npy"
+        )
     if path.suffix == ".npy" and not path.is_dir():
         raise UserError(f"{path}: holds one array, needs {NEEDED}: put them into one folder, or use np.savez")
     return _from_csv(path) if path.suffix == ".csv" else map_arrays(path)
