@@ -112,7 +112,7 @@ def pooled_folds(draw: Draw, draws: int, folds: int = 5) -> list[dict[str, Any]]
             model = build(Estimator(**default_estimators()["logistic"]), seed)
             scores[new] = fit_and_score(X[past], is_member[past], X[new], model)
         row = row_of_curve(roc_curve(scores[is_member], scores[~is_member]), len(X) / is_member.sum() - 1)
-        rows.append(row | {"attack": "logistic", "epsilon_low": np.nan})
+        rows.append(row | {"attack": "logistic", "epsilon_fixed_split": np.nan})
     return [with_leaks([row])[0] for row in rows]
 
 
@@ -159,11 +159,11 @@ def summarise(rows: Sequence[dict[str, Any]], true_auc: float, tpr: float | None
         "draws": len(rows),
         "leaks": share(row["leaks"] == "yes" for row in rows),
         "auc_covered": share(row["auc_low"] <= true_auc <= row["auc_high"] for row in rows),
-        "epsilon_above_0": share(row["epsilon_low"] > 0 for row in rows),
+        "epsilon_above_0": share(row["epsilon_fixed_split"] > 0 for row in rows),
         "auc_mean": share(row["auc"] for row in rows),
         "auc_sd": float(np.std([row["auc"] for row in rows])),
         "advantage_mean": share(row["advantage"] for row in rows),
-        "epsilon_low_mean": share(row["epsilon_low"] for row in rows),
+        "epsilon_fixed_split_mean": share(row["epsilon_fixed_split"] for row in rows),
     }
     if tpr is not None:
         low, high = "tpr_at_1pct_fpr_low", "tpr_at_1pct_fpr_high"
@@ -251,7 +251,7 @@ def main(argv: Sequence[str]) -> None:
     if args.only in POOLED:
         with threadpool_limits(1):
             results[POOLED] = summarise(pooled_folds(gaussian, args.draws), 0.5)
-        del results[POOLED]["epsilon_above_0"], results[POOLED]["epsilon_low_mean"]  # not measured
+        del results[POOLED]["epsilon_above_0"], results[POOLED]["epsilon_fixed_split_mean"]  # not measured
         print(POOLED, results[POOLED], flush=True)
         write_json(args.out, results)
     for table, mode, attack, draw, d in [*null_tasks(args.scores), *power_tasks()]:

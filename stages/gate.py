@@ -9,7 +9,7 @@ from privacy_report.commands.gate import EPILOG, add_options, judge
 from privacy_report.gate import twins
 from privacy_report.gate.check import path_of
 from privacy_report.gate.inputs import read_evidence, read_variants
-from privacy_report.gate.metrics import FOLDER, metrics, rounded
+from privacy_report.gate.metrics import FOLDER, metrics
 from privacy_report.gate.policy import Evidence, verdict_on
 from privacy_report.gate.schema import GateParams, Policy
 from privacy_report.pipeline.command import run
@@ -37,12 +37,12 @@ def main(argv: Sequence[str]) -> None:
 
 def write_verdict(variant: str, policy: Policy, evidence: Evidence) -> None:
     """Judge a variant by its own rows and by its twin's canaries; a twin itself is never recommended."""
-    verdict, found = verdict_on(variant, policy, evidence), {}
-    if twins.is_twin(variant, read_variants()):
+    verdict, variants = verdict_on(variant, policy, evidence), read_variants()
+    if twins.is_twin(variant, variants):
         verdict = twins.not_for_shipping(verdict)
-        found = rounded(twins.canary_metrics(evidence.canaries, twins.read_one_run(variant)))
+    one_run = twins.read_one_run(variant, variants)
     write_json(path_of(variant), verdict)
-    write_json(FOLDER / f"{variant}.json", metrics(verdict, evidence.rows, evidence.epsilon) | found)
+    write_json(FOLDER / f"{variant}.json", metrics(verdict, evidence.rows, evidence.epsilon, one_run))
 
 
 if __name__ == "__main__":

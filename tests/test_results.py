@@ -100,8 +100,8 @@ def test_no_audited_lower_bound_exceeds_a_claimed_epsilon():
     audited = [r for r in rows(ROOT / "plots/curves.csv") if (r["variant"], r["epoch"]) in claimed]
     assert audited
     for row in audited:
-        if row["epsilon_low"]:
-            assert float(row["epsilon_low"]) <= claimed[row["variant"], row["epoch"]]
+        if row["epsilon_fixed_split"]:
+            assert float(row["epsilon_fixed_split"]) <= claimed[row["variant"], row["epoch"]]
 
 
 def test_lock_agrees_with_the_committed_code_parameters_and_results():

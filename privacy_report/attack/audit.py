@@ -61,7 +61,7 @@ def audit(
     """Rows of privacy.csv, `variant` being `name`, and the findings that they come from.
 
     early_phi: float (k, n), the target's confidences at early checkpoints; references: reference models.
-    epsilon_low is a bound at the parameters' delta, or at the largest that so many members allow
+    epsilon_fixed_split is a bound at the parameters' delta, or at the largest that so many members allow
     (`epsilon_bound.check_delta`).
 
     >>> import numpy as np

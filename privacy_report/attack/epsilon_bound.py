@@ -34,7 +34,7 @@ def check_delta(delta: float, n_member: int) -> None:
     """UserError where `delta` is too large for one run on `n_member` members: above GIVEN_AWAY / n_member.
 
     A (0, delta)-private mechanism may give L members away at once in delta n_member / L of its runs. Then
-    `epsilon_low` exceeds 0 once L is large enough to be seen, ever more of them as delta grows. Simulated for
+    the bound exceeds 0 once L is large enough to be seen, ever more of them as delta grows. Simulated for
     the worst L: at delta n_member = 0.5 this is 0.4% of runs with 50,000 members and 10,000 non-members,
     1.3% with 1,000 of each, 4% with 300 and 5,000; at delta = 0.001 and 50,000 members 25%.
     """

@@ -23,7 +23,7 @@ def measure(
     """
     curve = roc.sorted_roc(scores, is_member)
     found = epsilon_bound.evidence(scores, is_member, selects, delta)
-    row = row_of_curve(curve, ratio) | {"epsilon_low": epsilon_bound.epsilon_low(found, delta)}
+    row = row_of_curve(curve, ratio) | {"epsilon_fixed_split": epsilon_bound.epsilon_low(found, delta)}
     row[EVIDENCE] = [*found, delta]
     if row["auc_high"] < 0.5:
         row["note"] = "; ".join(filter(None, [BACKWARDS, row["note"]]))

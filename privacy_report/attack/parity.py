@@ -184,7 +184,7 @@ def measure(
         "advantage_high": high,
         "advantage_p": min(1.0, 2 * one_sided),
         "balanced_accuracy": (1 + value) / 2,
-        "epsilon_low": max(0.0, float(epsilon_bounds(curve).max())),
+        "epsilon_fixed_split": max(0.0, float(epsilon_bounds(curve).max())),
     }
 
 

@@ -40,7 +40,7 @@ SHOWN = (
     "auc",
     "advantage",
     "tpr_at_1pct_fpr",
-    "epsilon_low",
+    "epsilon_fixed_split",
     "leaks",
 )
 """Columns of the table in a notebook."""

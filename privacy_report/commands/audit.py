@@ -187,7 +187,7 @@ def show(rows: Sequence[Row], console: Console | None = None) -> None:
             _interval(row, "auc"),
             _interval(row, "advantage"),
             _interval(row, "tpr_at_1pct_fpr"),
-            _number(row["epsilon_low"]),
+            _number(row["epsilon_fixed_split"]),
             row["leaks"],
         )
         table.add_row(*map(Text, cells))

@@ -127,7 +127,7 @@ def _found(epoch: int, rows: Sequence[Row]) -> str:
     lines = [
         f"## What attacks found\n\nEpoch {epoch}, on the half of the examples that had no part in the choice",
         "of the checkpoint; of each kind the attack with the highest AUC; 95% intervals.\n",
-        "| attacker holds | attack | AUC | advantage | members found at 1% FPR | audited epsilon |",
+        "| attacker holds | attack | AUC | advantage | members found at 1% FPR | epsilon, fixed split |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for kind, holds in HOLDS.items():
@@ -137,7 +137,8 @@ def _found(epoch: int, rows: Sequence[Row]) -> str:
             continue
         row = max(measured, key=lambda row: row["auc"])
         cells = [_interval(row, name) for name in ("auc", "advantage", "tpr_at_1pct_fpr")]
-        lines.append(f"| {holds} | `{row['attack']}` | {' | '.join(cells)} | {_number(row['epsilon_low'])} |")
+        cells.append(_number(row["epsilon_fixed_split"]))
+        lines.append(f"| {holds} | `{row['attack']}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -26,9 +26,8 @@ NUMBERS = {
     "tpr_at_1pct_fpr": "found at 1% FPR",
     "epsilon": "ε claimed",
     "epsilon_audited": "ε audited",
-    "detectable_advantage": "detectable advantage",
 }
-WORDS = {"verdict": "verdict", "leak_detected": "leak detected", "not_tried": "not tried"}
+WORDS = {"verdict": "verdict", "leak_detected": "leak detected"}
 COLUMNS = WORDS | NUMBERS
 PICTURES = ("vulnerability_by_epoch", "privacy_vs_accuracy")
 NONE = "-"

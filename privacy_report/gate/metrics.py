@@ -9,7 +9,7 @@ from typing import Any
 
 from privacy_report.gate.policy import numbers
 from privacy_report.gate.rules import Checkpoint
-from privacy_report.gate.scope import not_tried
+from privacy_report.gate.twins import ONE_RUN
 from privacy_report.pipeline.contract import ENTIRE
 from privacy_report.pipeline.tables import Row, where
 
@@ -17,11 +17,17 @@ FOLDER = Path("metrics")
 DIGITS = 4  # significant; the intervals do not support more
 
 
-def metrics(verdict: Mapping[str, Any], rows: Sequence[Row], epsilon: Mapping[int, float]) -> dict[str, Any]:
+def metrics(
+    verdict: Mapping[str, Any],
+    rows: Sequence[Row],
+    epsilon: Mapping[int, float],
+    one_run: Mapping[str, Any] | None,
+) -> dict[str, Any]:
     """Verdict and numbers of one checkpoint; what could not be measured is left out.
 
-    rows: privacy.csv. A recommended checkpoint's numbers are those of the half of the examples that had no
-    part in the choice; the last checkpoint's are those of all examples. Accuracies are of all examples.
+    rows: privacy.csv; one_run: the one-run audit of the variant or its audit twin. A recommended checkpoint's
+    numbers are those of the half of the examples that had no part in the choice; the last checkpoint's are
+    those of all examples, as accuracies and the leak always are.
     """
     epoch = verdict.get("recommended_epoch")
     last = int(max(row["epoch"] for row in rows))
@@ -35,13 +41,9 @@ def metrics(verdict: Mapping[str, Any], rows: Sequence[Row], epsilon: Mapping[in
         "advantage": found.get("advantage"),
         "tpr_at_1pct_fpr": found.get("tpr_at_1pct_fpr"),
         "epsilon": found.get("epsilon"),
-        "epsilon_audited": found.get("epsilon_low"),
-        "detectable_advantage": verdict["scope"]["power"],
+        "epsilon_audited": None if one_run is None else one_run[ONE_RUN],
     }
-    scope = verdict["scope"]
-    confirmed = {"confirmed": verdict["confirmed"]} if "confirmed" in verdict else {}
-    said = {"verdict": verdict["verdict"], "leak_detected": "yes" if scope["leaks"] else "no", **confirmed}
-    said["not_tried"] = ", ".join(not_tried(scope)) or "nothing"
+    said = {"verdict": verdict["verdict"], "leak_detected": "yes" if verdict["scope"]["leaks"] else "no"}
     chosen = {} if epoch is None else {"recommended_epoch": epoch}
     return {**said, **chosen, **rounded(values)}
 

@@ -149,8 +149,8 @@ def numbers(checkpoint: Checkpoint) -> dict[str, Any]:
         found |= {name: row[name] for name in with_ends(column)} if row else {}
         if row and column == "advantage":
             found["attack"] = row["attack"]
-    if row := _worst_row(checkpoint, "epsilon_low"):
-        found["epsilon_low"] = row["epsilon_low"]
+    if row := _worst_row(checkpoint, "epsilon_fixed_split"):
+        found["epsilon_fixed_split"] = row["epsilon_fixed_split"]
     found["class_advantage_high"] = worst("max_class_advantage", checkpoint).value
     return {
         name: value for name, value in found.items() if not (isinstance(value, float) and math.isnan(value))

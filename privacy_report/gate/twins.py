@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from privacy_report.pipeline.contract import CANARIES, REPORT, SELECT, with_ends
+from privacy_report.pipeline.contract import CANARIES, REPORT, SELECT
 from privacy_report.pipeline.files import read_json
 from privacy_report.pipeline.tables import Row, read_rows
 
@@ -62,21 +61,8 @@ def not_for_shipping(verdict: Mapping[str, Any]) -> dict[str, Any]:
     return {"verdict": AUDIT, **{key: verdict[key] for key in kept}}
 
 
-def read_one_run(twin: str, root: Path = Path()) -> dict[str, Any] | None:
-    """The one-run audit of a variant (data/attack/<twin>/one_run.json), None where none was made."""
+def read_one_run(variant: str, sections: Sections, root: Path = Path()) -> dict[str, Any] | None:
+    """The one-run audit of a variant or its twin (data/attack/<twin>/one_run.json), None without one."""
+    twin = twin_of(variant, sections)
     path = root / f"data/attack/{twin}/one_run.json"
-    return read_json(path) if path.exists() else None
-
-
-def canary_metrics(rows: Sequence[Row], one_run: Mapping[str, Any] | None) -> dict[str, float]:
-    """What metrics/<twin>.json has of canaries: of the last checkpoint's attack with the highest AUC."""
-    last = max((row["epoch"] for row in rows), default=None)
-    measured = [row for row in rows if row["epoch"] == last and not math.isnan(row["auc"])]
-    if not measured or one_run is None:
-        return {}
-    strongest = max(measured, key=lambda row: row["auc"])
-    found = {ONE_RUN: one_run[ONE_RUN], "epsilon_ceiling": one_run["epsilon_ceiling"]}
-    for column in ("auc", *with_ends("tpr_at_1pct_fpr")):
-        if not math.isnan(strongest[column]):
-            found[f"canary_{column}"] = strongest[column]
-    return found
+    return read_json(path) if twin is not None and path.exists() else None

@@ -49,7 +49,7 @@ def with_ends(column: str) -> tuple[str, str, str]:
     return column, f"{column}_low", f"{column}_high"
 
 
-EPSILON_JOINT = "epsilon_low_joint"
+EPSILON_JOINT = "epsilon_fixed_split_joint"
 """The lower bound of epsilon that holds, with 95% confidence, for all rows of a variant at once."""
 
 METRICS = (
@@ -59,7 +59,7 @@ METRICS = (
     "ppv",
     *(name for column in FPRS for name in with_ends(column)),
     "balanced_accuracy",
-    "epsilon_low",
+    "epsilon_fixed_split",
     EPSILON_JOINT,
 )
 """What is measured on each attack, slice and checkpoint."""
@@ -93,7 +93,16 @@ CURVES_COLUMNS = (
     *with_ends("tpr_at_1pct_fpr"),
     "accuracy",
     "val_accuracy",
-    "epsilon_low",
+    "epsilon_fixed_split",
+)
+CANARY_COLUMNS = (
+    "variant",
+    "epoch",
+    "attack",
+    *with_ends("auc"),
+    *with_ends("tpr_at_1pct_fpr"),
+    "epsilon_one_run",
+    "epsilon_ceiling",
 )
 PLOTTED_ROC_COLUMNS = ("variant", "epoch", "checkpoint", "attack", "kind", "fpr", "tpr")
 PLOTTED_TRAINING_COLUMNS = (

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from privacy_report.errors import UserError
-from privacy_report.gate.twins import canary_rows, is_twin, read_one_run
+from privacy_report.gate.twins import canary_rows, is_twin
 from privacy_report.pipeline.tables import Row
 from privacy_report.report.study import Study
 from privacy_report.report.summary import interval, number
@@ -79,7 +79,7 @@ def coins(study: Study) -> list[Coins]:
     """What one run with canaries says of epsilon, a line a twin."""
     found = []
     for variant in twins(study):
-        if audit := read_one_run(variant, study.root):
+        if audit := study.one_run(variant):
             fdp = audit["epsilon_one_run_fdp"]
             found.append(
                 Coins(
@@ -100,7 +100,7 @@ def check_one_run(study: Study) -> None:
     With a committed seed it proves no fault: the claim does not hold against whoever has the seed.
     """
     for variant in twins(study):
-        audit = read_one_run(variant, study.root)
+        audit = study.one_run(variant)
         if audit is None or study.dp_settings(variant).get("seed") != "secret":
             continue
         claimed, bound = study.claimed(variant, audit["epoch"]), audit["epsilon_one_run"]

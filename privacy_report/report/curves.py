@@ -1,4 +1,4 @@
-"""The small tables that git keeps and `dvc plots` draws: attacks and training by epoch, and a few ROC curves.
+"""The small tables that git keeps; `dvc plots` draws attacks and training by epoch, and a few ROC curves.
 
 Their floats have six significant digits, far more than the intervals support; the full tables are in data/.
 """
@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from privacy_report.gate.twins import canary_rows
 from privacy_report.pipeline.contract import (
+    CANARY_COLUMNS,
     CURVES_COLUMNS,
     ENTIRE,
     PLOTTED_ROC_COLUMNS,
@@ -20,6 +22,7 @@ from privacy_report.pipeline.contract import (
     kind_of,
 )
 from privacy_report.pipeline.tables import Row, where, write_table
+from privacy_report.report.canaries import twins
 from privacy_report.report.study import ATTACKS, MORE_THAN_OUTPUTS, OUTPUTS_ONLY, Study
 from privacy_report.report.tables import grouped
 
@@ -36,6 +39,7 @@ def write(study: Study, folder: Path) -> None:
     )
     write_table(folder / "curves.csv", curves(study), CURVES_COLUMNS, DIGITS)
     write_table(folder / "training.csv", training, PLOTTED_TRAINING_COLUMNS, DIGITS)
+    write_table(folder / "canaries.csv", canaries(study), CANARY_COLUMNS, DIGITS)
     write_table(folder / "roc.csv", rocs(study), PLOTTED_ROC_COLUMNS, DIGITS)
 
 
@@ -55,6 +59,15 @@ def curves(study: Study) -> Iterator[Row]:
 def _curve(row: Row, attack: str, by: str) -> Row:
     named = row | {"attack": attack, "kind": kind_of(row["attack"]), "by": by}
     return {column: named[column] for column in CURVES_COLUMNS}
+
+
+def canaries(study: Study) -> Iterator[Row]:
+    """What each attack finds of the canaries at a twin's last checkpoint, and the audit of that run."""
+    for twin in twins(study):
+        rows, audit = canary_rows(twin, study.root), study.one_run(twin) or {}
+        last = max((row["epoch"] for row in rows), default=None)
+        for row in where(rows, epoch=last):
+            yield {column: row.get(column, audit.get(column)) for column in CANARY_COLUMNS}
 
 
 def rocs(study: Study) -> Iterator[Row]:

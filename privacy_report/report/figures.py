@@ -205,11 +205,11 @@ def _roc(study: Study, look: Look, which: str, epochs: dict[str, int], ax: Axes)
 
 
 def epsilon_picture(study: Study, look: Look) -> Picture:
-    """Claimed epsilon beside the audited lower bound, by epoch, one panel a private variant."""
+    """Claimed epsilon and the lower bounds over the fixed split, by epoch, one panel a private variant."""
     panels = [
         Panel(
             partial(_epsilon, study, look, variant),
-            f"Line chart: claimed epsilon of {study.labels[variant]}, and the audited lower bound (95%).",
+            f"Line chart: claimed epsilon of {study.labels[variant]}, and lower bounds over the fixed split.",
         )
         for variant in study.close(filter(study.is_private, study.labels))
     ]
@@ -222,7 +222,7 @@ def _epsilon(study: Study, look: Look, variant: str, ax: Axes) -> None:
     claimed = [row["epsilon"] for row in rows]
     ax.plot([row["epoch"] for row in rows], claimed, color=color, marker="o" if len(rows) < 2 else "none")
     ends = [(claimed[-1], "claimed", color, "")]
-    audits = {"audited, each": ("epsilon_low", INK), "audited, all at once": (EPSILON_JOINT, PAPER)}
+    audits = {"fixed split, each": ("epsilon_fixed_split", INK), "fixed split, all": (EPSILON_JOINT, PAPER)}
     for name, (column, fill) in audits.items():
         audited = study.by_epoch(variant, column)
         bounds = [row[column] for row in audited]

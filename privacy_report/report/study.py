@@ -11,6 +11,7 @@ from typing import Any
 
 from privacy_report.errors import UserError
 from privacy_report.gate.check import read_verdict
+from privacy_report.gate.twins import read_one_run
 from privacy_report.gate.words import KEEPS
 from privacy_report.pipeline.contract import (
     CLASS,
@@ -66,6 +67,10 @@ class Study:
         """Variant name -> label, in order."""
         return {name: str(section.get("label", name)) for name, section in self.variants.items()}
 
+    def one_run(self, variant: str) -> dict[str, Any] | None:
+        """The one-run audit of a variant or its audit twin; None without one."""
+        return read_one_run(variant, self.variants, self.root)
+
     @property
     def many(self) -> bool:
         """Whether there are so many variants that less is said of each."""
@@ -73,7 +78,7 @@ class Study:
 
     @cached_property
     def parity_mode(self) -> bool:
-        """Whether the attacks had the reference's semantics, whose epsilon_low is no valid bound."""
+        """Whether the attacks had the reference's semantics, whose epsilon_fixed_split is no valid bound."""
         return self.params.get("attack", {}).get("mode") == "parity"
 
     @cached_property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from privacy_report.gate.twins import ONE_RUN
 from privacy_report.gate.words import UNJUDGED
 from privacy_report.report.study import Study
 
@@ -49,7 +50,7 @@ def _recommended(study: Study, variant: str) -> Line:
 
 def _last(study: Study, variant: str, epoch: int) -> Line:
     values: dict[str, float] = {}
-    for column in ("auc", "advantage", "tpr_at_1pct_fpr", "epsilon_low"):
+    for column in ("auc", "advantage", "tpr_at_1pct_fpr"):
         if row := study.strongest(variant, epoch, column):
             values |= {name: row[name] for name in row if name.startswith(column)}
             values["val_accuracy"] = row["val_accuracy"]
@@ -79,7 +80,7 @@ def _line(study: Study, variant: str, which: str, epoch: int, values: dict, verd
         advantage=interval(values, "advantage"),
         tpr=interval(values, "tpr_at_1pct_fpr", percent=True),
         claimed=number(values.get("epsilon"), digits=2),
-        audited=number(values.get("epsilon_low"), digits=2),
+        audited=number((study.one_run(variant) or {}).get(ONE_RUN), digits=2),
         verdict=verdict,
     )
 

@@ -47,7 +47,7 @@ def test_a_leak_is_found_and_intervals_hold_their_values(outputs, params):
             assert row["auc_low"] > 0.7
             assert 0.2 < row["advantage_low"] < row["advantage"] < row["advantage_high"] < 1
             assert row["advantage_p"] < 1e-6
-            assert row["epsilon_low"] > 0.3
+            assert row["epsilon_fixed_split"] > 0.3
             assert row["tpr_at_1pct_fpr_low"] <= row["tpr_at_1pct_fpr"] <= row["tpr_at_1pct_fpr_high"]
             assert row["tpr_at_0p1pct_fpr"] is None
             assert "no tpr_at_0p1pct_fpr: needs 5000" in row["note"]

@@ -26,20 +26,20 @@ def test_it_is_below_each_row_s_own_bound_and_only_where_epsilon_is_bounded(outp
         assert all(EVIDENCE not in row for row in rows)
         bounded = [row for row in rows if row[EPSILON_JOINT] is not None]
         assert {row["slice"] for row in bounded} == {ENTIRE, *(f"{CLASS}{i}" for i in range(4))}
-        assert all(0 <= row[EPSILON_JOINT] <= row["epsilon_low"] for row in bounded)
-        assert any(0 < row[EPSILON_JOINT] < row["epsilon_low"] for row in bounded)
+        assert all(0 <= row[EPSILON_JOINT] <= row["epsilon_fixed_split"] for row in bounded)
+        assert any(0 < row[EPSILON_JOINT] < row["epsilon_fixed_split"] for row in bounded)
         for row in rows:
             if not row["slice"].startswith(GIVEN_BEFOREHAND):
                 assert row[EPSILON_JOINT] is None
-                assert row["epsilon_low"] is not None or row["note"].startswith("not attacked")
+                assert row["epsilon_fixed_split"] is not None or row["note"].startswith("not attacked")
 
 
 def test_one_row_is_its_own_joint_bound(outputs):
     """Slices that an output decides do not count."""
     (row,), _ = rows_of(outputs, attacks=["threshold"], slices=["entire"], epochs=[4])
-    assert row[EPSILON_JOINT] == row["epsilon_low"] > 0
+    assert row[EPSILON_JOINT] == row["epsilon_fixed_split"] > 0
     more, _ = rows_of(outputs, attacks=["threshold"], slices=["entire", "correctness"], epochs=[4])
-    assert more[0][EPSILON_JOINT] == row["epsilon_low"]
+    assert more[0][EPSILON_JOINT] == row["epsilon_fixed_split"]
 
 
 def test_the_error_is_shared_by_the_rows_that_are_bounded(outputs):
@@ -53,7 +53,7 @@ def test_the_error_is_shared_by_the_rows_that_are_bounded(outputs):
 def test_the_reference_s_bounds_are_no_evidence(outputs):
     rows, _ = rows_of(outputs, mode="parity", attacks=["threshold"])
     assert all(row[EPSILON_JOINT] is None for row in rows)
-    assert any(row["epsilon_low"] for row in rows)
+    assert any(row["epsilon_fixed_split"] for row in rows)
 
 
 def randomized_response(slice_, epsilon, is_member, rng):
@@ -62,7 +62,7 @@ def randomized_response(slice_, epsilon, is_member, rng):
     answers = np.where(rng.random(len(is_member)) < truth, is_member, ~is_member).astype(float)
     order = np.argsort(-answers, kind="stable")
     found = evidence(answers[order], is_member[order], rng.random(len(answers)) < SELECTS, 0.0)
-    return {"slice": slice_, EVIDENCE: [*found, 0.0], "epsilon_low": epsilon_low(found, 0.0)}
+    return {"slice": slice_, EVIDENCE: [*found, 0.0], "epsilon_fixed_split": epsilon_low(found, 0.0)}
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 2.0])
@@ -76,7 +76,7 @@ def test_it_holds_for_all_rows_at_once(epsilon):
     own, joint = [], []
     for _ in range(draws):
         rows = with_joint_epsilon([randomized_response(name, epsilon, is_member, rng) for name in names])
-        own.append(max(row["epsilon_low"] for row in rows) > epsilon)
+        own.append(max(row["epsilon_fixed_split"] for row in rows) > epsilon)
         joint.append(max(row[EPSILON_JOINT] for row in rows) > epsilon)
     assert np.mean(joint) <= 0.05
     assert not epsilon or np.mean(own) > 0.1  # the null's own bounds hardly ever exceed 0

@@ -68,7 +68,8 @@ def test_epsilon_is_bounded_at_the_delta_of_the_config():
     values = []
     for delta in (0.0, 0.004, 0.008):
         config = Attack(attacks=["threshold"], slices=["entire"], delta=delta)
-        values.append(np.exp(attack_checkpoint(some, config, with_halves=False).rows[0]["epsilon_low"]))
+        row = attack_checkpoint(some, config, with_halves=False).rows[0]
+        values.append(np.exp(row["epsilon_fixed_split"]))
     assert values[0] > values[1] > values[2] > 1
     assert values[0] - values[2] == pytest.approx(2 * (values[0] - values[1]))
     # 2000 non-members or so measure, none of them above: Clopper-Pearson's highest FPR is 1 - 0.025^(1/n).

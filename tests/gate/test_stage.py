@@ -107,17 +107,13 @@ def test_metrics_are_flat_and_few(project):
     gate()
     assert json.loads(Path("metrics/cnn2.json").read_text()) == {
         "verdict": "keeps the policy",
-        "confirmed": "yes",
         "leak_detected": "yes",
-        "not_tried": "reference models, canaries",
-        "detectable_advantage": pytest.approx(0.0317, abs=0.0001),
         "recommended_epoch": 2,
         "train_accuracy": pytest.approx(0.9, abs=0.1),
         "val_accuracy": 0.7,
         "auc": pytest.approx(0.64, abs=0.05),
         "advantage": 0.05,
         "tpr_at_1pct_fpr": 0.015,
-        "epsilon_audited": pytest.approx(0.3, abs=0.3),
     }
     failing = json.loads(Path("metrics/cnn3.json").read_text())
     assert (failing["verdict"], failing["advantage"]) == ("breaks the policy", 0.2)
@@ -174,7 +170,7 @@ def test_a_recommendation_that_is_not_confirmed_fails_unless_it_is_allowed(proje
                 main(options)
             assert stopped.value.code == code
         assert "cnn3: breaks the policy at epoch 2, NOT CONFIRMED" in capsys.readouterr().out
-    said = json.loads(Path("metrics/cnn3.json").read_text())
+    said = json.loads(path_of("cnn3").read_text())
     assert (said["verdict"], said["confirmed"]) == ("breaks the policy", "no")
 
 

@@ -10,9 +10,10 @@ from written import written_row
 from privacy_report.commands import gate as gate_command
 from privacy_report.errors import UserError
 from privacy_report.gate.check import path_of
-from privacy_report.gate.twins import canary_metrics, twin_of
+from privacy_report.gate.twins import twin_of
 from privacy_report.pipeline.contract import (
     CANARIES,
+    CANARY_COLUMNS,
     ENTIRE,
     HALVES_COLUMNS,
     HISTORY_COLUMNS,
@@ -21,6 +22,7 @@ from privacy_report.pipeline.contract import (
 )
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.tables import write_table
+from privacy_report.report import curves
 from privacy_report.report.canaries import check_one_run
 from privacy_report.report.study import Study
 from stages.gate import main
@@ -31,6 +33,7 @@ SECTIONS = {
     "longer": {"label": "B", "epochs": 6, "canaries": None},
     "twin": {"label": "C", "epochs": 4, "canaries": COINS},
 }
+TWINS = ("plain", "twin")
 RULE = "max_canary_tpr_at_1pct_fpr"
 
 
@@ -125,33 +128,26 @@ def test_a_twin_is_judged_and_never_recommended(project, capsys):
     assert "; 1 of 2 checkpoints keep the policy; tried: outputs, canaries; " in said
 
 
-def test_metrics_of_a_twin_have_its_canaries(project):
+def test_the_audit_of_a_twins_run_is_in_the_metrics_of_both(project):
     project({})
-    verdict("twin")
-    found = json.loads(Path("metrics/twin.json").read_text())
-    assert found["verdict"] == "audit"
-    assert (found["epsilon_one_run"], found["epsilon_ceiling"]) == (2.346, 4.3)
-    assert found["canary_tpr_at_1pct_fpr"] == 0.39
-    assert "recommended_epoch" not in found
+    found = {name: verdict(name) and json.loads(Path(f"metrics/{name}.json").read_text()) for name in TWINS}
+    assert [one["epsilon_audited"] for one in found.values()] == [2.346, 2.346]
+    assert found["twin"]["verdict"] == "audit"
+    assert "recommended_epoch" not in found["twin"]
+    project({}, sections={"plain": SECTIONS["plain"]})
     verdict("plain")
-    assert "epsilon_one_run" not in json.loads(Path("metrics/plain.json").read_text())
+    assert "epsilon_audited" not in json.loads(Path("metrics/plain.json").read_text())
 
 
-def test_of_canaries_that_could_not_be_measured_there_is_no_number():
-    row = canary(2, 0.2) | dict.fromkeys(with_ends("tpr_at_1pct_fpr"), float("nan"))
-    found = canary_metrics([row], {"epsilon_one_run": 0.0, "epsilon_ceiling": 1.0})
-    assert set(found) == {"epsilon_one_run", "epsilon_ceiling", "canary_auc"}
-    assert canary_metrics([], None) == {}
-
-
-def test_numbers_of_canaries_are_those_of_one_attack_the_strongest_by_auc():
-    """The best of each column over many attacks would be nobody's."""
-    strong, weak = canary(2, 0.2) | {"auc": 0.9}, canary(2, 0.4) | {"auc": 0.8}
-    unmeasured, earlier = canary(2, 0.5) | {"auc": float("nan")}, canary(1, 0.6) | {"auc": 0.95}
-    found = canary_metrics([weak, strong, unmeasured, earlier], {"epsilon_one_run": 0, "epsilon_ceiling": 1})
-    assert found["canary_auc"] == 0.9
-    ends = [found[f"canary_{name}"] for name in with_ends("tpr_at_1pct_fpr")]
-    assert ends == pytest.approx([0.19, 0.0, 0.2])
+def test_git_keeps_what_is_found_of_canaries_at_the_last_checkpoint(project):
+    project({})
+    for name in TWINS:
+        verdict(name)
+    (row,) = curves.canaries(Study())
+    assert tuple(row) == CANARY_COLUMNS
+    assert (row["variant"], row["epoch"], row["attack"]) == ("twin", 4, "threshold")
+    assert [row[name] for name in with_ends("tpr_at_1pct_fpr")] == pytest.approx([0.39, 0.0, 0.4])
+    assert (row["epsilon_one_run"], row["epsilon_ceiling"]) == (2.34567, 4.3)
 
 
 @pytest.mark.parametrize(

@@ -232,7 +232,7 @@ def metrics(d: float, n: float, m: float) -> dict:
         reach = 2 * tpr / math.sqrt(m * fpr)
         if fpr * m >= 5:
             found |= dict(zip(with_ends(column), (tpr, tpr - reach, tpr + reach), strict=True))
-    found |= {"balanced_accuracy": 0.5 + found["advantage"] / 2, "epsilon_low": max(0.0, d - 0.1)}
+    found |= {"balanced_accuracy": 0.5 + found["advantage"] / 2, "epsilon_fixed_split": max(0.0, d - 0.1)}
     found |= {EPSILON_JOINT: max(0.0, d - 0.2)}
     return found | {"leaks": "yes" if d > 0.1 else "no"}
 

@@ -127,7 +127,7 @@ def test_every_attack_has_its_row_as_measured(drawn):
             continue
         assert row["kind"] == contract.kind_of(row["attack"])
         full = whole[row["variant"], float(row["epoch"]), row["attack"]]
-        for column in (*measured, "accuracy", "val_accuracy", "epsilon_low"):
+        for column in (*measured, "accuracy", "val_accuracy", "epsilon_fixed_split"):
             assert float(row[column]) == pytest.approx(full[column], rel=1e-5)
             assert len(re.sub(r"e.*|[-.]", "", row[column]).lstrip("0")) <= 6
 

@@ -46,6 +46,7 @@ def test_same_inputs_same_bytes(study):
         "curves.csv",
         "training.csv",
         "privacy.csv",
+        "canaries.csv",
         "roc.csv",
         "report.html",
     } == set(first)

@@ -35,7 +35,7 @@ def test_claim_holds_or_stops_the_report(study):
     found = merged(study(dp=("cnn3_dp",)))
     check_claim(found)
     row = next(where(found.privacy, variant="cnn3_dp", slice="class=2"))
-    row["epsilon_low"] = 100.0  # alone it may be chance
+    row["epsilon_fixed_split"] = 100.0  # alone it may be chance
     check_claim(found)
     row[EPSILON_JOINT] = found.claimed("cnn3_dp", int(row["epoch"])) + 0.01
     said = r"^cnn3_dp, epoch 2: attack threshold on class=2 finds epsilon >= 1\.566 "
