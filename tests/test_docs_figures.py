@@ -100,12 +100,20 @@ def verdicts() -> list[str]:
 
         epoch = found.get("recommended_epoch", "none")
         accuracies = f"{said('train_accuracy')} / {said('val_accuracy')}"
-        epsilons = f"{said('epsilon')} / {said('epsilon_audited')}"
         found_members = f"{100 * found['tpr_at_1pct_fpr']:.1f}%" if "tpr_at_1pct_fpr" in found else "-"
         numbers = [said("auc"), said("advantage"), found_members]
-        lines.append([settings["label"], found["verdict"], str(epoch), accuracies, *numbers, epsilons])
-    head = ["variant", "verdict", "recommended epoch", "train / validation accuracy", "AUC", "advantage"]
-    return table([*head, "members found at 1% FPR", "epsilon, claimed / audited (95%)"], lines)
+        verdict = [found["verdict"], found["leak_detected"]]
+        lines.append([settings["label"], *verdict, str(epoch), accuracies, *numbers, said("epsilon")])
+    head = [
+        "variant",
+        "verdict",
+        "leak detected",
+        "recommended epoch",
+        "train / validation accuracy",
+        "AUC",
+        "advantage",
+    ]
+    return table([*head, "members found at 1% FPR", "epsilon claimed"], lines)
 
 
 def test_readmes_results_are_those_of_the_committed_run():

@@ -70,7 +70,7 @@ def _committed(variant: str) -> dict[str, Any]:
 
 def _passes(verdict: dict[str, Any], allow_unconfirmed: bool) -> bool:
     # whatever does not say that it keeps the policy has not passed; a twin is not asked
-    return verdict["verdict"] in (KEEPS, AUDIT) or (allow_unconfirmed and verdict.get("confirmed") == "no")
+    return verdict["verdict"] in (KEEPS, AUDIT) or (allow_unconfirmed and "recommended_epoch" in verdict)
 
 
 def refuse_stale() -> None:

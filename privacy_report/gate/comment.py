@@ -29,7 +29,8 @@ NUMBERS = {
 }
 WORDS = {"verdict": "verdict", "leak_detected": "leak detected"}
 COLUMNS = WORDS | NUMBERS
-PICTURES = ("vulnerability_by_epoch", "privacy_vs_accuracy")
+PICTURE = "plots/overview.png"
+"""Vulnerability by epoch, and against validation accuracy."""
 NONE = "-"
 
 Metrics = dict[str, dict[str, Any]]
@@ -37,7 +38,7 @@ Metrics = dict[str, dict[str, Any]]
 
 
 def comment(before: Metrics, after: Metrics, raw: str) -> str:
-    """The changes as Markdown: changed verdicts, a table of before and after, the pictures."""
+    """The changes as Markdown: changed verdicts, a table of before and after, the two main pictures."""
     names = [*after, *(name for name in before if name not in after)]
     changed = [name for name in names if _said(before, name) != _said(after, name)]
     names = [*changed, *(name for name in names if name not in changed)]
@@ -47,8 +48,8 @@ def comment(before: Metrics, after: Metrics, raw: str) -> str:
     lines += [f"| variant | | {' | '.join(COLUMNS.values())} |", "| --- " * (2 + len(COLUMNS)) + "|"]
     for name in names:
         lines += _rows(_plain(name), before.get(name), after.get(name))
-    pictures = [f"![{name}]({raw}/plots/{name}.png)" for name in PICTURES]
-    return "\n".join([*lines, "", *pictures, ""])
+    lines += ["", f"![Vulnerability by epoch and against accuracy]({raw}/{PICTURE})", ""]
+    return "\n".join(lines)
 
 
 def _rows(name: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[str]:

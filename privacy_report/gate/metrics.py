@@ -9,7 +9,7 @@ from typing import Any
 
 from privacy_report.gate.policy import numbers
 from privacy_report.gate.rules import Checkpoint
-from privacy_report.gate.twins import ONE_RUN
+from privacy_report.gate.twins import audited_epsilon
 from privacy_report.pipeline.contract import ENTIRE
 from privacy_report.pipeline.tables import Row, where
 
@@ -41,7 +41,7 @@ def metrics(
         "advantage": found.get("advantage"),
         "tpr_at_1pct_fpr": found.get("tpr_at_1pct_fpr"),
         "epsilon": found.get("epsilon"),
-        "epsilon_audited": None if one_run is None else one_run[ONE_RUN],
+        "epsilon_audited": audited_epsilon(one_run, last if epoch is None else epoch),
     }
     said = {"verdict": verdict["verdict"], "leak_detected": "yes" if verdict["scope"]["leaks"] else "no"}
     chosen = {} if epoch is None else {"recommended_epoch": epoch}

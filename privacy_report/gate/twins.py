@@ -61,6 +61,11 @@ def not_for_shipping(verdict: Mapping[str, Any]) -> dict[str, Any]:
     return {"verdict": AUDIT, **{key: verdict[key] for key in kept}}
 
 
+def audited_epsilon(one_run: Mapping[str, Any] | None, epoch: int) -> float | None:
+    """The bound that a one-run audit gives at a checkpoint: it is about no other than its own."""
+    return one_run[ONE_RUN] if one_run is not None and one_run["epoch"] == epoch else None
+
+
 def read_one_run(variant: str, sections: Sections, root: Path = Path()) -> dict[str, Any] | None:
     """The one-run audit of a variant or its twin (data/attack/<twin>/one_run.json), None without one."""
     twin = twin_of(variant, sections)

@@ -11,6 +11,9 @@ from privacy_report.report.study import Study, check_claim
 from privacy_report.report.style import Look, Picture, draw, write_png
 from privacy_report.report.tables import merge
 
+OVERVIEW = ("vulnerability_by_epoch", "privacy_vs_accuracy")
+"""Pictures that are in plots/overview.png, too, the only one that git keeps."""
+
 
 def build_plots(study: Study, report: ReportParams) -> Path:
     """Write all of a study's folder plots; where the page is. UserError where an audit refutes a claim."""
@@ -27,17 +30,17 @@ def build(study: Study, report: ReportParams, path: Path, pngs: Path | None) -> 
     """Write the page to `path`, and where `pngs` is a folder each picture as a PNG into it."""
     look = Look(list(study.labels), report.palette)
     exhibits = exposed.exhibits(study, report.exposed_images)
-    svgs = {}
-    for picture in pictures(study, look, exhibits):
-        drawn = draw(picture, report.dpi)
-        if pngs is not None:
-            write_png(drawn, pngs / f"{picture.name}.png", report.dpi)
-        svgs[picture.name] = drawn.svgs
+    drawn = {picture.name: draw(picture, report.dpi) for picture in pictures(study, look, exhibits)}
+    if pngs is not None:
+        for name, one in drawn.items():
+            write_png([one], pngs / f"{name}.png", report.dpi)
+        write_png([drawn[name] for name in OVERVIEW], pngs / "overview.png", report.dpi)
+    svgs = {name: one.svgs for name, one in drawn.items()}
     page.write(study, svgs, exhibits, look, report, path)
 
 
 def pictures(study: Study, look: Look, exhibits: dict[str, list[exposed.Exhibit]]) -> tuple[Picture, ...]:
-    """All pictures, in the order of the page."""
+    """All pictures, in the order of the page; plots/overview.png repeats the first two."""
     return (
         figures.vulnerability(study, look),
         figures.privacy_vs_accuracy(study, look),

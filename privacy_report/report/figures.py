@@ -58,7 +58,10 @@ def attackers(study: Study) -> dict[str, Sequence[str]]:
 
 
 def vulnerability(study: Study, look: Look) -> Picture:
-    """AUC, advantage and TPR at 1% FPR by epoch, each with its 95% band, and the model's accuracy."""
+    """AUC, advantage and TPR at 1% FPR by epoch, each with its 95% band, and the model's accuracy.
+
+    Audit twins are left out: they lie on the curves of their variants and are never shipped.
+    """
     panels = [(partial(_by_epoch, study, look, column), _alt_by_epoch(study, column)) for column in CHANCE]
     alt = "Line chart: training and validation accuracy of each variant by epoch."
     panels.append((partial(_accuracy, study, look), alt))
@@ -68,7 +71,7 @@ def vulnerability(study: Study, look: Look) -> Picture:
 
 def _by_epoch(study: Study, look: Look, column: str, ax: Axes) -> None:
     lines, ends = attackers(study), []
-    for variant, label in study.labels.items():
+    for variant, label in study.candidates.items():
         color = look.color(variant)
         for kinds, line in zip(lines.values(), LINES, strict=False):
             rows = study.by_epoch(variant, column, kinds)
@@ -105,7 +108,7 @@ def _accuracy(study: Study, look: Look, ax: Axes) -> None:
         else {"validation": "val_accuracy", "training": "running_accuracy"}
     )
     ends = []
-    for variant, label in study.labels.items():
+    for variant, label in study.candidates.items():
         rows = study.training.get(variant, [])
         x = [row["epoch"] for row in rows]
         dots = look.marker(variant) if study.many or len(rows) < 2 else "none"
@@ -132,7 +135,7 @@ def privacy_vs_accuracy(study: Study, look: Look) -> Picture:
 
 def _trade_off(study: Study, look: Look, column: str, ax: Axes) -> None:
     points, ends = [], []
-    for variant, label in study.labels.items():
+    for variant, label in study.candidates.items():
         rows = study.by_epoch(variant, column)
         x, y = [row["val_accuracy"] for row in rows], [row[column] for row in rows]
         shades: Any = np.linspace(0.35, 1.0, len(rows)) if len(rows) > 1 else None
@@ -145,7 +148,7 @@ def _trade_off(study: Study, look: Look, column: str, ax: Axes) -> None:
     ax.plot(
         *zip(*front, strict=True) if front else ([], []), color=INK, lw=1, drawstyle="steps-pre", zorder=1
     )
-    for variant in study.labels:
+    for variant in study.candidates:
         _star(study, look, variant, ax, lambda row: row["val_accuracy"], column)
     ax.set(title=NAMES[column], xlabel="Validation accuracy")
     _room(ax, 0.02, CHANCE[column])

@@ -11,7 +11,7 @@ from typing import Any
 
 from privacy_report.errors import UserError
 from privacy_report.gate.check import read_verdict
-from privacy_report.gate.twins import read_one_run
+from privacy_report.gate.twins import is_twin, read_one_run
 from privacy_report.gate.words import KEEPS
 from privacy_report.pipeline.contract import (
     CLASS,
@@ -66,6 +66,12 @@ class Study:
     def labels(self) -> dict[str, str]:
         """Variant name -> label, in order."""
         return {name: str(section.get("label", name)) for name, section in self.variants.items()}
+
+    @cached_property
+    def candidates(self) -> dict[str, str]:
+        """Variant name -> label of what may be shipped: without audit twins, where there is anything else."""
+        found = {name: label for name, label in self.labels.items() if not is_twin(name, self.variants)}
+        return found or self.labels
 
     def one_run(self, variant: str) -> dict[str, Any] | None:
         """The one-run audit of a variant or its audit twin; None without one."""

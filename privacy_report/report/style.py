@@ -117,10 +117,16 @@ def draw(picture: Picture, dpi: int) -> Drawn:
     return Drawn(sheet, [svg for _, svg in found if svg])
 
 
-def write_png(drawn: Drawn, path: Path, dpi: int) -> None:
-    """Write the sheet."""
+def write_png(drawn: Sequence[Drawn], path: Path, dpi: int) -> None:
+    """Write the sheets, one below the other."""
+    sheets = [one.sheet for one in drawn]
+    width, height = max(sheet.width for sheet in sheets), sum(sheet.height for sheet in sheets)
+    whole, top = Image.new("RGB", (width, height), PAPER), 0
+    for sheet in sheets:
+        whole.paste(sheet, (0, top))
+        top += sheet.height
     with atomic(path) as file:
-        drawn.sheet.save(file, "PNG", dpi=(dpi, dpi))
+        whole.save(file, "PNG", dpi=(dpi, dpi))
 
 
 def _nothing(ax: Axes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from privacy_report.gate.twins import ONE_RUN
+from privacy_report.gate.twins import audited_epsilon
 from privacy_report.gate.words import UNJUDGED
 from privacy_report.report.study import Study
 
@@ -80,7 +80,7 @@ def _line(study: Study, variant: str, which: str, epoch: int, values: dict, verd
         advantage=interval(values, "advantage"),
         tpr=interval(values, "tpr_at_1pct_fpr", percent=True),
         claimed=number(values.get("epsilon"), digits=2),
-        audited=number((study.one_run(variant) or {}).get(ONE_RUN), digits=2),
+        audited=number(audited_epsilon(study.one_run(variant), epoch), digits=2),
         verdict=verdict,
     )
 

@@ -245,8 +245,8 @@ def test_a_clone_without_a_cache_has_metrics_curves_and_the_picture(clone: Sandb
     assert any(line.startswith("metrics/cnn3.json") and " val_accuracy " in line for line in lines)
     assert not any("cnn2" in line for line in lines)
     kept = set(clone.run("git", "ls-files", "plots").stdout.split())
-    tables = {f"plots/{name}.csv" for name in ("curves", "training", "roc")}
-    assert kept == {*tables, "plots/.gitignore", "plots/vulnerability_by_epoch.png"}
+    tables = {f"plots/{name}.csv" for name in ("curves", "training", "roc", "canaries")}
+    assert kept == {*tables, "plots/.gitignore", "plots/overview.png"}
     for args in (("show",), ("diff", "main")):
         said = clone.dvc("plots", *args, "--out", args[0])
         assert said.stderr == ""  # nothing missing
@@ -258,7 +258,7 @@ def test_a_clone_without_a_cache_has_metrics_curves_and_the_picture(clone: Sandb
             "Training_by_epoch",
             "ROC_curves",
         ]
-        assert list((clone.root / args[0] / "static").glob("*vulnerability_by_epoch.png"))
+        assert list((clone.root / args[0] / "static").glob("*overview.png"))
         for revision in ("main", "workspace")[2 - len(args) :]:
             assert f'"rev": "{revision}"' in page
 

@@ -39,7 +39,7 @@ def test_changed_verdicts_come_first_and_what_differs_is_bold():
     assert [(row[1], row[auc]) for row in body if row[0] == "same"] == [("unchanged", "0.51")]
     last = body[-1]
     assert (last[2], last[auc], last[head.index("ε claimed")]) == ("keeps the policy", "**0.52**", "**8**")
-    assert "![privacy_vs_accuracy](https://example.org/sha/plots/privacy_vs_accuracy.png)" in text
+    assert "(https://example.org/sha/plots/overview.png)" in text
     assert "No verdict changes." in comment(before, before, "")
 
 

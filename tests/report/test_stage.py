@@ -29,6 +29,7 @@ PICTURES = [
     "loss_histograms",
     "exposed_images",
     "epsilon",
+    "overview",
 ]
 
 
