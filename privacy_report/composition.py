@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from privacy_report.attack.schema import AttackParams
 from privacy_report.datasets.schema import DatasetParams
-from privacy_report.errors import UserError
+from privacy_report.errors import UserError, one_line
 from privacy_report.gate.schema import GateParams
 from privacy_report.pipeline.files import atomic
 from privacy_report.pipeline.params import check, refuse
@@ -42,7 +42,7 @@ def composed(conf: Path | str) -> str:
         OmegaConf.resolve(config)
         return OmegaConf.to_yaml(config)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-        raise UserError(f"{conf}: {' '.join(str(error).split())}") from None
+        raise UserError(f"{conf}: {one_line(error)}") from None
 
 
 def check_params(params: Any) -> None:

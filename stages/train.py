@@ -17,8 +17,7 @@ from privacy_report.pipeline.memo import Arrays, Memo
 from privacy_report.pipeline.params import load
 from privacy_report.pipeline.tables import write_table
 from privacy_report.training import device
-from privacy_report.training.data import of_variant
-from privacy_report.training.run import finished_epochs, make_trainer, variant_inputs
+from privacy_report.training.run import finished_epochs, plain_trainer, variant_inputs
 from privacy_report.training.schema import Variant
 
 if TYPE_CHECKING:
@@ -47,11 +46,11 @@ def main(argv: Sequence[str]) -> None:
 
     def make() -> Trainer:
         found = canaries.read_world(canaries.path_of(name))
-        if len(found.canary):
-            from privacy_report.training.canaries import make_target, target_data  # brings TensorFlow
+        if config.canaries:
+            from privacy_report.training.canaries import target_trainer  # brings TensorFlow
 
-            return make_target(name, config, target_data(found))
-        return make_trainer(name, config, of_variant(found.everyone))
+            return target_trainer(name, config, found)
+        return plain_trainer(name, config, found.everyone)
 
     with exclusive(f"train@{name}", inputs) as (config, key):
         folder, kept, history = Path("data/train", name), Memo(f"train@{name}"), []

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from privacy_report.attack.signals import Examples
-from privacy_report.errors import UserError
+from privacy_report.errors import UserError, one_line
 from privacy_report.pipeline.contract import CLASS, CORRECT, ENTIRE, GROUP, INCORRECT, LOSS_PERCENTILE
 
 
@@ -38,7 +38,7 @@ def load_groups(path: Path | str) -> dict[str, Group]:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not JSON ({' '.join(str(error).split())})") from None
+        raise UserError(f"{path}: not JSON ({one_line(error)})") from None
     form = f'{path}: must be {{"NAME": {{"member": [positions], "nonmember": [positions]}}, ...}}'
     if not isinstance(value, dict) or not value:
         raise UserError(form)

@@ -26,7 +26,7 @@ from sklearn import config_context
 from threadpoolctl import ThreadpoolController
 
 from privacy_report.attack.schema import Estimator
-from privacy_report.errors import UserError
+from privacy_report.errors import UserError, one_line
 
 SCORING = ("decision_function", "predict_proba")
 
@@ -126,7 +126,7 @@ def fit_and_score(X: np.ndarray, is_member: np.ndarray, new: np.ndarray, model: 
                 return np.asarray(model.decision_function(new), float)
             return np.asarray(model.predict_proba(new)[:, 1], float)
         except (TypeError, ValueError) as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             raise UserError(f"attack.estimators: {type(model).__name__}: {reason}") from None
 
 

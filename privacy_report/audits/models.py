@@ -23,7 +23,7 @@ from privacy_report.attack.one_run import OneRun, one_run
 from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.signals import pool
 from privacy_report.attack.slices import load_groups
-from privacy_report.errors import UserError
+from privacy_report.errors import UserError, one_line
 from privacy_report.gate.policy import Evidence, verdict_on
 from privacy_report.gate.schema import GateParams, Limits
 from privacy_report.pipeline.command import track
@@ -190,7 +190,7 @@ def read_policy(path: Path) -> Limits:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+        raise UserError(f"{path}: not YAML ({one_line(error)})") from None
     return check(str(path), {} if values is None else values, GateParams)
 
 

@@ -52,6 +52,13 @@ def blocks(rows: Rows) -> Iterator[tuple[slice, np.ndarray]]:
         forget(rows)
 
 
+def take(rows: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """The rows at integers `index`, a copy; of a memory-mapped `rows` nothing else stays in memory."""
+    taken = rows[index]
+    forget(rows)
+    return taken
+
+
 def forget(rows: Rows) -> None:
     """Let go of the memory that a memory-mapped file was read into; it is read again where it is needed.
 

@@ -11,7 +11,7 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from privacy_report.errors import UserError
+from privacy_report.errors import UserError, one_line
 
 Schema = TypeVar("Schema")
 
@@ -56,7 +56,7 @@ def load(section: str, schema: type[Schema], path: Path | str = "params.yaml") -
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; `python -m stages.compose` writes it from conf/") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+        raise UserError(f"{path}: not YAML ({one_line(error)})") from None
     walked: list[str] = []
     for key in section.split("."):
         if not isinstance(node, dict) or key not in node:

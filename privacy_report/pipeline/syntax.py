@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from privacy_report.errors import UserError
+from privacy_report.errors import UserError, one_line
 
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 NEVER_RUNS = ("TYPE_CHECKING", "typing.TYPE_CHECKING", "__name__ == '__main__'")
@@ -66,7 +66,7 @@ def parse(name: str, path: Path, *changed: int) -> Module:
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError) as error:
-        raise UserError(f"{path}: no Python ({' '.join(str(error).split())})") from None
+        raise UserError(f"{path}: no Python ({one_line(error)})") from None
     module = Module(name, path.name == "__init__.py")
     for node in tree.body:
         if isinstance(node, ast.If) and _is_silent(node):

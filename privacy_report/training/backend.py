@@ -17,6 +17,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from privacy_report.errors import UserError
+from privacy_report.pipeline.blocks import take
 from privacy_report.training import device
 from privacy_report.training.schema import CPU, GPU
 
@@ -96,7 +97,7 @@ def predictor(model: keras.Model) -> Callable[[np.ndarray, np.ndarray], np.ndarr
 
     def predict(images: np.ndarray, indices: np.ndarray) -> np.ndarray:
         parts = [
-            logits_of(tf.constant(images[indices[start : start + CHUNK]])).numpy()
+            logits_of(tf.constant(take(images, indices[start : start + CHUNK]))).numpy()
             for start in range(0, len(indices), CHUNK)
         ]
         return np.concatenate(parts)

@@ -60,6 +60,11 @@ class WithoutAbsent:
         return self.regime.spent(epoch)
 
 
+def target_trainer(name: str, config: Variant, found: World) -> Trainer:
+    """The trainer of a variant with canaries, on its examples."""
+    return make_target(name, config, target_data(found))
+
+
 def make_target(name: str, config: Variant, data: Data) -> Trainer:
     """The trainer of a target; that of `run.make_trainer` where all of `data` are in."""
     trainer = run.make_trainer(name, config, data)

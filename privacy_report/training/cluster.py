@@ -17,7 +17,7 @@ import dask
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
 
-from privacy_report.errors import UserError
+from privacy_report.errors import UserError, one_line
 
 RETRIES = 2  # a task that failed three times is given up
 ANSWER = 30  # seconds to wait for a scheduler's answer
@@ -89,7 +89,7 @@ def _joined(address: str) -> Client:
     try:
         return Client(address, timeout=ANSWER)
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise UserError(f"no scheduler answers at {address} ({reason})") from None
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from privacy_report.pipeline.blocks import take
 from privacy_report.training import backend
 from privacy_report.training.backend import keras, tf
 
@@ -91,7 +92,7 @@ def epoch_runner(
             part = slice(start, start + stride)
             examples = train[batches.rows[part]]
             chunk = steps(
-                tf.constant(images[examples]),
+                tf.constant(take(images, examples)),
                 tf.constant(labels[examples].astype(np.int32)),
                 tf.constant(batches.sizes[part]),
                 tf.constant(batches.seeds[part]),

@@ -11,12 +11,13 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from privacy_report.datasets.prepared import Prepared
 from privacy_report.pipeline import memo
 from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.memo import Arrays, Memo
 from privacy_report.pipeline.policy import read_policy
 from privacy_report.training import thinned
-from privacy_report.training.data import OF_VARIANT, Data
+from privacy_report.training.data import Data, of_variant
 from privacy_report.training.schema import Variant
 
 if TYPE_CHECKING:
@@ -26,8 +27,9 @@ TRAINER = "privacy_report.training.trainer.Trainer"
 ORDINARY = "privacy_report.training.ordinary.Ordinary"
 PRIVATE = "privacy_report.training.private.Private"
 MAKE = "privacy_report.training.run.make_trainer"
+PLAIN = "privacy_report.training.run.plain_trainer"
 SCORER = "privacy_report.training.scoring.Scorer"
-CANARIES = ("privacy_report.training.canaries.make_target", "privacy_report.training.canaries.target_data")
+TARGET = "privacy_report.training.canaries.target_trainer"
 
 NO_PART = ("label", "epochs", "epochs_per_report", "canaries")
 """Parameters of a variant that no epoch's result depends on; canaries are data, with a digest."""
@@ -40,8 +42,7 @@ def code_of(config: Variant, *roots: str) -> dict[str, Any]:
 
 def variant_inputs(name: str, config: Variant, data: str) -> dict[str, Any]:
     """What every epoch of a variant depends on; see `epoch_inputs`."""
-    roots = (OF_VARIANT, *(CANARIES if config.canaries else ()))
-    return code_of(config, *roots) | epoch_inputs(name, config, data)
+    return code_of(config, TARGET if config.canaries else PLAIN) | epoch_inputs(name, config, data)
 
 
 def epoch_inputs(name: str, config: Variant, data: str) -> dict[str, Any]:
@@ -120,6 +121,11 @@ def make_trainer(name: str, config: Variant, data: Data) -> Trainer:
 
     regime = _import(_regime(config))(name, config, len(data.train))
     return Trainer(name, config, data, regime)
+
+
+def plain_trainer(name: str, config: Variant, found: Prepared) -> Trainer:
+    """The trainer of a variant without canaries; with them it is `canaries.target_trainer`."""
+    return make_trainer(name, config, of_variant(found))
 
 
 def _regime(config: Variant) -> str:

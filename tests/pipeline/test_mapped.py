@@ -145,3 +145,15 @@ def test_a_walk_over_a_file_never_holds_much_of_it(tmp_path):
     assert file_pages() - before < 5e6
     assert array.sum() == 5_000_000
     assert file_pages() - before > 15e6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_rows_taken_from_a_mapped_file_stay_and_its_pages_do_not(tmp_path):
+    np.save(tmp_path / "rows.npy", np.arange(4_000_000).reshape(-1, 1000))
+    rows = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    before = file_pages()
+    rows.sum()
+    assert file_pages() - before > 30e6
+    taken = blocks.take(rows, np.array([3999, 0]))
+    assert file_pages() - before < 1e6
+    assert (taken[:, 0] == [3_999_000, 0]).all()
