@@ -221,6 +221,9 @@ def test_default_attacks_are_all_that_are_quick_enough(here):
     assert set(QUICK) | set(SLOWER) <= set(registry.known(registry.DEFAULT, default_estimators()))
     np.savez("large.npz", **arrays(n_member=50_000, n_nonmember=10_001))
     assert default_attacks(read_audit_file("large.npz")) == [*QUICK]
+    many = {name: np.tile(array, 11) if array.ndim == 2 else array for name, array in arrays().items()}
+    np.savez("classes.npz", **many)
+    assert default_attacks(read_audit_file("classes.npz")) == [*QUICK]
 
 
 def test_as_in_a_notebook(here, monkeypatch):

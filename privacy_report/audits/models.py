@@ -34,8 +34,8 @@ from privacy_report.pipeline.tables import Row
 QUICK = ("threshold", "threshold_confidence", "threshold_entropy", "threshold_modified_entropy", "logistic")
 """Attacks on outputs alone that take seconds at any size that fits into memory."""
 SLOWER = ("gradient_boosting", "random_forest", "mlp", "knn")
-MOST_FOR_SLOWER = 60_000
-"""Examples up to which all attacks together take less than a minute on one core."""
+MOST_FOR_SLOWER, MOST_CLASSES_FOR_SLOWER = 60_000, 30
+"""Examples and classes up to which all attacks together take less than a minute on one core."""
 SUFFIXES = (".npz", ".csv")
 
 
@@ -96,10 +96,12 @@ def _by_epoch(files: Sequence[Path]) -> dict[int, Path]:
 
 def default_attacks(file: AuditFile, mode: str = registry.DEFAULT) -> list[str]:
     """All of a mode that run within a minute, those included that the file has more evidence for."""
-    n = len(_labels(file))
+    assert file.outputs is not None
+    n_classes = file.outputs.member_logits.shape[1]
+    small = len(_labels(file)) <= MOST_FOR_SLOWER and n_classes <= MOST_CLASSES_FOR_SLOWER
     early = ["trajectory"] if file.early_phi is not None else []
     references = ["lira", "rmia"] if file.references else []
-    found = [*QUICK, *(SLOWER if n <= MOST_FOR_SLOWER else ()), *early, *references]
+    found = [*QUICK, *(SLOWER if small else ()), *early, *references]
     return [name for name in found if name in registry.known(mode, default_estimators())]
 
 

@@ -28,6 +28,8 @@ from privacy_report.pipeline.contract import (
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.tables import where, write_table
 
+MOST_NAMES = 6  # of models, in the page's first sentence
+
 
 def write_page(found: Sequence[Attacked], verdicts: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     """Write the report page on the audited models to `path`. UserError where a library for it is missing."""
@@ -43,7 +45,8 @@ def write_page(found: Sequence[Attacked], verdicts: Mapping[str, Mapping[str, An
     report = ReportParams(exposed_images=0)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        name = ", ".join(one.name for one in found)
+        names = [one.name for one in found]
+        name = ", ".join(names) if len(names) <= MOST_NAMES else f"of {len(names)} models"
         params = {
             "dataset": {"name": name, "public": False},
             "variants": {one.name: {"label": one.name} for one in found},

@@ -24,6 +24,7 @@ from privacy_report.attack.checkpoint import CheckpointFindings
 from privacy_report.attack.one_run import OneRun
 from privacy_report.attack.schema import SLICES
 from privacy_report.audits.models import (
+    MOST_CLASSES_FOR_SLOWER,
     MOST_FOR_SLOWER,
     QUICK,
     SLOWER,
@@ -117,7 +118,8 @@ def _parser() -> argparse.ArgumentParser:
         "--attacks",
         help=f"comma-separated from {', '.join(registry.known(registry.DEFAULT, default_estimators()))}; "
         f"with --mode parity from {', '.join(registry.known(registry.PARITY))} "
-        f"(default: {', '.join(QUICK)}, up to {MOST_FOR_SLOWER} examples also {', '.join(SLOWER)}, and "
+        f"(default: {', '.join(QUICK)}, "
+        f"up to {MOST_FOR_SLOWER} examples of {MOST_CLASSES_FOR_SLOWER} classes also {', '.join(SLOWER)}, and "
         "trajectory, lira, rmia where the file has what they need)",
     )
     parser.add_argument(
