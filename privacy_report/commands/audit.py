@@ -119,8 +119,8 @@ def _parser() -> argparse.ArgumentParser:
         help=f"comma-separated from {', '.join(registry.known(registry.DEFAULT, default_estimators()))}; "
         f"with --mode parity from {', '.join(registry.known(registry.PARITY))} "
         f"(default: {', '.join(QUICK)}, "
-        f"up to {MOST_FOR_SLOWER} examples of {MOST_CLASSES_FOR_SLOWER} classes also {', '.join(SLOWER)}, and "
-        "trajectory, lira, rmia where the file has what they need)",
+        f"up to {MOST_FOR_SLOWER} examples of {MOST_CLASSES_FOR_SLOWER} classes also {', '.join(SLOWER)}, "
+        "and trajectory, lira, rmia where the file has what they need)",
     )
     parser.add_argument(
         "--slices",
