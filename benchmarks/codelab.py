@@ -27,8 +27,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from privacy_report.attack import checkpoint
+from privacy_report.attack.audit import audit_params
+from privacy_report.pipeline import source
 from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.outputs import read_outputs
+from privacy_report.training import run
 from privacy_report.training.data import Data
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -221,6 +225,14 @@ def processor() -> str:
     return names[0].split(":")[1].strip() if names else platform.processor() or platform.machine()
 
 
+def code() -> dict[str, str]:
+    """Digests of our code that is timed: a test compares them with those of the committed results."""
+    training = source.code(run.TRAINER, run.MAKE, run.ORDINARY, run.PRIVATE).digest
+    params = audit_params(["threshold", "logistic"], [], "default")
+    attacks = {name: inputs["code"] for name, inputs in checkpoint.inputs(params, None).items()}
+    return {"training": training, "score": source.code(run.SCORER).digest, **attacks}
+
+
 def peak(rounds: list[dict[str, Timing]], way: str, part: str) -> float:
     """The largest memory of a way's processes (`way` is "reference", or "" for ours) for a part, MiB."""
     return max(
@@ -260,7 +272,8 @@ def main() -> None:
     rows = summarise(rounds) | private_epochs()
     show(rows)
     machine = {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()}
-    RESULTS.write_text(json.dumps({"machine": machine, "rounds": rounds, "table": rows}, indent=2) + "\n")
+    found = {"machine": machine, "code": code(), "rounds": rounds, "table": rows}
+    RESULTS.write_text(json.dumps(found, indent=2) + "\n")
 
 
 if __name__ == "__main__":
