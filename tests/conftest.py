@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from sandbox import Sandbox, make_sandbox
 
 
@@ -16,11 +18,19 @@ def sandbox(tmp_path: Path) -> Sandbox:
 
 @pytest.fixture(scope="session")
 def _finished(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
-    sandbox = make_sandbox(tmp_path_factory.mktemp("finished") / "repository")
-    sandbox.repro()
-    sandbox.run("git", "add", "--all")
-    sandbox.run("git", "commit", "--quiet", "--message=the smallest experiment")
-    return sandbox
+    """Made once for all processes that run tests side by side; to be copied, never to be changed."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    done = folder / "finished"
+    with FileLock(folder / "finished.lock"):
+        if not done.exists():
+            sandbox = make_sandbox(tmp_path_factory.mktemp("making") / "repository")
+            sandbox.repro()
+            sandbox.run("git", "add", "--all")
+            sandbox.run("git", "commit", "--quiet", "--message=the smallest experiment")
+            sandbox.root.rename(done)
+    return Sandbox(done)
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ def make_sandbox(target: Path) -> Sandbox:
         cwd=ROOT, check=True, capture_output=True,
     ).stdout.decode()  # fmt: skip
     for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
+        if (ROOT / name).is_file() and name != "dvc.lock":  # of other variants
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
     sandbox = Sandbox(target)

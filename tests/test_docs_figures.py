@@ -142,6 +142,17 @@ def test_speed_table_is_what_was_measured():
     check_block(DOCS / "benchmarks.md", "speed", table(["", "reference", "ours", "ratio"], rows))
 
 
+def test_the_memory_of_training_is_what_was_measured():
+    found = json.loads((ROOT / "benchmarks/training_memory.json").read_text())
+    peaks = [values["peak_mb"] for values in found.values()]
+    assert max(peaks) <= 1.1 * min(peaks)
+    rows = [
+        [f"{int(n):,}", f"{int(n) * 3072 / 1e9:.2g} GB", f"{values['peak_mb']} MB"]
+        for n, values in found.items()
+    ]
+    check_block(DOCS / "scale.md", "training_memory", table(["images", "file", "peak memory"], rows))
+
+
 def test_sweep_table_is_what_was_measured():
     with open(ROOT / "benchmarks/dp_sweep.csv", newline="") as file:
         head, *rows = csv.reader(file)

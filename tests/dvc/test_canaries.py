@@ -59,7 +59,10 @@ def test_all_stages_agree_on_who_is_in(twin):
 def test_the_twin_is_judged_and_shown_and_never_shipped(twin):
     verdict = json.loads((twin.root / "data/gate/cnn2_canary.json").read_text())
     assert verdict["verdict"] == "audit"
-    assert json.loads((twin.root / "metrics/cnn2_canary.json").read_text())["epsilon_ceiling"] > 2
+    audited = json.loads((twin.root / "data/attack/cnn2_canary/one_run.json").read_text())["epsilon_one_run"]
+    found = json.loads((twin.root / "metrics/cnn2_canary.json").read_text())
+    assert found["epsilon_audited"] == pytest.approx(audited, rel=1e-3)
+    assert {row["variant"] for row in read_rows(twin.root / "plots/canaries.csv")} == {"cnn2_canary"}
     assert [path.name for path in (twin.root / "models/cnn2_canary").iterdir()] == ["cnn2_canary.md"]
     assert "never shipped" in (twin.root / "models/cnn2_canary/cnn2_canary.md").read_text()
     page = (twin.root / "plots/report.html").read_text()

@@ -130,11 +130,9 @@ def test_ctrl_c_ends_training_within_two_seconds_and_keeps_finished_epochs(ready
     assert not list(entries.glob(".*"))
 
 
-def test_side_by_side_equals_serial(sandbox: Sandbox):
+def test_side_by_side_equals_serial(finished: Sandbox):
     """`make -j2` against `dvc repro`: the same results, the same dvc.lock."""
-    sandbox.run("git", "add", "--all")  # for make a clone is what git knows
-    (sandbox.root / "dvc.lock").unlink()  # it has stages of variants that are not in this experiment
-    sandbox.repro()
+    sandbox = finished
 
     def results():  # in a fresh dvc.lock the order of the entries is that of the stages' ends
         lock = yaml.safe_load((sandbox.root / "dvc.lock").read_text())
