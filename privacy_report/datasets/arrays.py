@@ -9,8 +9,8 @@ import numpy as np
 
 from privacy_report.datasets import own
 from privacy_report.datasets.labelled import LabelledImages, RefusedError
-from privacy_report.errors import UserError
-from privacy_report.pipeline.files import read_arrays
+from privacy_report.errors import UserError, one_line
+from privacy_report.pipeline.mapped import map_arrays
 
 NAME = re.compile(r"(?:(?P<split>.+)_)?(?P<part>features|labels)")
 CLASS_NAMES = "class_names"
@@ -22,7 +22,7 @@ def load(path: Path) -> LabelledImages:
     `class_names`, texts (n_classes,), may be there, too. Nothing is unpickled. UserError of one line for what
     is missing, left over, or no array of numbers.
     """
-    arrays = _folder(path) if path.is_dir() else read_arrays(path)
+    arrays = _folder(path) if path.is_dir() else map_arrays(path)
     names = arrays.pop(CLASS_NAMES, None)
     if names is not None and (names.ndim != 1 or names.dtype.kind != "U"):
         raise RefusedError(
@@ -49,8 +49,8 @@ def _folder(path: Path) -> dict[str, np.ndarray]:
     arrays = {}
     for file in sorted(path.glob("*.npy")):
         try:
-            arrays[file.stem] = np.load(file, allow_pickle=False)
+            arrays[file.stem] = np.load(file, mmap_mode="r", allow_pickle=False)
         except (ValueError, OSError, EOFError) as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             raise UserError(f"{file}: no plain array ({reason})") from None
     return arrays

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from privacy_report.datasets.labelled import LabelledImages, RefusedError
+from privacy_report.errors import one_line
 from privacy_report.pipeline.command import track
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -97,7 +98,7 @@ def from_package(path: Path) -> LabelledImages:
         raise
     except (tarfile.TarError, zlib.error, EOFError, OSError, SyntaxError, ValueError, TypeError) as error:
         # Pillow raises SyntaxError for a broken PNG.
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise RefusedError(f"{path.name}: truncated or damaged ({reason})") from None
     return examples(images, together, path.name)
 

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 import numpy as np
 
 from privacy_report.datasets.splits import Membership
+from privacy_report.pipeline.blocks import blocks
 
 
 def count(features: np.ndarray, membership: Membership) -> int:
     """How many non-members have the very features of a member; (n, ...), compared byte for byte."""
-    members = {_digest(features[row]) for row in membership.member}
-    return sum(_digest(features[row]) in members for row in membership.nonmember)
+    members = set(_digests(features, membership.member))
+    return sum(digest in members for digest in _digests(features, membership.nonmember))
+
+
+def _digests(features: np.ndarray, rows: np.ndarray) -> Iterator[bytes]:
+    """The digests of some rows, ascending, read a block at a time."""
+    for span, block in blocks(features):
+        first, last = np.searchsorted(rows, (span.start, span.stop))
+        yield from (_digest(block[row - span.start]) for row in rows[first:last])
 
 
 def _digest(row: np.ndarray) -> bytes:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from privacy_report.datasets import own
+from privacy_report.datasets import own, scratch
 from privacy_report.datasets.labelled import LabelledImages, RefusedError
-from privacy_report.errors import UserError
+from privacy_report.errors import UserError, one_line
 from privacy_report.pipeline.command import track
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
@@ -39,12 +40,14 @@ def load(path: Path, size: Sequence[int] | None, colour: str | None) -> Labelled
     if not files:
         raise RefusedError(f"{path}: no images, allowed: {path}/CLASS/*.png or {path}/SPLIT/CLASS/*.png")
     first = _read(files[0][2], size, colour)
-    images = np.empty((len(files), *first.shape), np.uint8)
-    for i, (_, _, file) in enumerate(track(files, len(files), f"reading {path}")):
-        images[i] = _same(_read(file, size, colour), first, file, files[0][2])
+    images = scratch.Scratch(len(files), first.shape, np.uint8)
+    for _, _, file in track(files, len(files), f"reading {path}"):
+        images.add(_same(_read(file, size, colour), first, file, files[0][2])[np.newaxis])
     labels = np.array([label for _, label, _ in files], np.int32)
-    of = np.array([split for split, _, _ in files])
-    parts = {split: (images[of == split], labels[of == split]) for split in splits}
+    parts, start = {}, 0
+    for split, count in Counter(split for split, _, _ in files).items():
+        rows = slice(start, start := start + count)
+        parts[split] = images.array[rows], labels[rows]
     return own.examples(parts, tuple(names), path)
 
 
@@ -84,7 +87,7 @@ def _read(file: Path, size: Sequence[int] | None, colour: str | None) -> np.ndar
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, RefusedError):
             raise
-        raise RefusedError(f"{file}: not readable as an image ({' '.join(str(error).split())})") from None
+        raise RefusedError(f"{file}: not readable as an image ({one_line(error)})") from None
     return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from privacy_report.datasets import scratch
 from privacy_report.datasets.labelled import LabelledImages, RefusedError
+from privacy_report.pipeline.blocks import blocks
 
 Part = tuple[np.ndarray, np.ndarray]
 """Features (n, ...) and labels (n,) of one split."""
@@ -26,7 +28,7 @@ def examples(
     shapes = {(features.dtype.name, features.shape[1:]) for features, _ in parts.values()}
     if len(shapes) > 1:
         raise RefusedError(f"{source}: splits of several types and shapes of features, {sorted(shapes)}")
-    features = np.concatenate([features for features, _ in parts.values()])
+    features = scratch.joined([features for features, _ in parts.values()])
     labels = np.concatenate([labels for _, labels in parts.values()])
     names = _classes(labels, class_names, source)
     splits, start = {}, 0
@@ -48,8 +50,12 @@ def _check(name: str, features: np.ndarray, labels: np.ndarray, source: Path | s
         )
     if not len(labels):
         raise RefusedError(f"{source}: split {name} is empty")
-    if features.dtype == np.float32 and (bad := int(np.count_nonzero(~np.isfinite(features)))):
+    if features.dtype == np.float32 and (bad := _not_finite(features)):
         raise RefusedError(f"{source}: features of split {name} hold NaN or infinity {bad} times")
+
+
+def _not_finite(features: np.ndarray) -> int:
+    return sum(int(np.count_nonzero(~np.isfinite(block))) for _, block in blocks(features))
 
 
 def _classes(labels: np.ndarray, class_names: tuple[str, ...] | None, source: Path | str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from privacy_report.datasets.labelled import LabelledImages
 from privacy_report.datasets.splits import Membership
 from privacy_report.errors import UserError
 from privacy_report.pipeline import memo
+from privacy_report.pipeline.blocks import blocks
 from privacy_report.pipeline.files import atomic, read_json, write_json
 
 FOLDER = Path("data/prepare")
@@ -36,7 +37,10 @@ def write(folder: Path, name: str, examples: LabelledImages, membership: Members
     (folder / "dataset.json").unlink(missing_ok=True)
     for stem, array in arrays.items():
         with atomic(folder / f"{stem}.npy") as file:
-            np.save(file, np.ascontiguousarray(array), allow_pickle=False)
+            kind = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}
+            np.lib.format.write_array_header_1_0(file, kind)
+            for _, block in blocks(array):
+                file.write(np.ascontiguousarray(block).data)
     description = {
         "name": name,
         "n_classes": len(examples.class_names),
@@ -87,7 +91,8 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
     """SHA-256 (hex) of named arrays: their names, types, shapes and values, in the order of the names."""
     total = hashlib.sha256()
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
+        array = arrays[name]
         total.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        total.update(array.data)
+        for _, block in blocks(array):
+            total.update(np.ascontiguousarray(block).data)
     return total.hexdigest()

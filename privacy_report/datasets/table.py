@@ -11,7 +11,7 @@ import numpy as np
 from privacy_report.datasets import own, splits
 from privacy_report.datasets.labelled import LabelledImages, RefusedError
 from privacy_report.datasets.schema import DatasetParams
-from privacy_report.errors import UserError
+from privacy_report.errors import UserError, one_line
 
 MOST_CATEGORIES = 100  # of one column: more are names or texts, not categories
 ONLY = "all"
@@ -64,9 +64,7 @@ def _read(path: Path) -> Any:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (pa.ArrowException, OSError) as error:
-        raise RefusedError(
-            f"{path}: cannot be read as a table ({' '.join(str(error).split())[:200]})"
-        ) from None
+        raise RefusedError(f"{path}: cannot be read as a table ({one_line(error)[:200]})") from None
     if len(set(table.column_names)) < len(table.column_names):
         raise RefusedError(f"{path}: several columns have one name: {', '.join(table.column_names)}")
     return table

@@ -19,7 +19,9 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from privacy_report.datasets import scratch
 from privacy_report.datasets.labelled import DamagedError, LabelledImages, RefusedError, UnavailableError
+from privacy_report.errors import UserError, one_line
 from privacy_report.pipeline.command import track
 from privacy_report.pipeline.params import one_of
 
@@ -50,7 +52,7 @@ def copy_in(folder: Path, name: str) -> Any:
     except tfds.core.DatasetNotFoundError:
         raise UnavailableError(f"none in {folder}") from None
     except Exception as error:  # whatever a damaged description makes TFDS stumble over
-        raise DamagedError(f"{folder / name}: not a sound TFDS dataset ({one_line(error)})") from None
+        raise DamagedError(f"{folder / name}: not a sound TFDS dataset ({_short(error)})") from None
 
 
 def download(name: str, folder: Path) -> Any:
@@ -74,7 +76,7 @@ def download(name: str, folder: Path) -> Any:
         builder = tfds.builder(name, data_dir=str(folder))
         builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
     except Exception as error:  # TFDS lets through errors of its downloaders, parsers and file systems
-        raise UnavailableError(f"TFDS could not download {name} ({one_line(error)})") from None
+        raise UnavailableError(f"TFDS could not download {name} ({_short(error)})") from None
     return builder
 
 
@@ -105,7 +107,7 @@ def _ask(url: str, failure: list[str]) -> None:
         error.close()
         failure.clear()
     except (OSError, ValueError) as error:
-        failure[0] = one_line(getattr(error, "reason", error))
+        failure[0] = _short(getattr(error, "reason", error))
 
 
 def read(builder: Any, splits: Sequence[str]) -> LabelledImages:
@@ -126,7 +128,8 @@ def read(builder: Any, splits: Sequence[str]) -> LabelledImages:
     rows = {split: range(ends[k], ends[k + 1]) for k, split in enumerate(splits)}
     names = builder.info.features[label].names
     try:
-        images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        images = scratch.joined([images for images, _ in parts])
+        labels = np.concatenate([labels for _, labels in parts])
         return LabelledImages(images, labels, tuple(names), rows)
     except RefusedError as error:
         raise RefusedError(f"{builder.name}: {error}") from None
@@ -157,27 +160,36 @@ def _read_split(builder: Any, split: str, image: str, label: str) -> tuple[np.nd
     keys = [image, label, *(["id"] if _has_id(tfds, features) else [])]
     batch = BATCH if None not in features[image].shape else 1
     read_config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
-    columns: dict[str, list[np.ndarray]] = {key: [] for key in keys}
+    columns: dict[str, list[np.ndarray]] = {key: [] for key in keys if key != image}
+    shapes: dict[tuple[int, ...], None] = {}
+    images, got = None, 0
     try:
         dataset = builder.as_dataset(split=split, shuffle_files=False, read_config=read_config)
         batches = dataset.map(lambda row: {key: row[key] for key in keys}).batch(batch)
         for rows in track(tfds.as_numpy(batches), -(-n // batch), f"reading {builder.name} {split}"):
-            for key in keys:
-                columns[key].append(rows[key])
+            pixels, got = rows[image], got + len(rows[image])
+            shapes[pixels.shape[1:]] = None
+            images = images or scratch.Scratch(n, pixels.shape[1:], pixels.dtype)
+            if len(shapes) == 1 and got <= n:
+                images.add(pixels)
+            for key, column in columns.items():
+                column.append(rows[key])
+    except UserError:
+        raise
     except Exception as error:  # TensorFlow's errors for truncated or altered records
-        raise DamagedError(f"{builder.name}: {builder.data_dir} cannot be read ({one_line(error)})") from None
-    if len(shapes := dict.fromkeys(images.shape[1:] for images in columns[image])) > 1:
+        raise DamagedError(f"{builder.name}: {builder.data_dir} cannot be read ({_short(error)})") from None
+    if len(shapes) > 1:
         raise RefusedError(f"{builder.name}: images of several shapes, {_list(shapes)}; one is required")
-    if (got := sum(map(len, columns[label]))) != n or not n:
+    if got != n or images is None:
         raise DamagedError(
             f"{builder.name}: split {split} at {builder.data_dir} holds {got} examples, not {n}"
         )
-    images, labels = np.concatenate(columns[image]), np.concatenate(columns[label]).astype(np.int32)
-    if "id" in keys:
-        ids = np.concatenate(columns["id"]).tolist()
-        order = sorted(range(n), key=lambda row: _natural(ids[row]))
-        images, labels = images[order], labels[order]
-    return images, labels
+    labels = np.concatenate(columns[label]).astype(np.int32)
+    if "id" not in keys:
+        return images.array, labels
+    ids = np.concatenate(columns["id"]).tolist()
+    order = np.array(sorted(range(n), key=lambda row: _natural(ids[row])))
+    return scratch.ordered(images.array, order), labels[order]
 
 
 def _has_id(tfds: Any, features: Any) -> bool:
@@ -199,9 +211,9 @@ def _list(shapes: Iterable[tuple[int, ...]]) -> str:
     return ", ".join(some[:3]) + (f" and {len(some) - 3} more" if len(some) > 3 else "")
 
 
-def one_line(error: object, limit: int = 200) -> str:
+def _short(error: object, limit: int = 200) -> str:
     """An error's text on one line, shortened to `limit` characters."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = one_line(error)
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 

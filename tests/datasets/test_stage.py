@@ -95,7 +95,7 @@ def test_an_interrupted_write_leaves_no_description(run_stage: Run, monkeypatch:
     def interrupted(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(prepared.np, "save", interrupted)
+    monkeypatch.setattr(prepared, "blocks", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_stage(**DIGITS | {"seed": 1})
     assert sorted(path.name for path in out.iterdir()) == [
