@@ -56,6 +56,14 @@ def log_mean_probability(phi: np.ndarray, chosen: np.ndarray | None = None) -> n
     return result
 
 
+def phi_of_mean_probability(phi: np.ndarray) -> np.ndarray:
+    """phi of the mean p over models, float64 (n,), of phi (k, n): log of the mean p over the mean 1 - p.
+
+    What one model would say that answered with the mean of all; precise where p nears 0 or 1.
+    """
+    return log_mean_probability(phi) - log_mean_probability(-phi)
+
+
 def mean_doubt(phi: np.ndarray, chosen: np.ndarray | None = None) -> np.ndarray:
     """Mean of 1 - p over models, float64 (n,); of all, or of the `chosen` (k, n). NaN where there is none."""
     total, count = np.zeros(phi.shape[1]), np.zeros(phi.shape[1])

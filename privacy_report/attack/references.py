@@ -6,11 +6,13 @@ known for every example whether the reference trained on it (IN) or not (OUT).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from privacy_report.attack.confidence import phi_of_mean_probability
 from privacy_report.errors import UserError
 
 
@@ -131,6 +133,22 @@ class References:
                 f"{attack}: example {missing[0]} ({len(missing)} of {self.n} in all) is in every reference's "
                 "training set, allowed: at least one OUT reference an example"
             )
+
+
+def over_snapshots(phis: Sequence[np.ndarray], is_member: np.ndarray) -> References:
+    """References that answer with the mean p of their snapshots: the checkpoints of one training.
+
+    `phis`: of each snapshot the confidences (k, n) of the same k references. It costs no more training than the
+    last of them, and averages out much of what chance did to one checkpoint. UserError for no snapshot, for
+    different shapes, and for NaN or infinity.
+    """
+    shapes = {phi.shape for phi in phis}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 2:
+        raise UserError(f"snapshots: got shapes {sorted(shapes)}, allowed: one or more of the same (k, n)")
+    for phi in phis:
+        check_finite(phi, "reference")
+    rows = zip(*phis, strict=True)
+    return References(np.stack([phi_of_mean_probability(np.stack(row)) for row in rows]), is_member)
 
 
 def check_finite(phi: np.ndarray, name: str) -> None:

@@ -12,6 +12,7 @@ from privacy_report.attack.confidence import (
     log_probability,
     logit_confidence,
     mean_doubt,
+    phi_of_mean_probability,
 )
 from privacy_report.errors import UserError
 
@@ -90,6 +91,14 @@ def test_log_mean_probability_against_400_digits(phis):
     assert abs(exact(log_mean_probability(phi)[0]) - truth) <= abs(truth) * exact(1e-15)
     doubt = sum(1 - exact_p(v) for v in phis) / len(phis)
     assert abs(exact(mean_doubt(phi)[0]) - doubt) <= doubt * exact(1e-15)
+
+
+@pytest.mark.parametrize("phis", [PHIS, PHIS[:3], PHIS[-4:], (-700.0, 700.0), (-0.1, 0.1, -0.2), (37.0, 37.0)])
+def test_phi_of_the_mean_probability_against_400_digits(phis):
+    mean = sum(exact_p(v) for v in phis) / len(phis)
+    truth = (mean / (1 - mean)).ln()
+    found = phi_of_mean_probability(np.array(phis)[:, None])
+    assert abs(exact(found[0]) - truth) <= max(abs(truth), 1) * exact(1e-15)
 
 
 def test_means_over_chosen_models():

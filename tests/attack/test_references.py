@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from privacy_report.attack.reference_scores import REFERENCE_SCORES, trajectory
-from privacy_report.attack.references import References
+from privacy_report.attack.references import References, over_snapshots
 from privacy_report.errors import UserError
 from privacy_report.training.memberships import halves
 
@@ -111,3 +111,34 @@ def test_sides_against_numpy_one_example_at_a_time():
             squares += values.var(ddof=1) * (len(values) - 1) if len(values) > 1 else 0.0
         assert side.variance == pytest.approx(squares / np.maximum(side.count - 1, 0).sum())
         assert lacking  # the seed has examples without this side
+
+
+def test_snapshots_answer_with_the_mean_probability():
+    """One example and one reference at a time; memberships are the references' own, whatever the snapshots."""
+    phis = [3 * phi_of(4, seed=seed) for seed in range(3)]
+    found = over_snapshots(phis, PAIRS)
+    assert found.phi.dtype == np.float32
+    assert (found.is_member == PAIRS).all()
+    for j in range(4):
+        for i in range(N):
+            mean = np.mean([1 / (1 + np.exp(-float(phi[j, i]))) for phi in phis])
+            assert found.phi[j, i] == pytest.approx(np.log(mean / (1 - mean)), rel=1e-6, abs=1e-6)
+
+
+def test_one_snapshot_is_the_reference_itself():
+    assert over_snapshots([phi_of(4)], PAIRS).phi == pytest.approx(phi_of(4), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("phis", "text"),
+    [
+        ([], r"snapshots: got shapes \[\], allowed: one or more of the same \(k, n\)"),
+        ([phi_of(4), phi_of(2)], r"snapshots: got shapes \[\(2, 40\), \(4, 40\)\], allowed"),
+        ([phi_of(4)[0]], r"snapshots: got shapes \[\(40,\)\], allowed"),
+        ([phi_of(4), spoiled(phi_of(4), np.nan)], "reference 2: got nan for example 7, allowed: finite"),
+        ([phi_of(4), spoiled(phi_of(4), np.inf)], "reference 2: got inf for example 7, allowed: finite"),
+    ],
+)
+def test_what_are_no_snapshots(phis, text):
+    with pytest.raises(UserError, match=text):
+        over_snapshots(phis, PAIRS)
