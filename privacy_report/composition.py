@@ -78,21 +78,26 @@ def write_overrides(conf: Path | str, params: Mapping[str, Any]) -> list[str]:
     """Write into conf/overrides.yaml what `params` has and conf/ does not; those lines, `key: old -> new`.
 
     An experiment sets values on the command line (`-S`). In conf/ they are part of its commit, so that conf/
-    composes `params` from then on. UserError where that cannot be, since a key is not there any more.
+    composes `params` from then on. UserError where that cannot be, since a key is not there any
+    more; then the file stays as it was.
     """
     before = yaml.safe_load(composed(conf))
     if not (lines := differences(before, params)):
         return []
     path = Path(conf, OVERRIDES)
-    comments = [line for line in path.read_text().splitlines() if line.startswith("#")]
-    values = OmegaConf.merge(
-        OmegaConf.create(yaml.safe_load(path.read_text()) or {}), _changed(before, params)
-    )
-    with atomic(path) as file:
-        file.write(("\n".join(comments) + "\n" + OmegaConf.to_yaml(values)).encode())
+    text = path.read_text()
+    comments = [line for line in text.splitlines() if line.startswith("#")]
+    values = OmegaConf.merge(OmegaConf.create(yaml.safe_load(text) or {}), _changed(before, params))
+    _write(path, "\n".join(comments) + "\n" + OmegaConf.to_yaml(values))
     if left := differences(yaml.safe_load(composed(conf)), params):
+        _write(path, text)
         raise UserError(f"{path}: cannot say {left[0]}; edit conf/ instead of setting it with -S")
     return lines
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic(path) as file:
+        file.write(text.encode())
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

@@ -195,6 +195,8 @@ def test_every_attack_is_listed_with_what_it_needs():
         ("privacy.csv", contract.PRIVACY_COLUMNS),
         ("halves.csv", ("half",)),
         ("roc.csv", contract.ROC_COLUMNS),
+        ("plots/curves.csv", contract.CURVES_COLUMNS),
+        ("plots/roc.csv", contract.PLOTTED_ROC_COLUMNS),
         ("histograms.csv", contract.HISTOGRAM_COLUMNS),
         ("exposed.csv", contract.EXPOSED_COLUMNS),
         ("history.csv", contract.HISTORY_COLUMNS),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from privacy_report.attack.confidence import logit_confidence
-from privacy_report.attack.references import References
+from privacy_report.attack.references import References, check_finite
 from privacy_report.errors import UserError
 from privacy_report.pipeline.files import read_arrays
 from privacy_report.pipeline.outputs import Outputs, outputs_of
@@ -35,38 +35,46 @@ def read_audit_file(path: Path | str) -> AuditFile:
     """
     arrays = read_arrays(path)
     outputs = outputs_of(arrays, path)
+    try:
+        return AuditFile(outputs, *_evidence(arrays, outputs))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _evidence(
+    arrays: Mapping[str, np.ndarray], outputs: Outputs
+) -> tuple[np.ndarray | None, References | None]:
+    """Early confidences and references of a file's arrays, each None where the file has none."""
     labels = np.concatenate([outputs.member_labels, outputs.nonmember_labels])
-    early, phi = (_phi(arrays, name, labels, outputs.n_classes, path) for name in ("early", "reference"))
+    early, phi = (_phi(arrays, name, labels, outputs.n_classes) for name in ("early", "reference"))
     trains = arrays.get("reference_is_member")
     if (phi is None) != (trains is None):
         has = sorted(set(arrays) & set(OPTIONAL))
-        raise UserError(
-            f"{path}: reference_is_member goes with reference_logits or reference_phi, has only {has}"
-        )
-    try:
-        references = None if phi is None or trains is None else References(phi, trains)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-    return AuditFile(outputs, early, references)
+        raise UserError(f"reference_is_member goes with reference_logits or reference_phi, has only {has}")
+    return early, None if phi is None or trains is None else References(phi, trains)
 
 
 def _phi(
-    arrays: Mapping[str, np.ndarray], name: str, labels: np.ndarray, n_classes: int, path: Path | str
+    arrays: Mapping[str, np.ndarray], name: str, labels: np.ndarray, n_classes: int
 ) -> np.ndarray | None:
-    """Confidences (k, n) of NAME_phi or NAME_logits, None where the file has neither."""
+    """Finite confidences float32 (k, n) of NAME_phi or NAME_logits, None where the file has neither."""
     phi, logits = arrays.get(f"{name}_phi"), arrays.get(f"{name}_logits")
     if phi is not None and logits is not None:
-        raise UserError(f"{path}: has {name}_phi and {name}_logits, allowed: one of them")
-    if logits is not None:
-        if logits.ndim != 3 or logits.shape[1:] != (len(labels), n_classes) or logits.dtype.kind != "f":
-            raise UserError(
-                f"{path}: {name}_logits must be floats (k, {len(labels)}, {n_classes}), members first, got "
-                f"{logits.dtype} {logits.shape}"
-            )
-        return np.stack([logit_confidence(one, labels) for one in logits]).astype(np.float32)
-    if phi is not None and (phi.ndim != 2 or phi.shape[1] != len(labels) or phi.dtype.kind != "f"):
+        raise UserError(f"has {name}_phi and {name}_logits, allowed: one of them")
+    kind, found = ("phi", phi) if logits is None else ("logits", logits)
+    if found is None:
+        return None
+    shape = (len(labels),) if logits is None else (len(labels), n_classes)
+    if found.ndim != 1 + len(shape) or found.shape[1:] != shape or found.dtype.kind != "f":
         raise UserError(
-            f"{path}: {name}_phi must be floats (k, {len(labels)}), members first, got {phi.dtype} "
-            f"{phi.shape}"
+            f"{name}_{kind} must be floats (k, {', '.join(map(str, shape))}), members first, got "
+            f"{found.dtype} {found.shape}"
         )
-    return phi
+    if not len(found):
+        raise UserError(f"{name}_{kind} must be of at least one model, got shape {found.shape}")
+    with np.errstate(over="ignore"):  # a confidence that no float32 holds is refused below
+        if logits is not None:
+            found = np.stack([logit_confidence(one, labels) for one in logits])
+        found = found.astype(np.float32)
+    check_finite(found, f"{name}_{kind} of model")
+    return found

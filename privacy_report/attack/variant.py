@@ -14,6 +14,7 @@ from privacy_report.attack import checkpoint, example_exposure, registry, signal
 from privacy_report.attack.checkpoint import CheckpointFindings, Evidence
 from privacy_report.attack.evidence import ReferenceFiles, early_epochs, early_phi, reference_files
 from privacy_report.attack.reference_facts import agreement, recipe_facts, recipe_summary
+from privacy_report.attack.references import TooFewError
 from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.slices import Groups
 from privacy_report.errors import UserError
@@ -115,10 +116,11 @@ def reference_facts(
     key = found.facts[EXPOSED] | {"files": digests(found.files[last], files.phi[chosen[last]])}
     arrays = kept.recall("attack", memo.digest(key), partial(exposed, chosen[last]))
     recipe = {}
-    for epoch in files.phi if len(files.memberships()) > 2 else ():
+    for epoch in files.phi:
         key = found.facts[RECIPE] | {"files": digests(files.phi[epoch], files.phi[chosen[epoch]])}
-        measure = partial(_recipe, files, epoch, chosen[epoch])
-        recipe[epoch] = recipe_summary(kept.recall("attack", memo.digest(key), measure))
+        measures = kept.recall("attack", memo.digest(key), partial(_recipe, files, epoch, chosen[epoch]))
+        if measures:
+            recipe[epoch] = recipe_summary(measures)
     losses = np.stack([result.member_loss for result in results.values()])
     facts = {
         "models": len(files.memberships()),
@@ -130,4 +132,8 @@ def reference_facts(
 
 
 def _recipe(files: ReferenceFiles, attacked: int, others: int) -> Arrays:
-    return recipe_facts(files.at(attacked), files.at(others))
+    """`recipe_facts` of two epochs; nothing where the references cannot attack each other."""
+    try:
+        return recipe_facts(files.at(attacked), files.at(others))
+    except TooFewError:
+        return {}

@@ -24,7 +24,7 @@ from privacy_report.report.study import ATTACKS, MORE_THAN_OUTPUTS, OUTPUTS_ONLY
 from privacy_report.report.tables import grouped
 
 DIGITS = 6
-MOST_POINTS = 100  # of a ROC curve: 25 to a factor of ten in FPR, on a chart 300 pixels wide
+MOST_POINTS = 60  # of a ROC curve: one for every 5 pixels of the chart
 
 
 def write(study: Study, folder: Path) -> None:

@@ -15,7 +15,9 @@ import vl_convert
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import atomic
 
-EXPORTS = "window.vegaEmbed = vegaEmbed;"  # the one name that DVC's pages call
+# The one name that DVC's pages call; panels stand in one column where the window has no room for two.
+EXPORTS = """window.vegaEmbed = (at, spec) =>
+  vegaEmbed(at, spec.concat && window.innerWidth < 700 ? {...spec, columns: 1} : spec);"""
 # `{refresh_tag}` and `{plot_divs}` are DVC's placeholders. Without `{scripts}` it adds no addresses.
 PAGE = """<!doctype html>
 <html lang="en">
@@ -29,7 +31,8 @@ PAGE = """<!doctype html>
 body { font: 15px system-ui, sans-serif; margin: 24px; }
 body > div { margin-bottom: 32px; }
 img { max-width: min(560px, 80vw); } /* two revisions next to each other */
-.vega-embed { display: flex !important; flex-direction: column; max-width: 100%; overflow-x: auto; }
+.vega-embed { max-width: 100%; overflow-x: auto; }
+.vega-embed, .vega-embed > div { display: flex !important; flex-direction: column; }
 .vega-embed .vega-bindings { order: -1; margin-bottom: 8px; } /* what is shown is chosen above it */
 @media (max-width: 600px) { body { margin: 12px; } }
 </style>

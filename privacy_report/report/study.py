@@ -24,7 +24,7 @@ from privacy_report.pipeline.contract import (
 )
 from privacy_report.pipeline.files import read_json
 from privacy_report.pipeline.tables import Row, read_rows
-from privacy_report.report.tables import grouped, parts_of, settings
+from privacy_report.report.tables import grouped, parts_of, rows_at, settings
 
 MANY = 6  # variants; with more, only the strongest attack is drawn, without bands, and the page folds
 MOST_CLOSE = 12  # variants that get pictures of their own: classes, losses, exposed images, epsilon
@@ -98,9 +98,8 @@ class Study:
         """(Variant, epoch, attack) -> its curve, as rows of roc.csv, at the checkpoints that are shown."""
         curves: dict[tuple[str, float, str], list[Row]] = {}
         for variant, path in parts_of("roc", self.labels, self.root).items():
-            shown = self.shown(variant).values()
-            kept = [row for row in read_rows(path) if row["epoch"] in shown]
-            curves |= grouped(kept, "variant", "epoch", "attack")
+            rows = rows_at(path, self.shown(variant).values())
+            curves |= grouped(rows, "variant", "epoch", "attack")
         return curves
 
     @cached_property

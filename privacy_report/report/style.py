@@ -170,7 +170,7 @@ def _shorter(coordinates: re.Match[str]) -> str:
 
 @dataclass(frozen=True)
 class Look:
-    """A colour and a marker for each variant, the same in every figure."""
+    """A colour and a marker for each variant, the same in every figure; a pair is used once, if they last."""
 
     variants: Sequence[str]
     palette: Sequence[str]
@@ -179,8 +179,8 @@ class Look:
         return self.palette[self.variants.index(variant) % len(self.palette)]
 
     def marker(self, variant: str) -> str:
-        place = self.variants.index(variant)
-        return MARKERS[(place + place // len(self.palette)) % len(MARKERS)]  # another one in each round
+        round_, place = divmod(self.variants.index(variant), len(self.palette))
+        return MARKERS[(place + round_) % len(MARKERS)]
 
 
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from privacy_report.errors import UserError
+from privacy_report.pipeline.contract import TEXT_COLUMNS
 from privacy_report.pipeline.files import atomic
 from privacy_report.pipeline.tables import Row, columns_of
 
@@ -47,6 +49,30 @@ def merge(table: str, variants: Iterable[str], root: Path = Path()) -> Path:
                     file.write(header)
                 shutil.copyfileobj(part, file)
     return merged
+
+
+def rows_at(path: Path, epochs: Collection[int]) -> list[Row]:
+    """The rows of a variant's roc.csv at some epochs, as `read_rows` gives them.
+
+    The others, most of the file, are passed over before their cells are parsed. UserError for a cell that is
+    no number where one is due.
+    """
+    names = columns_of(path)
+    at = names.index("epoch")
+    with open(path, newline="") as file:
+        lines = csv.reader(file)
+        next(lines)
+        try:
+            return [
+                {
+                    name: cell if name in TEXT_COLUMNS else float(cell)
+                    for name, cell in zip(names, line, strict=True)
+                }
+                for line in lines
+                if int(line[at]) in epochs
+            ]
+        except (ValueError, IndexError) as error:
+            raise UserError(f"{path}: {error}; `dvc repro` writes it anew") from None
 
 
 def grouped(rows: Iterable[Row], *columns: str) -> dict[Any, list[Row]]:

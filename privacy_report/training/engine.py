@@ -168,8 +168,12 @@ class _Training:
             return False
         before, self.at[i] = self.at[i], _next(reference, self.at[i])
         _keep(reference, before, self.at[i], done)
-        if self.at[i] < reference.epochs[-1]:
+        if self.at[i] == reference.epochs[-1]:
+            return True
+        if len(self.running) < len(self.workers):
             self._submit(i, done.state, done.worker)
+        else:  # there are fewer workers than before
+            self.waiting.appendleft(i)
         return True
 
 

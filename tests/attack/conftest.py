@@ -1,8 +1,9 @@
-"""Score files in miniature."""
+"""Score files in miniature, and what is computed of them."""
 
 import numpy as np
 import pytest
 
+from privacy_report.attack import exposure, findings
 from privacy_report.pipeline.outputs import Outputs
 
 
@@ -20,3 +21,16 @@ def make_outputs(n_member=400, n_nonmember=200, n_classes=4, shift=0.0, seed=0) 
 @pytest.fixture
 def outputs():
     return make_outputs
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """What is computed, not recalled: the names of attacks, and "" for the examples' risks."""
+    names = []
+    attack, risks = findings.attack_checkpoint, exposure.risks
+    monkeypatch.setattr(
+        "privacy_report.attack.checkpoint.attack_checkpoint",
+        lambda examples, plan, *more: names.append(plan.attack) or attack(examples, plan, *more),
+    )
+    monkeypatch.setattr(exposure, "risks", lambda *args: names.append("") or risks(*args))
+    return names

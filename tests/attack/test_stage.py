@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import yaml
 
-from privacy_report.attack import exposure, findings
 from privacy_report.attack.audit import default_estimators
 from privacy_report.errors import UserError
 from privacy_report.pipeline.contract import (
@@ -54,19 +53,6 @@ def write_params(**changes):
     section = {"attacks": ["threshold", "logistic"], "slices": ["entire", "class"]}
     section |= {"estimators": default_estimators()} | changes
     Path("params.yaml").write_text(yaml.safe_dump({"attack": section}))
-
-
-@pytest.fixture
-def computed(monkeypatch):
-    """What is computed, not recalled: the names of attacks, and "" for the examples' risks."""
-    names = []
-    attack, risks = findings.attack_checkpoint, exposure.risks
-    monkeypatch.setattr(
-        "privacy_report.attack.checkpoint.attack_checkpoint",
-        lambda examples, plan, *more: names.append(plan.attack) or attack(examples, plan, *more),
-    )
-    monkeypatch.setattr(exposure, "risks", lambda *args: names.append("") or risks(*args))
-    return names
 
 
 def written(folder):

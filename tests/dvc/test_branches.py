@@ -33,10 +33,10 @@ def branched(finished: Sandbox, tmp_path: Path) -> Sandbox:
 
 def test_metrics_and_plots_between_branches_need_no_cache(branched: Sandbox):
     lines = branched.dvc("metrics", "diff", "main", "feature").stdout.splitlines()
-    changed = [line for line in lines if "metrics/train/cnn2.json" in line and "val_accuracy" in line]
+    changed = [line for line in lines if "metrics/cnn2.json" in line and "val_accuracy" in line]
     assert len(changed) == 1
     assert float(changed[0].split()[-1]) != 0
-    assert not any("metrics/train/cnn3.json" in line for line in lines)
+    assert not any("metrics/cnn3.json" in line for line in lines)
     branched.python("-m", "privacy_report.report.offline", ".dvc/tmp/offline.html")
     branched.dvc("config", "--local", "plots.html_template", "tmp/offline.html")
     branched.dvc("plots", "diff", "main", "feature", "--out", "diff")
@@ -45,6 +45,21 @@ def test_metrics_and_plots_between_branches_need_no_cache(branched: Sandbox):
     assert not re.search(r"<script[^>]+src=", page)
     for revision in ("main", "feature"):
         assert f'"rev": "{revision}"' in page
+    assert len(page) < 2_000_000
+
+
+def test_git_keeps_the_small_tables_and_dvc_the_large_ones(branched: Sandbox):
+    kept = set(branched.run("git", "ls-files", "plots").stdout.split())
+    assert {f"plots/{name}.csv" for name in ("curves", "training", "roc")} <= kept
+    assert not {"plots/privacy.csv", "plots/report.html"} & kept
+    # DVC adds what it keeps to this file by itself; nothing is left to add
+    assert (branched.root / "plots/.gitignore").read_text().split() == ["/privacy.csv", "/report.html"]
+
+
+def test_the_page_is_the_same_when_it_is_made_again(finished: Sandbox):
+    before = (finished.root / "dvc.lock").read_text()
+    finished.dvc("repro", "--force", "--single-item", "report")
+    assert (finished.root / "dvc.lock").read_text() == before
 
 
 @pytest.mark.browser
@@ -57,10 +72,9 @@ def test_plots_show_draws_the_curves_in_a_browser_without_a_network(branched: Sa
     branched.dvc("config", "--local", "plots.html_template", "tmp/offline.html")
     branched.dvc("plots", "show")
     dom, _ = browse(branched.root / "dvc_plots/index.html", tmp_path)
-    marks = re.findall(r'<path[^>]* aria-roledescription="(line mark|point)"[^>]* d="[^"]{8,}', dom)
-    assert (
-        marks.count("line mark") >= 4 * 3
-    )  # at least a line a variant in each of the four plots over epochs
+    marks = re.findall(r'<path[^>]* aria-roledescription="(line mark|area mark)"[^>]* d="[^"]{8,}', dom)
+    assert marks.count("line mark") >= 5 * 3  # a line a variant in each of the five panels over epochs
+    assert marks.count("area mark") == 3 * 3
 
 
 def test_parity_formulas_on_real_scores(finished: Sandbox):

@@ -1,169 +1,146 @@
-"""The store: complete keys, damage, pruning, and writes that are all or nothing."""
+"""The store: damage is told from bad luck, pruning, and writes that are all or nothing."""
 
+import errno
 import os
-import shutil
+import resource
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from sandbox import ROOT
 
+from privacy_report.commands.store import main
 from privacy_report.errors import UserError
-from privacy_report.pipeline import store
-from privacy_report.training.schema import Privacy
-from stages.attack import attack_inputs
-from stages.score import score_inputs
-from stages.train import epoch_inputs
-
-INPUTS = {"train": epoch_inputs, "score": score_inputs, "attack": attack_inputs}
-# What an item's key takes in another way (the item's own file) or leaves alone by design.
-ITEM = {"train": set(), "score": {"data/train/cnn2"}, "attack": {"data/score/cnn2"}}
+from privacy_report.pipeline import files, store
+from privacy_report.pipeline.memo import Memo, file_digest
 
 
 @pytest.fixture
-def repository(tmp_path, monkeypatch):
-    """A folder with this repository's graph, parameters and code, and small stand-ins for its data."""
-    for name in ("dvc.yaml", "params.yaml"):
-        shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(ROOT / "conf", tmp_path / "conf")
-    shutil.copytree(ROOT / "stages", tmp_path / "stages", ignore=shutil.ignore_patterns("__pycache__"))
-    for stage in INPUTS:
-        for dep in store.declared(stage, "cnn2").deps:
-            path = tmp_path / dep
-            if dep.startswith("data/") and not path.exists():
-                path = path if path.suffix else path / "part.bin"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(b"1")
+def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_ROOT", raising=False)
     return tmp_path
 
 
-def leaves(value, key):
-    if isinstance(value, dict):
-        return [leaf for name, inner in value.items() for leaf in leaves(inner, f"{key}.{name}")]
-    return [key]
+def put(key, **arrays):
+    store.put("epoch", key, store.Entry(arrays or {"a": np.arange(1000.0)}, 1.5, "a processor"))
 
 
-@pytest.mark.parametrize("stage", INPUTS)
-def test_every_declared_dep_is_in_the_key(stage, repository):
-    before = store.digest(INPUTS[stage]("cnn2"))
-    deps = [dep for dep in store.declared(stage, "cnn2").deps if dep not in ITEM[stage]]
-    assert len(deps) > 4
-    for dep in deps:
-        path = repository / dep
-        files = [path] if path.is_file() else sorted(item for item in path.rglob("*") if item.is_file())
-        for file in files:
-            content = file.read_bytes()
-            file.write_bytes(content + b"\n")
-            assert store.digest(INPUTS[stage]("cnn2")) != before, f"a change of {file} is not in the key"
-            file.write_bytes(content)
-    assert store.digest(INPUTS[stage]("cnn2")) == before
-
-
-@pytest.mark.parametrize("stage", INPUTS)
-def test_every_declared_parameter_is_in_the_key_but_the_number_of_epochs(stage, repository):
-    before = store.digest(INPUTS[stage]("cnn2"))
-    params = yaml.safe_load(Path("params.yaml").read_text())
-    for section in store.declared(stage, "cnn2").params:
-        for leaf in leaves(store._at(params, section), section):
-            changed = yaml.safe_load(Path("params.yaml").read_text())
-            *outer, last = leaf.split(".")
-            store._at(changed, ".".join(outer))[last] = "changed"
-            (repository / "params.yaml").write_text(yaml.safe_dump(changed))
-            same = store.digest(INPUTS[stage]("cnn2")) == before
-            assert same == (leaf == "variants.cnn2.epochs"), leaf
-            (repository / "params.yaml").write_text(yaml.safe_dump(params))
-
-
-def test_number_of_epochs_is_in_the_key_where_the_noise_is_solved_for_it(repository):
-    def key(privacy):
-        return store.digest(epoch_inputs("cnn2", privacy))
-
-    solved, given = Privacy(target_epsilon=8.0), Privacy(noise_multiplier=1.0)
-    before = key(solved), key(given)
-    params = (repository / "params.yaml").read_text()
-    (repository / "params.yaml").write_text(params.replace("epochs: 50\n", "epochs: 60\n"))
-    assert key(solved) != before[0]
-    assert key(given) == before[1]
-
-
-@pytest.mark.parametrize("stage", ["score", "attack"])
-def test_other_items_are_not_in_the_key(stage, repository):
-    before = store.digest(INPUTS[stage]("cnn2"))
-    (repository / next(iter(ITEM[stage])) / "another.npz").write_bytes(b"2")
-    assert store.digest(INPUTS[stage]("cnn2")) == before
-
-
-def test_versions_of_the_libraries_are_in_the_key(repository, monkeypatch):
-    before = store.digest(epoch_inputs("cnn2"))
-    monkeypatch.setattr(store, "version", lambda name: "0.0")
-    assert store.digest(epoch_inputs("cnn2")) != before
-
-
-def test_variants_and_stages_have_different_keys(repository):
-    (repository / "data/train/cnn3").mkdir()
-    keys = {
-        store.digest(epoch_inputs("cnn2")),
-        store.digest(epoch_inputs("cnn3")),
-        store.digest(score_inputs("cnn2")),
-    }
-    assert len(keys) == 3
-
-
-def test_missing_dep_is_named(repository):
-    shutil.rmtree(repository / "data/prepare")
-    with pytest.raises(UserError, match="data/prepare"):
-        epoch_inputs("cnn2")
-
-
-def test_roundtrip_and_miss(repository):
+def test_roundtrip_and_miss(folder):
     assert store.get("epoch", "k") is None
-    store.put("epoch", "k", {"a": np.arange(3.0)})
+    put("k", a=np.arange(3.0))
     found = store.get("epoch", "k")
-    assert found is not None
-    np.testing.assert_array_equal(found["a"], np.arange(3.0))
+    np.testing.assert_array_equal(found.arrays["a"], np.arange(3.0))
+    assert set(found.arrays) == {"a"}
+    assert (found.seconds, found.processor) == (1.5, "a processor")
 
 
-@pytest.mark.parametrize("damage", ["truncate", "flip", "empty"])
-def test_damaged_entry_is_a_miss_and_is_removed(damage, repository):
-    store.put("epoch", "k", {"a": np.arange(1000.0)})
+@pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "other"])
+def test_a_damaged_entry_is_set_aside_and_counts_as_absent(damage, folder, capsys):
+    put("k")
     path = store.path_of("epoch", "k")
     content = bytearray(path.read_bytes())
-    if damage == "flip":
-        content[len(content) // 2] ^= 1
-    path.write_bytes({"truncate": bytes(content[:-100]), "flip": bytes(content), "empty": b""}[damage])
+    content[len(content) // 2] ^= 1
+    if damage == "other":
+        files.write_arrays(path, {"a": np.zeros(1)})  # sound, but no entry of the store
+    else:
+        whole = store.path_of("epoch", "k").read_bytes()
+        path.write_bytes({"truncate": whole[:-100], "flip": bytes(content), "empty": b""}[damage])
+    bytes_before = path.read_bytes()
     assert store.get("epoch", "k") is None
     assert not path.exists()
+    assert path.with_suffix(".damaged").read_bytes() == bytes_before
+    assert "set aside" in capsys.readouterr().err
 
 
-def test_dvc_root_names_the_shared_store(repository, monkeypatch, tmp_path_factory):
+@pytest.mark.parametrize("error", [MemoryError("none left"), RuntimeError("no thread"), OSError(5, "I/O")])
+def test_bad_luck_destroys_nothing(error, folder, monkeypatch):
+    put("k")
+    before = store.path_of("epoch", "k").read_bytes()
+
+    def fail(*args, **kwargs):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.np, "load", fail)
+        with pytest.raises(UserError, match="cannot be read"):
+            store.get("epoch", "k")
+    assert store.path_of("epoch", "k").read_bytes() == before
+    assert store.get("epoch", "k") is not None
+
+
+def use_all(descriptors):
+    """Open files until no descriptor is left."""
+    while True:
+        try:
+            descriptors.append(os.open(os.devnull, os.O_RDONLY))
+        except OSError:
+            return
+
+
+def test_no_file_descriptor_left_destroys_nothing(folder):
+    put("k")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = []
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 8, hard))
+        use_all(used)
+        with pytest.raises(UserError, match="cannot be read"):
+            store.get("epoch", "k")
+    finally:
+        for one in used:
+            os.close(one)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert store.get("epoch", "k") is not None
+
+
+def test_a_store_that_may_only_be_read_is_read(folder, monkeypatch):
+    put("k")
+
+    def refuse(*args, **kwargs):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "utime", refuse)
+    assert store.get("epoch", "k") is not None
+    monkeypatch.setattr(files.tempfile, "mkstemp", refuse)
+    with pytest.raises(UserError, match="cannot be written"):
+        put("other")
+
+
+def test_dvc_root_names_the_shared_store(folder, monkeypatch, tmp_path_factory):
     shared = tmp_path_factory.mktemp("parent")
     monkeypatch.setenv("DVC_ROOT", str(shared))
-    store.put("epoch", "k", {"a": np.zeros(1)})
+    put("k")
     assert (shared / ".store/epoch/k.npz").exists()
 
 
-def test_prune_drops_the_longest_unused_first(repository, capsys):
+def test_prune_drops_the_longest_unused_first(folder, capsys):
     for i, name in enumerate("abc"):
-        store.put("epoch", name, {"a": np.zeros(1000)})
+        put(name)
         os.utime(store.path_of("epoch", name), (i, i))
     assert store.get("epoch", "a") is not None  # used now: the youngest
     size = store.path_of("epoch", "a").stat().st_size
-    store.main(["prune", "--keep-mb", str(2 * size / 1e6)])
+    main(["prune", "--keep-mb", str(2 * size / 1e6)])
     assert [name for name in "abc" if store.path_of("epoch", name).exists()] == ["a", "c"]
     assert "removed 1 entries" in capsys.readouterr().out
-    store.main(["prune"])
+    main(["prune", "--all"])
     assert store.entries() == []
 
 
-def test_prune_removes_what_killed_runs_left_but_not_what_is_being_written(repository):
-    store.put("epoch", "k", {"a": np.zeros(1)})
+def test_prune_alone_removes_nothing(folder, capsys):
+    put("k")
+    with pytest.raises(SystemExit) as stopped:
+        main(["prune"])
+    assert stopped.value.code == 2
+    assert "--keep-mb --all" in capsys.readouterr().err
+    assert store.get("epoch", "k") is not None
+
+
+def test_prune_removes_what_killed_runs_left_but_not_what_is_being_written(folder):
+    put("k")
     for name, age in (("old", 7200), ("new", 0)):
         path = store.root() / "epoch" / f".{name}.tmp"
         path.write_bytes(b"x")
@@ -172,64 +149,58 @@ def test_prune_removes_what_killed_runs_left_but_not_what_is_being_written(repos
     assert sorted(path.name for path in (store.root() / "epoch").iterdir()) == [".new.tmp", "k.npz"]
 
 
-def test_prune_refuses_a_negative_size(repository):
+def test_prune_refuses_a_negative_size(folder):
     with pytest.raises(UserError, match="keep-mb"):
-        store.main(["prune", "--keep-mb", "-1"])
+        main(["prune", "--keep-mb", "-1"])
 
 
 @pytest.mark.parametrize("moment", ["os.fsync", "os.replace"])
-def test_kill_in_the_middle_of_a_write_leaves_no_entry(moment, repository):
+def test_kill_in_the_middle_of_a_write_leaves_no_entry(moment, folder):
     code = (
         "import os, signal, numpy as np\n"
-        "from stages import store\n"
+        "from privacy_report.pipeline import store\n"
         f"{moment} = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "store.put('epoch', 'k', {'a': np.zeros(1000)})"
+        "store.put('epoch', 'k', store.Entry({'a': np.zeros(1000)}, 0.0, ''))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=repository, check=False)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, check=False)
     assert done.returncode == -signal.SIGKILL
     assert store.get("epoch", "k") is None
 
 
-def test_second_run_waits_for_the_first_and_a_dead_one_blocks_nobody(repository):
-    code = (
-        "import sys, time\nfrom stages import store\n"
-        "with store.exclusive('train', 'cnn2'):\n    print('in', flush=True)\n"
-        "    time.sleep(float(sys.argv[1]))"
+def test_a_file_and_its_folder_are_on_disk_when_it_is_there(folder, monkeypatch):
+    synced = []
+    fsync = os.fsync
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: synced.append(os.path.realpath(f"/proc/self/fd/{fd}")) or fsync(fd)
     )
-
-    def start(seconds):
-        return subprocess.Popen(
-            [sys.executable, "-c", code, str(seconds)], cwd=repository, stdout=subprocess.PIPE, text=True
-        )
-
-    first = start(60)
-    assert first.stdout.readline() == "in\n"
-    second = start(0)
-    assert f"process {first.pid}" in second.stdout.readline()
-    assert second.poll() is None
-    first.kill()
-    assert second.stdout.readline() == "in\n"
-    assert (first.wait(), second.wait()) == (-signal.SIGKILL, 0)
-    first.stdout.close()
-    second.stdout.close()
+    files.write_json(folder / "new/value.json", 1)
+    assert [path.startswith(str(folder / "new/.value.json")) for path in synced] == [True, False]
+    assert synced[1] == str(folder / "new")
 
 
-def test_a_run_whose_parent_died_while_it_waited_leaves_the_work_to_others(repository):
-    waiter = (
-        "from stages import cli, store\n"
-        "def main(argv):\n"
-        "    with store.exclusive('train', 'cnn2'):\n        print('in', flush=True)\n"
-        "cli.run(main)"
-    )
-    parent = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {waiter!r}])"
-    with store.exclusive("train", "cnn2"):
-        process = subprocess.Popen(
-            [sys.executable, "-c", parent],
-            cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-        assert "waiting for another run" in process.stdout.readline()
-        time.sleep(0.5)  # until it has noted who its parent is
-        process.kill()
-        process.wait()
-    assert process.stdout.read() == "error: train@cnn2: whoever started this run has ended\n"
-    process.stdout.close()
+def test_the_memo_computes_once_and_notes_what_it_took(folder):
+    calls = []
+
+    def compute():
+        calls.append(1)
+        return {"a": np.ones(2)}
+
+    for _ in range(2):
+        kept = Memo("train@v")
+        np.testing.assert_array_equal(kept.recall("epoch", "k", compute)["a"], np.ones(2))
+        kept.close()
+    assert len(calls) == 1
+    note = files.read_json(".store/notes/train@v.json")
+    assert note["seconds"] >= 0
+    assert len(note["processors"]) == 1
+
+
+def test_a_files_digest_follows_its_bytes(folder):
+    (folder / "a").write_bytes(b"1")
+    before = file_digest("a")
+    assert file_digest("a") == before
+    (folder / "a").write_bytes(b"2")
+    assert file_digest("a") != before
+    with pytest.raises(UserError, match=r"^b: no such file"):
+        file_digest("b")

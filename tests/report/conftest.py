@@ -114,7 +114,6 @@ class Study:
         kept = [row for row in history if row["epoch"] % self.every == 0] or history[-1:]
         folder = self.root / f"data/attack/{name}"
         privacy = [r for h in kept for r in self._rows(position, name, h, 1.0)]
-        write_json(folder / "references.json", {"models": 8 if "rmia" in self.attacks else 0})
         write_table(folder / "privacy.csv", privacy, PRIVACY_COLUMNS)
         halves = [
             {**row, "half": half}

@@ -10,15 +10,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from dvc_render.html import HTML
-from dvc_render.vega import VegaRenderer
 
-from privacy_report.pipeline.tables import read_cells
-from privacy_report.report.offline import main as offline
 from stages.report import main
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-TEMPLATES = Path(__file__).parents[2] / ".dvc/plots"
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -100,29 +95,6 @@ def test_page_fits_and_asks_for_nothing(study, settings, tmp_path):
         assert seen["requests"] == []
         assert seen["unnamed"] == seen["broken"] == seen["captions"] == 0
         assert seen["figures"] >= 8
-
-
-def test_dvc_plots_draw_without_a_network(study, tmp_path):
-    study(epochs=10)
-    main([])
-    offline([str(tmp_path / "template.html")])
-    page = HTML((tmp_path / "template.html").read_text())
-    for table, x, y, name in (
-        ("training", "epoch", "val_accuracy", "epochs"),
-        ("privacy", "epoch", "auc", "epochs"),
-        ("privacy", "val_accuracy", "advantage", "privacy_vs_accuracy"),
-        ("roc", "fpr", "tpr", "roc_loglog"),
-    ):
-        rows = [{**row, "rev": "main"} for row in read_cells(tmp_path / f"plots/{table}.csv")]
-        renderer = VegaRenderer(rows, table + y, x=x, y=y, template=name, template_dir=str(TEMPLATES))
-        page.with_scripts(renderer.SCRIPTS).with_element(renderer.generate_html())
-    (tmp_path / "plots.html").write_text(page.embed())
-    dom, console = browse(tmp_path / "plots.html", tmp_path)
-    wrong = [line for line in console.splitlines() if "The compiled spec uses Vega v5" not in line]
-    assert wrong == []
-    drawn = re.findall(r'<path[^>]* aria-roledescription="(line mark|point)"[^>]* d="[^"]{8,}', dom)
-    assert drawn.count("line mark") >= 2 + 4 + 2 + 5
-    assert drawn.count("point") >= 2 * 10 + 2 * 2 * 5 + 2 * 5
 
 
 @pytest.mark.npm

@@ -29,8 +29,8 @@ def test_a_bundle_that_would_break_the_page_is_refused():
     ("name", "x", "y"),
     [
         ("epochs", "epoch", "auc"),
-        ("roc_loglog", "fpr", "tpr"),
-        ("privacy_vs_accuracy", "val_accuracy", "auc"),
+        ("training", "epoch", "val_accuracy"),
+        ("roc", "fpr", "tpr"),
     ],
 )
 def test_templates_are_filled_by_dvc(name, x, y):
@@ -38,7 +38,6 @@ def test_templates_are_filled_by_dvc(name, x, y):
     renderer = VegaRenderer(rows, "plots", x=x, y=y, template=name, template_dir=str(TEMPLATES), title="T")
     filled = json.dumps(renderer.get_filled_template())
     assert "<DVC_METRIC" not in filled
-    assert f"datum['{y}']" in filled
     spec = json.loads(filled)
     drawn = json.dumps({key: value for key, value in spec.items() if key != "data"})
     assert '"field": "variant"' in drawn

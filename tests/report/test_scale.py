@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,14 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from privacy_report.errors import UserError
+from privacy_report.pipeline.tables import read_rows, where
 from privacy_report.report import exposed, page, provenance
 from privacy_report.report import study as study_module
 from privacy_report.report.exposed import Exhibit, exhibits
 from privacy_report.report.study import MANY, MOST_CLOSE, Study
 from privacy_report.report.style import MOST_LABELS, Look, Panel, Picture, draw, label_ends
-from privacy_report.report.tables import PARTS, merge
+from privacy_report.report.tables import merge, rows_at
 from stages.report import main
 
 
@@ -51,17 +54,18 @@ def test_thirty_variants_with_25_checkpoints_each_make_a_page_below_3_mb(study):
 
 def test_a_table_is_read_once(study, monkeypatch):
     study(epochs=10, dp=("cnn3_dp",))
-    read, reader = Counter(), study_module.read_rows
+    read = Counter()
 
-    def counted(path):
+    def counted(reader, path, *more):
         read[str(path)] += 1
-        return reader(path)
+        return reader(path, *more)
 
-    monkeypatch.setattr(study_module, "read_rows", counted)
+    for name in ("read_rows", "rows_at"):
+        monkeypatch.setattr(study_module, name, partial(counted, getattr(study_module, name)))
     main([])
-    merged = {f"plots/{table}.csv" for table in PARTS}
-    parts = {f"data/attack/{name}/{t}.csv" for name in ("cnn2", "cnn3") for t in ("histograms", "exposed")}
-    assert merged | parts <= set(read)
+    of_each = ("train/{}/history", "attack/{}/roc", "attack/{}/histograms", "attack/{}/exposed")
+    parts = {f"data/{part.format(name)}.csv" for name in ("cnn2", "cnn3", "cnn3_dp") for part in of_each}
+    assert set(read) == {"plots/privacy.csv"} | parts
     assert set(read.values()) == {1}
 
 
@@ -76,13 +80,22 @@ def test_a_panel_is_drawn_once():
     assert draw(Picture("none"), dpi=50).svgs == []
 
 
-def test_only_the_curves_of_shown_checkpoints_are_merged(study):
+def test_only_the_curves_of_shown_checkpoints_are_read(study):
     root = study(epochs=10, attacks=("threshold",))
-    main([])
+    merge("privacy", ["cnn2", "cnn3"])
     found = Study(root)
     wanted = {(name, epoch) for name in found.labels for epoch in found.shown(name).values()}
     assert {(name, int(epoch)) for name, epoch, _ in found.roc} == wanted
-    assert len(found.roc["cnn2", 10, "threshold"]) == 61
+    whole = where(read_rows(root / "data/attack/cnn2/roc.csv"), epoch=10.0)
+    assert found.roc["cnn2", 10, "threshold"] == list(whole)
+
+
+def test_a_damaged_curve_is_one_line(tmp_path):
+    path = tmp_path / "roc.csv"
+    path.write_text("variant,epoch,attack,slice,fpr,tpr\na,1,x,y,0.5,0.5\na,2,x,y,half,1\n")
+    assert [row["fpr"] for row in rows_at(path, {1})] == [0.5]
+    with pytest.raises(UserError, match=r"roc\.csv: could not convert [^\n]*; `dvc repro` writes it anew$"):
+        rows_at(path, {2})
 
 
 def test_the_closest_look_is_at_those_that_leak_most(study):
@@ -134,7 +147,7 @@ def test_of_very_many_curves_the_highest_are_named():
     assert texts[1:] == [str(i) for i in range(100 - MOST_LABELS + 1, 100)]
 
 
-@pytest.mark.parametrize("colours", [1, 2, 12])
+@pytest.mark.parametrize("colours", [1, 2, 5, 12])
 def test_thirty_variants_look_different(colours):
     names = [f"v{i}" for i in range(30)]
     look = Look(names, [f"#{i:06x}" for i in range(colours)])

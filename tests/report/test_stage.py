@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 
 from privacy_report.report import figures, losses, page
 from privacy_report.report.differential_privacy import finding
-from privacy_report.report.provenance import duration, facts, read_notes, seeds
+from privacy_report.report.provenance import facts, seeds
 from privacy_report.report.study import Study
 from privacy_report.report.style import Look
 from privacy_report.report.tables import PARTS, merge
@@ -40,6 +41,7 @@ def test_same_inputs_same_bytes(study):
     main([])
     first = digests()
     assert {f"{name}.png" for name in PICTURES} | {
+        "curves.csv",
         "training.csv",
         "privacy.csv",
         "roc.csv",
@@ -191,30 +193,32 @@ def test_advantage_has_its_band(study):
     assert len(ax.collections) == 2  # one line and band a variant
 
 
-def test_notes_are_read_when_they_are_there(tmp_path):
-    folder = tmp_path / ".store/notes"
-    folder.mkdir(parents=True)
-    (folder / "train@cnn2.json").write_text('{"seconds": 754.0, "processors": ["A"]}')
-    (folder / "prepare.json").write_text("not json")
-    (folder / "gate.json").write_text('{"seconds": "soon"}')
-    assert read_notes(folder) == {"train@cnn2": {"seconds": 754.0, "processors": ["A"]}}
-    assert [duration(seconds) for seconds in (None, 3.21)] == ["not recorded", "3.2 s"]
-    assert [duration(seconds) for seconds in (754.0, 9000.0)] == ["12.6 min", "2.5 h"]
-
-
-def test_the_page_names_the_processors_that_the_results_come_from(study):
+def test_the_page_names_processors_where_several_kinds_were_mixed(study):
     root = study(epochs=10)
-    for stage, kind in (("train@cnn2", "Xeon A"), ("score@cnn2", "Xeon B"), ("train@gone", "Xeon C")):
-        path = root / f".store/notes/{stage}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"seconds": 60.0, "processors": [kind]}))
+    notes = root / ".store/notes"
+    notes.mkdir(parents=True)
+    for stage, kind in (("train@cnn2", "Xeon A"), ("reference@cnn3", "Xeon A"), ("train@gone", "Xeon C")):
+        (notes / f"{stage}.json").write_text(json.dumps({"seconds": 60.0, "processors": [kind]}))
+    (notes / "attack@cnn2.json").write_text("not json")
+    assert facts(Study(root))["processors"] == []
     main([])
-    told = facts(Study(root))
-    assert told["processors"] == ["Xeon A", "Xeon B"]
-    assert told["times"]["train@cnn2"] == "60.0 s"
     text = Path("plots/report.html").read_text()
-    assert "Xeon A" in text
-    assert "Xeon C" not in text
+    assert "Processors" not in text
+    (notes / "score@cnn2.json").write_text('{"seconds": 1.0, "processors": ["Xeon B"]}')
+    main([])
+    assert facts(Study(root))["processors"] == ["Xeon A", "Xeon B"]
+    assert "Xeon A; Xeon B. Results of several kinds" in Path("plots/report.html").read_text()
+
+
+def test_neither_commit_nor_time_changes_the_page(study):
+    study(epochs=10)
+    main([])
+    first = digests()
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    who = ["-c", "user.name=tests", "-c", "user.email=tests@example.org"]
+    subprocess.run(["git", *who, "commit", "--quiet", "--allow-empty", "--message=another"], check=True)
+    main([])
+    assert digests() == first
 
 
 def test_seeds_are_found_where_they_stand():

@@ -1,0 +1,121 @@
+"""What the attacker holds next to a checkpoint: early checkpoints, and reference models of which epoch."""
+
+import numpy as np
+import pytest
+from planted import planted, write_references
+
+from privacy_report.attack.evidence import ReferenceFiles, early_epochs, early_phi, reference_files
+from privacy_report.attack.reference_checks import choose_epoch
+from privacy_report.errors import UserError
+from privacy_report.pipeline.files import write_arrays
+from privacy_report.pipeline.outputs import output_arrays
+
+EVERY_SECOND = range(2, 51, 2)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "epoch", "early"),
+    [
+        (EVERY_SECOND, 2, []),
+        (EVERY_SECOND, 4, [2]),
+        (EVERY_SECOND, 6, [2]),
+        (EVERY_SECOND, 8, [2]),
+        (EVERY_SECOND, 10, [2, 4]),
+        (EVERY_SECOND, 14, [2, 4, 6]),
+        (EVERY_SECOND, 16, [2, 4, 6]),
+        (EVERY_SECOND, 18, [2, 4, 6, 8]),
+        (EVERY_SECOND, 20, [2, 4, 6, 8]),
+        (EVERY_SECOND, 50, [2, 4, 6, 8]),
+        ([50, 1, 49], 50, [1]),
+        ([7], 7, []),
+        ([7], 9, [7]),
+    ],
+)
+def test_the_rule_for_early_checkpoints_is_fixed(epochs, epoch, early):
+    assert early_epochs(list(epochs), epoch) == early
+
+
+def test_later_checkpoints_do_not_change_the_early_ones():
+    """Training on changes no number of the checkpoints that there are."""
+    for epoch in EVERY_SECOND:
+        assert early_epochs(list(EVERY_SECOND), epoch) == early_epochs(list(range(2, epoch + 1, 2)), epoch)
+
+
+def test_early_confidences_are_those_of_the_score_files(tmp_path):
+    world, paths = planted(k=0), [tmp_path / "2.npz", tmp_path / "4.npz"]
+    for path, epoch in zip(paths, (2, 4), strict=True):
+        write_arrays(path, output_arrays(world.outputs(epoch)))
+    found = early_phi(paths)
+    assert found.dtype == np.float32
+    logits = np.stack([world.checkpoints[2], world.checkpoints[4]]).astype(float)
+    of_label = np.take_along_axis(logits, world.labels[None, :, None], axis=2)[..., 0]
+    odds = np.exp(of_label) / (np.exp(logits).sum(axis=2) - np.exp(of_label))
+    np.testing.assert_allclose(found, np.log(odds), atol=1e-5)
+
+
+def test_files_of_references_are_found_by_their_epochs(tmp_path):
+    world = planted()
+    phi = world.phi(world.references)
+    found = reference_files(
+        write_references(tmp_path / "cnn2", world.trains, {4: phi, 10: phi + 1, 2: phi + 2})
+    )
+    assert list(found.phi) == [2, 4, 10]
+    assert found.trains.name == "trains.npy"
+    assert (found.memberships() == world.trains).all()
+    for epoch, more in ((2, 2), (4, 0), (10, 1)):
+        references = found.at(epoch)
+        assert (references.phi == phi + np.float32(more)).all()
+        assert (references.is_member == world.trains).all()
+
+
+def test_no_models_are_no_references(tmp_path):
+    assert reference_files(write_references(tmp_path / "cnn2", np.zeros((0, 7), bool), {})) is None
+
+
+def test_a_missing_stage_is_named(tmp_path):
+    with pytest.raises(UserError) as caught:
+        reference_files(tmp_path / "cnn9")
+    path = tmp_path / "cnn9/trains.npy"
+    assert str(caught.value) == f"{path}: no such file; `dvc repro reference@cnn9` makes it"
+
+
+@pytest.mark.parametrize(
+    ("epoch", "nearest"), [(1, 4), (4, 4), (7, 4), (8, 10), (15, 10), (16, 20), (50, 20)]
+)
+def test_the_nearest_epoch_of_two_the_earlier(tmp_path, epoch, nearest):
+    files = ReferenceFiles(tmp_path, dict.fromkeys([20, 4, 10], tmp_path))
+    assert files.nearest(epoch) == nearest
+
+
+def noisy(world, noise, seed):
+    phi = world.phi(world.references)
+    return (phi + noise * np.random.default_rng(seed).standard_normal(phi.shape)).astype(np.float32)
+
+
+def test_references_choose_their_epoch_by_attacking_each_other(tmp_path):
+    """The epoch with the least noise of its own, wherever it lies."""
+    world = planted(k=6, n_member=700, n_nonmember=700)
+    for best in (2, 4, 6):
+        phis = {epoch: noisy(world, 0.1 if epoch == best else 3.0, epoch) for epoch in (2, 4, 6)}
+        files = reference_files(write_references(tmp_path / "cnn2", world.trains, phis))
+        found = files.chosen(6)["epoch"]
+        assert found == best == choose_epoch(phis, world.trains, 6)
+
+
+def test_one_pair_cannot_choose_and_takes_the_nearest(tmp_path):
+    world = planted(k=2)
+    phis = {epoch: noisy(world, 0.1, epoch) for epoch in (4, 10)}
+    files = reference_files(write_references(tmp_path / "cnn2", world.trains, phis))
+    assert [int(files.chosen(epoch)["epoch"]) for epoch in (4, 7, 8, 50)] == [4, 4, 10, 10]
+
+
+def test_a_reference_that_diverged_is_named_and_chosen_by_nobody(tmp_path):
+    world = planted()
+    phis = {4: noisy(world, 0.1, 4), 10: noisy(world, 0.1, 10)}
+    phis[10][2, 7] = np.nan
+    files = reference_files(write_references(tmp_path / "cnn2", world.trains, phis))
+    with pytest.raises(UserError, match=r"^epoch 10: reference 2: got nan for example 7, allowed: finite"):
+        files.chosen(4)
+    with pytest.raises(UserError, match=r"^reference 2: got nan for example 7"):
+        files.at(10)
+    assert files.at(4).k == 4

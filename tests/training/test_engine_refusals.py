@@ -1,0 +1,97 @@
+"""Workers that would compute something else, numbers that do not fit, clusters that are not there."""
+
+from __future__ import annotations
+
+import dask
+import pytest
+from dask_processes import kill, wait_until
+from reference_runs import NOWHERE, edit, reference
+
+from privacy_report.errors import UserError
+from privacy_report.training import cluster as cluster_module
+from privacy_report.training import interval
+
+pytestmark = pytest.mark.pipeline
+
+SAY_OTHER_LIBRARY = """
+import importlib.metadata
+importlib.metadata.version = lambda name, real=importlib.metadata.version: (
+    "1.0" if name == "numpy" else real(name)
+)
+"""
+
+HAVE_NO_PACKAGE = "import sys; sys.modules['privacy_report.training.interval'] = None"
+
+OTHERS: dict[str, tuple[str, int, dict[str, str], str]] = {
+    "code": ("", 1, {}, "has other code than this checkout; bring both to the same commit"),
+    "loaded": (
+        "from privacy_report.training import interval",
+        1,
+        {},
+        "has loaded code that has changed since",
+    ),
+    "libraries": (SAY_OTHER_LIBRARY, 1, {}, "has other versions: .*'numpy': '1.0'.*, expected .*'numpy'"),
+    "environment": ("", 1, {"DNNL_MAX_CPU_ISA": "AVX"}, "has other environment: .*'AVX'}, expected {}"),
+    "threads": ("", 3, {}, "has 3 threads; start it with --nthreads 1"),
+    "package": (HAVE_NO_PACKAGE, 1, {}, "cannot train .*ModuleNotFoundError.*training.interval"),
+}
+
+"""What is odd about a worker: what it preloads, threads, environment, and what is said of it."""
+
+
+@pytest.mark.parametrize("odd", OTHERS)
+def test_a_worker_that_may_compute_something_else_is_refused_by_its_address(odd, base, fresh, outside, here):
+    preload, threads, env, said = OTHERS[odd]
+    if odd in ("code", "loaded"):
+        fresh.edit("privacy_report/training/trainer.py", '"weights {seed}', '"weigths {seed}')
+    (fresh.root / "odd.py").write_text(preload)
+    worker = outside.worker(fresh.root, fresh.root / "odd.py", threads=threads, **env)
+    try:
+        wait_until(lambda: outside.count() == 1)
+        if odd == "loaded":
+            fresh.edit("privacy_report/training/trainer.py", '"weigths {seed}', '"weights {seed}')
+        with pytest.raises(UserError, match=rf"^worker tcp://127.0.0.1:[0-9]+ {said}"):
+            here(base, outside.address)
+    finally:
+        kill(worker)
+
+
+def test_code_that_changes_while_a_worker_loads_it_is_noticed(monkeypatch):
+    assert not interval._changed_while_loading.__wrapped__()
+    monkeypatch.setattr(interval, "LOADED", {})
+    assert interval._changed_while_loading.__wrapped__()
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"models": 3}, "reference.models: got 3, allowed: 0 or a multiple of 2 at fraction 0.5"),
+        ({"epochs": 1}, "reference.epochs: got 1, allowed: at least 2, the first checkpoint of cnn2"),
+    ],
+)
+def test_wrong_numbers_are_refused_before_anything_starts(params, said, fresh):
+    edit(fresh, **params)
+    done = reference(fresh, NOWHERE)
+    assert (done.returncode, done.stderr) == (2, f"error: {said}\n")
+
+
+def test_no_worker_within_the_patience(base, outside, here):
+    with pytest.raises(UserError, match=r"^no worker joined the scheduler within 1 s$"):
+        here(base, outside.address, patience=0.6)
+
+
+def test_no_scheduler_at_the_address(base, here, monkeypatch, tmp_path):
+    monkeypatch.setattr(cluster_module, "ANSWER", 1)
+    with pytest.raises(UserError, match=f"^no scheduler answers at {NOWHERE} "):
+        here(base, NOWHERE)
+    with pytest.raises(UserError, match=r"^no scheduler answers at nowhere://1 "):
+        here(base, "nowhere://1")
+    for text in (None, "", "[]", '{"address": '):
+        path = tmp_path / "scheduler.json"
+        if text is not None:
+            path.write_text(text)
+        with (
+            dask.config.set(scheduler_file=str(path)),
+            pytest.raises(UserError, match=r"scheduler\.json: no scheduler file \("),
+        ):
+            here(base, None)
