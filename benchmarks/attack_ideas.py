@@ -1,8 +1,8 @@
 """Attacks tried beside the plain log ratio, all with the same reference training; see stronger_attacks.py.
 
-An idea is a function of the attacked run and of the others: what the attacked model says of each example after
-each of its epochs, and the same of the references, with their memberships. It gives scores (n,), higher = more
-likely a member, and never sees a membership of the attacked model.
+An idea is a function of the attacked run and of the others: what the attacked model says of each example
+after each of its epochs, and the same of the references, with their memberships. It gives scores (n,),
+higher = more likely a member, and never sees a membership of the attacked model.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ BINS = 50
 
 @dataclass(frozen=True)
 class Models:
-    """What k models say: `phi` float32 (epochs, k, n), after each of `epochs`, ascending; who `trains` (k, n)."""
+    """What k models say of n examples after each of `epochs`, ascending.
+
+    `phi` float32 (epochs, k, n); `trains` bool (k, n): who was trained on what.
+    """
 
     phi: np.ndarray
     epochs: tuple[int, ...]
@@ -78,7 +81,7 @@ class Models:
 
 
 Idea = Callable[[Models, Models], np.ndarray]
-"""(the attacked run as `Models` of one, with its epochs up to the attacked one; the others) -> scores (n,)."""
+"""(the attacked run as `Models` of one, with its epochs up to the attacked one; the others) -> scores."""
 
 
 def last(run: Models) -> np.ndarray:
@@ -258,7 +261,7 @@ def learned(run: Models, others: Models, features: Callable, build: Callable) ->
     return np.mean(scores, axis=0)
 
 
-def ideas() -> Iterator[tuple[str, str, Idea]]:
+def ideas(with_learned: bool = True) -> Iterator[tuple[str, str, Idea]]:
     """(kind, setting, function) of everything that was tried."""
     for epoch in range(2, 21, 2):
         yield "rmia, one epoch of the references", f"epoch {epoch}", partial(single, epoch=epoch)

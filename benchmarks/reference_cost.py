@@ -1,11 +1,12 @@
 """Draw what hours of training reference models buy: members found at 0.1% FPR in one target.
 
-`rmia` with N references after E epochs of theirs, for several N and E, with the references' last checkpoint and with
-all their checkpoints; beside them `trajectory`, which trains nothing, and the threshold on the loss. N references are
-taken as often as there are disjoint sets of N; values and the ends of their intervals are means over the sets.
+`rmia` with N references after E epochs of theirs, for several N and E, with the references' last checkpoint
+and with all their checkpoints; beside them `trajectory`, which trains nothing, and the threshold on the loss.
+N references are taken as often as there are disjoint sets of N; values and the ends of their intervals are
+means over the sets.
 
-`python benchmarks/reference_cost.py [--data DATA]`, after `dvc repro`, writes benchmarks/reference_cost.json and .png.
-Hours are those of one core, from what stage reference noted in .store/notes, or from `--seconds` an epoch of a model.
+`python -m benchmarks.reference_cost [--data DATA]`, after `dvc repro`, writes benchmarks/reference_cost.json
+and .png. Hours are those of one core, from what stage reference noted in .store/notes, or from `--seconds`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +44,9 @@ DPI = 150
 
 @dataclass(frozen=True)
 class Point:
-    """What an attack finds: `tpr` at FPR with its 95% interval, means over `sets` of `models` references.
+    """What `models` references find: `tpr` at FPR and its 95% interval, means over `sets` of them.
 
-    way: of WAYS; epochs: of training of each reference; least, most: of the sets; hours: of training, one core.
+    way: of WAYS; epochs: of training of each; hours: of training, one core; least, most: of the sets.
     """
 
     way: str
@@ -71,34 +73,22 @@ def found(scores: np.ndarray, is_member: np.ndarray) -> tuple[float, float, floa
 def points(
     target: np.ndarray, is_member: np.ndarray, phis: dict[int, np.ndarray], seconds: float
 ) -> list[Point]:
-    """All points of a target's phi (n,) and the references' `phis`: epoch -> (k, n); seconds: a model and epoch."""
+    """All points, of a target's phi (n,) and the references' `phis`: epoch -> (k, n).
+
+    seconds: of an epoch of one reference.
+    """
     result, log_p = [], log_probability(target)
     models = len(next(iter(phis.values())))
     for epoch in sorted(set(EPOCHS) & set(phis)):
-        until = [phi for other, phi in phis.items() if other <= epoch]
-        for count in (count for count in COUNTS if count <= models):
-            for way, taken in (("last", [phis[epoch]]), ("all", until)):
-                rows = []
-                for start in range(0, models - count + 1, count):
-                    others = np.concatenate([phi[start : start + count] for phi in taken])
-                    rows.append(found(log_p - log_mean_probability(others), is_member))
-                tpr, low, high = np.mean(rows, axis=0).tolist()
-                each = [row[0] for row in rows]
-                hours = count * epoch * seconds / 3600
-                result.append(
-                    Point(
-                        way,
-                        count,
-                        epoch,
-                        hours,
-                        tpr,
-                        low,
-                        high,
-                        len(rows),
-                        float(min(each)),
-                        float(max(each)),
-                    )
-                )
+        taken = {"last": [phis[epoch]], "all": [phi for other, phi in phis.items() if other <= epoch]}
+        for way, count in product(WAYS, (count for count in COUNTS if count <= models)):
+            sets = [range(start, start + count) for start in range(0, models - count + 1, count)]
+            means = [log_mean_probability(np.concatenate([phi[s] for phi in taken[way]])) for s in sets]
+            rows = [found(log_p - mean, is_member) for mean in means]
+            tpr, low, high = np.mean(rows, axis=0).tolist()
+            least, *_, most = sorted([*(row[0] for row in rows), tpr])
+            hours = count * epoch * seconds / 3600
+            result.append(Point(way, count, epoch, hours, tpr, low, high, len(sets), least, most))
     return result
 
 

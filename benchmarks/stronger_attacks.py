@@ -1,10 +1,11 @@
 """Look for an attack that finds more members than `rmia` does with the same reference training.
 
-First every idea of attack_ideas.py on the references of one variant: each reference is attacked by those outside its
-pair, and its own membership, which the attacker drew, is the truth. No label of a target is used. Then the few that
-are left, on what chose none of them: the references of other variants, and the targets, once.
+First every idea of attack_ideas.py on the references of one variant: each reference is attacked by those
+outside its pair, and its own membership, which the attacker drew, is the truth. No label of a target is
+used. Then the few that are left, on what chose none of them: the references of other variants, and the
+targets, once.
 
-`python benchmarks/stronger_attacks.py [--data DATA]` reads DATA/reference and DATA/score, prints Markdown and writes
+`python -m benchmarks.stronger_attacks [--data DATA]` reads DATA/reference and DATA/score, and writes
 benchmarks/stronger_attacks.json. `--only tried|left|targets` repeats a part.
 """
 
@@ -45,7 +46,9 @@ FPRS = {"tpr_at_1pct_fpr": 0.01, "tpr_at_0p1pct_fpr": 0.001}
 MEASURES = ("auc", *FPRS)
 DISCOVERY = "cnn2"
 VARIANTS = ("cnn2", "cnn3")
-ATTACKED = (6, 10, 20)
+ATTACKED = (20, 10, 6)
+LEARNED_AT = 20
+"""The one epoch at which learned attackers are tried: they take most of the time."""
 TARGETS = (6, 10, 20, 50)
 BASELINE = "rmia, the chosen epoch"
 FEW = 2
@@ -54,7 +57,7 @@ Results = dict[str, dict[str, dict[str, float]]]
 
 
 def left(chosen: int) -> dict[str, Idea]:
-    """What is tried on fresh models, next to the baseline: fixed after the first part, before a look at any."""
+    """What is tried on fresh models next to the baseline: fixed before a look at any of them."""
     return {
         BASELINE: partial(single, epoch=chosen),
         "rmia, the target's own epoch": single,
@@ -97,7 +100,7 @@ def measures(scores: np.ndarray, is_member: np.ndarray) -> list[float]:
 
 
 def attackers(models: Models, attacked: int, count: int) -> list[Models]:
-    """Sets of `count` references that attack reference number `attacked`: pairs outside its own, each once."""
+    """Sets of `count` references that attack reference number `attacked`: the pairs outside its own."""
     pairs = [pair for pair in range(len(models.trains) // 2) if pair != attacked // 2]
     sets = [pairs[i : i + count // 2] for i in range(0, len(pairs), count // 2)]
     return [models.take(np.array([2 * p + i for p in chosen for i in (0, 1)])) for chosen in sets]
@@ -120,10 +123,10 @@ def recipe(
 
 
 def compared(found: Mapping[str, np.ndarray], baseline: str) -> Results:
-    """Idea -> measure -> mean and spread over the references, difference to the baseline with its 95% interval.
+    """Idea -> measure -> mean and spread over the references, and the difference to the baseline.
 
-    The two of a pair have the same attackers, so the interval is Student's over the pairs' mean differences; pairs
-    share attackers, too, so it is an approximation. `better`: references in which the idea beats the baseline.
+    The two of a pair have the same attackers, so the difference's 95% interval is Student's over the pairs'
+    means. Pairs share attackers, too: it is an approximation. `better`: references where it is above 0.
     """
     result: Results = {}
     for name, rows in found.items():
@@ -152,9 +155,9 @@ def chosen_epoch(files: ReferenceFiles, epoch: int) -> int:
 
 def try_all(data: Path) -> dict[str, Results]:
     files, models = read_references(data, DISCOVERY)
-    tried = {f"{kind} | {setting}": idea for kind, setting, idea in ideas()}
     result = {}
     for epoch in ATTACKED:
+        tried = {f"{kind} | {setting}": idea for kind, setting, idea in ideas(epoch == LEARNED_AT)}
         baseline = f"rmia, one epoch of the references | epoch {chosen_epoch(files, epoch)}"
         result[str(epoch)] = compared(recipe(models, tried, epoch), baseline)
     return result

@@ -138,9 +138,9 @@ class References:
 def over_snapshots(phis: Sequence[np.ndarray], is_member: np.ndarray) -> References:
     """References that answer with the mean p of their snapshots: the checkpoints of one training.
 
-    `phis`: of each snapshot the confidences (k, n) of the same k references. It costs no more training than the
-    last of them, and averages out much of what chance did to one checkpoint. UserError for no snapshot, for
-    different shapes, and for NaN or infinity.
+    `phis`: of each snapshot the confidences (k, n) of the same k references. They cost no more training than
+    the last of them, and their mean has less of what chance did to one checkpoint. UserError for no snapshot,
+    for different shapes, and for NaN or infinity.
     """
     shapes = {phi.shape for phi in phis}
     if len(shapes) != 1 or len(next(iter(shapes))) != 2:

@@ -93,7 +93,9 @@ def test_log_mean_probability_against_400_digits(phis):
     assert abs(exact(mean_doubt(phi)[0]) - doubt) <= doubt * exact(1e-15)
 
 
-@pytest.mark.parametrize("phis", [PHIS, PHIS[:3], PHIS[-4:], (-700.0, 700.0), (-0.1, 0.1, -0.2), (37.0, 37.0)])
+@pytest.mark.parametrize(
+    "phis", [PHIS, PHIS[:3], PHIS[-4:], (-700.0, 700.0), (-0.1, 0.1, -0.2), (37.0, 37.0)]
+)
 def test_phi_of_the_mean_probability_against_400_digits(phis):
     mean = sum(exact_p(v) for v in phis) / len(phis)
     truth = (mean / (1 - mean)).ln()

@@ -12,7 +12,7 @@ from privacy_report.attack.reference_scores import (
     rmia,
     trajectory,
 )
-from privacy_report.attack.references import References
+from privacy_report.attack.references import References, over_snapshots
 from privacy_report.attack.roc import auc, roc_curve, tpr_at_fpr
 from privacy_report.training.memberships import halves
 
@@ -146,3 +146,31 @@ def test_rmia_does_not_see_the_design():
     n, sides = 40_000, balanced_with_target(8, 40_000, np.random.default_rng(0))
     phi, references, is_member = planted(7, n, gap=0.0, sides=sides[1:])
     assert abs(area(rmia(phi, references), is_member) - 0.5) < 4 * standard_error(n)
+
+
+def snapshots(n, gap, count=5):
+    """A target and four references at `count` checkpoints each, of which chance shakes every one anew."""
+    rng = np.random.default_rng(3)
+    is_member, hardness, sides = np.arange(n) < n // 2, rng.normal(0, 2, n), halves(n, 4, 0)
+    phis = [(hardness + gap * sides + rng.standard_normal((4, n))).astype(np.float32) for _ in range(count)]
+    return hardness + gap * is_member + rng.standard_normal(n), phis, sides, is_member
+
+
+def test_snapshots_of_the_same_references_find_more():
+    phi, phis, sides, is_member = snapshots(20_000, gap=1.0)
+    one, many = (area(rmia(phi, over_snapshots(some, sides)), is_member) for some in (phis[-1:], phis))
+    assert many > one + 0.01
+
+
+def test_snapshots_find_nothing_where_there_is_nothing():
+    """No model learns, or the labels have nothing to do with what the target saw."""
+    n = 20_000
+    phi, phis, sides, is_member = snapshots(n, gap=0.0)
+    assert abs(area(rmia(phi, over_snapshots(phis, sides)), is_member) - 0.5) < 4 * standard_error(n)
+    phi, phis, sides, is_member = snapshots(n, gap=2.0)
+    drawn = np.random.default_rng(4).permutation(is_member)
+    assert abs(area(rmia(phi, over_snapshots(phis, sides)), drawn) - 0.5) < 4 * standard_error(n)
+    references = over_snapshots(phis, sides)
+    placebo = rmia(phis[-1][0], references.without_group_of(0))
+    assert abs(area(placebo, is_member) - 0.5) < 4 * standard_error(n)
+    assert area(placebo, sides[0]) > 0.6  # it does find what that reference saw

@@ -18,7 +18,7 @@ from privacy_report.attack.reference_scores import (
     spreads,
     trajectory,
 )
-from privacy_report.attack.references import References
+from privacy_report.attack.references import References, over_snapshots
 from privacy_report.attack.roc import auc, roc_curve
 from privacy_report.errors import UserError
 from privacy_report.training.memberships import halves
@@ -104,6 +104,16 @@ def test_rmia_offline_against_one_example_at_a_time_for_every_a(a):
     phi, references = case()
     slow = [slow_rmia_offline(phi, references, i, a) for i in range(N)]
     assert rmia_offline(phi, references, a) == pytest.approx(slow, rel=1e-9, abs=1e-9)
+
+
+def test_rmia_over_snapshots_against_one_example_at_a_time():
+    """The mean is over every reference and every one of its checkpoints, each as much as any other."""
+    phi, references = case(k=4)
+    later = References(2 * references.phi + 1, references.is_member)
+    found = rmia(phi, over_snapshots([references.phi, later.phi], references.is_member))
+    for i in range(N):
+        total = sum(p(float(value)) for value in [*references.phi[:, i], *later.phi[:, i]])
+        assert found[i] == pytest.approx(np.log(p(phi[i]) / (total / 8)), rel=1e-6, abs=1e-6)
 
 
 def test_spreads_are_those_of_the_residuals():

@@ -114,7 +114,7 @@ def test_sides_against_numpy_one_example_at_a_time():
 
 
 def test_snapshots_answer_with_the_mean_probability():
-    """One example and one reference at a time; memberships are the references' own, whatever the snapshots."""
+    """One example and one reference at a time; memberships stay what they are."""
     phis = [3 * phi_of(4, seed=seed) for seed in range(3)]
     found = over_snapshots(phis, PAIRS)
     assert found.phi.dtype == np.float32
