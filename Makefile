@@ -56,7 +56,7 @@ chain@%:
 	$(THREADS) dvc --wait-for-lock repro --single-item canaries@$* train@$* score@$*
 
 test: install ## all tests; those that need npm or a Chromium are skipped where it is missing
-	python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: install ## ruff and mypy
 	ruff check . && ruff format --check . && mypy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from functools import cache
 
@@ -16,7 +17,7 @@ MIN_FALSE_POSITIVES = 5
 """A TPR at an FPR is refused when fewer non-members than this are expected above the threshold."""
 PRIOR = 6
 """Examples that each side is credited with where the AUC's variance is estimated; see `auc_interval`."""
-EXACT = 500
+EXACT, FINE = 500, 50_000
 Z = float(stats.norm.isf(LEVEL / 2))
 
 
@@ -113,10 +114,12 @@ def advantage_p(curve: Roc) -> float:
     """P-value of the advantage when both sides have one distribution: one-sided Kolmogorov-Smirnov.
 
     Exact up to EXACT examples a side, where the asymptotic formula understates p by up to a half (the
-    statistic lives on a lattice); above that Hodges' formula. Ties make it conservative.
+    statistic lives on a lattice of 1 / lcm of the sizes). For more examples, and where the lattice is finer
+    than 1 / FINE, Hodges' formula: it understates p between 0.0001 and 0.5 by 7% at most, and exact counting
+    takes up to a tenth of a second. Ties make it conservative.
     """
     m, n = curve.n_member, curve.n_nonmember
-    if max(m, n) > EXACT:
+    if max(m, n) > EXACT or math.lcm(m, n) > FINE:
         return asymptotic_p(advantage(curve), m, n)
     members = np.repeat(curve.thresholds, np.diff(curve.tp))
     nonmembers = np.repeat(curve.thresholds, np.diff(curve.fp))

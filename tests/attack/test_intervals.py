@@ -84,13 +84,33 @@ def test_rates_of_broken_counts_lie_between_those_of_whole_ones():
 
 
 @pytest.mark.parametrize(
-    ("m", "n", "method"), [(5000, 1000, "asymp"), (600, 5000, "asymp"), (60, 40, "exact")]
+    ("m", "n", "method"),
+    [
+        (5000, 1000, "asymp"),
+        (600, 5000, "asymp"),
+        (60, 40, "exact"),
+        (150, 150, "exact"),
+        (450, 449, "asymp"),  # a fine lattice
+    ],
 )
 def test_advantage_p_against_scipy(m, n, method):
     rng = np.random.default_rng(4)
     members, nonmembers = rng.normal(0.05, 1, m), rng.normal(0, 1, n)
     expected = ks_2samp(members, nonmembers, alternative="less", method=method).pvalue
     assert advantage_p(roc_curve(members, nonmembers)) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(("m", "n"), [(240, 239), (300, 299), (450, 449)])
+def test_on_a_fine_lattice_the_formula_hardly_understates_p(m, n):
+    """Against exact counting, over all statistics with a p between 0.0001 and 0.5."""
+    rng, ratios = np.random.default_rng(0), []
+    for shift in np.linspace(0.05, 0.6, 40):
+        members, nonmembers = rng.normal(shift, 1, m), rng.normal(0, 1, n)
+        exact = ks_2samp(members, nonmembers, alternative="less", method="exact").pvalue
+        if 1e-4 < exact < 0.5:
+            ratios.append(advantage_p(roc_curve(members, nonmembers)) / exact)
+    assert len(ratios) > 10
+    assert 0.92 < min(ratios) <= max(ratios) < 1.2
 
 
 @pytest.mark.parametrize("absolute", [False, True])
