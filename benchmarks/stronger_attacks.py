@@ -34,7 +34,7 @@ from benchmarks.attack_ideas import (
 from privacy_report.attack.confidence import logit_confidence
 from privacy_report.attack.evidence import ReferenceFiles, reference_files
 from privacy_report.attack.intervals import auc_interval, tpr_interval
-from privacy_report.attack.reference_checks import choose_epoch
+from privacy_report.attack.reference_checks import choose_epochs
 from privacy_report.attack.roc import auc, roc_curve, tpr_at_fpr
 from privacy_report.errors import UserError
 from privacy_report.pipeline.command import run
@@ -150,7 +150,8 @@ def compared(found: Mapping[str, np.ndarray], baseline: str) -> Results:
 
 def chosen_epoch(files: ReferenceFiles, epoch: int) -> int:
     """The references' epoch that the pipeline takes for `rmia` against a target at `epoch`."""
-    return choose_epoch({e: np.load(path) for e, path in files.phi.items()}, files.memberships(), epoch)
+    phis = {e: np.load(path) for e, path in files.phi.items()}
+    return choose_epochs(phis, files.memberships(), [epoch])[epoch]
 
 
 def try_all(data: Path) -> dict[str, Results]:

@@ -6,7 +6,7 @@ from sandbox import Sandbox, ran
 
 pytestmark = pytest.mark.pipeline
 
-CNN2 = ["canaries@cnn2", "train@cnn2", "score@cnn2", "reference@cnn2", "attack@cnn2", "ship@cnn2"]
+CNN3 = [f"{stage}@cnn3" for stage in ("canaries", "train", "score", "reference", "attack", "ship")]
 VARIANTS = ("cnn2", "cnn3", "cnn3_dp")
 JUDGED = [f"gate@{name}" for name in VARIANTS]  # by what was found on any variant: it may be an audit twin
 GATES = [f"{stage}@{name}" for stage in ("gate", "ship") for name in VARIANTS]
@@ -19,19 +19,19 @@ def test_nothing_changed_runs_nothing(finished: Sandbox):
 
 
 def test_learning_rate_in_conf_reruns_its_variant(finished: Sandbox):
-    finished.edit("conf/experiment/smallest.yaml", "cnn2: {", "cnn2: {learning_rate: 0.002, ")
-    assert set(finished.repro()) == {"compose", *CNN2, *JUDGED, "report"}
+    finished.edit("conf/experiment/smallest.yaml", "cnn3: {", "cnn3: {learning_rate: 0.002, ")
+    assert set(finished.repro()) == {"compose", *CNN3, *JUDGED, "report"}
     assert (
-        yaml.safe_load((finished.root / "params.yaml").read_text())["variants"]["cnn2"]["learning_rate"]
+        yaml.safe_load((finished.root / "params.yaml").read_text())["variants"]["cnn3"]["learning_rate"]
         == 0.002
     )
 
 
 def test_learning_rate_by_exp_run_reruns_its_variant(finished: Sandbox):
-    done = finished.dvc("exp", "run", "-S", "variants.cnn2.learning_rate=0.002")
-    assert {*ran(done.stdout)} - {"compose"} == {*CNN2, *JUDGED, "report"}
+    done = finished.dvc("exp", "run", "-S", "variants.cnn3.learning_rate=0.002")
+    assert {*ran(done.stdout)} - {"compose"} == {*CNN3, *JUDGED, "report"}
     assert (
-        yaml.safe_load((finished.root / "params.yaml").read_text())["variants"]["cnn2"]["learning_rate"]
+        yaml.safe_load((finished.root / "params.yaml").read_text())["variants"]["cnn3"]["learning_rate"]
         == 0.002
     )
 
