@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 from sandbox import ROOT
+from scipy.stats import norm
 
 from benchmarks import one_run
 from privacy_report.attack import registry
@@ -132,6 +133,50 @@ def test_power_table_is_what_was_measured():
             rows.append([shift, f"{mode}, {attack}", str(values["draws"]), auc, *numbers])
     head = ["d", "mode, attack", "draws", "mean AUC (sd)", "covers Phi(d / sqrt 2)", "covers its own AUC"]
     check_block(DOCS / "statistics.md", "power", table([*head, "default's upper end reaches it"], rows))
+
+
+NULLS = {
+    "null noise": "nobody learns who its members are",
+    "null permuted": "everybody does, the target's labels are by lot",
+    "null cnn2_phi": "outputs of `cnn2`, labels by lot",
+}
+
+
+def test_reference_attacks_null_and_power_are_what_was_measured():
+    found = json.loads((ROOT / "benchmarks/reference_calibration.json").read_text())
+    assert {values["draws"] for values in found.values()} == {500}
+    by_count: dict[tuple[str, str], list[dict]] = {}
+    for key, values in sorted(found.items(), key=lambda item: int(item[0].split(", ")[1])):
+        data, _, attack = key.split(", ")
+        by_count.setdefault((data, attack), []).append(values)
+
+    def all_of(rows: list[dict], name: str, form: str) -> str:
+        return " / ".join(form.format(row[name]) for row in rows)
+
+    null = [
+        [said, attack, all_of(rows, "leaks", "{:.1%}"), all_of(rows, "auc_covered", "{:.1%}")]
+        for data, said in NULLS.items()
+        for (other, attack), rows in sorted(by_count.items())
+        if other == data
+    ]
+    head = ["data", "attack", "leaks: yes, 2 / 4 / 8 / 16 references", "AUC interval covers 0.5"]
+    check_block(DOCS / "statistics.md", "reference_null", table(head, null))
+    power = [
+        [
+            data.removeprefix("power d="),
+            attack,
+            all_of(rows, "auc_mean", "{:.3f}"),
+            f"{norm.cdf(float(data.removeprefix('power d=')) / math.sqrt(2)):.3f}",
+            all_of(rows, "auc_covered", "{:.1%}"),
+        ]
+        for (data, attack), rows in sorted(by_count.items())
+        if data.startswith("power")
+    ]
+    head = ["d", "attack", "mean AUC, 2 / 4 / 8 / 16 references", "optimum", "covers its own AUC"]
+    check_block(DOCS / "statistics.md", "reference_power", table(head, power))
+    shares = [values for key, values in found.items() if key.startswith("null")]
+    assert sum(values["leaks"] > 0.07 for values in shares) <= 2
+    assert max(values["leaks"] for values in shares) < 0.08
 
 
 def test_speed_table_is_what_was_measured():
