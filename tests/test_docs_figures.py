@@ -179,6 +179,24 @@ def test_reference_attacks_null_and_power_are_what_was_measured():
     assert max(values["leaks"] for values in shares) < 0.08
 
 
+def test_what_hours_of_references_buy_is_what_was_measured():
+    found = json.loads((ROOT / "benchmarks/reference_cost.json").read_text())
+    points = {
+        (point["models"], point["epochs"]): point for point in found["points"] if point["way"] == "last"
+    }
+    counts, epochs = (sorted({key[i] for key in points}) for i in (0, 1))
+    rows = [
+        [str(n), *(f"{points[n, e]['tpr']:.2%} ({points[n, e]['hours']:.2f} h)" for e in epochs)]
+        for n in counts
+    ]
+    rows += [
+        [f"none: `{name}`", f"{free['tpr']:.2%}", *[""] * (len(epochs) - 1)]
+        for name, free in found["free"].items()
+    ]
+    head = ["references", *(f"{epoch} epochs" for epoch in epochs)]
+    check_block(DOCS / "stronger_attacks.md", "cost", table(head, rows))
+
+
 def test_speed_table_is_what_was_measured():
     found = json.loads((ROOT / "benchmarks/results.json").read_text())["table"]
     rows = [
