@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
-from sandbox import Sandbox, environment
+from sandbox import Sandbox, environment, make_sandbox
 
 pytestmark = pytest.mark.pipeline
 
@@ -27,18 +29,31 @@ def checkpoints(sandbox: Sandbox, folder: str = "data/train/cnn2") -> dict[str, 
     }
 
 
-def forget(sandbox: Sandbox) -> None:
-    """Remove all results of training."""
-    shutil.rmtree(sandbox.root / ".store", ignore_errors=True)
-    shutil.rmtree(sandbox.root / "data/train", ignore_errors=True)
-
-
-@pytest.fixture
-def ready(sandbox: Sandbox) -> Sandbox:
-    """A sandbox with data and parameters, in which nothing has been trained."""
+@pytest.fixture(scope="module")
+def _ready(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    sandbox = make_sandbox(tmp_path_factory.mktemp("ready") / "repository")
     sandbox.edit("conf/experiment/smallest.yaml", "{epochs: 2", f"{{epochs: {EPOCHS}")
     sandbox.repro("canaries@cnn2", "canaries@cnn3_dp")
     return sandbox
+
+
+@pytest.fixture
+def ready(_ready: Sandbox, tmp_path: Path) -> Sandbox:
+    """A sandbox with data and parameters, in which nothing has been trained."""
+    return _ready.copy(tmp_path / "repository")
+
+
+@pytest.fixture(scope="module")
+def expected(_ready: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, str]]:
+    """Variant -> digests of what one run without a break leaves."""
+
+    @cache
+    def of(variant: str) -> dict[str, str]:
+        sandbox = _ready.copy(tmp_path_factory.mktemp(variant) / "repository")
+        train(sandbox, variant)
+        return checkpoints(sandbox, f"data/train/{variant}")
+
+    return of
 
 
 def train(sandbox: Sandbox, variant: str = "cnn2") -> subprocess.CompletedProcess[str]:
@@ -46,12 +61,9 @@ def train(sandbox: Sandbox, variant: str = "cnn2") -> subprocess.CompletedProces
 
 
 @pytest.mark.parametrize(("variant", "kills"), [("cnn2", 5), ("cnn3_dp", 2)])
-def test_killed_runs_resume_to_the_same_bytes(variant: str, kills: int, ready: Sandbox):
+def test_killed_runs_resume_to_the_same_bytes(variant: str, kills: int, ready: Sandbox, expected):
     """SIGKILLs at random moments of the training, then a run to the end, against one run."""
-    train(ready, variant)
-    expected = checkpoints(ready, f"data/train/{variant}")
-    assert len(expected) == EPOCHS + 1
-    forget(ready)
+    assert len(expected(variant)) == EPOCHS + 1
     moments, killed = random.Random(0), 0
     entries = ready.root / ".store/epoch"
     while killed < kills:
@@ -70,7 +82,7 @@ def test_killed_runs_resume_to_the_same_bytes(variant: str, kills: int, ready: S
             for path in done[moments.randrange(1, EPOCHS) :]:
                 path.unlink()
     train(ready, variant)
-    assert checkpoints(ready, f"data/train/{variant}") == expected
+    assert checkpoints(ready, f"data/train/{variant}") == expected(variant)
 
 
 def test_a_secret_epoch_that_was_lost_takes_its_successors_with_it(ready: Sandbox):
@@ -86,10 +98,7 @@ def test_a_secret_epoch_that_was_lost_takes_its_successors_with_it(ready: Sandbo
     assert [before[name] == after[name] for name in names] == [True, True, False, False, False, False]
 
 
-def test_extended_run_equals_a_long_one_and_trains_only_the_rest(ready: Sandbox):
-    train(ready)
-    expected = checkpoints(ready)
-    forget(ready)
+def test_extended_run_equals_a_long_one_and_trains_only_the_rest(ready: Sandbox, expected):
     ready.edit("params.yaml", f"epochs: {EPOCHS}\n", "epochs: 4\n")
     train(ready)
     assert len(checkpoints(ready)) == 5
@@ -97,17 +106,14 @@ def test_extended_run_equals_a_long_one_and_trains_only_the_rest(ready: Sandbox)
     assert len(first_four) == 4
     ready.edit("params.yaml", "epochs: 4\n", f"epochs: {EPOCHS}\n")
     train(ready)
-    assert checkpoints(ready) == expected
+    assert checkpoints(ready) == expected("cnn2")
     assert len(list((ready.root / ".store/epoch").iterdir())) == EPOCHS
     assert {path: path.stat().st_ino for path in first_four} == first_four  # not written again
 
 
-def test_fresh_process_repeats_the_bytes_whatever_the_threads(ready: Sandbox):
-    train(ready)
-    expected = checkpoints(ready)
-    forget(ready)
+def test_fresh_process_repeats_the_bytes_whatever_the_threads(ready: Sandbox, expected):
     ready.python("-m", "stages.train", "cnn2", TF_NUM_INTEROP_THREADS="1")
-    assert checkpoints(ready) == expected
+    assert checkpoints(ready) == expected("cnn2")
 
 
 def test_ctrl_c_ends_training_within_two_seconds_and_keeps_finished_epochs(ready: Sandbox):
@@ -133,6 +139,9 @@ def test_ctrl_c_ends_training_within_two_seconds_and_keeps_finished_epochs(ready
 def test_side_by_side_equals_serial(finished: Sandbox):
     """`make -j2` against `dvc repro`: the same results, the same dvc.lock."""
     sandbox = finished
+    shutil.rmtree(sandbox.root / ".git")  # cards name the commit, and there was none at that time
+    sandbox.run("git", "init", "--quiet")
+    sandbox.run("git", "add", "--all")  # for make a clone is what git knows
 
     def results():  # in a fresh dvc.lock the order of the entries is that of the stages' ends
         lock = yaml.safe_load((sandbox.root / "dvc.lock").read_text())
