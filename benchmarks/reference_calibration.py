@@ -9,7 +9,8 @@ intervals have to cover.
 
 `python benchmarks/reference_calibration.py [--file FILE.npz]` writes benchmarks/reference_calibration.json
 and prints Markdown. FILE has `phi` (k, n) and `is_member` (k, n) of the references, `target_phi` (n,),
-and may have `early_phi` (m, n), the target's own early checkpoints. Every draw is seeded by its number.
+and may have `early_phi` (m, n), the target's own early checkpoints. Every draw is seeded by its number and
+table.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from scipy.stats import norm
@@ -143,9 +145,11 @@ def measure(case: Case) -> dict[str, tuple[float, float, float, float]]:
     return found
 
 
-def summarise(draw: Draw, count: int, draws: int, truth: dict[str, float]) -> dict[str, dict[str, float]]:
+def summarise(
+    draw: Draw, count: int, draws: int, truth: dict[str, float], stream: int = STREAM
+) -> dict[str, dict[str, float]]:
     """By attack: shares of draws that declare a leak and whose interval covers the true AUC; mean and sd."""
-    found = [measure(draw(np.random.default_rng([seed, count, STREAM]), count)) for seed in range(draws)]
+    found = [measure(draw(np.random.default_rng([seed, count, stream]), count)) for seed in range(draws)]
     result = {}
     for name in found[0]:
         value, low, high, p = np.array([row[name] for row in found]).T
@@ -209,7 +213,7 @@ def main(argv: Sequence[str]) -> None:
             continue
         for count in COUNTS:
             with threadpool_limits(1):
-                rows = summarise(draw, count, args.draws, true_auc(gap, count))
+                rows = summarise(draw, count, args.draws, true_auc(gap, count), crc32(table.encode()))
             results |= {f"{table}, {count}, {name}": row for name, row in rows.items()}
             print(table, count, {name: row["leaks"] for name, row in rows.items()}, flush=True)
             write_json(args.out, results)
