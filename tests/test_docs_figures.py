@@ -175,8 +175,7 @@ def test_reference_attacks_null_and_power_are_what_was_measured():
     head = ["d", "attack", "mean AUC, 2 / 4 / 8 / 16 references", "optimum", "covers its own AUC"]
     check_block(DOCS / "statistics.md", "reference_power", table(head, power))
     shares = [values for key, values in found.items() if key.startswith("null")]
-    assert sum(values["leaks"] > 0.07 for values in shares) <= 2
-    assert max(values["leaks"] for values in shares) < 0.08
+    assert max(values["leaks"] for values in shares) <= 0.07
 
 
 def test_what_hours_of_references_buy_is_what_was_measured():
@@ -195,6 +194,21 @@ def test_what_hours_of_references_buy_is_what_was_measured():
     ]
     head = ["references", *(f"{epoch} epochs" for epoch in epochs)]
     check_block(DOCS / "stronger_attacks.md", "cost", table(head, rows))
+
+
+def test_what_was_tried_on_the_targets_is_what_was_measured():
+    found = json.loads((ROOT / "benchmarks/stronger_attacks.json").read_text())["targets"]
+    rows = []
+    for target in ("cnn2, 50", "cnn2, 20", "cnn3, 50", "cnn3, 20"):
+        for name, values in sorted(found[target].items(), key=lambda item: -item[1]["auc"]["value"]):
+            auc = "{value:.3f} ({low:.3f}-{high:.3f})".format(**values["auc"])
+            tprs = [
+                f"{values[c]['value']:.2%} ({100 * values[c]['low']:.2f}-{100 * values[c]['high']:.2f}%)"
+                for c in contract.FPRS
+            ]
+            rows.append([target, name, auc, *tprs])
+    head = ["target, epoch", "attack", "AUC", "found at 1% FPR", "found at 0.1% FPR"]
+    check_block(DOCS / "stronger_attacks.md", "targets", table(head, rows))
 
 
 def test_speed_table_is_what_was_measured():
