@@ -44,14 +44,12 @@ from privacy_report.pipeline.outputs import read_outputs
 
 FPRS = {"tpr_at_1pct_fpr": 0.01, "tpr_at_0p1pct_fpr": 0.001}
 MEASURES = ("auc", *FPRS)
-DISCOVERY = "cnn2"
-VARIANTS = ("cnn2", "cnn3")
+DISCOVERY, CONFIRMATION = VARIANTS = ("cnn2", "cnn3")
 ATTACKED = (20, 10, 6)
 LEARNED_AT = 20
 """The one epoch at which learned attackers are tried: they take most of the time."""
 TARGETS = (6, 10, 20, 50)
 BASELINE = "rmia, the chosen epoch"
-FEW = 2
 
 Results = dict[str, dict[str, dict[str, float]]]
 
@@ -99,25 +97,13 @@ def measures(scores: np.ndarray, is_member: np.ndarray) -> list[float]:
     return [auc(curve), *(tpr_at_fpr(curve, fpr) for fpr in FPRS.values())]
 
 
-def attackers(models: Models, attacked: int, count: int) -> list[Models]:
-    """Sets of `count` references that attack reference number `attacked`: the pairs outside its own."""
-    pairs = [pair for pair in range(len(models.trains) // 2) if pair != attacked // 2]
-    sets = [pairs[i : i + count // 2] for i in range(0, len(pairs), count // 2)]
-    return [models.take(np.array([2 * p + i for p in chosen for i in (0, 1)])) for chosen in sets]
-
-
-def recipe(
-    models: Models, tried: Mapping[str, Idea], epoch: int, count: int | None = None
-) -> dict[str, np.ndarray]:
-    """Idea -> measures (models, 3) of every reference at `epoch`, attacked by `count` others (None: all)."""
-    found: dict[str, list[np.ndarray]] = {name: [] for name in tried}
+def recipe(models: Models, tried: Mapping[str, Idea], epoch: int) -> dict[str, np.ndarray]:
+    """Idea -> measures (models, 3) of every reference at `epoch`, attacked by those outside its pair."""
+    found: dict[str, list[list[float]]] = {name: [] for name in tried}
     for j, is_member in enumerate(models.trains):
-        attacked = models.take(np.array([j])).until(epoch)
-        sets = attackers(models, j, count or len(models.trains))
+        attacked, others = models.take(np.array([j])).until(epoch), models.without_pair(j)
         for name, idea in tried.items():
-            found[name].append(
-                np.mean([measures(idea(attacked, others), is_member) for others in sets], axis=0)
-            )
+            found[name].append(measures(idea(attacked, others), is_member))
         print(f"epoch {epoch}: reference {j}", flush=True)
     return {name: np.array(rows) for name, rows in found.items()}
 
@@ -165,17 +151,11 @@ def try_all(data: Path) -> dict[str, Results]:
 
 
 def try_left(data: Path) -> Iterator[tuple[str, Results]]:
-    """("variant, epoch, number of attackers", results)."""
-    for variant in VARIANTS:
-        files, models = read_references(data, variant)
-        for epoch in ATTACKED:
-            tried = left(chosen_epoch(files, epoch))
-            yield (
-                f"{variant}, {epoch}, {len(models.trains) - 2}",
-                compared(recipe(models, tried, epoch), BASELINE),
-            )
-            few = {name: idea for name, idea in tried.items() if name != "logistic regression"}
-            yield f"{variant}, {epoch}, {FEW}", compared(recipe(models, few, epoch, FEW), BASELINE)
+    """("variant, epoch, number of attackers", results), on references that chose none of the ideas."""
+    files, models = read_references(data, CONFIRMATION)
+    for epoch in ATTACKED:
+        found = recipe(models, left(chosen_epoch(files, epoch)), epoch)
+        yield f"{CONFIRMATION}, {epoch}, {len(models.trains) - 2}", compared(found, BASELINE)
 
 
 def try_targets(data: Path) -> Iterator[tuple[str, Results]]:
