@@ -52,7 +52,7 @@ SHOWN = (
     "AUC (95%)",
     "advantage (95%)",
     "TPR at 1% FPR",
-    "epsilon ≥",
+    "epsilon, fixed split",
     "leaks",
 )
 """Columns of the printed table."""

@@ -24,9 +24,9 @@ class Scratch:
 
     def __init__(self, n: int, shape: Sequence[int], dtype: np.dtype | type):
         folder = Path(os.environ.get("DVC_ROOT") or ".", ".store")
-        folder.mkdir(parents=True, exist_ok=True)
         whole, size = (n, *shape), n * int(np.prod(shape)) * np.dtype(dtype).itemsize
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder) as file:
                 if hasattr(os, "posix_fallocate"):  # else a full disk ends the process, later
                     os.posix_fallocate(file.fileno(), 0, max(size, 1))

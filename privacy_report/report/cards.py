@@ -73,12 +73,12 @@ def seed(study: Study, variant: str) -> str:
 
 
 def untried(study: Study) -> list[str]:
-    """The kinds of attacker that did not try on all variants, in words."""
+    """The kinds of attacker that did not try on all variants that may be shipped, in words."""
     found: dict[str, int] = {}
-    for variant in study.labels:
+    for variant in study.candidates:
         for name in not_tried(study.verdict(variant)["scope"]):
             found[name] = found.get(name, 0) + 1
-    n = len(study.labels)
+    n = len(study.candidates)
     return [name if count == n else f"{name} on {count} of {n} variants" for name, count in found.items()]
 
 

@@ -42,7 +42,8 @@ def recommendation(study: Study) -> Recommendation:
 def _of_policy(study: Study, chosen: str) -> str:
     """What the policy costs: against the most accurate checkpoint of all, both on all non-members."""
     epoch = study.recommended(chosen)
-    rows = [rows[0] for rows in study.entire.values() if not math.isnan(rows[0]["val_accuracy"])]
+    whole = [rows[0] for (name, _), rows in study.entire.items() if name in study.candidates]
+    rows = [row for row in whole if not math.isnan(row["val_accuracy"])]
     here = next((row for row in rows if (row["variant"], row["epoch"]) == (chosen, epoch)), None)
     if here is None:
         return ""
