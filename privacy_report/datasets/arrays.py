@@ -51,6 +51,5 @@ def _folder(path: Path) -> dict[str, np.ndarray]:
         try:
             arrays[file.stem] = np.load(file, mmap_mode="r", allow_pickle=False)
         except (ValueError, OSError, EOFError) as error:
-            reason = one_line(error)
-            raise UserError(f"{file}: no plain array ({reason})") from None
+            raise UserError(f"{file}: no plain array ({one_line(error)})") from None
     return arrays

@@ -89,8 +89,7 @@ def _joined(address: str) -> Client:
     try:
         return Client(address, timeout=ANSWER)
     except (OSError, ValueError) as error:
-        reason = one_line(error)
-        raise UserError(f"no scheduler answers at {address} ({reason})") from None
+        raise UserError(f"no scheduler answers at {address} ({one_line(error)})") from None
 
 
 def _local(processes: int) -> LocalCluster:
