@@ -176,3 +176,12 @@ def test_a_row_behind_the_end_of_the_file_is_an_error(tmp_path):
     np.save(tmp_path / "rows.npy", ROWS)
     with pytest.raises(IndexError):
         blocks.take(np.load(tmp_path / "rows.npy", mmap_mode="r"), np.array([len(ROWS)]))
+
+
+def test_rows_are_those_of_the_file_that_was_mapped_whatever_has_its_name_since(tmp_path):
+    """Else a run whose data is prepared anew meanwhile would go on with other examples under its key."""
+    np.save(tmp_path / "rows.npy", ROWS)
+    rows = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    np.save(tmp_path / "new.npy", ROWS + 1)
+    (tmp_path / "new.npy").replace(tmp_path / "rows.npy")
+    np.testing.assert_array_equal(blocks.take(rows, np.array([2, 0])), ROWS[[2, 0]])

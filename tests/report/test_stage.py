@@ -9,8 +9,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from matplotlib.figure import Figure
 from PIL import Image
+from sandbox import ROOT
 
 from privacy_report.errors import UserError
 from privacy_report.report import figures, losses, page
@@ -43,16 +45,18 @@ def test_same_inputs_same_bytes(study):
     study(epochs=10)
     main([])
     first = digests()
-    assert {f"{name}.png" for name in PICTURES} | {
-        "curves.csv",
-        "training.csv",
-        "privacy.csv",
-        "canaries.csv",
-        "roc.csv",
-        "report.html",
-    } == set(first)
+    tables = [f"{name}.csv" for name in ("curves", "training", "privacy", "canaries", "roc")]
+    assert set(first) == {f"{name}.png" for name in PICTURES} | set(tables) | {"report.html"}
     main([])
     assert digests() == first
+
+
+def test_dvc_is_told_once_of_each_file_that_is_written(study):
+    study(epochs=10)
+    main([])
+    outs = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["report"]["outs"]
+    told = [path for out in outs for path in ([out] if isinstance(out, str) else out)]
+    assert sorted(told) == [f"plots/{name}" for name in sorted(digests())]
 
 
 def test_dpi_changes_pngs_alone(study):
