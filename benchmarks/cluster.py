@@ -31,8 +31,10 @@ QUIET = {
     "distributed.admin.tick.interval": "10s",
     "distributed.admin.system-monitor.interval": "10s",
     "distributed.scheduler.active-memory-manager.start": False,
+    "distributed.client.scheduler-info-interval": "60s",
+    "distributed.deploy.cluster-repr-interval": "60s",
 }
-"""What every worker does beside its tasks many times a second: a thousand of them share one process here."""
+"""What is done many times a second for every worker, next to its tasks: a thousand share one process here."""
 
 _slept: list[tuple[int, int, float]] = []
 _lock = threading.Lock()
@@ -59,7 +61,11 @@ def simulate(
     started = time.monotonic()
     with (
         LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=False, dashboard_address=None
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=False,
+            dashboard_address=None,
+            memory_limit=None,  # each worker would read the process's memory ten times a second
         ) as cluster,
         Client(cluster) as client,
     ):
@@ -80,7 +86,7 @@ def simulate(
             if at[model] < intervals:
                 running.add(submit(model, at[model]))
             if victims and done % every == 0:
-                cluster.loop.add_callback(victims.pop().close, executor_wait=False, timeout=0)
+                cluster.loop.add_callback(victims.pop().close, executor_wait=False)
         wall, used = time.monotonic() - ready, time.process_time() - cpu
     useful, slept = float(durations.sum()), sum(seconds for *_, seconds in tasks._slept)
     return {

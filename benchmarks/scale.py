@@ -1,20 +1,22 @@
 """How costs grow: CPU seconds and peak memory against examples, classes, checkpoints, variants, references.
 
-Each point is a process of its own that does one piece of work on made-up inputs; the clock starts when its
-modules are imported and its inputs lie on the disk. CPU seconds, since other users of the machine change them
-least; the wall time stands beside them. The exponent of a curve is the slope between its two largest sizes in
-log-log: start-up, which makes small sizes look cheap, weighs least there. Memory is the peak of the whole
-process, interpreter and libraries included. `python -m benchmarks.scale` writes benchmarks/scale.json and
-benchmarks/scale.png and prints a line a curve; names of works measure those alone.
+Each point is the median of three processes that do one piece of work on made-up inputs each; the clock starts
+when its modules are imported and its inputs lie on the disk. CPU seconds, since other users of the machine
+change them least; the wall time stands next to them. The exponent of a curve is the slope between its two
+largest sizes in log-log: start-up, which makes small sizes look cheap, weighs least there. Memory is the peak
+of the whole process, interpreter and libraries included. `python -m benchmarks.scale` writes
+benchmarks/scale.json and benchmarks/scale.png and prints a line a curve; names of works measure those alone.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import math
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -45,6 +47,7 @@ CURVES: tuple[Curve, ...] = (
 )
 """What is done, along which axis, at which sizes. What an axis leaves open is in FIXED."""
 FIXED = {"examples": 60_000, "classes": 10, "checkpoints": 1, "references": 8, "variants": 3}
+ROUNDS = 3
 AT_CLASSES = 30_000
 """Examples of the curve over classes."""
 
@@ -69,7 +72,8 @@ def audit(folder: Path, examples: int, classes: int, **_: int) -> Callable[[], o
     """Threshold and logistic regression on the entire dataset and each class, with all that is written."""
     from privacy_report.commands.audit import main
 
-    return lambda: main([str(folder / "outputs"), "--out", str(folder / "audit")])
+    chosen = ["--attacks", "threshold,logistic", "--slices", "entire,class"]
+    return lambda: main([str(folder / "outputs"), *chosen, "--out", str(folder / "audit")])
 
 
 def attacks(folder: Path, **_: int) -> Callable[[], object]:
@@ -211,22 +215,38 @@ def measure(name: str, folder: str, sizes: dict[str, int]) -> None:
     at, started = cpu(), time.monotonic()
     work()
     found = {"cpu": cpu() - at, "wall": time.monotonic() - started}
-    whose = resource.RUSAGE_CHILDREN if name == "no-op dvc repro" else resource.RUSAGE_SELF
-    print(json.dumps(found | {"peak_mb": resource.getrusage(whose).ru_maxrss * 1024 / 1e6}))
+    print(json.dumps(found | {"peak_mb": peak_mb(of_commands=name == "no-op dvc repro")}))
+
+
+def peak_mb(of_commands: bool) -> float:
+    """The largest memory of this process, or of a command that it ran.
+
+    Of this process from Linux's VmHWM: getrusage would include what the parent held when it forked.
+    """
+    if of_commands:
+        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(lines["VmHWM"].split()[0]) * 1024 / 1e6
 
 
 def point(name: str, axis: str, size: int) -> dict[str, float]:
-    """One point, in a process of its own."""
+    """One point: medians of ROUNDS, each in a process of its own."""
     sizes = FIXED | ({"examples": AT_CLASSES} if axis == "classes" else {}) | {axis: size}
+    rounds = [one_round(name, axis, sizes) for _ in range(ROUNDS)]
+    return {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
+
+
+def one_round(name: str, axis: str, sizes: dict[str, int]) -> dict[str, float]:
+    """CPU seconds, wall seconds and peak memory of one process that does the work once."""
     with tempfile.TemporaryDirectory() as folder:
         if name in ("audit", "attacks on a checkpoint"):
             write_outputs(Path(folder, "outputs"), sizes["examples"], sizes["classes"])
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.scale", name, folder, json.dumps(sizes)],
+            [sys.executable, "-m", "benchmarks.scale", "--point", name, folder, json.dumps(sizes)],
             cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
         )  # fmt: skip
     if done.returncode:
-        sys.exit(f"{name}, {size} {axis}:\n{done.stderr[-3000:]}")
+        sys.exit(f"{name}, {sizes[axis]} {axis}:\n{done.stderr[-3000:]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -266,14 +286,27 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
+def words(curve: dict[str, Any]) -> list[str]:
+    """A curve's row in docs/benchmarks.md."""
+    points = zip(curve["sizes"], curve["points"], strict=True)
+    numbers = "; ".join(f"{size:,}: {one['cpu']:.2f} ({one['peak_mb']:.0f})" for size, one in points)
+    return [curve["work"], curve["axis"], numbers, f"{curve['exponent']:.2f}"]
+
+
 def main() -> None:
-    if len(sys.argv) == 4:
-        name, folder, sizes = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("works", nargs="*", metavar="WORK", help=f"only these of: {', '.join(WORK)}")
+    parser.add_argument("--point", nargs=3, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.point:
+        name, folder, sizes = args.point
         measure(name, folder, json.loads(sizes))
         return
-    results = _before(set(sys.argv[1:]))
+    if unknown := set(args.works) - set(WORK):
+        parser.error(f"{', '.join(sorted(unknown))}: allowed: {', '.join(WORK)}")
+    results = _before(set(args.works))
     for work, axis, sizes in CURVES:
-        if sys.argv[1:] and work not in sys.argv[1:]:
+        if args.works and work not in args.works:
             continue
         points = [point(work, axis, size) for size in sizes]
         found = exponent(sizes, [one["cpu"] for one in points])
@@ -283,6 +316,7 @@ def main() -> None:
             for size, one in zip(sizes, points, strict=True)
         )
         print(f"{work} by {axis}: {cells}; exponent {found:.2f}", flush=True)
+        results.sort(key=lambda curve: [one[:2] for one in CURVES].index((curve["work"], curve["axis"])))
         record = {"matmul_gflops": matmul(), "curves": results}
         RECORD.write_text(json.dumps(record, indent=2) + "\n")
     draw(results, HERE / "scale.png")

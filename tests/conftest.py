@@ -9,10 +9,13 @@ import pytest
 from filelock import FileLock
 from sandbox import Sandbox, make_sandbox
 
+FIRST = ("test_branches.py", "test_resume.py")
+"""Of two processes one makes the finished study for both; the other has work meanwhile that needs none."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that run pipelines take minutes: first, so that no process is left with one at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("pipeline") is None)
+    items.sort(key=lambda item: (item.get_closest_marker("pipeline") is None, item.path.name not in FIRST))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import yaml
 from doc_blocks import DOCS, README, check_block, table
 from sandbox import ROOT
 
-from benchmarks import one_run
+from benchmarks import edits, on_paper, one_run, scale
 from privacy_report.attack import registry
 from privacy_report.attack.audit import default_estimators
 from privacy_report.gate.twins import twin_of
@@ -146,6 +146,39 @@ def test_the_memory_of_training_is_what_was_measured():
         for n, values in found.items()
     ]
     check_block(DOCS / "scale.md", "training_memory", table(["images", "file", "peak memory"], rows))
+
+
+def test_what_edits_cost_is_what_was_measured():
+    found = {row["edit"]: row for row in json.loads((ROOT / "benchmarks/edits.json").read_text())}
+    assert list(found) == [edits.FIRST, *(edit.what for edit in (*edits.NOTHING, *edits.SOMETHING))]
+    assert not any(found[edit.what]["computed"] for edit in edits.NOTHING)
+    assert all(found[edit.what]["computed"] for edit in edits.SOMETHING)
+    rows = [edits.words(row) for row in found.values()]
+    check_block(DOCS / "development.md", "edits", table(["edit", "stages that run", "computed", "s"], rows))
+
+
+def test_the_curves_of_cost_are_what_was_measured():
+    curves = json.loads((ROOT / "benchmarks/scale.json").read_text())["curves"]
+    assert [(one["work"], one["axis"], tuple(one["sizes"])) for one in curves] == list(scale.CURVES)
+    assert all(one["exponent"] <= 1.1 for one in curves if one["axis"] == "examples")
+    head = ["work", "by", "CPU seconds (peak memory, MB)", "exponent"]
+    check_block(DOCS / "benchmarks.md", "scale", table(head, [scale.words(one) for one in curves]))
+
+
+def test_the_study_on_paper_is_what_is_computed():
+    check_block(DOCS / "scale.md", "on paper", on_paper.table().splitlines())
+
+
+def test_many_workers_are_what_was_simulated():
+    found = json.loads((ROOT / "benchmarks/cluster.json").read_text())
+    text = " ".join((DOCS / "scale.md").read_text().split())
+    said = (
+        f"With {found['workers']:,} workers and {found['tasks']:,} tasks of 8 seconds on average, "
+        f"all done after {found['wall_seconds']:.0f} s, where {found['ideal_seconds']:.0f} s was the least "
+        f"possible: {found['cpu_ms_a_task']:.1f} ms of CPU a task, workers and client included; "
+        f"{found['lost_share']:.1%} of the work was lost and done again"
+    )
+    assert said in text, said
 
 
 def test_sweep_table_is_what_was_measured():
