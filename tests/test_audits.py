@@ -88,6 +88,15 @@ def test_the_page_is_the_reports(here):
         main(["a.npz", "--html", "page.html"])
 
 
+def test_a_library_that_the_page_needs_is_missed_before_the_attacks(here, monkeypatch, capsys):
+    for name in [name for name in sys.modules if name.startswith(("matplotlib", "privacy_report.report"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as in an environment without it
+    with pytest.raises(UserError, match=r"^--html needs matplotlib: pip install '\.\[page\]' in a clone$"):
+        main(["a.npz", "--gate", "loose.yaml", "--html", "page.html"])
+    assert capsys.readouterr().out == ""
+
+
 def test_a_folder_is_one_model_by_epoch(here, capsys):
     Path("run").mkdir()
     for epoch, shift in ((10, 3.0), (2, 0.0)):

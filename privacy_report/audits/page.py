@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -31,17 +32,22 @@ from privacy_report.pipeline.tables import where, write_table
 MOST_NAMES = 6  # of models, in the page's first sentence
 
 
-def write_page(found: Sequence[Attacked], verdicts: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """Write the report page on the audited models to `path`. UserError where a library for it is missing."""
+def check_libraries() -> None:
+    """UserError where a library that the page needs is missing: to be asked before minutes of attacks."""
     try:
-        from privacy_report.report.build import build
-        from privacy_report.report.schema import ReportParams
-        from privacy_report.report.study import Study
-        from privacy_report.report.tables import merge
+        importlib.import_module("privacy_report.report.build")
     except ImportError as error:
-        raise UserError(
-            f"--html needs {error.name}: install the extra `pipeline` (pip install '.[pipeline]')"
-        ) from None
+        library = (error.name or str(error)).partition(".")[0]
+        raise UserError(f"--html needs {library}: pip install '.[page]' in a clone") from None
+
+
+def write_page(found: Sequence[Attacked], verdicts: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """Write the report page on the audited models to `path`, with libraries that an audit alone lacks."""
+    from privacy_report.report.build import build
+    from privacy_report.report.schema import ReportParams
+    from privacy_report.report.study import Study
+    from privacy_report.report.tables import merge
+
     report = ReportParams(exposed_images=0)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

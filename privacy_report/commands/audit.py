@@ -34,7 +34,7 @@ from privacy_report.audits.models import (
     read_policy,
     verdict,
 )
-from privacy_report.audits.page import write_page
+from privacy_report.audits.page import check_libraries, write_page
 from privacy_report.errors import UserError
 from privacy_report.gate.words import KEEPS
 from privacy_report.gate.words import line as in_words
@@ -69,6 +69,8 @@ def main(argv: Sequence[str]) -> None:
     if args.html and not args.gate:
         raise UserError("--html: the page is a verdict and needs a policy: --gate conf/gate/default.yaml")
     policy = read_policy(args.gate) if args.gate else None
+    if args.html:
+        check_libraries()
     options = {name: getattr(args, name) for name in ("mode", "seed", "groups", "delta")}
     options["slices"] = _split(args.slices)
     attacks = _split(args.attacks) if args.attacks else None
