@@ -56,7 +56,7 @@ chain@%:
 	$(THREADS) dvc --wait-for-lock repro --single-item canaries@$* train@$* score@$*
 
 test: install ## all tests; those that need npm or a Chromium are skipped where it is missing
-	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10 $(PYTEST_ARGS)
 
 lint: install ## ruff and mypy
 	ruff check . && ruff format --check . && mypy
@@ -64,7 +64,7 @@ lint: install ## ruff and mypy
 format: install ## let ruff put the code into shape
 	ruff check --fix . && ruff format .
 
-bench: install ## ours beside the reference's way, in one run; writes benchmarks/results.json
+bench: install ## ours next to the reference's way, in one run; writes benchmarks/results.json
 	python -m benchmarks.codelab
 
 bench-scale: install ## how costs grow with the work; writes benchmarks/scale.json and .png

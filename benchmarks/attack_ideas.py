@@ -1,4 +1,4 @@
-"""Attacks tried beside the plain log ratio, all with the same reference training; see stronger_attacks.py.
+"""Attacks tried next to the plain log ratio, all with the same reference training; see stronger_attacks.py.
 
 An idea is a function of the attacked run and of the others: what the attacked model says of each example
 after each of its epochs, and the same of the references, with their memberships. It gives scores (n,),

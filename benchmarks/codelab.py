@@ -1,4 +1,4 @@
-"""The whole codelab: ours beside the reference's way, in one run on one machine.
+"""The whole codelab: ours next to the reference's way, in one run on one machine.
 
 Each part runs in a process of its own, the two ways in turn, `--rounds` times; the table has medians.
 Timed on real CIFAR-10: the second epoch of training with validation, a pass of scoring over all 60,000

@@ -1,4 +1,4 @@
-"""Measure whether the one-run bound of epsilon is honest, where the truth is known, beside the older bound.
+"""Measure whether the one-run bound of epsilon is honest, where the truth is known, next to the older bound.
 
 Mechanisms that tell coins: randomised response, whose epsilon is what it is (bounds above it are errors);
 coins that have nothing to do with the scores; and a (0, delta)-private one, which in a few runs gives many

@@ -1,4 +1,4 @@
-"""Seconds of the attacks with reference models on one checkpoint: ours beside a loop over the examples.
+"""Seconds of the attacks with reference models on one checkpoint: ours next to a loop over the examples.
 
 The loop is the published procedure of LiRA (Carlini et al. 2022, algorithm 1) as libraries write it down:
 for each example the mean and the standard deviation of its IN and of its OUT confidences, and the difference

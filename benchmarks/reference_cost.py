@@ -1,7 +1,7 @@
 """Draw what hours of training reference models buy: members found at 0.1% FPR in one target.
 
 `rmia` with N references after E epochs of theirs, for several N and E, with the references' last checkpoint
-and with all their checkpoints; beside them `trajectory`, which trains nothing, and the threshold on the loss.
+and with all their checkpoints; and `trajectory`, which trains nothing, and the threshold on the loss.
 N references are taken as often as there are disjoint sets of N; values and the ends of their intervals are
 means over the sets.
 

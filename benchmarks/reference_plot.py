@@ -1,4 +1,4 @@
-"""Draw plots/privacy.csv the way the codelab's own report does, to set it beside ours.
+"""Draw plots/privacy.csv the way the codelab's own report does, to set it next to ours.
 
 The reference joins each variant and attack into one legend entry, takes matplotlib's defaults, shows
 neither intervals nor chance, and puts the legend wherever it covers the fewest points.

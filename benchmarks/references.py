@@ -1,4 +1,4 @@
-"""Reference models an hour: our engine beside the usual loop of Keras `fit` and `predict`, in one run.
+"""Reference models an hour: our engine next to the usual loop of Keras `fit` and `predict`, in one run.
 
 Both train the same models (the codelab's CNN at batch 50) on the same random halves of data/prepare for the
 same number of epochs, and then take the outputs of all examples. Ours is what the stage does, on a cluster of

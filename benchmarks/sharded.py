@@ -1,4 +1,4 @@
-"""One model on two cores: the gradient of a batch as two shards, summed in a fixed order, beside the whole.
+"""One model on two cores: the gradient of a batch as two shards, summed in a fixed order, next to the whole.
 
 The shards have no edge between them in the graph, so that TensorFlow may run them side by side; their order
 in the sum is fixed, so that results do not depend on the number of threads. Each way trains `cnn2` on random

@@ -27,7 +27,7 @@ ROOMS = {
 }
 """Room of the library -> the other rooms that it knows."""
 BESIDE = {"commands": {"privacy_report.keras_callback"}}
-"""Room -> modules beside the rooms that it knows."""
+"""Room -> modules next to the rooms that it knows."""
 LIGHT = [f"stages.{name}" for name in STAGES] + [f"privacy_report.commands.{name}" for name in COMMANDS]
 
 

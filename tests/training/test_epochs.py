@@ -29,7 +29,7 @@ def cnn() -> keras.Model:
 
 
 def mixed() -> keras.Model:
-    """Batch statistics, dropout and a regulariser: state and losses beside the weights."""
+    """Batch statistics, dropout and a regulariser: state and losses next to the weights."""
     layers = keras.layers
     inputs = keras.Input(SHAPE)
     x = layers.Conv2D(4, 3, kernel_regularizer=keras.regularizers.L2(0.01))(inputs)
