@@ -149,8 +149,15 @@ def test_a_walk_over_a_file_never_holds_much_of_it(tmp_path):
     assert file_pages() - before > 15e6
 
 
+@pytest.fixture(params=[blocks.SMALL, 0], ids=["small", "large"])
+def small(request, monkeypatch):
+    """Files are small, or large, for what takes rows of them."""
+    monkeypatch.setattr(blocks, "SMALL", request.param)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
-def test_rows_taken_from_a_mapped_file_are_all_that_enters_memory(tmp_path):
+def test_rows_taken_from_a_large_file_are_all_that_enters_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(blocks, "SMALL", 0)
     values = np.arange(4_000_000).reshape(-1, 10, 100)
     np.save(tmp_path / "rows.npy", values)
     rows = np.load(tmp_path / "rows.npy", mmap_mode="r")
@@ -164,7 +171,7 @@ def test_rows_taken_from_a_mapped_file_are_all_that_enters_memory(tmp_path):
 
 @pytest.mark.parametrize("rows", [ROWS, ROWS[::2], ROWS[3:]], ids=["all", "every second", "a part"])
 @pytest.mark.parametrize("mapped", [True, False])
-def test_rows_are_taken_from_any_array(tmp_path, rows, mapped):
+def test_rows_are_taken_from_any_array(tmp_path, rows, mapped, small):
     if mapped:
         np.save(tmp_path / "rows.npy", rows)
         rows = np.load(tmp_path / "rows.npy", mmap_mode="r")
@@ -172,13 +179,13 @@ def test_rows_are_taken_from_any_array(tmp_path, rows, mapped):
         np.testing.assert_array_equal(blocks.take(part, np.array([2, 0])), np.array(part)[[2, 0]])
 
 
-def test_a_row_behind_the_end_of_the_file_is_an_error(tmp_path):
+def test_a_row_behind_the_end_of_the_file_is_an_error(tmp_path, small):
     np.save(tmp_path / "rows.npy", ROWS)
     with pytest.raises(IndexError):
         blocks.take(np.load(tmp_path / "rows.npy", mmap_mode="r"), np.array([len(ROWS)]))
 
 
-def test_rows_are_those_of_the_file_that_was_mapped_whatever_has_its_name_since(tmp_path):
+def test_rows_are_those_of_the_file_that_was_mapped_whatever_has_its_name_since(tmp_path, small):
     """Else a run whose data is prepared anew meanwhile would go on with other examples under its key."""
     np.save(tmp_path / "rows.npy", ROWS)
     rows = np.load(tmp_path / "rows.npy", mmap_mode="r")
