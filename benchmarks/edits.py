@@ -8,7 +8,6 @@ what is new in the store. `python -m benchmarks.edits` prints a line an edit and
 from __future__ import annotations
 
 import json
-import re
 import sys
 import tempfile
 import time
@@ -26,7 +25,7 @@ FIRST = "the first run"
 KINDS = {"epoch": "epochs", "score": "scores", "reference": "reference intervals", "attack": "attacks"}
 """A folder of the store -> what its entries are called."""
 STUDY, MODELS = "conf/experiment/smallest.yaml", "privacy_report/training/models.py"
-CODE, END = ("stages", "privacy_report"), ""
+END = ""
 
 
 @dataclass(frozen=True)
@@ -95,17 +94,15 @@ def stored(sandbox: Sandbox) -> set[tuple[str, str]]:
     return {(path.parent.name, path.name) for path in (sandbox.root / ".store").glob("*/*.npz")}
 
 
-def measure(finished: Sandbox, edit: Edit, folder: Path) -> dict[str, Any]:
-    """One edit in a copy of a finished study, and what `dvc repro` makes of it."""
-    sandbox = finished.copy(folder / "repository")
+def measure(what: str, sandbox: Sandbox) -> dict[str, Any]:
+    """What `dvc repro` makes of a sandbox after the edit `what`."""
     before = stored(sandbox)
-    edit.make(sandbox)
     started = time.monotonic()
     ran = sandbox.repro()
     took = time.monotonic() - started
     new = Counter(kind for kind, _ in stored(sandbox) - before)
     return {
-        "edit": edit.what,
+        "edit": what,
         "stages": dict(Counter(name.split("@")[0] for name in ran)),
         "computed": {KINDS[kind]: new[kind] for kind in KINDS if new[kind]},
         "seconds": took,
@@ -120,23 +117,14 @@ def words(row: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
-    rows = []
     with tempfile.TemporaryDirectory() as home:
         finished = make_sandbox(Path(home, "finished"))
-        started = time.monotonic()
-        ran = finished.repro()
-        first = Counter(kind for kind, _ in stored(finished))
-        rows.append(
-            {
-                "edit": FIRST,
-                "stages": dict(Counter(re.sub("@.*", "", name) for name in ran)),
-                "computed": {KINDS[kind]: first[kind] for kind in KINDS},
-                "seconds": time.monotonic() - started,
-            }
-        )
+        rows = [measure(FIRST, finished)]
         for edit in (*NOTHING, *SOMETHING):
             with tempfile.TemporaryDirectory() as folder:
-                rows.append(measure(finished, edit, Path(folder)))
+                sandbox = finished.copy(Path(folder, "repository"))
+                edit.make(sandbox)
+                rows.append(measure(edit.what, sandbox))
             print(" | ".join(words(rows[-1])), flush=True)
             if edit in NOTHING and rows[-1]["computed"]:
                 sys.exit(f"{edit.what}: computed {rows[-1]['computed']}")
