@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import yaml
 from sandbox import ROOT, Sandbox, environment, ran
 
 pytestmark = pytest.mark.pipeline
@@ -133,11 +134,23 @@ def offline(sandbox: Sandbox) -> None:
     sandbox.dvc("config", "--local", "plots.html_template", "tmp/offline.html")
 
 
+STAGES = ("canaries", "train", "score", "reference", "attack", "ship")
+GATES = [f"gate@{name}" for name in ("cnn2", "cnn3", "cnn3_dp")]  # another's canaries may be its own
+OF_CNN3 = {*(f"{stage}@cnn3" for stage in STAGES), *GATES, "report"}
+"""What a hyperparameter of cnn3 reruns."""
+
+
 def test_one_value_reruns_its_variant(walk: Walk):
-    stages = ("canaries", "train", "score", "reference", "attack", "ship")
-    gates = (f"gate@{name}" for name in ("cnn2", "cnn3", "cnn3_dp"))  # another's canaries may be its own
-    assert set(ran(walk.repro)) == {"compose", *(f"{stage}@cnn3" for stage in stages), *gates, "report"}
+    assert set(ran(walk.repro)) == {"compose", *OF_CNN3}
+    params = yaml.safe_load(walk.quickstart.run("git", "show", "faster~2:params.yaml").stdout)
+    assert params["variants"]["cnn3"]["learning_rate"] == 0.002
     assert "page: plots/report.html" in walk.repro
+
+
+def test_one_value_as_an_experiment_reruns_its_variant(walk: Walk):
+    (line,) = (line for line in walk.said if line.startswith("dvc exp run -S"))
+    assert {*ran(walk.said[line])} - {"compose"} == OF_CNN3
+    assert re.search(r"learning_rate +0\.002 +0\.0005", walk.said["dvc exp diff"])
 
 
 def test_the_history_can_be_drawn_while_the_pipeline_runs(walk: Walk):
