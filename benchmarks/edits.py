@@ -112,7 +112,9 @@ def measure(what: str, sandbox: Sandbox) -> dict[str, Any]:
 def words(row: dict[str, Any]) -> list[str]:
     """An edit's row in docs/development.md."""
     stages = ", ".join(name if n == 1 else f"{name} ({n})" for name, n in row["stages"].items())
-    computed = ", ".join(f"{n} {kind}" for kind, n in row["computed"].items())
+    computed = ", ".join(
+        f"{n} {kind if n > 1 else kind.removesuffix('s')}" for kind, n in row["computed"].items()
+    )
     return [row["edit"], stages or "none", computed or "nothing", f"{row['seconds']:.0f}"]
 
 

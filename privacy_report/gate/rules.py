@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from privacy_report.pipeline.contract import CANARIES, CLASS, ENTIRE, LEVEL, OUTPUTS, PLACEBO, kind_of
 from privacy_report.pipeline.tables import Row
@@ -181,7 +181,7 @@ def majority_share(checkpoint: Checkpoint) -> float:
 def accuracy_low(accuracy: float, n: float) -> float:
     """Lower 97.5% confidence bound of an accuracy measured on `n` examples (Clopper & Pearson 1934)."""
     right = round(accuracy * n)
-    return 0.0 if right == 0 else float(beta.ppf(LEVEL / 2, right, n - right + 1))
+    return 0.0 if right == 0 else float(betaincinv(right, n - right + 1, LEVEL / 2))
 
 
 def _reading(row: Mapping[str, Any], value: float, attack: str) -> Reading:

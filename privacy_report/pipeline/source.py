@@ -89,7 +89,10 @@ def _distributions(library: str) -> tuple[str, ...]:
         version(library)
         return (library,)
     except PackageNotFoundError:
-        return tuple(sorted(set(packages_distributions().get(library, ()))))
+        return tuple(sorted(set(_providers().get(library, ()))))
+
+
+_providers = cache(packages_distributions)  # it reads all that is installed
 
 
 def file_of(dotted: str) -> Path | None:
