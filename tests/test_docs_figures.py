@@ -137,6 +137,17 @@ def test_speed_table_is_what_was_measured():
     check_block(DOCS / "benchmarks.md", "speed", table(["", "reference", "ours", "ratio"], rows))
 
 
+def test_the_range_of_an_epoch_is_what_was_measured():
+    rounds = json.loads((ROOT / "benchmarks/results.json").read_text())["rounds"]
+    found = {
+        way: [one[f"{way} {variant}"]["epoch"] for one in rounds for variant in ("cnn2", "cnn3")]
+        for way in ("reference", "ours")
+    }
+    (lo, hi), (our_lo, our_hi) = ((min(values), max(values)) for values in found.values())
+    said = f"from {lo:.1f} to {hi:.1f} s in the three rounds, ours from {our_lo:.1f} to {our_hi:.1f} s"
+    assert said in (DOCS / "benchmarks.md").read_text()
+
+
 def test_the_memory_of_training_is_what_was_measured():
     found = json.loads((ROOT / "benchmarks/training_memory.json").read_text())
     peaks = [values["peak_mb"] for values in found.values()]

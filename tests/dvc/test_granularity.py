@@ -1,4 +1,7 @@
-"""A change reruns what depends on it and nothing else. That of a hyperparameter: test_walkthrough.py."""
+"""A change reruns what depends on it and nothing else.
+
+What a hyperparameter reruns is in test_walkthrough.py, which changes one anyway.
+"""
 
 import pytest
 from sandbox import Sandbox, ran

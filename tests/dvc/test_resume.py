@@ -148,8 +148,9 @@ def test_side_by_side_equals_serial(finished: Sandbox):
         return lock, (sandbox.root / "plots/privacy.csv").read_bytes()
 
     serial = results()
+    # Kept are references, which train after the chains, and attacks, whose keys hold the scores.
     for name in (".store/epoch", ".store/score", "data", ".dvc/cache", "metrics", "plots"):
-        shutil.rmtree(sandbox.root / name)  # what is made side by side; the rest has keys that depend on it
+        shutil.rmtree(sandbox.root / name)
     (sandbox.root / "dvc.lock").unlink()
     (sandbox.root / ".venv").symlink_to(Path(sys.executable).parents[1])
     for name in ("requirements.lock", "pyproject.toml"):  # or make installs this sandbox for all other tests

@@ -1,4 +1,4 @@
-"""Packages whose source the memo reads without importing them."""
+"""Folders for a store, and packages whose source the memo reads without importing them."""
 
 from __future__ import annotations
 
@@ -34,6 +34,13 @@ def reading_from(folder: Path) -> Iterator[None]:
         forget()
         yield
     forget()
+
+
+@pytest.fixture
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty working folder, in which a store of its own begins."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
 
 
 @pytest.fixture

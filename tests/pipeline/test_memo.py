@@ -10,12 +10,7 @@ from privacy_report.errors import UserError
 from privacy_report.pipeline import memo, store
 from privacy_report.pipeline.memo import Memo, arrays_digest, digest, file_digest
 
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("DVC_ROOT", raising=False)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 def work(calls, value):
