@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from privacy_report.training.canaries import make_target, target_data
 
 from privacy_report.attack.canaries import audit_coins
 from privacy_report.attack.signals import Examples
@@ -26,7 +27,6 @@ from privacy_report.datasets.schema import CanaryParams
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.files import write_json
-from privacy_report.training.canaries import make_target, target_data
 from privacy_report.training.epochs import Gradient, mean_gradient
 from privacy_report.training.private import Private
 from privacy_report.training.schema import SMALL_CNN, Privacy, Variant

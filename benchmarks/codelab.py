@@ -82,6 +82,7 @@ def reference_train(variant: str) -> Timing:
 def our_train(variant: str) -> Timing:
     """Our trainer's epoch, our scorer's pass."""
     from privacy_report.training.run import make_trainer
+
     from privacy_report.training.schema import SMALL_CNN, Variant
 
     data = load()
@@ -116,6 +117,7 @@ def our_attack(scores: str) -> Timing:
 def our_private(variant: str) -> Timing:
     """A private epoch at the committed variant's shape, for its memory."""
     from privacy_report.training.run import make_trainer
+
     from privacy_report.training.schema import SMALL_CNN, Privacy, Variant
 
     privacy = Privacy(noise_multiplier=1.0)

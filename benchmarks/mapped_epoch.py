@@ -24,6 +24,7 @@ ROUNDS = 3
 def epochs(way: str) -> list[float]:
     """Seconds of two epochs, after a first one that warms up."""
     from privacy_report.training.run import make_trainer
+
     from privacy_report.training.schema import SMALL_CNN, Variant
 
     names = ("images", "labels", "member", "nonmember")

@@ -24,8 +24,8 @@ from rich.table import Table
 from privacy_report.datasets import canaries, prepared
 from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.memo import Memo
-from privacy_report.training.memberships import halves
-from privacy_report.training.schema import SMALL_CNN, ReferenceParams, Variant
+from privacy_report.training.memberships import ReferenceParams, halves
+from privacy_report.training.schema import SMALL_CNN, Variant
 
 
 def cnn(num_conv: int) -> Component:
@@ -34,9 +34,10 @@ def cnn(num_conv: int) -> Component:
 
 def engine(models: int, epochs: int, num_conv: int) -> None:
     """The stage's way."""
+    from privacy_report.training.interval import Source
+
     from privacy_report.training import references
     from privacy_report.training.engine import reference_phi
-    from privacy_report.training.interval import Source
 
     config = Variant("benchmark", cnn(num_conv), epochs=epochs, epochs_per_report=epochs)
     params, digest = ReferenceParams(models=models, epochs=epochs), prepared.files_digest()

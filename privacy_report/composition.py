@@ -20,7 +20,8 @@ from privacy_report.gate.schema import GateParams
 from privacy_report.pipeline.files import atomic
 from privacy_report.pipeline.params import check, refuse
 from privacy_report.report.schema import ReportParams
-from privacy_report.training.schema import BackendParams, ReferenceParams, Variant
+from privacy_report.training.memberships import ReferenceParams
+from privacy_report.training.schema import BackendParams, Variant
 
 SECTIONS: dict[str, type] = {
     "dataset": DatasetParams,

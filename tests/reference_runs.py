@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import yaml
+from privacy_report.training.interval import Source
 from sandbox import Sandbox
 
 from privacy_report.datasets import canaries, prepared
 from privacy_report.pipeline.params import load
-from privacy_report.training.interval import Source
+from privacy_report.training.memberships import ReferenceParams
 from privacy_report.training.references import Reference, memberships, planned
-from privacy_report.training.schema import ReferenceParams, Variant
+from privacy_report.training.schema import Variant
 
 NOWHERE = "tcp://127.0.0.1:9"
 

@@ -17,7 +17,7 @@ from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.signals import Examples
 from privacy_report.attack.slices import Groups
 from privacy_report.pipeline import memo
-from privacy_report.pipeline.memo import Arrays
+from privacy_report.pipeline.digests import Arrays
 from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.tables import Row
 

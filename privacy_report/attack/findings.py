@@ -21,7 +21,7 @@ from privacy_report.attack.roc import sorted_roc, thin
 from privacy_report.attack.signals import Examples
 from privacy_report.attack.slices import Groups, slices
 from privacy_report.pipeline.contract import ENTIRE, REPORT, SELECT
-from privacy_report.pipeline.memo import Arrays
+from privacy_report.pipeline.digests import Arrays
 from privacy_report.pipeline.tables import Row
 
 SELECTS = 1 / 3

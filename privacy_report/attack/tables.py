@@ -25,7 +25,7 @@ from privacy_report.pipeline.contract import (
     PRIVACY_COLUMNS,
     ROC_COLUMNS,
 )
-from privacy_report.pipeline.memo import Arrays
+from privacy_report.pipeline.digests import Arrays
 from privacy_report.pipeline.tables import Row, write_table
 
 BINS = 60

@@ -20,7 +20,8 @@ from privacy_report.attack.signals import Examples
 from privacy_report.attack.slices import Groups
 from privacy_report.errors import UserError
 from privacy_report.pipeline import memo
-from privacy_report.pipeline.memo import Arrays, Memo
+from privacy_report.pipeline.digests import Arrays, digest, file_digest
+from privacy_report.pipeline.memo import Memo
 from privacy_report.pipeline.outputs import read_outputs
 
 POOL = "privacy_report.attack.signals.pool"
@@ -61,7 +62,7 @@ def read_inputs(params: AttackParams, groups: Groups | None, scores: Path, refer
         facts={root: memo.base(root, POOL, checkpoint.READ, CHOOSE) for root in (CHOOSE, EXPOSED, RECIPE)},
         files=files,
         references=models,
-        digests={file: memo.file_digest(file) for file in read},
+        digests={file: file_digest(file) for file in read},
     )
 
 
@@ -77,7 +78,7 @@ def attack_checkpoint_of(found: Inputs, epoch: int, kept: Memo) -> CheckpointFin
     keys = {}
     for name, key in found.keys.items():
         paths = [found.files[epoch], *read.get(checkpoint.needs(name, found.params), [])]
-        keys[name] = memo.digest(key | {"files": [found.digests[path] for path in paths]})
+        keys[name] = digest(key | {"files": [found.digests[path] for path in paths]})
     evidence = Evidence(
         partial(read_outputs, found.files[epoch]), partial(early_phi, early) if early else None, references
     )
@@ -89,7 +90,7 @@ def _chosen(found: Inputs, references: ReferenceFiles, epoch: int, kept: Memo) -
     files = [references.trains, *references.phi.values()]
     key = found.facts[CHOOSE] | {"files": [found.digests[path] for path in files]}
     key["epochs"] = list(references.phi)
-    arrays = kept.recall("attack", memo.digest(key), references.chosen)
+    arrays = kept.recall("attack", digest(key), references.chosen)
     at = list(arrays["nearest"]).index(references.nearest(epoch))  # what stands for the target in the choice
     return int(arrays["chosen"][at])
 
@@ -116,11 +117,11 @@ def reference_facts(
 
     chosen = {epoch: _chosen(found, files, epoch, kept) for epoch in (*found.files, *files.phi)}
     key = found.facts[EXPOSED] | {"files": digests(found.files[last], files.phi[chosen[last]])}
-    arrays = kept.recall("attack", memo.digest(key), partial(exposed, chosen[last]))
+    arrays = kept.recall("attack", digest(key), partial(exposed, chosen[last]))
     recipe = {}
     for epoch in files.phi:
         key = found.facts[RECIPE] | {"files": digests(files.phi[epoch], files.phi[chosen[epoch]])}
-        measures = kept.recall("attack", memo.digest(key), partial(_recipe, files, epoch, chosen[epoch]))
+        measures = kept.recall("attack", digest(key), partial(_recipe, files, epoch, chosen[epoch]))
         if measures:
             recipe[epoch] = recipe_summary(measures)
     losses = np.stack([result.member_loss for result in results.values()])

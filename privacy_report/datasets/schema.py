@@ -1,4 +1,4 @@
-"""The section `dataset` of params.yaml, and the section `canaries` of a variant."""
+"""The section `dataset` of params.yaml."""
 
 from __future__ import annotations
 
@@ -80,27 +80,3 @@ class DatasetParams:
             raise refuse("size", self.size, "[height, width] in pixels, or null")
         if self.colour is not None:
             one_of("colour", self.colour, COLOURS)
-
-
-CANARY_KINDS = ("mislabelled", "natural", "blank")
-LEAST_CANARIES = 10
-
-
-@dataclass
-class CanaryParams:
-    """Training examples that are in by a fair coin each: a variant's section `canaries`.
-
-    count: of all coins; kind: mislabelled (a member's image with a fixed random wrong label), natural (a
-    member as it is) or blank (an image of one colour with a random label); seed: of the choice and the coins.
-    """
-
-    count: int
-    kind: str = "mislabelled"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.count < LEAST_CANARIES:
-            raise refuse("canaries.count", self.count, f"an integer of at least {LEAST_CANARIES}")
-        one_of("canaries.kind", self.kind, CANARY_KINDS)
-        if self.seed < 0:
-            raise refuse("canaries.seed", self.seed, "an integer of at least 0")

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from privacy_report.training.canaries import TargetData, WithoutAbsent, make_target, target_data
+from privacy_report.training.run import make_trainer
 from small import small_cnn
 
 from benchmarks import broken_trainer
@@ -22,11 +24,9 @@ from privacy_report.datasets.prepared import Prepared
 from privacy_report.datasets.schema import CanaryParams
 from privacy_report.datasets.splits import Membership
 from privacy_report.training import interval
-from privacy_report.training.canaries import TargetData, WithoutAbsent, make_target, target_data
 from privacy_report.training.data import Data
 from privacy_report.training.ordinary import Ordinary
 from privacy_report.training.private import Private
-from privacy_report.training.run import make_trainer
 from privacy_report.training.schema import Privacy, Variant
 from stages import reference, score
 

@@ -5,13 +5,13 @@ import sys
 
 import numpy as np
 import pytest
+from privacy_report.training.run import make_trainer
 from small import small_cnn
 
 from privacy_report.datasets.prepared import Prepared
 from privacy_report.errors import UserError
 from privacy_report.pipeline.component import Component
 from privacy_report.training.data import of_variant
-from privacy_report.training.run import make_trainer
 from privacy_report.training.schema import Variant
 from privacy_report.training.scoring import Scorer
 from privacy_report.training.shipped import difference, ship

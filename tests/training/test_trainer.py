@@ -5,6 +5,7 @@ import math
 import keras
 import numpy as np
 import pytest
+from privacy_report.training.run import make_trainer
 from small import small_cnn
 
 from privacy_report.datasets import digits
@@ -12,7 +13,6 @@ from privacy_report.errors import UserError
 from privacy_report.pipeline.contract import HISTORY
 from privacy_report.pipeline.files import read_arrays, write_arrays
 from privacy_report.training.data import Data
-from privacy_report.training.run import make_trainer
 from privacy_report.training.schema import Privacy, Variant
 
 SMALL = small_cnn(filters=4, dense_units=8)
