@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from privacy_report.datasets.labelled import LabelledImages, RefusedError
 from privacy_report.errors import UserError, one_line
 from privacy_report.pipeline.command import track
 
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
+"""Pillow's names of what docs/data.md lists; of its other readers one starts Ghostscript, for instance."""
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 MODES = {"grey": "L", "rgb": "RGB"}
 """Setting `colour` -> Pillow's mode."""
@@ -30,9 +33,9 @@ def load(path: Path, size: Sequence[int] | None, colour: str | None) -> Labelled
     if not path.is_dir():
         raise UserError(f"{path}: no such folder")
     splits = _splits(path)
-    names = sorted({folder.name for folders in splits.values() for folder in folders}, key=_natural)
+    names = sorted({_name(folder) for folders in splits.values() for folder in folders}, key=_natural)
     files = [
-        (split, names.index(folder.name), file)
+        (split, names.index(_name(folder)), file)
         for split, folders in splits.items()
         for folder in folders
         for file in sorted(_visible(folder), key=lambda file: _natural(file.name))
@@ -60,8 +63,16 @@ def _splits(path: Path) -> dict[str, list[Path]]:
             raise RefusedError(
                 f"{path}: {deep[0].name} holds folders and {flat.name} does not, allowed: all or none"
             )
-        return {one.name: [inner for inner in _visible(one) if inner.is_dir()] for one in top}
+        return {_name(one): [inner for inner in _visible(one) if inner.is_dir()] for one in top}
     return {"all": top}
+
+
+def _name(folder: Path) -> str:
+    """The name of a split or class, which is UTF-8 whatever the locale."""
+    try:
+        return os.fsencode(folder.name).decode()
+    except UnicodeDecodeError:
+        raise RefusedError(f"{str(folder)!a}: a folder's name must be UTF-8") from None
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -73,7 +84,7 @@ def _read(file: Path, size: Sequence[int] | None, colour: str | None) -> np.ndar
     if file.suffix.lower() not in ENDINGS:
         raise RefusedError(f"{file}: no image by its name, allowed: {', '.join(ENDINGS)}")
     try:
-        with Image.open(file) as opened:
+        with Image.open(file, formats=FORMATS) as opened:
             image: Image.Image = opened
             if colour:
                 image = image.convert(MODES[colour])
@@ -84,7 +95,10 @@ def _read(file: Path, size: Sequence[int] | None, colour: str | None) -> np.ndar
             if size:
                 image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
             pixels = np.asarray(image)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except UnidentifiedImageError:
+        allowed = ", ".join(FORMATS)
+        raise RefusedError(f"{file}: not readable as an image, allowed by its content: {allowed}") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, RefusedError):
             raise
         raise RefusedError(f"{file}: not readable as an image ({one_line(error)})") from None
