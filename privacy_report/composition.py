@@ -87,7 +87,7 @@ def write_overrides(conf: Path | str, params: Mapping[str, Any]) -> list[str]:
     if not (lines := differences(before, params)):
         return []
     path = Path(conf, OVERRIDES)
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     comments = [line for line in text.splitlines() if line.startswith("#")]
     values = OmegaConf.merge(OmegaConf.create(yaml.safe_load(text) or {}), _changed(before, params))
     _write(path, "\n".join(comments) + "\n" + OmegaConf.to_yaml(values))

@@ -65,7 +65,7 @@ def _commit() -> str:
     """The commit that is checked out; its results are committed after it."""
     command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     except (OSError, subprocess.CalledProcessError):
         return "unknown, no git"
     return f"`{done.stdout.strip()}`, or the one after it"

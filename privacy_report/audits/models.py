@@ -188,7 +188,7 @@ def _labels(file: AuditFile) -> np.ndarray:
 def read_policy(path: Path) -> Limits:
     """A policy from a file as conf/gate/default.yaml. UserError where it is none."""
     try:
-        values = yaml.safe_load(path.read_text())
+        values = yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except yaml.YAMLError as error:

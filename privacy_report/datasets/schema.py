@@ -32,6 +32,7 @@ class DatasetParams:
         one split `all`; `cifar10` has `train` and `test`, other TFDS datasets what TFDS lists.
     member_fraction: where both come from one split, the part of each class that are members, drawn
         with `seed`; must be null where the splits differ, as then each split is taken whole.
+    title: what the report and the cards call the data; null: `name`.
     public: whether anybody may see the images. It changes nothing in data/prepare; only where it is true does
         the report show images.
     """
@@ -47,11 +48,14 @@ class DatasetParams:
     label: str | None = None
     split: str | None = None
     drop: list[str] = field(default_factory=list)
+    title: str | None = None
     public: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z]\w*(/[\w.+-]+)?", self.name):
             raise refuse("name", self.name, "cifar10, digits, or the name of a TFDS dataset such as mnist")
+        if self.title is not None and (not self.title.strip() or set(self.title) & set("|\n\r")):
+            raise refuse("title", self.title, "one line of text without |, or null")
         self._check_own()
         if self.seed < 0:
             raise refuse("seed", self.seed, "an integer of at least 0")

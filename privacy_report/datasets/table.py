@@ -98,6 +98,11 @@ def _labels(column: Any, name: str, path: Path) -> tuple[np.ndarray, tuple[str, 
             f"{path}: label {name} holds fractions such as {values[0]}, allowed: whole numbers or texts"
         )
     texts = [str(value) for value in values]
+    if empty := [row for row, text in enumerate(texts, start=1) if not text.strip()]:
+        raise RefusedError(
+            f"{path}: label {name} is empty in row {empty[0]} and {len(empty)} rows in all; give these a "
+            "label or leave them out"
+        )
     numeric = [_is_number(text) for text in texts]
     if any(numeric) and not all(numeric):
         row = numeric.index(False)

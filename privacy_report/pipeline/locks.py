@@ -37,7 +37,7 @@ def exclusive(stage: str, inputs: Callable[[], T]) -> Iterator[T]:
         lock.acquire(blocking=False)
     except Timeout:
         waited = True
-        who = owner.read_text().strip() if owner.exists() else "unknown"
+        who = owner.read_text(encoding="utf-8").strip() if owner.exists() else "unknown"
         print(f"{stage}: waiting for another run in this folder (process {who})", flush=True)
         lock.acquire()
     try:
@@ -45,7 +45,7 @@ def exclusive(stage: str, inputs: Callable[[], T]) -> Iterator[T]:
             raise UserError(f"{stage}: whoever started this run has ended")
         if inputs() != before:
             raise UserError(f"{stage}: inputs changed while waiting, run again")
-        owner.write_text(f"{os.getpid()}\n")
+        owner.write_text(f"{os.getpid()}\n", encoding="utf-8")
         yield before
     finally:
         lock.release()

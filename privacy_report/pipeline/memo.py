@@ -120,7 +120,7 @@ def timed(stage: str) -> Iterator[None]:
 def processor() -> str:
     """The kind of processor: the model's name and, on x86 Linux, the numbers that tell kinds apart."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
     except OSError:
         return platform.processor() or platform.machine()
     about = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}

@@ -42,7 +42,7 @@ def load(section: str, schema: type[Schema], path: Path | str = "params.yaml") -
     read that was not declared.
     """
     try:
-        node: Any = yaml.safe_load(Path(path).read_text())
+        node: Any = yaml.safe_load(Path(path).read_bytes())
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; `python -m stages.compose` writes it from conf/") from None
     except yaml.YAMLError as error:

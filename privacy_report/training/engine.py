@@ -8,6 +8,7 @@ writes the store: workers need no shared disk, and what is lost with a process i
 from __future__ import annotations
 
 import pickle
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ from privacy_report.training.worker import Done, FailedError, one_line
 
 KIND, STATE = "reference", "reference-state"
 PATIENCE = 300.0  # seconds without any worker
+REMIND = 10.0  # seconds after which to say again that there is none
 LOOK = 1.0  # seconds after which to look for new workers
 POLL = 0.05
 
@@ -91,7 +93,7 @@ class _Training:
         self.running: dict[Future, int] = {}
         self.lost: Counter[int] = Counter()
         self.workers: set[str] = set()
-        self.seen = time.monotonic()  # when there was a worker last
+        self.seen = self.said = time.monotonic()  # when there was a worker last, and when it was said
 
     def steps(self) -> Iterator[None]:
         """Train what is missing; yields once an interval that is finished and stored."""
@@ -112,9 +114,22 @@ class _Training:
         if workers - self.workers:
             self._greet(sorted(workers - self.workers))
         if self.workers:
-            self.seen = time.monotonic()
-        elif time.monotonic() - self.seen > self.patience:
+            self.seen = self.said = time.monotonic()
+        else:
+            self._wait()
+
+    def _wait(self) -> None:
+        """Say now and then that there is no worker, and until when one may join; then UserError."""
+        now = time.monotonic()
+        left = self.seen + self.patience - now
+        if left < 0:
             raise UserError(f"no worker joined the scheduler within {self.patience:.0f} s")
+        if now - self.said >= REMIND:
+            self.said = now
+            until = time.strftime("%H:%M:%S", time.localtime(time.time() + left))
+            assert self.client.scheduler is not None
+            at = self.client.scheduler.address
+            print(f"waiting for a worker to join {at}, until {until}", file=sys.stderr, flush=True)
 
     def _greet(self, workers: list[str]) -> None:
         """Let workers in, and send the examples to those that do not find them."""

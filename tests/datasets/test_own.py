@@ -1,8 +1,11 @@
 """Data of a user's own: arrays, folders of images and tables, read as they are or refused in one line."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
+from sandbox import plain_python
 
 from privacy_report.datasets import arrays, duplicates, images, sources, splits, table
 from privacy_report.datasets.schema import DatasetParams
@@ -143,6 +146,55 @@ def test_what_is_no_image_is_named(tmp_path):
     refused(r"11\.txt: no image by its name", lambda: images.load(tmp_path, None, None))
 
 
+@pytest.mark.parametrize("kind", ["TGA", "ICO", "PPM", "EPS", "JPEG2000"])
+def test_only_the_documented_formats_are_read_whatever_a_file_is_called(kind, tmp_path):
+    write(tmp_path, PIXELS)
+    other = tmp_path / "class 1/other.png"
+    Image.fromarray(PIXELS[0]).convert("RGB").save(other, format=kind)
+    with Image.open(other) as opened:
+        assert opened.format == kind  # Pillow itself goes by the content
+    allowed = "allowed by its content: PNG, JPEG, BMP, GIF, WEBP, TIFF"
+    refused(rf"other\.png: not readable as an image, {allowed}", lambda: images.load(tmp_path, None, "grey"))
+
+
+@pytest.mark.parametrize("kind", images.FORMATS)
+def test_every_documented_format_is_read(kind, tmp_path):
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        for name in "01":
+            flat = Image.fromarray(np.full((16, 16), 200, np.uint8))
+            flat.save(tmp_path / label / f"{name}.{kind.lower()}", format=kind)
+    found = images.load(tmp_path, None, "grey")
+    assert found.images.shape == (4, 16, 16, 1)
+    assert abs(found.images.astype(int) - 200).max() <= 2  # JPEG and WebP are not exact
+
+
+def test_names_of_folders_are_utf_8_in_any_locale(tmp_path):
+    write(tmp_path / "ø", PIXELS)
+    (tmp_path / "ø/class 1").rename(tmp_path / "ø/größe")
+    found = plain_python(
+        "from pathlib import Path; from privacy_report.datasets import images\n"
+        f"print(ascii(images.load(Path({str(tmp_path)!r}), None, None)))"
+    )
+    assert "class_names=('class 0', 'class 2', 'gr\\xf6\\xdfe')" in found.stdout
+    assert "splits={'\\xf8': range(0, 12)}" in found.stdout
+    os.rename(tmp_path / "ø/größe", os.fsencode(tmp_path / "ø") + b"/gr\xf6\xdfe")
+    refused(r"gr\\udcf6\\udcdfe': a folder's name must be UTF-8", lambda: images.load(tmp_path, None, None))
+
+
+def test_all_images_that_cannot_be_used_are_counted_and_the_first_five_named(tmp_path):
+    write(tmp_path, PIXELS)
+    (tmp_path / "class 0/0.png").write_text("the first of all")
+    for i in range(6):
+        (tmp_path / f"class 2/{90 + i}.png").write_text("no image")
+    (tmp_path / "class 1/notes.txt").write_text("no image")
+    refused(
+        rf"^{tmp_path}: 8 of 19 files cannot be used: .*/class 0/0\.png: not readable .*; "
+        r".*/class 1/notes\.txt: no image by its name.*; .*90\.png.*; .*91\.png.*; .*92\.png.*; and 3 more$",
+        lambda: images.load(tmp_path, None, None),
+    )
+
+
 def test_folders_that_are_no_data_set_are_refused(tmp_path):
     refused("no such folder", lambda: images.load(tmp_path / "none", None, None))
     refused("no images, allowed", lambda: images.load(tmp_path, None, None))
@@ -215,6 +267,11 @@ def test_parquet_and_texts_as_classes(tmp_path):
         ({}, {"drop": ["age", "sex"]}, "no column is left next to the label"),
         ({"ill": [*[0, 1] * 19, 1, "n/k"]}, {}, "label ill is 'n/k' in row 40 and a number in others"),
         ({"ill": [*[0, 1] * 19, 1, ""]}, {}, "label ill is missing in row 40"),
+        (
+            {"ill": [*["no", "yes"] * 18, "", "no", " ", "yes"]},
+            {},
+            "label ill is empty in row 37 and 2 rows in all",
+        ),
         ({"ill": [0.5, 1.5] * 20}, {}, "label ill holds fractions such as 0.5"),
         ({"ill": [f"person {i}" for i in range(ROWS)]}, {}, "label ill has 40 different texts"),
         ({"code": ["a", "b", "c", "d"] * 10}, {}, "column code leaks the label.*dataset.drop"),
@@ -262,6 +319,9 @@ def test_empty_and_broken_tables_are_refused(text, words, tmp_path):
         ({"name": "arrays", "path": "own_data/a.npz", "size": [3, 3]}, r"size: got \[3, 3\], allowed: null"),
         ({"name": "folder", "path": "own_data/a", "size": [3]}, r"size: got \[3\]"),
         ({"name": "folder", "path": "own_data/a", "colour": "red"}, "colour: got 'red', allowed: grey, rgb"),
+        ({"name": "digits", "title": " "}, "title: got ' ', allowed: one line of text"),
+        ({"name": "digits", "title": "a | b"}, "title: got"),
+        ({"name": "digits", "title": "a\nb"}, "title: got"),
     ],
 )
 def test_settings_are_checked(settings, words):

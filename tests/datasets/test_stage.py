@@ -49,6 +49,11 @@ def test_digits_as_the_contract_says(run_stage: Run) -> None:
     assert abs(len(member) - len(nonmember)) <= 10
 
 
+def test_the_title_is_the_name_that_is_written(run_stage: Run) -> None:
+    description = json.loads((run_stage(**DIGITS, title="Ward 7") / "dataset.json").read_text())
+    assert description["name"] == "Ward 7"
+
+
 def test_a_rerun_writes_the_same_bytes_and_another_seed_others(run_stage: Run) -> None:
     first = {path.name: path.read_bytes() for path in run_stage(**DIGITS).iterdir()}
     again = {path.name: path.read_bytes() for path in run_stage(**DIGITS).iterdir()}

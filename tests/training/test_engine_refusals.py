@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import dask
 import pytest
 from dask_processes import kill, wait_until
@@ -10,7 +13,7 @@ from reference_runs import NOWHERE, edit, reference
 from privacy_report.errors import UserError
 from privacy_report.pipeline.component import Component
 from privacy_report.training import cluster as cluster_module
-from privacy_report.training import interval
+from privacy_report.training import engine, interval
 from privacy_report.training.schema import Variant
 
 pytestmark = pytest.mark.pipeline
@@ -100,6 +103,21 @@ def test_wrong_numbers_are_refused_before_anything_starts(params, said, fresh):
 def test_no_worker_within_the_patience(base, outside, here):
     with pytest.raises(UserError, match=r"^no worker joined the scheduler within 1 s$"):
         here(base, outside.address, patience=0.6)
+
+
+def test_while_there_is_no_worker_it_is_said_for_what_and_until_when(
+    base, outside, here, capsys, monkeypatch
+):
+    monkeypatch.setattr(engine, "REMIND", 1.0)
+    start = time.time()
+    with pytest.raises(UserError, match="within 4 s"):
+        here(base, outside.address, patience=3.6)
+    said = re.findall(
+        rf"^waiting for a worker to join {outside.address}, until (\S+)$", capsys.readouterr().err, re.M
+    )
+    assert 2 <= len(said) <= 3
+    allowed = {time.strftime("%H:%M:%S", time.localtime(start + 3.6 + more)) for more in range(20)}
+    assert set(said) <= allowed
 
 
 def test_no_scheduler_at_the_address(base, here, monkeypatch, tmp_path):
