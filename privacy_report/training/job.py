@@ -63,3 +63,7 @@ class Job:
     config: Variant
     regime: str
     source: Source
+
+
+NOWHERE = Source("", "", "")
+"""Of a job whose examples are given otherwise."""

@@ -76,9 +76,8 @@ def _kind(kind: Job) -> str:
 
 
 def _library_kinds() -> Iterable[Job]:
-    nowhere = job.Source("", "", "")
     for config in (Variant(""), Variant("", privacy=Privacy(noise_multiplier=1.0))):
-        yield job_of("", config, nowhere)
+        yield job_of("", config, job.NOWHERE)
 
 
 KINDS = {_kind(kind): kind for kind in _library_kinds()}

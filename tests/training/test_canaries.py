@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from privacy_report.training.canaries import TargetData, WithoutAbsent, make_target, target_data
-from privacy_report.training.run import make_trainer
-from small import small_cnn
+from small import make_trainer, small_cnn
 
 from benchmarks import broken_trainer
 from privacy_report.datasets import digits, prepared

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from privacy_report.training.run import make_trainer
-from small import small_cnn
+from small import make_trainer, small_cnn
 
 from privacy_report.training.data import Data
 from privacy_report.training.ordinary import Ordinary

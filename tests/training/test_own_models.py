@@ -3,8 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from privacy_report.training.run import make_trainer
-from small import small_cnn
+from small import make_trainer, small_cnn
 
 from privacy_report.datasets import digits
 from privacy_report.datasets.prepared import Prepared

@@ -5,8 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from privacy_report.training.run import make_trainer
-from small import small_cnn
+from small import make_trainer, small_cnn
 
 from privacy_report.datasets.prepared import Prepared
 from privacy_report.errors import UserError
