@@ -136,10 +136,6 @@ def test_no_attack_cries_wolf(data, attack):
     assert found["epsilon_above_0"] <= 0.07
 
 
-def test_speed_is_of_the_committed_code():
-    assert json.loads((ROOT / "benchmarks/results.json").read_text())["code"] == codelab.code()
-
-
 def test_calibration_is_of_the_committed_code():
     """Rows of the default mode name the digest of their code; `benchmarks.calibration` measures them anew."""
     old = []
