@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from privacy_report.datasets import canaries
+from privacy_report.datasets import canaries, prepared
 from privacy_report.errors import UserError
-from privacy_report.pipeline import source
+from privacy_report.pipeline import claim, source
 from privacy_report.pipeline.command import run, track, variant_named
 from privacy_report.pipeline.contract import HISTORY, HISTORY_COLUMNS
 from privacy_report.pipeline.files import empty_folder
@@ -17,6 +18,7 @@ from privacy_report.pipeline.memo import Arrays, Memo
 from privacy_report.pipeline.params import load
 from privacy_report.pipeline.tables import write_table
 from privacy_report.training import device
+from privacy_report.training.claim import claim_of
 from privacy_report.training.run import finished_epochs, plain_trainer, variant_inputs
 from privacy_report.training.schema import Variant
 
@@ -34,7 +36,7 @@ def main(argv: Sequence[str]) -> None:
         "train",
         "Train one variant on the members of data/prepare, less the canaries that are out. "
         "Writes to data/train/VARIANT epoch_NNNN.npz (weights and optimizer) and, growing with every epoch, "
-        "history.csv. "
+        "history.csv, and claim.json, what a private variant claims. "
         "Finished epochs are taken from the store; a killed run goes on where it stopped.",
     )
     device.announce(f"train@{name}")
@@ -62,6 +64,7 @@ def main(argv: Sequence[str]) -> None:
             measured = {column: float(arrays[f"history/{column}"]) for column in HISTORY}
             history.append({"variant": name, "epoch": epoch, **measured})
             write_table(folder / "history.csv", history, HISTORY_COLUMNS)  # grows while the run goes on
+        claim.write(folder / "claim.json", claim_of(config, prepared.read().about["n_member"], history))
         kept.close()
 
 
@@ -80,8 +83,8 @@ def _check_declared(config: Variant) -> None:
 def _says(finished: tuple[int, Arrays]) -> str:
     """What the progress line says of an epoch."""
     _, arrays = finished
-    loss, accuracy = arrays["history/running_loss"], arrays["history/val_accuracy"]
-    return f"loss {loss:.3f}, validation accuracy {accuracy:.3f}"
+    said = {"loss": arrays["history/running_loss"], "validation accuracy": arrays["history/val_accuracy"]}
+    return ", ".join(f"{name} {value:.3f}" for name, value in said.items() if not math.isnan(value))
 
 
 if __name__ == "__main__":
