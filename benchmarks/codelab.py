@@ -27,8 +27,6 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from privacy_report.attack import checkpoint
-from privacy_report.attack.audit import audit_params
 from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.outputs import read_outputs
 from privacy_report.training.data import Data

@@ -9,7 +9,6 @@ import pytest
 import yaml
 from sandbox import ROOT, Sandbox
 
-from benchmarks import codelab
 from privacy_report.attack import checkpoint, registry
 from privacy_report.attack.audit import audit_params, default_estimators
 from privacy_report.pipeline.contract import STRONGEST, STRONGEST_ON_OUTPUTS
