@@ -10,7 +10,8 @@ import numpy as np
 
 from privacy_report.attack import exposure, job, registry
 from privacy_report.attack.findings import Curve, Findings
-from privacy_report.attack.plan import OUTPUTS, Plan
+from privacy_report.attack.needs import OUTPUTS
+from privacy_report.attack.plan import Plan
 from privacy_report.attack.references import References
 from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.slices import Groups

@@ -15,7 +15,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from privacy_report.attack.measures import refused, too_small
-from privacy_report.attack.plan import EARLY, FEATURES, REFERENCES, Plan
+from privacy_report.attack.needs import EARLY, FEATURES, REFERENCES
+from privacy_report.attack.plan import Plan
 from privacy_report.attack.references import TooFewError
 from privacy_report.attack.roc import sorted_roc, thin
 from privacy_report.attack.signals import Examples
