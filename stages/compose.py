@@ -14,7 +14,8 @@ from typing import Any
 
 import yaml
 
-from privacy_report.composition import check_params, composed, differences, write_overrides
+from privacy_report.composition import changes, check_params, composed, write_overrides
+from privacy_report.layers import shadowed
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import atomic
 
@@ -36,9 +37,11 @@ def main(argv: Sequence[str]) -> None:
         return
     text = composed("conf")
     after = yaml.safe_load(text)
+    for line in shadowed("conf"):
+        print(line, flush=True)
     check_params(after)
     if before is not None:
-        for line in differences(before, after):
+        for line in changes(before, after):
             print(f"params.yaml: {line}")
     with atomic(PARAMS) as file:
         file.write(text.encode())
