@@ -16,6 +16,7 @@ import yaml
 
 from privacy_report.composition import changes, check_params, composed, write_overrides
 from privacy_report.layers import shadowed
+from privacy_report.pipeline import leftovers
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import atomic
 
@@ -34,6 +35,7 @@ def main(argv: Sequence[str]) -> None:
         check_params(before)
         for line in write_overrides("conf", before):
             print(f"conf/overrides.yaml: {line}")
+        _clear(before)
         return
     text = composed("conf")
     after = yaml.safe_load(text)
@@ -45,6 +47,13 @@ def main(argv: Sequence[str]) -> None:
             print(f"params.yaml: {line}")
     with atomic(PARAMS) as file:
         file.write(text.encode())
+    _clear(after)
+
+
+def _clear(params: Any) -> None:
+    """Delete what removed variants left, before a stage reads the folders that it is in."""
+    for path in leftovers.remove(params["variants"]):
+        print(f"{path}: deleted, it belongs to no variant")
 
 
 def _read(path: Path) -> Any:
