@@ -54,7 +54,7 @@ def set_in_conf(root, key, value):
         ("variants.cnn2.model.depth", "3", ["variants.cnn2.model.depth", "unknown key", "path, settings"]),
         ("variants.cnn2.seed", "-3", ["variants.cnn2.seed", "-3"]),
         ("variants.cnn2.privacy", "{l2_norm_clip: 1}", ["variants.cnn2.privacy", "exactly one"]),
-        ("variants.cnn9", "{epochs: 1}", ["variants.cnn9.label", "missing"]),
+        ("variants.cnn9", "{epochs: 1}", ["conf/config.yaml: variants", "cnn9", "cnn3_dp"]),
         ("variants", "null", ["variants"]),
         ("colour", "red", ["colour", "variants"]),
         ("attack.mode", "fast", ["attack.mode", "fast", "default", "parity"]),
