@@ -2,7 +2,8 @@
 
 Every function takes float64 logits (n, n_classes) and labels int (n,), and the rows have nothing to do with
 each other, so that large arrays can be read a block at a time. The formulas keep their precision where the
-target is nearly certain, so that examples tie only when their outputs do.
+target is nearly certain, so that examples tie only when their outputs do. Then they do tie: sums run over
+`ordered` rows, or their last digit would depend on which class it is that has a probability.
 """
 
 from __future__ import annotations
@@ -26,18 +27,25 @@ def correct(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return logits.argmax(axis=1) == labels
 
 
+def ordered(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows with their logits ascending, and where the label's then is: the first of those that equal it."""
+    of_label = logits[np.arange(len(labels)), labels]
+    return np.sort(logits, axis=1), np.count_nonzero(logits < of_label[:, None], axis=1)
+
+
 def odds_against_label(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """log((1 - p) / p) of the label's probability, float64 (n,)."""
-    return _log_odds_against(logits, labels)
+    return _log_odds_against(*ordered(logits, labels))
 
 
 def odds_of_predicted(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """log(p / (1 - p)) of the predicted class's probability, float64 (n,)."""
-    return -_log_odds_against(logits, logits.argmax(axis=1))
+    return -_log_odds_against(np.sort(logits, axis=1), np.full(len(logits), logits.shape[1] - 1))
 
 
 def negative_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Minus the entropy of the prediction, in nats, float64 (n,)."""
+    logits = np.sort(logits, axis=1)
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return (_probabilities(logits) * log_probs).sum(axis=1)
@@ -45,6 +53,7 @@ def negative_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def negative_modified_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Minus the modified entropy of Song & Mittal (arXiv 2003.10595, equation 4), in nats, float64 (n,)."""
+    logits, labels = ordered(logits, labels)
     loss = np.logaddexp(0.0, _log_odds_against(logits, labels))
     return modified_entropy(_probabilities(logits), loss, logits, labels)
 
@@ -69,7 +78,7 @@ def features(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     a few of them leave nothing of the others once features are standardised. Of more than MOST_CLASSES
     classes the largest probabilities, descending, and log(1 + how many classes are above the label).
     """
-    loss = np.minimum(np.logaddexp(0.0, _log_odds_against(logits, labels)), MOST)
+    loss = np.minimum(np.logaddexp(0.0, odds_against_label(logits, labels)), MOST)
     odds = np.clip(odds_of_predicted(logits, labels), -MOST, MOST)
     p = _probabilities(logits)
     if p.shape[1] <= MOST_CLASSES:

@@ -120,14 +120,26 @@ def fit_and_score(X: np.ndarray, is_member: np.ndarray, new: np.ndarray, model: 
         warnings.simplefilter("ignore", UserWarning)
         try:
             model.fit(X, is_member, **_balance(model, is_member))
-            new = new - mean
+            first, which = _distinct(new)
+            new = new[first] - mean
             new /= scale
             if hasattr(model, "decision_function"):
-                return np.asarray(model.decision_function(new), float)
-            return np.asarray(model.predict_proba(new)[:, 1], float)
+                return np.asarray(model.decision_function(new), float)[which]
+            return np.asarray(model.predict_proba(new)[:, 1], float)[which]
         except (TypeError, ValueError) as error:
             reason = one_line(error)
             raise UserError(f"attack.estimators: {type(model).__name__}: {reason}") from None
+
+
+def _distinct(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the distinct rows, and which of them each row is, both int.
+
+    Equal rows must tie, and in a product of matrices the last digit depends on a row's position. They are
+    found by a sum with fixed random weights, row by row, where position plays no part.
+    """
+    key = (X * np.random.default_rng(0).random(X.shape[1])).sum(axis=1)
+    _, first, which = np.unique(key, return_index=True, return_inverse=True)
+    return first, which
 
 
 def _balance(model: object, is_member: np.ndarray) -> dict[str, np.ndarray]:

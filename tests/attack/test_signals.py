@@ -4,7 +4,9 @@ from scipy.special import log_softmax, softmax
 from scipy.stats import entropy
 
 from privacy_report.attack import registry
+from privacy_report.attack.audit import audit, audit_params, default_estimators
 from privacy_report.attack.signals import Examples, pool
+from privacy_report.pipeline.outputs import Outputs
 
 SIGNALS = {
     name: registry.function(attack.scores)
@@ -70,3 +72,25 @@ def test_certain_targets_give_finite_scores_and_the_right_order(name):
 def test_certain_and_wrong_is_finite():
     wrong = examples([[1000.0, 0, 0]], [1])
     assert all(np.isfinite(signal(wrong)).all() for signal in SIGNALS.values())
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+@pytest.mark.parametrize("n_classes", [3, 10, 50])
+def test_outputs_that_tie_give_scores_that_tie(name, n_classes):
+    """Whichever class it is that has a probability: equal ones everywhere, and others in any order."""
+    rng, n = np.random.default_rng(0), 500
+    for p in (np.full(n_classes, 1 / n_classes), rng.dirichlet(np.ones(n_classes))):
+        order = rng.permuted(np.tile(np.arange(n_classes), (n, 1)), axis=1)
+        labels = (order == 1).argmax(axis=1)  # the label is always the class that has p[1]
+        assert len(set(SIGNALS[name](examples(np.log(p)[order], labels)).tolist())) == 1
+
+
+def test_a_constant_target_is_told_nothing_of_by_any_attack():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 10, 500)
+    outputs = Outputs(np.full((300, 10), 0.1), labels[:300], np.full((200, 10), 0.1), labels[300:])
+    attacks = [*SIGNALS, *default_estimators()]
+    rows, _ = audit(outputs, audit_params(attacks, ["entire"]))
+    assert {row["attack"]: (row["auc"], row["advantage"]) for row in rows} == dict.fromkeys(
+        attacks, (0.5, 0.0)
+    )
