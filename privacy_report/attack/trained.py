@@ -21,7 +21,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 from sklearn import config_context
 from threadpoolctl import ThreadpoolController
 
@@ -29,6 +28,8 @@ from privacy_report.attack.schema import Estimator
 from privacy_report.errors import UserError, one_line
 
 SCORING = ("decision_function", "predict_proba")
+ROUNDING = 1e-12
+"""Scores are log odds or probabilities: what differs by less, next to the largest or to 1, is rounding."""
 
 
 def load_estimator(estimator: Estimator) -> type:
@@ -95,8 +96,23 @@ def forward_scores(
         past, now = block < k, np.flatnonzero(block == k)
         model = build(estimator, int(seeds[k]))
         raw = fit_and_score(X[past], is_member[past], X[now], model)
-        scores[now] = (rankdata(raw) - 0.5) / len(raw)
+        scores[now] = (ranks(raw) - 0.5) / len(raw)
     return scores, block > 0
+
+
+def ranks(raw: np.ndarray) -> np.ndarray:
+    """Ranks from 1, float (n,); scores that differ by rounding alone tie and share their mean rank.
+
+    Equal rows must tie, and in a product of matrices the last digits depend on a row's position.
+    """
+    order = np.argsort(raw)
+    ascending = raw[order]
+    apart = np.diff(ascending) > ROUNDING * max(1.0, abs(ascending[0]), abs(ascending[-1]))
+    last = np.flatnonzero(np.append(apart, True))
+    counts = np.diff(last, prepend=-1)
+    ranks = np.empty(len(raw))
+    ranks[order] = np.repeat(last + 1 - (counts - 1) / 2, counts)
+    return ranks
 
 
 def fit_and_score(X: np.ndarray, is_member: np.ndarray, new: np.ndarray, model: Any) -> np.ndarray:
@@ -120,26 +136,14 @@ def fit_and_score(X: np.ndarray, is_member: np.ndarray, new: np.ndarray, model: 
         warnings.simplefilter("ignore", UserWarning)
         try:
             model.fit(X, is_member, **_balance(model, is_member))
-            first, which = _distinct(new)
-            new = new[first] - mean
+            new = new - mean
             new /= scale
             if hasattr(model, "decision_function"):
-                return np.asarray(model.decision_function(new), float)[which]
-            return np.asarray(model.predict_proba(new)[:, 1], float)[which]
+                return np.asarray(model.decision_function(new), float)
+            return np.asarray(model.predict_proba(new)[:, 1], float)
         except (TypeError, ValueError) as error:
             reason = one_line(error)
             raise UserError(f"attack.estimators: {type(model).__name__}: {reason}") from None
-
-
-def _distinct(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the distinct rows, and which of them each row is, both int.
-
-    Equal rows must tie, and in a product of matrices the last digit depends on a row's position. They are
-    found by a sum with fixed random weights, row by row, where position plays no part.
-    """
-    key = (X * np.random.default_rng(0).random(X.shape[1])).sum(axis=1)
-    _, first, which = np.unique(key, return_index=True, return_inverse=True)
-    return first, which
 
 
 def _balance(model: object, is_member: np.ndarray) -> dict[str, np.ndarray]:
