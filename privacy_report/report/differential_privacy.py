@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 from privacy_report.pipeline.contract import LEVEL
-from privacy_report.pipeline.tables import Row
-from privacy_report.report.study import Study
+from privacy_report.pipeline.tables import Row, where
+from privacy_report.report.study import Study, is_attack
 from privacy_report.report.summary import interval, number
 
 SEEDS = {
@@ -68,8 +68,8 @@ def finding(study: Study, variant: str, epoch: int) -> str:
 
 
 def tested(study: Study, row: Row) -> int:
-    """In how many rows of its variant (checkpoints x slices) the row's attack was tested."""
-    family = study.by_attack[row["variant"], row["attack"]]
+    """How many rows of its variant (attacks x checkpoints x slices) were tested: Holm's family."""
+    family = filter(is_attack, where(study.privacy, variant=row["variant"]))
     return sum(not math.isnan(other["advantage_p"]) for other in family)
 
 

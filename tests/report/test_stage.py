@@ -158,8 +158,8 @@ def test_page_says_what_the_noise_is_worth(study, seed, said):
     ("p", "leaks", "said"),
     [
         (0.2, "no", "p = 0.2: not distinguishable from 0."),
-        (0.002, "no", "p = 0.002 alone, not significant after Holm's correction over 54 rows."),
-        (1e-9, "yes", "p < 0.0001, significant after Holm's correction over 54 rows: it leaks."),
+        (0.002, "no", "p = 0.002 alone, not significant after Holm's correction over 109 rows."),
+        (1e-9, "yes", "p < 0.0001, significant after Holm's correction over 109 rows: it leaks."),
     ],
 )
 def test_finding_tells_raw_and_corrected(study, p, leaks, said):
