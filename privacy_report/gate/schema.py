@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, make_dataclass
 from typing import Any
 
-from privacy_report.gate.rules import MAJORITY, RULES
+from privacy_report.gate.rules import BY_SLICE, MAJORITY, RULES
 from privacy_report.pipeline.contract import CLASS
 from privacy_report.pipeline.params import one_of, refuse
 
-BY_SLICE = ("max_advantage", "max_tpr_at_1pct_fpr")
-"""Rules that a single class may have limits of its own for."""
 LEAKAGE = tuple(name for name in RULES if name.startswith("max_"))
 """Rules that bound what is given away. A policy without any of them is none."""
 
