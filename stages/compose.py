@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from privacy_report.composition import check_params, composed, differences, write_overrides
+from privacy_report.composition import check_params, composed, differences, needs, write_overrides
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import atomic
 
@@ -33,6 +33,7 @@ def main(argv: Sequence[str]) -> None:
         check_params(before)
         for line in write_overrides("conf", before):
             print(f"conf/overrides.yaml: {line}")
+        print(needs(before))
         return
     text = composed("conf")
     after = yaml.safe_load(text)
@@ -42,6 +43,7 @@ def main(argv: Sequence[str]) -> None:
             print(f"params.yaml: {line}")
     with atomic(PARAMS) as file:
         file.write(text.encode())
+    print(needs(after))
 
 
 def _read(path: Path) -> Any:
