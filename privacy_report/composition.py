@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from omegaconf import OmegaConf
 from privacy_report.attack.schema import AttackParams
 from privacy_report.datasets.schema import DatasetParams
 from privacy_report.errors import UserError
-from privacy_report.gate.schema import GateParams
+from privacy_report.gate.schema import GateParams, Limits, nonmembers_needed
 from privacy_report.layers import NAME, check_names, opened
+from privacy_report.pipeline.contract import CLASS
 from privacy_report.pipeline.files import atomic
 from privacy_report.pipeline.params import check, refuse
 from privacy_report.report.schema import ReportParams
@@ -31,6 +32,8 @@ SECTIONS: dict[str, type] = {
     "backend": BackendParams,
 }
 OVERRIDES = "overrides.yaml"
+N_CLASSES = {"cifar10": 10, "digits": 10}
+"""Of datasets whose number of classes is known before anything is read."""
 
 
 def composed(conf: Path | str) -> str:
@@ -50,6 +53,7 @@ def check_params(params: Any) -> None:
         raise UserError(f"params.yaml: got the sections {got}, allowed: {sorted(allowed)}")
     sections: dict[str, Any] = {name: check(name, params[name], schema) for name, schema in SECTIONS.items()}
     attack: AttackParams = sections["attack"]
+    _check_classes(sections["gate"], attack, sections["dataset"].name)
     if not isinstance(params["variants"], Mapping) or not params["variants"]:
         raise UserError(f"variants: got {params['variants']!r}, allowed: a mapping of at least one variant")
     for name, values in params["variants"].items():
@@ -64,6 +68,34 @@ def check_params(params: Any) -> None:
                 f"variants.{name}.privacy: void on a table that is scaled by its members, allowed: "
                 "dataset.fit_split (a public split), or dataset.scales and dataset.categories for all columns"
             )
+
+
+def _check_classes(gate: Limits, attack: AttackParams, dataset: str) -> None:
+    """Refuse limits of classes that no attack is made on, or that the dataset does not have."""
+    n = N_CLASSES.get(dataset)
+    for name in gate.per_slice:
+        if "class" not in attack.slices:
+            raise refuse("gate.per_slice", name, "none, unless attack.slices has class")
+        if n is not None and int(name.removeprefix(CLASS)) >= n:
+            raise refuse("gate.per_slice", name, f"{CLASS}0 to {CLASS}{n - 1}, the classes of {dataset}")
+
+
+def needs(params: Mapping[str, Any]) -> str:
+    """How many non-members the policy needs to be judged and kept: one line, to be said before training."""
+    gate: Limits = check("gate", params["gate"], GateParams)
+    found: dict[str, list[int | None]] = {}
+    for variant in params["variants"]:
+        for rule, n in nonmembers_needed(gate.policy(variant)).items():
+            found.setdefault(rule, []).append(n)
+    said = ", ".join(f"{_most(rule, numbers)} for {rule}" for rule, numbers in found.items())
+    return f"gate: non-members that the policy needs, half of them in each half: {said or 'any number'}"
+
+
+def _most(rule: str, numbers: Sequence[int | None]) -> str:
+    if None in numbers:
+        return "more than any number"
+    of = {"max_class_advantage": " of each class", "max_canary_tpr_at_1pct_fpr": " canaries"}
+    return f"{2 * max(n for n in numbers if n is not None)}{of.get(rule, '')}"
 
 
 def differences(before: Any, after: Any, key: str = "") -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from privacy_report.composition import changes, check_params, composed, write_overrides
+from privacy_report.composition import changes, check_params, composed, needs, write_overrides
 from privacy_report.layers import shadowed
 from privacy_report.pipeline import leftovers
 from privacy_report.pipeline.command import run
@@ -36,6 +36,7 @@ def main(argv: Sequence[str]) -> None:
         for line in write_overrides("conf", before):
             print(f"conf/overrides.yaml: {line}")
         _clear(before)
+        print(needs(before))
         return
     text = composed("conf")
     after = yaml.safe_load(text)
@@ -48,6 +49,7 @@ def main(argv: Sequence[str]) -> None:
     with atomic(PARAMS) as file:
         file.write(text.encode())
     _clear(after)
+    print(needs(after))
 
 
 def _clear(params: Any) -> None:

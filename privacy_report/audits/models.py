@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ class Attacked:
     """What was found on a model: rows of privacy.csv and halves.csv, and by epoch the findings behind them.
 
     last: the outputs of the last checkpoint, None (and no rows) where the file has canaries' scores alone;
-    references: how many reference models helped at the most; coins: the one-run audit of the last
+    references: by epoch how many reference models there were; coins: the one-run audit of the last
     checkpoint's canaries, None where it has none.
     """
 
@@ -61,7 +61,7 @@ class Attacked:
     halves: list[Row]
     results: dict[int, CheckpointFindings]
     last: Outputs | None
-    references: int
+    references: dict[int, int]
     warnings: tuple[str, ...]
     coins: OneRun | None = None
 
@@ -138,7 +138,7 @@ def attack_model(
     """
     asked = audit_params(attacks or ["threshold"], **options)
     results: dict[int, CheckpointFindings] = {}
-    references, warnings, phi = 0, list[str](), dict[int, np.ndarray]()
+    references, warnings, phi = dict[int, int](), list[str](), dict[int, np.ndarray]()
     first: np.ndarray | None = None
     for epoch, path in _tracked(model):
         file = read_audit_file(path)
@@ -153,7 +153,7 @@ def attack_model(
         file = _with_early(model, epoch, file, phi)
         chosen = default_attacks(file, asked.mode) if attacks is None else attacks
         results[epoch] = attack_file(file, audit_params(chosen, **options), halves)
-        references = max(references, len(file.references.phi) if file.references else 0)
+        references[epoch] = len(file.references.phi) if file.references else 0
     coins = audited_coins(file, asked.delta, guesses)
     rows = tables.privacy_rows(model.name, results)
     cut = tables.privacy_rows(model.name, results, halves=True) if halves else []
@@ -202,7 +202,9 @@ def verdict(found: Attacked, policy: Limits) -> dict[str, Any]:
         raise UserError(f"{found.name}: has canaries' scores alone, a policy is about a model's outputs")
     if not found.halves:
         raise UserError(f"{found.name}: a single example cannot be cut into halves, needs two of each side")
-    evidence = Evidence(measured(found.halves), measured(found.rows), {}, found.references)
+    coins = {"epoch": max(found.results), **asdict(found.coins)} if found.coins else None
+    halves, rows = measured(found.halves), measured(found.rows)
+    evidence = Evidence(halves, rows, references=found.references, one_run=coins)
     return verdict_on(found.name, policy.policy(found.name), evidence)
 
 

@@ -21,7 +21,7 @@ from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import read_json
 
 NUMBERS = {
-    "recommended_epoch": "epoch",
+    "epoch": "epoch",
     "train_accuracy": "training accuracy",
     "val_accuracy": "validation accuracy",
     "auc": "AUC",

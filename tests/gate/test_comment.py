@@ -13,8 +13,14 @@ from privacy_report.errors import UserError
 from privacy_report.gate.comment import COLUMNS, comment, metrics_at, metrics_here
 
 WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/report.yml").read_text())
-KEEPS = {"verdict": "keeps the policy", "leak_detected": "no", "auc": 0.51}
-BREAKS = {"verdict": "breaks the policy", "leak_detected": "yes", "auc": 0.71}
+KEEPS = {
+    "verdict": "keeps the policy",
+    "leak_detected": "no",
+    "epoch": 2,
+    "recommended_epoch": 2,
+    "auc": 0.51,
+}
+BREAKS = {"verdict": "breaks the policy", "leak_detected": "yes", "epoch": 4, "auc": 0.71}
 
 
 def rows(text: str) -> list[list[str]]:
@@ -119,7 +125,7 @@ def test_the_workflows_steps(request_):
     assert "- **one: keeps the policy → breaks the policy**" in text
     done = execute(request_, "the gate")
     assert (done.returncode, done.stderr) == (1, "")
-    assert done.stdout == "one: breaks the policy (metrics/one.json)\n"
+    assert done.stdout == "one: breaks the policy; leak detected at epoch 4 (metrics/one.json)\n"
     (request_.root / "metrics/one.json").write_text(json.dumps(KEEPS))  # by hand
     done = execute(request_, "the gate")
     assert done.returncode == 2

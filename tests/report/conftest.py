@@ -147,7 +147,9 @@ class Study:
         ]
         write_table(folder / "exposed.csv", exposed, EXPOSED_COLUMNS)
         references = {"lira", "rmia"} & set(self.attacks)
-        write_json(folder / "references.json", {"models": 16 if references else 0})
+        chosen = {h["epoch"]: h["epoch"] for h in kept}
+        facts = {"models": 16, "chosen_epochs": chosen} if references else {"models": 0}
+        write_json(folder / "references.json", facts)
 
     def shift(self, position: int, name: str, epoch: int, attack: str) -> float:
         """Distance between the two Gaussians of scores."""

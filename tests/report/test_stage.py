@@ -102,7 +102,7 @@ def test_no_passing_checkpoint_is_said(study):
     study(epochs=10, gate={"max_advantage": 0.0})
     main([])
     text = Path("plots/report.html").read_text()
-    assert text.count('<strong class="say bad">Breaks the policy: leak detected.</strong>') == 2
+    assert text.count('<strong class="say bad">Breaks the policy: leak detected at epoch 10.</strong>') == 2
     assert "Of 5 checkpoints: “advantage on the entire dataset at most …” is not kept at 5." in text
     assert "None of the 2 variants keeps the policy, so no checkpoint is recommended." in text
 
