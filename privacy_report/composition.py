@@ -20,7 +20,8 @@ from privacy_report.gate.schema import GateParams
 from privacy_report.pipeline.files import atomic
 from privacy_report.pipeline.params import check, refuse
 from privacy_report.report.schema import ReportParams
-from privacy_report.training.schema import BackendParams, ReferenceParams, Variant
+from privacy_report.training.memberships import ReferenceParams
+from privacy_report.training.schema import BackendParams, Variant
 
 SECTIONS: dict[str, type] = {
     "dataset": DatasetParams,
@@ -62,6 +63,11 @@ def check_params(params: Any) -> None:
         if variant.privacy and variant.privacy.delta > attack.delta:
             least = f"at least variants.{name}.privacy.delta, {variant.privacy.delta}, to audit its claim"
             raise refuse("attack.delta", attack.delta, least)
+        if variant.privacy and sections["dataset"].fitted_on_members:
+            raise UserError(
+                f"variants.{name}.privacy: void on a table that is scaled by its members, allowed: "
+                "dataset.fit_split (a public split), or dataset.scales and dataset.categories for all columns"
+            )
 
 
 def differences(before: Any, after: Any, key: str = "") -> list[str]:
@@ -86,7 +92,7 @@ def write_overrides(conf: Path | str, params: Mapping[str, Any]) -> list[str]:
     if not (lines := differences(before, params)):
         return []
     path = Path(conf, OVERRIDES)
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     comments = [line for line in text.splitlines() if line.startswith("#")]
     values = OmegaConf.merge(OmegaConf.create(yaml.safe_load(text) or {}), _changed(before, params))
     _write(path, "\n".join(comments) + "\n" + OmegaConf.to_yaml(values))

@@ -46,7 +46,7 @@ def main(argv: Sequence[str]) -> None:
 
 def _read(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text())
+        return yaml.safe_load(path.read_bytes())
     except FileNotFoundError:
         return None
     except yaml.YAMLError:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
-from privacy_report.pipeline import store
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.params import load
 from privacy_report.report.build import build_plots
@@ -26,7 +24,6 @@ def main(argv: Sequence[str]) -> None:
         return
     study = Study()
     page = build_plots(study, load("report", ReportParams))
-    store.share(Path("data"))  # the last stage: DVC has put all other outputs into its cache
     print_table(study)
     print(f"page: {page}", flush=True)
 

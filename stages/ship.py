@@ -14,12 +14,12 @@ from privacy_report.gate.check import read_verdict
 from privacy_report.gate.inputs import read_epsilon
 from privacy_report.gate.words import KEEPS
 from privacy_report.pipeline.command import run, variant_named
+from privacy_report.pipeline.digests import file_digest
 from privacy_report.pipeline.files import atomic, empty_folder, read_arrays
 from privacy_report.pipeline.locks import exclusive
-from privacy_report.pipeline.memo import file_digest
 from privacy_report.pipeline.params import load
 from privacy_report.pipeline.tables import read_rows
-from privacy_report.training import device
+from privacy_report.training.announce import announce
 from privacy_report.training.schema import Variant
 
 OUTPUTS = Path("models")
@@ -33,7 +33,7 @@ def main(argv: Sequence[str]) -> None:
         "keras.models.load_model opens without this project, and its card to models/VARIANT/VARIANT.md. "
         "Without a recommendation there is only the card, which says why.",
     )
-    device.announce(f"ship@{name}")
+    announce(f"ship@{name}")
 
     def inputs() -> tuple[Variant, dict[str, Any]]:
         return load(f"variants.{name}", Variant), read_verdict(name)
@@ -65,7 +65,7 @@ def _commit() -> str:
     """The commit that is checked out; its results are committed after it."""
     command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     except (OSError, subprocess.CalledProcessError):
         return "unknown, no git"
     return f"`{done.stdout.strip()}`, or the one after it"

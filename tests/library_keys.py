@@ -10,8 +10,9 @@ from privacy_report.attack import checkpoint, variant
 from privacy_report.attack.audit import audit_params
 from privacy_report.pipeline import memo
 from privacy_report.training import run
+from privacy_report.training.memberships import ReferenceParams
 from privacy_report.training.references import planned
-from privacy_report.training.schema import Privacy, ReferenceParams, Variant
+from privacy_report.training.schema import Privacy, Variant
 
 ORDINARY = Variant(label="V")
 PRIVATE = Variant(label="V", privacy=Privacy(noise_multiplier=1.0))

@@ -50,7 +50,7 @@ def arrays_of(path: Path) -> dict[str, np.ndarray]:
 
 def _from_csv(path: Path) -> dict[str, np.ndarray]:
     try:
-        with open(path, newline="") as file:
+        with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read as CSV ({error})") from None

@@ -32,7 +32,7 @@ def load_groups(path: Path | str) -> dict[str, Group]:
     file is missing or has another form.
     """
     try:
-        value = json.loads(Path(path).read_text())
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file of index groups") from None
     except OSError as error:

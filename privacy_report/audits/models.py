@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import yaml
 
-from privacy_report.attack import checkpoint, registry, tables
+from privacy_report.attack import registry, tables
 from privacy_report.attack.audit import EPOCH, audit_params, default_estimators
 from privacy_report.attack.audit_file import AuditFile, read_audit_file
 from privacy_report.attack.canaries import audit_coins
-from privacy_report.attack.checkpoint import CheckpointFindings
+from privacy_report.attack.checkpoint import CheckpointFindings, attack_outputs
+from privacy_report.attack.choice import MOST_EARLY, early_epochs
 from privacy_report.attack.epsilon_bound import GIVEN_AWAY
-from privacy_report.attack.evidence import MOST_EARLY, early_epochs
 from privacy_report.attack.one_run import OneRun, one_run
 from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.signals import pool
@@ -30,7 +30,6 @@ from privacy_report.audits.progress import progress
 from privacy_report.errors import UserError, one_line
 from privacy_report.gate.policy import Evidence, verdict_on
 from privacy_report.gate.schema import GateParams, Limits
-from privacy_report.pipeline.memo import Arrays
 from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.params import check
 from privacy_report.pipeline.tables import Row
@@ -133,22 +132,9 @@ def attack_file(
 
     epsilon is bounded at the largest delta that so many members allow.
     """
-    outputs, early, references = file.outputs, file.early_phi, file.references
-    assert outputs is not None
-
-    def compute(kind: str, key: str, compute: Callable[[], Arrays]) -> Arrays:
-        found = compute()
-        done()
-        return found
-
-    evidence = checkpoint.Evidence(
-        lambda: outputs,
-        None if early is None else lambda: early,
-        None if references is None else lambda: references,
-    )
-    params = replace(params, delta=min(params.delta, GIVEN_AWAY / len(outputs.member_labels)))
-    keys = dict.fromkeys(["", *params.attacks], "")
-    return checkpoint.attack_all(params, groups, evidence, compute, keys, halves)
+    assert file.outputs is not None
+    params = replace(params, delta=min(params.delta, GIVEN_AWAY / len(file.outputs.member_labels)))
+    return attack_outputs(file.outputs, params, groups, halves, file.early_phi, file.references, done)
 
 
 def audited_coins(file: AuditFile, delta: float, guesses: int | None = None) -> OneRun | None:
@@ -251,7 +237,7 @@ def _labels(file: AuditFile) -> np.ndarray:
 def read_policy(path: Path) -> Limits:
     """A policy from a file as conf/gate/default.yaml. UserError where it is none."""
     try:
-        values = yaml.safe_load(path.read_text())
+        values = yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except yaml.YAMLError as error:

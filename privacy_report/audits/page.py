@@ -58,7 +58,7 @@ def write_page(found: Sequence[Attacked], verdicts: Mapping[str, Mapping[str, An
             "variants": {one.name: {"label": one.name} for one in found},
             "report": asdict(report),
         }
-        (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+        (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
         write_json(root / "data/prepare/dataset.json", _dataset(found, name))
         for one in found:
             _write(one, verdicts[one.name], root)

@@ -17,7 +17,7 @@ from privacy_report.pipeline.tables import read_rows
 def read_variants(path: Path | str = "params.yaml") -> dict[str, dict[str, Any]]:
     """Variant name -> its section, in the order of params.yaml."""
     try:
-        found = yaml.safe_load(Path(path).read_text())["variants"]
+        found = yaml.safe_load(Path(path).read_bytes())["variants"]
         return {str(name): dict(values or {}) for name, values in found.items()}
     except (FileNotFoundError, KeyError, TypeError, AttributeError, ValueError):
         raise UserError(f"{path}: needs a section `variants`; `python -m stages.compose` writes it") from None

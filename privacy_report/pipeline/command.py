@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import os
 import sys
 import time
@@ -23,8 +24,11 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def run(main: Callable[[Sequence[str]], None]) -> None:
     """Call `main(argv)`; a UserError or a full disk becomes one line on stderr and exit code 2.
 
-    Ctrl-C: exit code 130.
+    Ctrl-C: exit code 130. What the locale's encoding lacks is printed with backslashes.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not where a notebook or a test has put its own
+            stream.reconfigure(errors="backslashreplace")
     try:
         main(sys.argv[1:])
     except UserError as error:

@@ -5,6 +5,8 @@ Whoever writes a table and whoever reads it take the names from here, so that a 
 
 from __future__ import annotations
 
+from privacy_report.pipeline.history import HISTORY
+
 LEVEL = 0.05
 """One minus the confidence of every interval, and the level at which leaks are declared."""
 
@@ -127,16 +129,6 @@ EXPOSED_COLUMNS = (
     "probability",
 )
 
-HISTORY = (
-    "running_loss",
-    "running_accuracy",
-    "val_loss",
-    "val_accuracy",
-    "epsilon",
-    "epsilon_rdp",
-    "noise_multiplier",
-)
-"""What is measured after each epoch; the running ones are means during it, while the weights change."""
 HISTORY_COLUMNS = ("variant", "epoch", *HISTORY)
 
 TEXT_COLUMNS = frozenset(

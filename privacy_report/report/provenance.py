@@ -39,7 +39,7 @@ def processors(folder: Path, stages: list[str]) -> list[str]:
     kinds: set[str] = set()
     for stage in stages:
         try:
-            kinds |= set(json.loads((folder / f"{stage}.json").read_text())["processors"])
+            kinds |= set(json.loads((folder / f"{stage}.json").read_text(encoding="utf-8"))["processors"])
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return sorted(kinds)
@@ -63,7 +63,7 @@ def seeds(value: Any, path: str = "") -> list[str]:
 
 def facts(study: Study) -> dict[str, Any]:
     """What the page says about its own origin; left_out: how many characters of params.yaml it does not."""
-    parameters = (study.root / "params.yaml").read_text()
+    parameters = (study.root / "params.yaml").read_text(encoding="utf-8")
     kinds = processors(store.root() / "notes", stage_names(study.labels))
     return {
         "dataset": study.dataset,

@@ -79,7 +79,7 @@ def _without_ctrl_c() -> Iterator[None]:
 def _address_in(file: str) -> str:
     """The address in a scheduler file."""
     try:
-        with open(file) as text:
+        with open(file, encoding="utf-8") as text:
             return str(json.load(text)["address"])
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(f"{file}: no scheduler file ({error})") from None
