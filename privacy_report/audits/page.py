@@ -83,6 +83,7 @@ def _dataset(found: Sequence[Attacked], name: str) -> dict[str, Any]:
         "digest": total.hexdigest(),
         "n_member": max(len(one.member_labels) for one in outputs),
         "n_nonmember": max(len(one.nonmember_labels) for one in outputs),
+        "warnings": [warning for one in found for warning in one.warnings],
     }
 
 
