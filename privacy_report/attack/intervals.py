@@ -10,7 +10,7 @@ from scipy import special, stats
 
 from privacy_report.attack.roc import Roc, auc
 from privacy_report.attack.smirnov import p_value
-from privacy_report.pipeline.contract import LEVEL
+from privacy_report.pipeline.measured import LEVEL
 
 MIN_FALSE_POSITIVES = 5
 """A TPR at an FPR is refused when fewer non-members than this are expected above the threshold."""

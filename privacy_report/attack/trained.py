@@ -24,7 +24,7 @@ import numpy as np
 from sklearn import config_context
 from threadpoolctl import ThreadpoolController
 
-from privacy_report.attack.schema import Estimator
+from privacy_report.attack.estimator import Estimator
 from privacy_report.errors import UserError, one_line
 
 SCORING = ("decision_function", "predict_proba")
