@@ -27,12 +27,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from privacy_report.attack import checkpoint
-from privacy_report.attack.audit import audit_params
-from privacy_report.pipeline import source
 from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.outputs import read_outputs
-from privacy_report.training import run
 from privacy_report.training.data import Data
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,8 +77,6 @@ def reference_train(variant: str) -> Timing:
 
 def our_train(variant: str) -> Timing:
     """Our trainer's epoch, our scorer's pass."""
-    from privacy_report.training.run import make_trainer
-
     from privacy_report.training.schema import SMALL_CNN, Variant
 
     data = load()
@@ -116,8 +110,6 @@ def our_attack(scores: str) -> Timing:
 
 def our_private(variant: str) -> Timing:
     """A private epoch at the committed variant's shape, for its memory."""
-    from privacy_report.training.run import make_trainer
-
     from privacy_report.training.schema import SMALL_CNN, Privacy, Variant
 
     privacy = Privacy(noise_multiplier=1.0)
@@ -227,14 +219,6 @@ def processor() -> str:
     return names[0].split(":")[1].strip() if names else platform.processor() or platform.machine()
 
 
-def code() -> dict[str, str]:
-    """Digests of our code that is timed: a test compares them with those of the committed results."""
-    training = source.code(run.TRAINER, run.MAKE, run.ORDINARY, run.PRIVATE).digest
-    params = audit_params(["threshold", "logistic"], [], "default")
-    attacks = {name: inputs["code"] for name, inputs in checkpoint.inputs(params, None).items()}
-    return {"training": training, "score": source.code(run.SCORER).digest, **attacks}
-
-
 def peak(rounds: list[dict[str, Timing]], way: str, part: str) -> float:
     """The largest memory of a way's processes (`way` is "reference", or "" for ours) for a part, MiB."""
     return max(
@@ -274,7 +258,7 @@ def main() -> None:
     rows = summarise(rounds) | private_epochs()
     show(rows)
     machine = {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()}
-    found = {"machine": machine, "code": code(), "rounds": rounds, "table": rows}
+    found = {"machine": machine, "rounds": rounds, "table": rows}
     RESULTS.write_text(json.dumps(found, indent=2) + "\n")
 
 

@@ -63,6 +63,11 @@ def check_params(params: Any) -> None:
         if variant.privacy and variant.privacy.delta > attack.delta:
             least = f"at least variants.{name}.privacy.delta, {variant.privacy.delta}, to audit its claim"
             raise refuse("attack.delta", attack.delta, least)
+        if variant.privacy and sections["dataset"].fitted_on_members:
+            raise UserError(
+                f"variants.{name}.privacy: void on a table that is scaled by its members, allowed: "
+                "dataset.fit_split (a public split), or dataset.scales and dataset.categories for all columns"
+            )
 
 
 def differences(before: Any, after: Any, key: str = "") -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from sandbox import ROOT, environment
 
-from privacy_report.composition import composed, differences
+from privacy_report.composition import check_params, composed, differences
 from privacy_report.errors import UserError
 from stages import compose
 
@@ -72,6 +72,29 @@ def test_bad_values_end_in_one_line_that_names_the_key(key, value, words, conf):
         assert word in str(error.value)
     assert "\n" not in str(error.value)
     assert not (conf / "params.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "allowed"),
+    [
+        ({}, False),
+        ({"drop": ["name"]}, False),
+        ({"fit_split": "public"}, True),
+        ({"scales": {"age": [40, 8]}, "categories": {"town": ["a", "b"]}}, True),
+    ],
+)
+def test_a_private_variant_on_a_table_that_its_members_scale_is_refused(settings, allowed):
+    own = {"name": "table", "path": "own_data/t.csv", "label": "ill", "member_split": "in"}
+    params = PARAMS | {"dataset": own | {"nonmember_split": "out"} | settings}
+    ordinary = {name: one for name, one in PARAMS["variants"].items() if not one["privacy"]}
+    check_params(params | {"variants": ordinary})
+    if allowed:
+        check_params(params)
+        return
+    with pytest.raises(
+        UserError, match=r"^variants\.cnn3_dp\.privacy: .*dataset\.fit_split.*for all columns$"
+    ):
+        check_params(params)
 
 
 def test_an_unknown_choice_of_a_group_lists_the_known(conf):

@@ -116,7 +116,7 @@ def exposed_rows(
     """Rows of exposed.csv: the most exposed members.
 
     `index` and `labels` int (n_member,): positions in the dataset, and classes; `found`: what the references
-    say of each member (`example_exposure.at_checkpoint`), empty without any. With references members are
+    say of each member (`example_exposure.of_members`), empty without any. With references members are
     ranked by their exposure, else by how far their losses swung over the checkpoints (LT-IQR). `loss` and
     `probability` (of membership) are those at the last checkpoint.
     """

@@ -17,8 +17,8 @@ from privacy_report.attack.audit import EPOCH, audit_params, default_estimators
 from privacy_report.attack.audit_file import AuditFile, read_audit_file
 from privacy_report.attack.canaries import audit_coins
 from privacy_report.attack.checkpoint import CheckpointFindings, attack_outputs
+from privacy_report.attack.choice import MOST_EARLY, early_epochs
 from privacy_report.attack.epsilon_bound import GIVEN_AWAY
-from privacy_report.attack.evidence import MOST_EARLY, early_epochs
 from privacy_report.attack.one_run import OneRun, one_run
 from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.signals import pool

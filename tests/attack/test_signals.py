@@ -5,9 +5,10 @@ from scipy.stats import entropy
 
 from privacy_report.attack import registry
 from privacy_report.attack.signals import Examples, pool
+from privacy_report.pipeline.dotted import function
 
 SIGNALS = {
-    name: registry.function(attack.scores)
+    name: function(attack.scores)
     for name, attack in registry.ATTACKS[registry.DEFAULT].items()
     if attack.needs == registry.OUTPUTS
 }
