@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from sandbox import ROOT
 from privacy_report.errors import UserError
 from privacy_report.pipeline import code
 from privacy_report.pipeline.code import code_of, own_folder
+from privacy_report.pipeline.digests import file_digest
 
 ROOT_NAME = "privacy_report.main.run"
 
@@ -23,6 +25,7 @@ def put(folder: Path, files: dict[str, str | bytes]) -> None:
         path = folder / (name if "." in Path(name).name else f"{name}.py")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    importlib.invalidate_caches()
 
 
 @pytest.fixture
@@ -224,10 +227,10 @@ def test_own_code_brings_what_it_imports_of_ours_of_libraries_and_of_other_folde
 
 def test_a_folder_that_has_a_librarys_name_is_a_users_own(beside, monkeypatch):
     """The one next to dvc.yaml is imported, whatever is installed or comes with Python."""
-    put(beside, {"threadpoolctl/a": "X = 1", "this/a": "X = 1"})
+    put(beside, {"threadpoolctl/__init__": "", "this/__init__": ""})
     for top in ("threadpoolctl", "this"):
         monkeypatch.delitem(sys.modules, top, raising=False)
-        assert set(code_of(chosen=[f"{top}.a.X"]).own) == {f"{top}/a.py"}
+        assert set(code_of(chosen=[f"{top}.a.X"]).own) == {f"{top}/__init__.py"}
         assert own_folder(f"{top}.a.X") == beside / top
 
 
@@ -244,31 +247,32 @@ def test_links_whose_targets_dvc_does_not_watch_are_refused(target, beside):
         code_of(chosen=[f"{OWN}.net"])
 
 
-def installed(folder: Path, name: str, files: list[str], url: dict | None = None) -> None:
-    """A distribution as pip leaves it: METADATA, RECORD, and where it came from (PEP 610)."""
+def installed(folder: Path, name: str, file: str, **url: str) -> None:
+    """A distribution as pip leaves it: METADATA, RECORD, and direct_url.json (PEP 610) where it has one."""
     about = folder / f"{name}-1.0.dist-info"
     about.mkdir(exist_ok=True)
     (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    lines = [f"{one},sha256={(folder / one).stat().st_size},1" for one in files if (folder / one).exists()]
-    (about / "RECORD").write_text("\n".join(lines) + "\n")
+    (about / "RECORD").write_text(f"{file},sha256={file_digest(folder / file)},1\n")
     if url:
         (about / "direct_url.json").write_text(json.dumps(url))
+    importlib.invalidate_caches()
 
 
 def test_an_installed_package_counts_by_version_and_an_editable_one_by_its_bytes(
     beside, tmp_path, monkeypatch
 ):
     put(beside / OWN, {"__init__": "X = 1"})
-    installed(beside, "nets-of-a-test", [f"{OWN}/__init__.py"])
+    installed(beside, "nets_of_a_test", f"{OWN}/__init__.py")
     copied = code_of(chosen=[f"{OWN}.X"])
     assert not copied.own
-    assert copied.versions()["nets-of-a-test"] == "1.0"
+    assert copied.versions()["nets_of_a_test"] == "1.0"
     # an editable package's files lie where no distribution keeps what it installed
     other = tmp_path / "site"
     other.mkdir()
-    (beside / "nets-of-a-test-1.0.dist-info").rename(other / "nets-of-a-test-1.0.dist-info")
+    (beside / "nets_of_a_test-1.0.dist-info").rename(other / "nets_of_a_test-1.0.dist-info")
     monkeypatch.syspath_prepend(str(other))
     code._providers.cache_clear()
+    importlib.invalidate_caches()
     assert set(code_of(chosen=[f"{OWN}.X"]).own) == {f"{OWN}/__init__.py"}
     assert own_folder(f"{OWN}.X") == beside / OWN
 
@@ -277,9 +281,9 @@ def test_a_package_installed_from_a_folder_counts_by_its_files_under_one_version
     found = []
     for text in ("X = 1", "X = 1000"):
         put(beside / OWN, {"__init__": text})
-        installed(beside, "nets-of-a-test", [f"{OWN}/__init__.py"], {"url": "file:///nets", "dir_info": {}})
+        installed(beside, "nets_of_a_test", f"{OWN}/__init__.py", url="file:///nets")
         code._version.cache_clear()
-        found.append(code_of(chosen=[f"{OWN}.X"]).versions()["nets-of-a-test"])
+        found.append(code_of(chosen=[f"{OWN}.X"]).versions()["nets_of_a_test"])
     assert found[0] != found[1]
     assert all(version.startswith("1.0 ") for version in found)
 
