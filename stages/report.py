@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
-from privacy_report.pipeline import store
+from privacy_report.pipeline import leftovers
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.params import load
 from privacy_report.report.build import build_plots
@@ -26,8 +25,9 @@ def main(argv: Sequence[str]) -> None:
         return
     study = Study()
     page = build_plots(study, load("report", ReportParams))
-    store.share(Path("data"))  # the last stage: DVC has put all other outputs into its cache
     print_table(study)
+    for path in leftovers.left(study.labels):
+        print(f"{path}: belongs to no variant; delete it if you do not need it")
     print(f"page: {page}", flush=True)
 
 

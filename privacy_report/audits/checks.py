@@ -184,16 +184,17 @@ def _warnings(found: InputCheck, level: float) -> Iterator[tuple[str, str]]:
     unfit = [name for name, side in at_chance.items() if side.outputs_fit <= least]
     for name, side in at_chance.items():
         low, high = side.interval
+        where = "below" if side.predictions_fit < -least else "at"
         said = (
-            f"the accuracy of {name}, {side.accuracy:.3f} ({low:.3f}-{high:.3f}), is at chance: shuffled "
-            f"labels give {side.by_chance:.3f}"
+            f"the accuracy of {name}, {side.accuracy:.3f} ({low:.3f}-{high:.3f}), is {where} chance: "
+            f"shuffled labels give {side.by_chance:.3f}"
         )
-        if len(unfit) == 1 and name in unfit and len(told) == 2:
-            said += f"; these labels fit the outputs no better, are they in the order of the rows of {name}?"
+        if unfit == [name] and len(told) == 2:
+            said += "; only this side's labels fit no better than chance: are they in the order of its rows?"
         elif name in unfit:
             said += "; is the order of the classes that of the columns, and is the model trained?"
         yield f"chance {name}", said
-    if found.better_p <= level / 2:
+    if found.better_p <= level / 2 and not unfit:
         one, other = found.nonmember.accuracy, found.member.accuracy
         yield (
             "better",

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import yaml
 
-from privacy_report.attack import checkpoint, registry, tables
+from privacy_report.attack import registry, tables
 from privacy_report.attack.audit import EPOCH, audit_params, default_estimators
 from privacy_report.attack.audit_file import AuditFile, read_audit_file
 from privacy_report.attack.canaries import audit_coins
-from privacy_report.attack.checkpoint import CheckpointFindings
+from privacy_report.attack.checkpoint import CheckpointFindings, attack_outputs
+from privacy_report.attack.choice import MOST_EARLY, early_epochs
 from privacy_report.attack.epsilon_bound import GIVEN_AWAY
-from privacy_report.attack.evidence import MOST_EARLY, early_epochs
 from privacy_report.attack.one_run import OneRun, one_run
 from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.signals import pool
@@ -30,7 +30,6 @@ from privacy_report.audits.progress import progress
 from privacy_report.errors import UserError, one_line
 from privacy_report.gate.policy import Evidence, verdict_on
 from privacy_report.gate.schema import GateParams, Limits
-from privacy_report.pipeline.memo import Arrays
 from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.params import check
 from privacy_report.pipeline.tables import Row
@@ -56,8 +55,8 @@ class Attacked:
     """What was found on a model: rows of privacy.csv and halves.csv, and by epoch the findings behind them.
 
     inputs: what outputs say before any attack, by epoch. last: the outputs of the last checkpoint, None (and
-    no rows) where the file has canaries' scores alone; references: how many reference models helped at the
-    most; coins: the one-run audit of the last checkpoint's canaries, None where it has none.
+    no rows) where the file has canaries' scores alone; references: by epoch how many reference models there
+    were; coins: the one-run audit of the last checkpoint's canaries, None where it has none.
     """
 
     name: str
@@ -65,7 +64,7 @@ class Attacked:
     halves: list[Row]
     results: dict[int, CheckpointFindings]
     last: Outputs | None
-    references: int
+    references: dict[int, int]
     warnings: tuple[str, ...]
     coins: OneRun | None = None
     inputs: Mapping[int, InputCheck] = field(default_factory=dict)
@@ -133,22 +132,9 @@ def attack_file(
 
     epsilon is bounded at the largest delta that so many members allow.
     """
-    outputs, early, references = file.outputs, file.early_phi, file.references
-    assert outputs is not None
-
-    def compute(kind: str, key: str, compute: Callable[[], Arrays]) -> Arrays:
-        found = compute()
-        done()
-        return found
-
-    evidence = checkpoint.Evidence(
-        lambda: outputs,
-        None if early is None else lambda: early,
-        None if references is None else lambda: references,
-    )
-    params = replace(params, delta=min(params.delta, GIVEN_AWAY / len(outputs.member_labels)))
-    keys = dict.fromkeys(["", *params.attacks], "")
-    return checkpoint.attack_all(params, groups, evidence, compute, keys, halves)
+    assert file.outputs is not None
+    params = replace(params, delta=min(params.delta, GIVEN_AWAY / len(file.outputs.member_labels)))
+    return attack_outputs(file.outputs, params, groups, halves, file.early_phi, file.references, done)
 
 
 def audited_coins(file: AuditFile, delta: float, guesses: int | None = None) -> OneRun | None:
@@ -190,8 +176,8 @@ def _attacked(
     asked = audit_params(attacks or ["threshold"], **options)
     groups = load_groups(asked.groups) if asked.groups else None
     results: dict[int, CheckpointFindings] = {}
+    references, warnings, phi = dict[int, int](), list[str](), dict[int, np.ndarray]()
     inputs: dict[int, InputCheck] = {}
-    references, warnings, phi = 0, list[str](), dict[int, np.ndarray]()
     first: np.ndarray | None = None
     for epoch, path in model.files.items():
         file = read_audit_file(path)
@@ -210,7 +196,7 @@ def _attacked(
             results[epoch] = attack_file(
                 file, chosen, halves, groups, partial(done, 1 / (len(chosen.attacks) + 1))
             )
-        references = max(references, len(file.references.phi) if file.references else 0)
+        references[epoch] = len(file.references.phi) if file.references else 0
     with naming(path):
         coins = audited_coins(file, asked.delta, guesses)
     warnings += said_once({str(model.files[epoch]): check for epoch, check in inputs.items()})
@@ -265,7 +251,9 @@ def verdict(found: Attacked, policy: Limits) -> dict[str, Any]:
         raise UserError(f"{found.name}: has canaries' scores alone, a policy is about a model's outputs")
     if not found.halves:
         raise UserError(f"{found.name}: a single example cannot be cut into halves, needs two of each side")
-    evidence = Evidence(measured(found.halves), measured(found.rows), {}, found.references)
+    coins = {"epoch": max(found.results), **asdict(found.coins)} if found.coins else None
+    halves, rows = measured(found.halves), measured(found.rows)
+    evidence = Evidence(halves, rows, references=found.references, one_run=coins)
     return verdict_on(found.name, policy.policy(found.name), evidence)
 
 

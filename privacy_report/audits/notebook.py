@@ -128,7 +128,7 @@ def audit(
     params = audit_params(default_attacks(file) if attacks is None else attacks, slices, seed=seed)
     results = {EPOCH: attack_file(file, params, halves=True)}
     rows, halves = (tables.privacy_rows(name, results, halves=cut) for cut in (False, True))
-    references = len(file.references.phi) if file.references else 0
+    references = {EPOCH: len(file.references.phi) if file.references else 0}
     coins = audited_coins(file, params.delta)
     return Audit(
         Attacked(name, rows, halves, results, file.outputs, references, said, coins, {EPOCH: checked})

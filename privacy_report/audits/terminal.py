@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -25,7 +24,6 @@ WIDE = 118
 PIPED = 160
 MOST_PARTS = 3  # classes, and groups, that are shown
 LEFT = ("epoch", "attack", "needs", "slice", "strongest attack", "leak", "leaks")
-EPSILON = "epsilon, fixed split"
 
 
 def tell(found: Attacked, full: bool = False, console: Console | None = None) -> None:
@@ -153,7 +151,7 @@ def _cells(row: Row, wide: bool) -> dict[str, str]:
     else:
         found |= {"advantage": _number(row["advantage"])}
         found |= {"found at\n1% FPR": _number(row["tpr_at_1pct_fpr"])}
-    return found | {"leak": row["leaks"] or "-"}
+    return found | {"leak": _leak(row)}
 
 
 def _counts(rows: Sequence[Row]) -> Iterator[str]:
@@ -165,27 +163,40 @@ def _counts(rows: Sequence[Row]) -> Iterator[str]:
     for reason, noted in sorted(having.items(), key=lambda item: -len(item[1])):
         attacks = Counter(row["attack"] for row in noted)
         named = f"{', '.join(attacks)}: " if len(attacks) == 1 else ""
-        yield f"{len(noted)} of {len(rows)} rows: {named}{reason}"
-    yield f"All {len(rows)} rows: --full, or privacy.csv"
+        yield f"{len(noted)} of {len(rows)} row{'s' if len(rows) > 1 else ''}: {named}{reason}"
+    yield "Every row and interval: --full, or privacy.csv"
 
 
 def _all_rows(found: Attacked, console: Console) -> None:
-    """Every row, in sections by epoch, then every note."""
-    lines, several = [], len(found.results) > 1
+    """Every row, in a section for each epoch and slice, then every note."""
+    wide, several = console.width >= WIDE, len(found.results) > 1
+    sections: dict[str, list[dict[str, str]]] = {}
+    notes = []
     for row in found.rows:
-        line = {"epoch": str(row["epoch"])} if several else {}
-        line |= {"attack": row["attack"], "slice": row["slice"]}
-        line |= {"members": f"{row['n_member']:,}", "non-members": f"{row['n_nonmember']:,}"}
-        line |= _cells(row, wide=True) | {EPSILON: _number(row["epsilon_fixed_split"])}
-        lines.append(line)
-    _print(console, "All rows", lines, wide=True)
-    for row in found.rows:
-        if row["note"]:
-            at = f"epoch {row['epoch']}, " if several else ""
-            _say(console, f"{at}{row['attack']}, {row['slice']}: {row['note']}")
+        at = f"epoch {row['epoch']}, {row['slice']}" if several else row["slice"]
+        title = f"{at}: {row['n_member']:,} members, {row['n_nonmember']:,} non-members"
+        line = {"epoch": str(row["epoch"])} if several and wide else {}
+        sections.setdefault(title, []).append(line | {"attack": row["attack"]} | _all_cells(row, wide))
+        notes += [f"{at}, {row['attack']}: {row['note']}"] if row["note"] else []
+    for title, lines in sections.items():
+        _print(console, title, lines, wide)
+    _say(console, *notes)
 
 
-def _print(console: Console, title: str, lines: Sequence[dict[str, Any]], wide: bool) -> None:
+def _all_cells(row: Row, wide: bool) -> dict[str, str]:
+    """All numbers with their intervals, which are a line of their own where the terminal is narrow."""
+    end, found_at = (" ", "found at 1% FPR") if wide else ("\n", "found at\n1% FPR")
+    heads = {"AUC": "auc", "advantage": "advantage", found_at: "tpr_at_1pct_fpr"}
+    found = {f"{head}{end}(95%)": _interval(row, name, end) for head, name in heads.items()}
+    epsilon = "epsilon,\nfixed split" if wide else "eps.,\nfixed\nsplit"
+    return found | {"leak": _leak(row), epsilon: _number(row["epsilon_fixed_split"])}
+
+
+def _leak(row: Row) -> str:
+    return "-" if row["auc"] is None else row["leaks"] or "-"
+
+
+def _print(console: Console, title: str, lines: Sequence[dict[str, str]], wide: bool) -> None:
     """A table under its title, if it has lines; cells that are too wide fold, and nothing is cut off."""
     if not lines:
         return
@@ -193,11 +204,7 @@ def _print(console: Console, title: str, lines: Sequence[dict[str, Any]], wide: 
     table = Table(box=None, pad_edge=False, padding=(0, 2 if wide else 1, 0, 0))
     for name in max(lines, key=len):
         table.add_column(name, justify="left" if name in LEFT else "right", overflow="fold")
-    last = lines[0].get("epoch")
     for line in lines:
-        if wide and line.get("epoch") != last:
-            table.add_section()
-        last = line.get("epoch")
         table.add_row(*(Text(line.get(str(column.header), "")) for column in table.columns))
     console.print(table)
 
@@ -211,8 +218,9 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _interval(row: Row, name: str) -> str:
+def _interval(row: Row, name: str, end: str = " ") -> str:
+    """A value and, after `end`, its interval."""
     if row[name] is None:
         return "-"
     value, low, high = (row[column] for column in with_ends(name))
-    return f"{value:.3f} ({low:.3f}-{high:.3f})"
+    return f"{value:.3f}{end}({low:.3f}-{high:.3f})"

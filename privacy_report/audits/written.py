@@ -20,7 +20,7 @@ EXAMPLE_COLUMNS = ("side", "index", "label", "loss", "probability")
 
 
 def try_folder(folder: Path, option: str) -> None:
-    """UserError where nothing can be written to a folder, or it cannot be made. Leaves no trace."""
+    """UserError where nothing can be written to a folder, or it cannot be made; leaves no trace."""
     there = folder.absolute()
     while not there.exists() and not there.is_symlink():
         there = there.parent
@@ -28,13 +28,13 @@ def try_folder(folder: Path, option: str) -> None:
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
-        raise UserError(f"{option} {folder}: cannot write to {there} ({error.strerror})") from None
+        raise UserError(f"{option}: cannot write to {there} ({error.strerror})") from None
 
 
 def try_file(path: Path, option: str) -> None:
     """UserError where a file cannot be written."""
     if path.is_dir():
-        raise UserError(f"{option} {path}: is a folder, allowed: a file's name")
+        raise UserError(f"{option}: is a folder, allowed: the name of a file")
     try_folder(path.parent, option)
 
 

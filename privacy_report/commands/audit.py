@@ -58,14 +58,14 @@ def main(argv: Sequence[str]) -> None:
     policy = read_policy(args.gate) if args.gate else None
     if args.html:
         check_libraries()
-        try_file(args.html, "--html")
+        try_file(args.html, f"--html {args.html}")
     options = {name: getattr(args, name) for name in ("mode", "seed", "groups", "delta")}
     options["slices"] = _split(args.slices)
     attacks = _split(args.attacks) if args.attacks else None
     models = models_at(args.files, args.models)
     folders = {model.name: args.out / model.name if len(models) > 1 else args.out for model in models}
     for folder in folders.values():
-        try_folder(folder, "--out")
+        try_folder(folder, f"--out {folder}")
     found = []
     for model in models:
         found.append(attack_model(model, attacks, options, policy is not None, args.guesses))

@@ -19,6 +19,7 @@ from privacy_report.pipeline.command import track
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 """Pillow's names of what docs/data.md lists; of its other readers one starts Ghostscript, for instance."""
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+LISTED = 5  # files that cannot be used, of all that are counted
 MODES = {"grey": "L", "rgb": "RGB"}
 """Setting `colour` -> Pillow's mode."""
 
@@ -28,7 +29,7 @@ def load(path: Path, size: Sequence[int] | None, colour: str | None) -> Labelled
 
     PATH/CLASS/*.png is one split `all`; PATH/SPLIT/CLASS/*.png (TFDS's ImageFolder) has splits by name.
     size: [height, width] that all are resized to (bilinear), colour: grey or rgb that all are converted to;
-    where they are None, images that differ are refused. UserError of one line that names the file.
+    where they are None, images that differ are refused. UserError of one line that names the files.
     """
     if not path.is_dir():
         raise UserError(f"{path}: no such folder")
@@ -42,16 +43,35 @@ def load(path: Path, size: Sequence[int] | None, colour: str | None) -> Labelled
     ]
     if not files:
         raise RefusedError(f"{path}: no images, allowed: {path}/CLASS/*.png or {path}/SPLIT/CLASS/*.png")
-    first = _read(files[0][2], size, colour)
-    images = scratch.Scratch(len(files), first.shape, np.uint8)
-    for _, _, file in track(files, len(files), f"reading {path}"):
-        images.add(_same(_read(file, size, colour), first, file, files[0][2])[np.newaxis])
+    pixels = _pixels(path, [file for _, _, file in files], size, colour)
     labels = np.array([label for _, label, _ in files], np.int32)
     parts, start = {}, 0
     for split, count in Counter(split for split, _, _ in files).items():
         rows = slice(start, start := start + count)
-        parts[split] = images.array[rows], labels[rows]
+        parts[split] = pixels[rows], labels[rows]
     return own.examples(parts, tuple(names), path)
+
+
+def _pixels(path: Path, files: list[Path], size: Sequence[int] | None, colour: str | None) -> np.ndarray:
+    """All images, uint8 (n, height, width, channels). RefusedError that counts the files it cannot use."""
+    faults: list[str] = []
+    images: scratch.Scratch | None = None
+    first = files[0]
+    for file in track(files, len(files), f"reading {path}"):
+        try:
+            image = _read(file, size, colour)
+            if images is None:
+                images, first = scratch.Scratch(len(files), image.shape, np.uint8), file
+            images.add(_same(image, images.array.shape[1:], file, first)[np.newaxis])
+        except RefusedError as error:
+            faults.append(str(error))
+    if len(faults) > 1:
+        more = [f"and {len(faults) - LISTED} more"] if len(faults) > LISTED else []
+        listed = "; ".join([*faults[:LISTED], *more])
+        raise RefusedError(f"{path}: {len(faults)} of {len(files)} files cannot be used: {listed}")
+    if faults or images is None:
+        raise RefusedError(faults[0])
+    return images.array
 
 
 def _splits(path: Path) -> dict[str, list[Path]]:
@@ -105,16 +125,12 @@ def _read(file: Path, size: Sequence[int] | None, colour: str | None) -> np.ndar
     return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
 
 
-def _same(pixels: np.ndarray, first: np.ndarray, file: Path, first_file: Path) -> np.ndarray:
-    if pixels.shape == first.shape:
+def _same(pixels: np.ndarray, shape: tuple[int, ...], file: Path, first: Path) -> np.ndarray:
+    if pixels.shape == shape:
         return pixels
-    key = (
-        "dataset.colour to grey or rgb"
-        if pixels.shape[:2] == first.shape[:2]
-        else "dataset.size to [height, width]"
-    )
+    key = "colour to grey or rgb" if pixels.shape[:2] == shape[:2] else "size to [height, width]"
     raise RefusedError(
-        f"{file}: has shape {pixels.shape}, {first_file} has {first.shape}; set {key} to make them equal"
+        f"{file}: has shape {pixels.shape}, {first} has {shape}; set dataset.{key} to make them equal"
     )
 
 

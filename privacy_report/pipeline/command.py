@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from privacy_report.errors import UserError
+from privacy_report.pipeline.overrides import blamed
 
 T = TypeVar("T")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -35,7 +36,7 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     try:
         main(sys.argv[1:])
     except UserError as error:
-        sys.exit(_fail(str(error), 2))
+        sys.exit(_fail(f"{error}{blamed(str(error))}", 2))
     except OSError as error:
         if error.errno not in FULL:
             raise

@@ -13,6 +13,8 @@ from filelock import FileLock, Timeout
 from privacy_report.errors import UserError
 
 T = TypeVar("T")
+FOLDER = Path(".dvc/tmp/stages")
+"""Next to DVC's own locks: the store may be one that can only be read."""
 PARENT = os.getppid()
 """Whoever started this process; another one when that has died."""
 
@@ -28,9 +30,8 @@ def exclusive(stage: str, inputs: Callable[[], T]) -> Iterator[T]:
     a run whose own parent has died while it waited: nobody expects its results.
     """
     before = inputs()
-    folder = Path(".store", "locks")
-    folder.mkdir(parents=True, exist_ok=True)
-    owner, lock = folder / f"{stage}.pid", FileLock(folder / f"{stage}.lock")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    owner, lock = FOLDER / f"{stage}.pid", FileLock(FOLDER / f"{stage}.lock")
     waited = False
     try:
         lock.acquire(blocking=False)
