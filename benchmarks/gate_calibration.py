@@ -102,7 +102,6 @@ class Case:
     accuracy: float = 0.7
     majority: float = 0.5
     correlations: Sequence[float] = (0.0, 0.9)
-    draws: int = 500
 
 
 CANARY_RULE = {"max_advantage": 1.0, "max_canary_tpr_at_1pct_fpr": LIMIT}
@@ -213,10 +212,10 @@ def seeded(name: str, correlation: float, draw: int) -> np.random.Generator:
     return np.random.default_rng([draw, round(100 * correlation), zlib.crc32(name.encode())])
 
 
-def false_keeps(name: str, case: Case, correlation: float) -> int:
+def false_keeps(name: str, case: Case, correlation: float, draws: int) -> int:
     """In how many draws a variant that is at a limit everywhere "keeps the policy"."""
     kept = 0
-    for draw in range(case.draws):
+    for draw in range(draws):
         rng = seeded(name, correlation, draw)
         made = variant(case, rng, correlation)
         canaries: Rows = []
@@ -230,11 +229,11 @@ def false_keeps(name: str, case: Case, correlation: float) -> int:
     return kept
 
 
-def false_leaks(correlation: float) -> dict[str, int]:
+def false_leaks(correlation: float, draws: int) -> dict[str, int]:
     """Where nothing leaks: in how many draws the verdict says that a leak was detected, and by what."""
     counts = dict.fromkeys(("by its own rows", "by the twin's canaries", "by the one-run audit", "by any"), 0)
     counts["keeps the policy"] = 0
-    for draw in range(NOTHING.draws):
+    for draw in range(draws):
         rng = seeded("nothing leaks", correlation, draw)
         made, twin = (variant(NOTHING, rng, correlation) for _ in range(2))
         coins = drawn(NOTHING, rng, correlation, canaries=True)
@@ -292,25 +291,20 @@ def main(argv: Sequence[str]) -> None:
     """Write the JSON and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gate_calibration", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/gate_calibration.json"))
-    parser.add_argument("--share", type=float, default=1.0, help="of the draws (default: all)")
+    parser.add_argument("--draws", type=int, default=500, help="of each case (default: %(default)s)")
     args = parser.parse_args(argv)
     keeps, nothing = [], []
     for name, case in CASES.items():
-        case = scaled(case, args.share)
         for correlation in case.correlations:
-            count = false_keeps(name, case, correlation)
-            keeps.append({"truth": name, "correlation": correlation, **rate(count, case.draws)})
+            count = false_keeps(name, case, correlation, args.draws)
+            keeps.append({"truth": name, "correlation": correlation, **rate(count, args.draws)})
             print(keeps[-1], flush=True)
     for correlation in NOTHING.correlations:
-        for said, count in false_leaks(correlation).items():
-            nothing.append({"said": said, "correlation": correlation, **rate(count, NOTHING.draws)})
+        for said, count in false_leaks(correlation, args.draws).items():
+            nothing.append({"said": said, "correlation": correlation, **rate(count, args.draws)})
     found = {"checkpoints": CHECKPOINTS, "keeps": keeps, "nothing leaks": nothing}
     write_json(args.out, found)
     print("\n".join(table(found)))
-
-
-def scaled(case: Case, share: float) -> Case:
-    return Case(**{**vars(case), "draws": max(1, round(case.draws * share))})
 
 
 if __name__ == "__main__":
