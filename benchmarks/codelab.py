@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -29,7 +30,13 @@ from rich.table import Table
 
 from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.outputs import read_outputs
+from privacy_report.training import plan
 from privacy_report.training.data import Data
+from privacy_report.training.job import NOWHERE
+from privacy_report.training.schema import Variant
+
+if TYPE_CHECKING:
+    from privacy_report.training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[1]
 PREPARED = ROOT / "data/prepare"
@@ -58,6 +65,13 @@ def examples(data: dict[str, np.ndarray]) -> Data:
     return Data(data["images"], data["labels"], data["member"], data["nonmember"], n_classes=10)
 
 
+def trainer_of(name: str, config: Variant, data: Data) -> Trainer:
+    """Our trainer of a variant."""
+    from privacy_report.training import target  # brings TensorFlow
+
+    return target.trainer_of(plan.job_of(name, config, NOWHERE), data)
+
+
 def reference_train(variant: str) -> Timing:
     """`Model.fit` with validation, `Model.predict` of both sides."""
     from benchmarks import reference
@@ -77,11 +91,11 @@ def reference_train(variant: str) -> Timing:
 
 def our_train(variant: str) -> Timing:
     """Our trainer's epoch, our scorer's pass."""
-    from privacy_report.training.schema import SMALL_CNN, Variant
+    from privacy_report.training.schema import SMALL_CNN
 
     data = load()
     model = Component(SMALL_CNN, {"num_conv": VARIANTS[variant]})
-    trainer = make_trainer(variant, Variant(variant, model), examples(data))
+    trainer = trainer_of(variant, Variant(variant, model), examples(data))
     epochs = [clock(lambda number=number: trainer.run(number)) for number in (1, 2)]
     predict = trainer.predict
     everyone = np.concatenate([data["member"], data["nonmember"]])
@@ -110,12 +124,12 @@ def our_attack(scores: str) -> Timing:
 
 def our_private(variant: str) -> Timing:
     """A private epoch at the committed variant's shape, for its memory."""
-    from privacy_report.training.schema import SMALL_CNN, Privacy, Variant
+    from privacy_report.training.schema import SMALL_CNN, Privacy
 
     privacy = Privacy(noise_multiplier=1.0)
     model = Component(SMALL_CNN, {"num_conv": 3, "activation": "tanh"})
     config = Variant(label=variant, model=model, batch_size=500, privacy=privacy)
-    trainer = make_trainer(variant, config, examples(load()))
+    trainer = trainer_of(variant, config, examples(load()))
     return {"epoch": clock(lambda: trainer.run(1))}
 
 

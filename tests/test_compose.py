@@ -54,11 +54,16 @@ def set_in_conf(root, key, value):
         ("variants.cnn2.model.depth", "3", ["variants.cnn2.model.depth", "unknown key", "path, settings"]),
         ("variants.cnn2.seed", "-3", ["variants.cnn2.seed", "-3"]),
         ("variants.cnn2.privacy", "{l2_norm_clip: 1}", ["variants.cnn2.privacy", "exactly one"]),
-        ("variants.cnn9", "{epochs: 1}", ["variants.cnn9.label", "missing"]),
+        ("variants.cnn9", "{epochs: 1}", ["conf/config.yaml: variants", "cnn9", "cnn3_dp"]),
         ("variants", "null", ["variants"]),
         ("colour", "red", ["colour", "variants"]),
         ("attack.mode", "fast", ["attack.mode", "fast", "default", "parity"]),
         ("attack.delta", "1.0e-7", ["attack.delta", "1e-07", "variants.cnn3_dp.privacy.delta"]),
+        (
+            "gate.per_slice",
+            "{class=12: {max_advantage: 0.1}}",
+            ["gate.per_slice", "class=12", "class=0 to class=9"],
+        ),
         ("gate.max_epsilon", "-1", ["gate.max_epsilon", "-1", "at least 0"]),
         ("dataset.seed", "x", ["dataset.seed", "x"]),
         ("report.dpi", "1", ["report.dpi", "1", "30..600"]),
@@ -122,7 +127,7 @@ def test_composes_the_committed_file_and_says_what_it_changes(conf, capsys):
     (conf / "params.yaml").write_text(edited)
     compose.main([])
     assert (conf / "params.yaml").read_text() == (ROOT / "params.yaml").read_text()
-    assert capsys.readouterr().out.splitlines() == [
+    assert capsys.readouterr().out.splitlines()[:-1] == [
         f"params.yaml: dataset.seed: 5 -> {PARAMS['dataset']['seed']}"
     ]
 
@@ -134,7 +139,7 @@ def test_inside_an_experiment_params_stay_and_conf_learns_what_was_set(conf, mon
     monkeypatch.setenv("DVC_EXP_NAME", "exp")
     compose.main([])
     assert (conf / "params.yaml").read_text() == before
-    assert capsys.readouterr().out.splitlines() == [
+    assert capsys.readouterr().out.splitlines()[1:-1] == [
         f"conf/overrides.yaml: variants.{name}.learning_rate: 0.001 -> 0.5"
         for name in ("cnn2", "cnn3", "cnn2_canary")
     ]
@@ -173,3 +178,23 @@ def test_variants_inherit(conf):
 def test_differences_name_added_removed_and_changed_leaves():
     lines = differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 3, "d": 4}})
     assert lines == ["a.b: 1 -> 3", "a.c: 2 -> '(absent)'", "a.d: '(absent)' -> 4"]
+
+
+def test_a_limit_of_a_class_needs_attacks_by_class(conf):
+    set_in_conf(conf, "gate.per_slice", "{class=1: {max_advantage: 0.1}}")
+    set_in_conf(conf, "attack.slices", "[entire]")
+    with pytest.raises(
+        UserError, match=r"^gate\.per_slice: got 'class=1', allowed: .* attack\.slices has class$"
+    ):
+        compose.main([])
+
+
+def test_compose_says_how_many_nonmembers_the_policy_needs(conf, capsys):
+    set_in_conf(conf, "gate", "{max_canary_tpr_at_1pct_fpr: 0.1, per_variant: {cnn3: {max_advantage: 0.05}}}")
+    compose.main([])
+    (said,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("gate: non-members"))
+    assert said == (
+        "gate: non-members that the policy needs, half of them in each half: "
+        "1476 for max_advantage, 1000 for max_tpr_at_1pct_fpr, "
+        "94 of each class for max_class_advantage, 1000 canaries for max_canary_tpr_at_1pct_fpr"
+    )

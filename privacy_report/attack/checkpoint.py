@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from privacy_report.attack import exposure, job, registry
 from privacy_report.attack.findings import Curve, Findings
-from privacy_report.attack.plan import OUTPUTS, Plan
+from privacy_report.attack.needs import OUTPUTS
+from privacy_report.attack.plan import Plan
 from privacy_report.attack.references import References
 from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.slices import Groups
@@ -106,14 +107,21 @@ def attack_outputs(
     with_halves: bool = True,
     early_phi: np.ndarray | None = None,
     references: References | None = None,
+    done: Callable[[], None] = lambda: None,
 ) -> CheckpointFindings:
-    """All attacks of `params` on one checkpoint in memory, and what the attacker holds next to it, if any."""
+    """All attacks of `params` on one checkpoint in memory, and what the attacker holds next to it, if any.
+
+    Calls `done` after each attack, and after the examples' risks.
+    """
     examples = function(registry.MODES[params.mode].examples)(outputs)
     examples = replace(examples, early_phi=early_phi, references=references)
-    by_attack = {
-        name: job.of_examples(examples, plan(name, params, groups), with_halves) for name in params.attacks
-    }
-    return CheckpointFindings(by_attack, **exposure.risks(examples, params.seed))
+    by_attack = {}
+    for name in params.attacks:
+        by_attack[name] = job.of_examples(examples, plan(name, params, groups), with_halves)
+        done()
+    risks = exposure.risks(examples, params.seed)
+    done()
+    return CheckpointFindings(by_attack, **risks)
 
 
 def _settings(name: str, params: AttackParams, attack: registry.Attack) -> dict[str, Any]:

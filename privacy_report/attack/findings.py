@@ -15,15 +15,15 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from privacy_report.attack.measures import refused, too_small
-from privacy_report.attack.plan import EARLY, FEATURES, REFERENCES, Plan
+from privacy_report.attack.needs import EARLY, FEATURES, REFERENCES
+from privacy_report.attack.plan import Plan
 from privacy_report.attack.references import TooFewError
 from privacy_report.attack.roc import sorted_roc, thin
 from privacy_report.attack.signals import Examples
 from privacy_report.attack.slices import slices
-from privacy_report.pipeline.contract import ENTIRE, REPORT, SELECT
 from privacy_report.pipeline.digests import Arrays
 from privacy_report.pipeline.dotted import function
-from privacy_report.pipeline.tables import Row
+from privacy_report.pipeline.measured import ENTIRE, REPORT, SELECT, Row
 
 SELECTS = 1 / 3
 """Share of the examples that selects the threshold of epsilon's bound; the others measure."""

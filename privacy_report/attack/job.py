@@ -13,7 +13,8 @@ from privacy_report.attack import exposure
 from privacy_report.attack.epsilon_bound import check_delta
 from privacy_report.attack.evidence import ReferenceFiles, early_phi
 from privacy_report.attack.findings import Findings, attack_checkpoint
-from privacy_report.attack.plan import EARLY, REFERENCES, Plan
+from privacy_report.attack.needs import EARLY, REFERENCES
+from privacy_report.attack.plan import Plan
 from privacy_report.attack.references import References
 from privacy_report.attack.signals import Examples
 from privacy_report.pipeline.digests import Arrays, file_digest

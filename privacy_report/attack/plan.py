@@ -8,16 +8,6 @@ from typing import Any
 
 from privacy_report.attack.slices import Groups
 
-OUTPUTS = "outputs"
-"""The target's outputs: a function of `Examples` that gives a score each."""
-FEATURES = "features"
-"""Features of the outputs: a function that trains attackers and scores those examples they did not see."""
-EARLY = "early checkpoints"
-"""The target's own earlier checkpoints: a function of its phi (n,) and theirs (k, n)."""
-REFERENCES = "reference models"
-"""The attacker's own models: a function of the target's phi (n,) and `references.References`."""
-NEEDS = (OUTPUTS, FEATURES, EARLY, REFERENCES)
-
 
 @dataclass(frozen=True)
 class Plan:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from privacy_report.attack.plan import EARLY, FEATURES, NEEDS, OUTPUTS, REFERENCES
+from privacy_report.attack.needs import EARLY, FEATURES, NEEDS, OUTPUTS, REFERENCES
 from privacy_report.errors import refuse
 
 __all__ = ["EARLY", "FEATURES", "NEEDS", "OUTPUTS", "REFERENCES"]

@@ -41,6 +41,15 @@ class Claim:
         if not self.compared or self.compared[-1] > self.epoch:
             raise UserError(f"claim: got epochs {self.compared}, allowed: some, none after {self.epoch}")
 
+    def in_words(self) -> str:
+        """The claim in one phrase, with the settings that it follows from."""
+        return (
+            f"epsilon {self.epsilon:.2f} at delta {self.delta:g} up to epoch {self.epoch}, whichever of "
+            f"{len(self.compared)} checkpoints is chosen ({self.mechanism}; noise multiplier "
+            f"{self.noise_multiplier:.4g}, clipping norm {self.l2_norm_clip:g}, {self.steps} steps that draw "
+            f"each example with probability {self.sampling_probability:.4g})"
+        )
+
 
 def path_of(variant: str, folder: Path | str = FOLDER) -> Path:
     """The file of a variant's claim."""

@@ -60,9 +60,9 @@ class Code:
         return digest([syntax, {name: file_digest(path) for name, path in self.own.items()}])
 
     def versions(self) -> dict[str, str]:
-        """Distribution -> version of the libraries, and Python's own."""
-        names = {name for library in self.libraries for name in _providers(library) or ()}
-        return {"Python": platform.python_version(), **{name: _version(name) for name in names}}
+        """Top-level package -> the versions of the distributions that provide it; Python's own, too."""
+        found = {name: "; ".join(map(_version, _providers(name) or ())) for name in self.libraries}
+        return {"Python": platform.python_version()} | {name: said for name, said in found.items() if said}
 
 
 def code_of(*roots: str, chosen: Iterable[str] = ()) -> Code:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from privacy_report.attack.findings import attack_halves
-from privacy_report.attack.plan import OUTPUTS, Plan
+from privacy_report.attack.needs import OUTPUTS
+from privacy_report.attack.plan import Plan
 from privacy_report.attack.roc import advantage, roc_curve, sorted_roc
 from privacy_report.attack.signals import Examples
 from privacy_report.pipeline.contract import REPORT, SELECT

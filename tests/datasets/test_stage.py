@@ -13,7 +13,7 @@ import pytest
 import yaml
 from sandbox import ROOT, environment
 
-from privacy_report.datasets import prepared
+from privacy_report.datasets import preparation, prepared
 from privacy_report.errors import UserError
 from stages import prepare
 
@@ -32,7 +32,7 @@ def test_digits_as_the_contract_says(run_stage: Run) -> None:
         np.int32,
     )
     description = json.loads((out / "dataset.json").read_text())
-    assert description.pop("digest") == prepared.digest(
+    assert description.pop("digest") == preparation.digest(
         {"images": images, "labels": labels, "member": member, "nonmember": nonmember}
     )
     assert description == {
@@ -100,7 +100,7 @@ def test_an_interrupted_write_leaves_no_description(run_stage: Run, monkeypatch:
     def interrupted(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(prepared, "blocks", interrupted)
+    monkeypatch.setattr(preparation, "blocks", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_stage(**DIGITS | {"seed": 1})
     assert sorted(path.name for path in out.iterdir()) == [

@@ -177,7 +177,7 @@ def test_libraries_are_those_of_all_imports_with_their_versions_and_pythons(libr
     )
     found = code_of(ROOT_NAME)
     assert found.libraries >= {"numpy", "sklearn", "yaml"}
-    assert set(found.versions()) == {"Python", "numpy", "scikit-learn", "PyYAML"}
+    assert set(found.versions()) == {"Python", "numpy", "sklearn", "yaml"}
 
 
 OWN = "own_nets_of_a_test"
