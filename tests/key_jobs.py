@@ -34,7 +34,15 @@ variants:
 reference: {models: 0, per_variant: {cnn2: 4, residual: 2}}
 """
 ORDINARY, OWN, PRIVATE, CANARIES = VARIANTS = ("cnn2", "residual", "cnn3_dp", "cnn2_canary")
-LIBRARIES = ("dask", "distributed", "dp_accounting", "keras", "omegaconf", "scipy.stats", "sklearn.linear_model")
+LIBRARIES = (
+    "dask",
+    "distributed",
+    "dp_accounting",
+    "keras",
+    "omegaconf",
+    "scipy.stats",
+    "sklearn.linear_model",
+)
 FORK = multiprocessing.get_context("forkserver")
 
 
@@ -66,7 +74,7 @@ def _enter(answer: Connection, root: str, function: Callable[..., Any], given: t
     try:
         with open(os.devnull, "w") as null, redirect_stdout(null):
             found = function(*given)
-    except Exception as error:  # noqa: BLE001 - it is raised again where it was asked for
+    except Exception as error:  # it is raised again where it was asked for
         found = AssertionError(f"{type(error).__name__}: {error}")
     answer.send(found)
     answer.close()
@@ -98,6 +106,7 @@ class Noted:
     computed: dict[str, str] = field(default_factory=dict)
     moved: set[str] = field(default_factory=set)
     fresh: bool = False
+    keep: bool = False
 
     def recall(self, kind: str, key: str, compute: Any) -> Any:
         from privacy_report.pipeline import store
@@ -105,13 +114,16 @@ class Noted:
 
         function = f"{compute.func.__module__}.{compute.func.__name__}"
         name = f"{kind} {len(self.calls)} of {self.variant}"
-        self.calls.append(Call(name, kind, key, WHOLE.get(function, function), compute.args, self.code_of(compute)))
+        code, function = self.code_of(compute), WHOLE.get(function, function)
+        self.calls.append(Call(name, kind, key, function, compute.args, code))
         entry = store.get(kind, key)
         if entry is None:
             self.moved.add(name)
         arrays = compute() if entry is None or self.fresh else entry.arrays
         if self.fresh:
             self.computed[name] = arrays_digest(arrays)
+        if entry is None and self.keep:
+            store.put(kind, key, store.Entry(arrays, 0.0, ""))
         return arrays if entry is None else entry.arrays
 
 
@@ -152,10 +164,10 @@ def reference(variant: str, kept: Noted) -> None:
 
     from privacy_report.training.engine import KIND
 
-    for each in _references(variant)[:1]:
-        kept.code_of = lambda compute: each.inputs["code"]
-        epochs = range(1, each.epochs[0] + 1)
-        kept.recall(KIND, each.key(epochs[-1]), partial(_interval, each, None, epochs))
+    each = _references(variant)[0]
+    kept.code_of = lambda compute: each.inputs["code"]
+    epochs = range(1, each.epochs[0] + 1)
+    kept.recall(KIND, each.key(epochs[-1]), partial(_interval, each, None, epochs))
 
 
 def _references(variant: str) -> list[Any]:
@@ -210,14 +222,17 @@ def attack(variant: str, kept: Noted) -> None:
 KINDS = {"train": train, "score": score, "reference": reference, "attack": attack}
 
 
-def measured(work: list[tuple[str, str]], fresh: bool) -> tuple[set[str], dict[str, str]]:
+def measured(
+    work: list[tuple[str, str]], fresh: bool, environment: dict[str, str] | None = None, keep: bool = False
+) -> tuple[set[str], dict[str, str]]:
     """(Jobs whose keys the store has not, job -> digest of what it computes now) of (kind, variant) pairs.
 
-    fresh: compute what the store has, too; the digests are empty otherwise.
+    fresh: compute what the store has, too; the digests are empty otherwise. keep: store what it lacks.
     """
+    os.environ.update(environment or {})
     moved, computed = set(), {}
     for kind, variant in work:
-        kept = Noted(variant, fresh=fresh)
+        kept = Noted(variant, fresh=fresh, keep=keep)
         KINDS[kind](variant, kept)
         moved |= kept.moved
         computed |= kept.computed
