@@ -17,6 +17,7 @@ import yaml
 from privacy_report.composition import check_params, composed, differences, write_overrides
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import atomic
+from privacy_report.pipeline.recorded import checked
 
 PARAMS = Path("params.yaml")
 
@@ -55,4 +56,4 @@ def _read(path: Path) -> Any:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(checked(main))
