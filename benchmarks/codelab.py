@@ -28,9 +28,6 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from privacy_report.attack import checkpoint
-from privacy_report.attack.audit import audit_params
-from privacy_report.pipeline.code import code_of
 from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.outputs import read_outputs
 from privacy_report.training import plan
@@ -236,14 +233,6 @@ def processor() -> str:
     return names[0].split(":")[1].strip() if names else platform.processor() or platform.machine()
 
 
-def code() -> dict[str, str]:
-    """Digests of our code that is timed: a test compares them with those of the committed results."""
-    training = code_of(plan.TARGET, plan.ORDINARY, plan.PRIVATE).digest()
-    params = audit_params(["threshold", "logistic"], [], "default")
-    attacks = {name: inputs["code"] for name, inputs in checkpoint.inputs(params, None).items()}
-    return {"training": training, "score": code_of(plan.SCORING).digest(), **attacks}
-
-
 def peak(rounds: list[dict[str, Timing]], way: str, part: str) -> float:
     """The largest memory of a way's processes (`way` is "reference", or "" for ours) for a part, MiB."""
     return max(
@@ -283,7 +272,7 @@ def main() -> None:
     rows = summarise(rounds) | private_epochs()
     show(rows)
     machine = {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()}
-    found = {"machine": machine, "code": code(), "rounds": rounds, "table": rows}
+    found = {"machine": machine, "rounds": rounds, "table": rows}
     RESULTS.write_text(json.dumps(found, indent=2) + "\n")
 
 

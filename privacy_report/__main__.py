@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 from collections.abc import Sequence
 
 from privacy_report.pipeline.command import run
+from privacy_report.pipeline.release import version
 
 COMMANDS = {
     "audit": "attack the outputs of your own model, of any framework",
@@ -26,8 +28,12 @@ def main(argv: Sequence[str]) -> None:
         epilog="`privacy-report COMMAND --help` explains each.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"privacy-report {version()}")
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=", ".join(COMMANDS))
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    if not argv:
+        parser.print_help()
+        sys.exit(2)  # nothing was done: a script that lost its arguments has to notice
     args = parser.parse_args(argv)
     importlib.import_module(f"privacy_report.commands.{args.command}").main(args.arguments)
 

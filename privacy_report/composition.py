@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
+from hydra import compose
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from privacy_report.attack.schema import AttackParams
 from privacy_report.datasets.schema import DatasetParams
-from privacy_report.errors import UserError, one_line
-from privacy_report.gate.schema import GateParams
+from privacy_report.errors import UserError
+from privacy_report.gate.schema import GateParams, Limits, nonmembers_needed
+from privacy_report.layers import NAME, check_names, opened
+from privacy_report.pipeline.contract import CLASS
 from privacy_report.pipeline.files import atomic
 from privacy_report.pipeline.params import check, refuse
 from privacy_report.report.schema import ReportParams
@@ -32,18 +32,17 @@ SECTIONS: dict[str, type] = {
     "backend": BackendParams,
 }
 OVERRIDES = "overrides.yaml"
-NAME = r"[A-Za-z0-9_-]+"
+N_CLASSES = {"cifar10": 10, "digits": 10}
+"""Of datasets whose number of classes is known before anything is read."""
 
 
 def composed(conf: Path | str) -> str:
     """The text of params.yaml for the configuration in folder `conf`. UserError when Hydra refuses it."""
-    try:
-        with initialize_config_dir(str(Path(conf).resolve()), version_base=None):
-            config = compose("config")
+    check_names(conf)
+    with opened(conf):
+        config = compose("config")
         OmegaConf.resolve(config)
         return OmegaConf.to_yaml(config)
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-        raise UserError(f"{conf}: {one_line(error)}") from None
 
 
 def check_params(params: Any) -> None:
@@ -54,6 +53,7 @@ def check_params(params: Any) -> None:
         raise UserError(f"params.yaml: got the sections {got}, allowed: {sorted(allowed)}")
     sections: dict[str, Any] = {name: check(name, params[name], schema) for name, schema in SECTIONS.items()}
     attack: AttackParams = sections["attack"]
+    _check_classes(sections["gate"], attack, sections["dataset"].name)
     if not isinstance(params["variants"], Mapping) or not params["variants"]:
         raise UserError(f"variants: got {params['variants']!r}, allowed: a mapping of at least one variant")
     for name, values in params["variants"].items():
@@ -61,8 +61,41 @@ def check_params(params: Any) -> None:
             raise UserError(f"variants: got the name {name!r}, allowed: letters, digits, _ and -")
         variant = check(f"variants.{name}", values, Variant)
         if variant.privacy and variant.privacy.delta > attack.delta:
-            least = f"at least variants.{name}.privacy.delta, {variant.privacy.delta}, to audit its claim"
-            raise refuse("attack.delta", attack.delta, least)
+            most = f"at most attack.delta, {attack.delta}, at which its claim is audited, and below 1/members"
+            raise refuse(f"variants.{name}.privacy.delta", variant.privacy.delta, most)
+        if variant.privacy and sections["dataset"].fitted_on_members:
+            raise UserError(
+                f"variants.{name}.privacy: void on a table that is scaled by its members, allowed: "
+                "dataset.fit_split (a public split), or dataset.scales and dataset.categories for all columns"
+            )
+
+
+def _check_classes(gate: Limits, attack: AttackParams, dataset: str) -> None:
+    """Refuse limits of classes that no attack is made on, or that the dataset does not have."""
+    n = N_CLASSES.get(dataset)
+    for name in gate.per_slice:
+        if "class" not in attack.slices:
+            raise refuse("gate.per_slice", name, "none, unless attack.slices has class")
+        if n is not None and int(name.removeprefix(CLASS)) >= n:
+            raise refuse("gate.per_slice", name, f"{CLASS}0 to {CLASS}{n - 1}, the classes of {dataset}")
+
+
+def needs(params: Mapping[str, Any]) -> str:
+    """How many non-members the policy needs to be judged and kept: one line, to be said before training."""
+    gate: Limits = check("gate", params["gate"], GateParams)
+    found: dict[str, list[int | None]] = {}
+    for variant in params["variants"]:
+        for rule, n in nonmembers_needed(gate.policy(variant)).items():
+            found.setdefault(rule, []).append(n)
+    said = ", ".join(f"{_most(rule, numbers)} for {rule}" for rule, numbers in found.items())
+    return f"gate: non-members that the policy needs, half of them in each half: {said or 'any number'}"
+
+
+def _most(rule: str, numbers: Sequence[int | None]) -> str:
+    if None in numbers:
+        return "more than any number"
+    of = {"max_class_advantage": " of each class", "max_canary_tpr_at_1pct_fpr": " canaries"}
+    return f"{2 * max(n for n in numbers if n is not None)}{of.get(rule, '')}"
 
 
 def differences(before: Any, after: Any, key: str = "") -> list[str]:
@@ -74,6 +107,22 @@ def differences(before: Any, after: Any, key: str = "") -> list[str]:
         inner = f"{key}.{name}" if key else str(name)
         lines += differences(before.get(name, "(absent)"), after.get(name, "(absent)"), inner)
     return lines
+
+
+def changes(before: Any, after: Any) -> list[str]:
+    """The `differences` of two params.yaml; a variant that is new or gone is one line."""
+    if not all(
+        isinstance(one, Mapping) and isinstance(one.get("variants"), Mapping) for one in (before, after)
+    ):
+        return differences(before, after)
+    old, new = before["variants"], after["variants"]
+    lines = [f"variants.{name}: new, conf/variant/{name}.yaml" for name in new if name not in old]
+    lines += [f"variants.{name}: gone" for name in old if name not in new]
+    kept = [name for name in old if name in new]
+    before, after = (
+        {**one, "variants": {name: one["variants"][name] for name in kept}} for one in (before, after)
+    )
+    return lines + differences(before, after)
 
 
 def write_overrides(conf: Path | str, params: Mapping[str, Any]) -> list[str]:

@@ -14,7 +14,9 @@ from typing import Any
 
 import yaml
 
-from privacy_report.composition import check_params, composed, differences, write_overrides
+from privacy_report.composition import changes, check_params, composed, needs, write_overrides
+from privacy_report.layers import shadowed
+from privacy_report.pipeline import leftovers
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import atomic
 from privacy_report.pipeline.recorded import checked
@@ -34,15 +36,27 @@ def main(argv: Sequence[str]) -> None:
         check_params(before)
         for line in write_overrides("conf", before):
             print(f"conf/overrides.yaml: {line}")
+        _clear(before)
+        print(needs(before))
         return
     text = composed("conf")
     after = yaml.safe_load(text)
+    for line in shadowed("conf"):
+        print(line, flush=True)
     check_params(after)
     if before is not None:
-        for line in differences(before, after):
+        for line in changes(before, after):
             print(f"params.yaml: {line}")
     with atomic(PARAMS) as file:
         file.write(text.encode())
+    _clear(after)
+    print(needs(after))
+
+
+def _clear(params: Any) -> None:
+    """Delete what removed variants left, before a stage reads the folders that it is in."""
+    for path in leftovers.remove(params["variants"]):
+        print(f"{path}: deleted, it belongs to no variant")
 
 
 def _read(path: Path) -> Any:

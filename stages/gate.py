@@ -6,9 +6,8 @@ import argparse
 from collections.abc import Sequence
 
 from privacy_report.commands.gate import EPILOG, add_options, judge
-from privacy_report.gate import twins
 from privacy_report.gate.check import path_of
-from privacy_report.gate.inputs import read_evidence, read_variants
+from privacy_report.gate.inputs import read_evidence
 from privacy_report.gate.metrics import FOLDER, metrics
 from privacy_report.gate.policy import Evidence, verdict_on
 from privacy_report.gate.schema import GateParams, Policy
@@ -37,13 +36,11 @@ def main(argv: Sequence[str]) -> None:
 
 
 def write_verdict(variant: str, policy: Policy, evidence: Evidence) -> None:
-    """Judge a variant by its own rows and by its twin's canaries; a twin itself is never recommended."""
-    verdict, variants = verdict_on(variant, policy, evidence), read_variants()
-    if twins.is_twin(variant, variants):
-        verdict = twins.not_for_shipping(verdict)
-    one_run = twins.read_one_run(variant, variants)
+    """Judge a variant by its own rows and by its twin's canaries."""
+    verdict = verdict_on(variant, policy, evidence)
     write_json(path_of(variant), verdict)
-    write_json(FOLDER / f"{variant}.json", metrics(verdict, evidence.rows, evidence.epsilon, one_run))
+    found = metrics(verdict, evidence.rows, evidence.epsilon, evidence.one_run)
+    write_json(FOLDER / f"{variant}.json", found)
 
 
 if __name__ == "__main__":

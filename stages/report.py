@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from privacy_report.pipeline import leftovers
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.params import load
 from privacy_report.pipeline.recorded import checked
@@ -26,6 +27,8 @@ def main(argv: Sequence[str]) -> None:
     study = Study()
     page = build_plots(study, load("report", ReportParams))
     print_table(study)
+    for path in leftovers.left(study.labels):
+        print(f"{path}: belongs to no variant; delete it if you do not need it")
     print(f"page: {page}", flush=True)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from privacy_report.datasets import prepared
 from privacy_report.gate.card import Shipped, card
 from privacy_report.gate.check import read_verdict
-from privacy_report.gate.inputs import read_epsilon
+from privacy_report.gate.inputs import read_claim
 from privacy_report.gate.words import KEEPS
 from privacy_report.pipeline.command import run, variant_named
 from privacy_report.pipeline.digests import file_digest
@@ -45,8 +45,8 @@ def main(argv: Sequence[str]) -> None:
         if epoch is not None and verdict["verdict"] == KEEPS:
             shipped = _ship(name, config, f"{name}/epoch_{epoch:04}.npz")
         about = prepared.read().about
-        halves, epsilon = read_rows(f"data/attack/{name}/halves.csv"), read_epsilon(name)
-        text = card(name, asdict(config), verdict, halves, epsilon, about, _commit(), shipped)
+        halves, claim = read_rows(f"data/attack/{name}/halves.csv"), read_claim(name)
+        text = card(name, asdict(config), verdict, halves, claim, about, _commit(), shipped)
         with atomic(OUTPUTS / name / f"{name}.md") as file:
             file.write(text.encode())
     print(f"{name}: {shipped.file if shipped else 'no checkpoint is recommended, no file'}", flush=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from privacy_report.datasets import prepared
 from privacy_report.errors import UserError
+from privacy_report.pipeline import claim
 from privacy_report.pipeline.code import own_folder
 from privacy_report.pipeline.command import run, track, variant_named
 from privacy_report.pipeline.contract import HISTORY, HISTORY_COLUMNS
@@ -17,6 +20,7 @@ from privacy_report.pipeline.params import load
 from privacy_report.pipeline.recorded import checked
 from privacy_report.pipeline.tables import write_table
 from privacy_report.training.announce import announce
+from privacy_report.training.claim import claim_of
 from privacy_report.training.plan import Target, source_of, target
 from privacy_report.training.schema import Variant
 
@@ -30,7 +34,7 @@ def main(argv: Sequence[str]) -> None:
         "train",
         "Train one variant on the members of data/prepare, less the canaries that are out. "
         "Writes to data/train/VARIANT epoch_NNNN.npz (weights and optimizer) and, growing with every epoch, "
-        "history.csv. "
+        "history.csv, and claim.json, what a private variant claims. "
         "Finished epochs are taken from the store; a killed run goes on where it stopped.",
     )
     announce(f"train@{name}")
@@ -50,6 +54,7 @@ def main(argv: Sequence[str]) -> None:
             measured = {column: float(arrays[f"history/{column}"]) for column in HISTORY}
             history.append({"variant": name, "epoch": epoch, **measured})
             write_table(folder / "history.csv", history, HISTORY_COLUMNS)  # grows while the run goes on
+        claim.write(folder / "claim.json", claim_of(config, prepared.read().about["n_member"], history))
         kept.close()
 
 
@@ -68,8 +73,8 @@ def _check_declared(config: Variant) -> None:
 def _says(finished: tuple[int, Arrays]) -> str:
     """What the progress line says of an epoch."""
     _, arrays = finished
-    loss, accuracy = arrays["history/running_loss"], arrays["history/val_accuracy"]
-    return f"loss {loss:.3f}, validation accuracy {accuracy:.3f}"
+    said = {"loss": arrays["history/running_loss"], "validation accuracy": arrays["history/val_accuracy"]}
+    return ", ".join(f"{name} {value:.3f}" for name, value in said.items() if not math.isnan(value))
 
 
 if __name__ == "__main__":

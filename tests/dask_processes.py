@@ -167,6 +167,11 @@ class Cluster:
         with Client(self.address, set_as_default=False) as client:
             return len(client.nthreads())
 
+    def idle(self) -> bool:
+        """Whether no worker is in a task, not even in one that its client has given up."""
+        with Client(self.address, set_as_default=False) as client:
+            return not any(client.run(lambda dask_worker: len(dask_worker.state.executing)).values())
+
     def start(self, **env: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._dask(

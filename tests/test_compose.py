@@ -8,7 +8,7 @@ import pytest
 import yaml
 from sandbox import ROOT, environment
 
-from privacy_report.composition import composed, differences
+from privacy_report.composition import check_params, composed, differences
 from privacy_report.errors import UserError
 from stages import compose
 
@@ -54,11 +54,16 @@ def set_in_conf(root, key, value):
         ("variants.cnn2.model.depth", "3", ["variants.cnn2.model.depth", "unknown key", "path, settings"]),
         ("variants.cnn2.seed", "-3", ["variants.cnn2.seed", "-3"]),
         ("variants.cnn2.privacy", "{l2_norm_clip: 1}", ["variants.cnn2.privacy", "exactly one"]),
-        ("variants.cnn9", "{epochs: 1}", ["variants.cnn9.label", "missing"]),
+        ("variants.cnn9", "{epochs: 1}", ["conf/config.yaml: variants", "cnn9", "cnn3_dp"]),
         ("variants", "null", ["variants"]),
         ("colour", "red", ["colour", "variants"]),
         ("attack.mode", "fast", ["attack.mode", "fast", "default", "parity"]),
         ("attack.delta", "1.0e-7", ["attack.delta", "1e-07", "variants.cnn3_dp.privacy.delta"]),
+        (
+            "gate.per_slice",
+            "{class=12: {max_advantage: 0.1}}",
+            ["gate.per_slice", "class=12", "class=0 to class=9"],
+        ),
         ("gate.max_epsilon", "-1", ["gate.max_epsilon", "-1", "at least 0"]),
         ("dataset.seed", "x", ["dataset.seed", "x"]),
         ("report.dpi", "1", ["report.dpi", "1", "30..600"]),
@@ -72,6 +77,29 @@ def test_bad_values_end_in_one_line_that_names_the_key(key, value, words, conf):
         assert word in str(error.value)
     assert "\n" not in str(error.value)
     assert not (conf / "params.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "allowed"),
+    [
+        ({}, False),
+        ({"drop": ["name"]}, False),
+        ({"fit_split": "public"}, True),
+        ({"scales": {"age": [40, 8]}, "categories": {"town": ["a", "b"]}}, True),
+    ],
+)
+def test_a_private_variant_on_a_table_that_its_members_scale_is_refused(settings, allowed):
+    own = {"name": "table", "path": "own_data/t.csv", "label": "ill", "member_split": "in"}
+    params = PARAMS | {"dataset": own | {"nonmember_split": "out"} | settings}
+    ordinary = {name: one for name, one in PARAMS["variants"].items() if not one["privacy"]}
+    check_params(params | {"variants": ordinary})
+    if allowed:
+        check_params(params)
+        return
+    with pytest.raises(
+        UserError, match=r"^variants\.cnn3_dp\.privacy: .*dataset\.fit_split.*for all columns$"
+    ):
+        check_params(params)
 
 
 def test_an_unknown_choice_of_a_group_lists_the_known(conf):
@@ -99,7 +127,7 @@ def test_composes_the_committed_file_and_says_what_it_changes(conf, capsys):
     (conf / "params.yaml").write_text(edited)
     compose.main([])
     assert (conf / "params.yaml").read_text() == (ROOT / "params.yaml").read_text()
-    assert capsys.readouterr().out.splitlines() == [
+    assert capsys.readouterr().out.splitlines()[:-1] == [
         f"params.yaml: dataset.seed: 5 -> {PARAMS['dataset']['seed']}"
     ]
 
@@ -111,7 +139,7 @@ def test_inside_an_experiment_params_stay_and_conf_learns_what_was_set(conf, mon
     monkeypatch.setenv("DVC_EXP_NAME", "exp")
     compose.main([])
     assert (conf / "params.yaml").read_text() == before
-    assert capsys.readouterr().out.splitlines() == [
+    assert capsys.readouterr().out.splitlines()[1:-1] == [
         f"conf/overrides.yaml: variants.{name}.learning_rate: 0.001 -> 0.5"
         for name in ("cnn2", "cnn3", "cnn2_canary")
     ]
@@ -150,3 +178,23 @@ def test_variants_inherit(conf):
 def test_differences_name_added_removed_and_changed_leaves():
     lines = differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 3, "d": 4}})
     assert lines == ["a.b: 1 -> 3", "a.c: 2 -> '(absent)'", "a.d: '(absent)' -> 4"]
+
+
+def test_a_limit_of_a_class_needs_attacks_by_class(conf):
+    set_in_conf(conf, "gate.per_slice", "{class=1: {max_advantage: 0.1}}")
+    set_in_conf(conf, "attack.slices", "[entire]")
+    with pytest.raises(
+        UserError, match=r"^gate\.per_slice: got 'class=1', allowed: .* attack\.slices has class$"
+    ):
+        compose.main([])
+
+
+def test_compose_says_how_many_nonmembers_the_policy_needs(conf, capsys):
+    set_in_conf(conf, "gate", "{max_canary_tpr_at_1pct_fpr: 0.1, per_variant: {cnn3: {max_advantage: 0.05}}}")
+    compose.main([])
+    (said,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("gate: non-members"))
+    assert said == (
+        "gate: non-members that the policy needs, half of them in each half: "
+        "1476 for max_advantage, 1000 for max_tpr_at_1pct_fpr, "
+        "94 of each class for max_class_advantage, 1000 canaries for max_canary_tpr_at_1pct_fpr"
+    )

@@ -11,7 +11,7 @@ import numpy as np
 
 from privacy_report.attack.signals import Examples
 from privacy_report.errors import UserError, one_line
-from privacy_report.pipeline.contract import CLASS, CORRECT, ENTIRE, GROUP, INCORRECT, LOSS_PERCENTILE
+from privacy_report.pipeline.measured import CLASS, CORRECT, ENTIRE, GROUP, INCORRECT, LOSS_PERCENTILE
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from privacy_report.pipeline.params import one_of, refuse
 
@@ -13,7 +15,7 @@ OWN_DATA = "own_data"
 OWN = {
     "arrays": ("path",),
     "folder": ("path", "size", "colour"),
-    "table": ("path", "label", "split", "drop"),
+    "table": ("path", "label", "split", "drop", "fit_split", "scales", "categories"),
 }
 """Kind of a user's own data -> its settings."""
 NEEDED = ("path", "label")
@@ -28,6 +30,9 @@ class DatasetParams:
         the user's own: `arrays`, `folder`, `table`, whose file or folder in own_data is `path`.
     size, colour: of a folder, what all images are made equal by, see `images.load`.
     label, split, drop: of a table, the columns with the classes, with the splits, and those to leave out.
+    fit_split: of a table, the public split whose means, medians and categories scale the columns; null: those
+        of the members. scales, categories: of a table, public constants instead: column -> [mean, deviation],
+        column -> the texts. Without fit_split they are for all columns or for none.
     member_split, nonmember_split: the splits that members and non-members come from. `digits` has the
         one split `all`; `cifar10` has `train` and `test`, other TFDS datasets what TFDS lists.
     member_fraction: where both come from one split, the part of each class that are members, drawn
@@ -48,6 +53,9 @@ class DatasetParams:
     label: str | None = None
     split: str | None = None
     drop: list[str] = field(default_factory=list)
+    fit_split: str | None = None
+    scales: dict[str, Any] = field(default_factory=dict)
+    categories: dict[str, list[str]] = field(default_factory=dict)
     title: str | None = None
     public: bool = False
 
@@ -69,6 +77,11 @@ class DatasetParams:
                 "between 0 and 1 where both sides come from one split",
             )
 
+    @property
+    def fitted_on_members(self) -> bool:
+        """Whether features hold means, medians or categories of the members."""
+        return self.name == "table" and not (self.fit_split or self.scales or self.categories)
+
     def _check_own(self) -> None:
         """Refuse settings that this kind of data does not have, and those that it lacks."""
         allowed = OWN.get(self.name, ())
@@ -84,3 +97,27 @@ class DatasetParams:
             raise refuse("size", self.size, "[height, width] in pixels, or null")
         if self.colour is not None:
             one_of("colour", self.colour, COLOURS)
+        self._check_constants()
+
+    def _check_constants(self) -> None:
+        """Refuse a split that is not public, and constants that cannot scale a column."""
+        if self.fit_split and self.fit_split in (self.member_split, self.nonmember_split):
+            sides = "a split that is neither member_split nor nonmember_split"
+            raise refuse("fit_split", self.fit_split, sides)
+        for column, scale in self.scales.items():
+            if not _is_scale(scale):
+                raise refuse(f"scales.{column}", scale, "[mean, deviation], the deviation above 0")
+        for column, texts in self.categories.items():
+            if not texts or len(set(texts)) < len(texts):
+                raise refuse(f"categories.{column}", texts, "at least one text, each once")
+        if both := [column for column in self.scales if column in self.categories]:
+            raise refuse("scales", both[0], "a column that categories does not have")
+
+
+def _is_scale(value: Any) -> bool:
+    """Whether a value from YAML is [mean, deviation]."""
+    try:
+        mean, deviation = map(float, value)
+    except (TypeError, ValueError):
+        return False
+    return math.isfinite(mean) and math.isfinite(deviation) and deviation > 0

@@ -45,23 +45,22 @@ def card(
     section: Mapping[str, Any],
     verdict: Mapping[str, Any],
     halves: Sequence[Row],
-    epsilon: Mapping[int, float],
+    claim: float,
     dataset: Mapping[str, Any],
     commit: str,
     shipped: Shipped | None,
 ) -> str:
     """The card as Markdown.
 
-    section: the variant's in params.yaml; halves: halves.csv; epsilon: claimed, by epoch; dataset:
-    dataset.json; shipped: None without a recommendation; then the numbers are the last checkpoint's.
+    section: the variant's in params.yaml; halves: halves.csv; claim: the claimed epsilon, NaN for none;
+    dataset: dataset.json; shipped: None without a recommendation; then the numbers are the last checkpoint's.
     """
-    last = int(max(row["epoch"] for row in halves))
-    epoch = verdict.get("recommended_epoch") or last
+    epoch = verdict["scope"]["epoch"]
     rows = list(where(halves, epoch=float(epoch), half=REPORT, slice=ENTIRE))
     parts = [
         f"# {section.get('label', variant)} (`{variant}`)\n\n{line(variant, dict(verdict))}\n",
         _file(shipped, dataset) if shipped else _no_file(verdict),
-        f"## Checkpoint\n\n{_checkpoint(epoch, epsilon.get(epoch, math.nan), rows, verdict['public_seed'])}",
+        f"## Checkpoint\n\n{_checkpoint(epoch, claim, rows, verdict['public_seed'])}",
         _found(epoch, rows),
         _policy(verdict),
         _origin(variant, section, dataset, commit),
@@ -155,7 +154,7 @@ def _policy(verdict: Mapping[str, Any]) -> str:
     rules = "".join(f"- {rule}\n" for rule in in_words(verdict["policy"]))
     lines = [f"## Policy\n\n{rules}"]
     lines.append(
-        f"{verdict['passing']} of {verdict['checkpoints']} checkpoints keep it on one half of the examples."
+        f"{verdict['passing']} of {verdict['checkpoints']} checkpoints keep it on the half that chooses."
     )
     if "confirmed" in verdict:
         how = "confirms" if verdict["confirmed"] == "yes" else "DOES NOT CONFIRM"

@@ -12,7 +12,7 @@ from typing import Any
 from privacy_report.errors import UserError
 from privacy_report.gate.metrics import FOLDER as METRICS
 from privacy_report.gate.twins import AUDIT
-from privacy_report.gate.words import KEEPS, VERDICTS, line
+from privacy_report.gate.words import KEEPS, VERDICTS, headline, line
 from privacy_report.pipeline.files import read_json
 
 FOLDER = Path("data/gate")
@@ -43,24 +43,35 @@ def check(variants: Sequence[str], allow_unconfirmed: bool = False) -> tuple[lis
 
     A recommendation that the other half of the examples does not confirm passes only if `allow_unconfirmed`.
     In a clone without the folder `data/gate`, the verdicts are those of metrics/, which git keeps.
-    Raises UserError when a verdict is missing.
+    Raises UserError when a verdict is missing, and where all variants are audit twins, which nothing judges.
     """
     if FOLDER.is_dir():
         verdicts = {variant: read_verdict(variant) for variant in variants}
         lines = [line(variant, verdict) for variant, verdict in verdicts.items()]
     else:
         verdicts = {variant: _committed(variant) for variant in variants}
-        lines = [
-            f"{variant}: {verdict['verdict']} (metrics/{variant}.json)"
-            for variant, verdict in verdicts.items()
-        ]
+        lines = [in_short(variant, verdict) for variant, verdict in verdicts.items()]
+    if all(verdict["verdict"] == AUDIT for verdict in verdicts.values()):
+        raise UserError(
+            f"variants: got {', '.join(verdicts)}, all with canaries and never shipped, so there is nothing "
+            "to judge, allowed: at least one without canaries"
+        )
     return lines, all(_passes(verdict, allow_unconfirmed) for verdict in verdicts.values())
+
+
+def in_short(variant: str, found: dict[str, Any]) -> str:
+    """What a metrics file says in one line."""
+    leak = {"yes": "leak detected", "no": "no leak detected"}.get(
+        found["leak_detected"], "nothing was measured"
+    )
+    return f"{variant}: {headline(found)}; {leak} at epoch {found['epoch']} (metrics/{variant}.json)"
 
 
 def _committed(variant: str) -> dict[str, Any]:
     path = METRICS / f"{variant}.json"
     try:
         found = read_json(path)
+        in_short(variant, found)  # has all that a reader asks for
         if found["verdict"] not in VERDICTS:
             raise ValueError(found["verdict"])
     except (OSError, ValueError, KeyError, TypeError):

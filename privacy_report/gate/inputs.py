@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -39,26 +40,37 @@ def read_evidence(variant: str) -> Evidence:
 
     UserError for a table that is missing or damaged.
     """
-    twin = twins.twin_of(variant, read_variants())
+    variants = read_variants()
+    twin = twins.twin_of(variant, variants)
     return Evidence(
         read_rows(f"data/attack/{variant}/halves.csv"),
         read_rows(f"data/attack/{variant}/privacy.csv"),
-        read_epsilon(variant),
+        read_claim(variant),
         read_references(variant),
         public_seed(variant),
         twins.canary_rows(twin) if twin else [],
+        twins.read_one_run(variant, variants),
+        twins.is_twin(variant, variants),
     )
 
 
-def read_epsilon(variant: str) -> dict[int, float]:
-    """Claimed epsilon by epoch (data/train/<variant>/history.csv); NaN without differential privacy."""
-    return {int(row["epoch"]): row["epsilon"] for row in read_rows(f"data/train/{variant}/history.csv")}
+def read_claim(variant: str) -> float:
+    """The claimed epsilon of whichever checkpoint is recommended; NaN without differential privacy.
+
+    It is that of the last epoch that was compared (history.csv): the choice has looked at that one, too.
+    """
+    compared = {row["epoch"] for row in read_rows(f"data/attack/{variant}/halves.csv")}
+    rows = read_rows(f"data/train/{variant}/history.csv")
+    claims = {row["epoch"]: row["epsilon"] for row in rows if row["epoch"] in compared}
+    return claims[max(claims)] if claims else math.nan
 
 
-def read_references(variant: str) -> int:
-    """How many reference models attacked a variant (data/attack/<variant>/references.json)."""
+def read_references(variant: str) -> dict[int, int]:
+    """Epoch -> how many reference models there are (data/attack/<variant>/references.json)."""
     path = Path(f"data/attack/{variant}/references.json")
     try:
-        return int(read_json(path)["models"])
+        found = read_json(path)
+        models = int(found["models"])
+        return {int(epoch): models for epoch in (found["chosen_epochs"] if models else ())}
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         raise UserError(f"{path}: missing or damaged; `dvc repro attack@{variant}` writes it") from None

@@ -1,8 +1,7 @@
-"""The few numbers of a variant that `dvc metrics` shows: of the recommended checkpoint, else of the last."""
+"""The few numbers of a variant that `dvc metrics` shows: of the epoch that its verdict speaks of."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,22 +17,17 @@ DIGITS = 4  # significant; the intervals do not support more
 
 
 def metrics(
-    verdict: Mapping[str, Any],
-    rows: Sequence[Row],
-    epsilon: Mapping[int, float],
-    one_run: Mapping[str, Any] | None,
+    verdict: Mapping[str, Any], rows: Sequence[Row], claim: float, one_run: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Verdict and numbers of one checkpoint; what could not be measured is left out.
+    """Verdict and numbers of one checkpoint, `epoch`, on all examples; what was not measured is left out.
 
-    rows: privacy.csv; one_run: the one-run audit of the variant or its audit twin. A recommended checkpoint's
-    numbers are those of the half of the examples that had no part in the choice; the last checkpoint's are
-    those of all examples, as accuracies and the leak always are.
+    The epoch is the recommended one, else the last. rows: privacy.csv; claim: the claimed epsilon, NaN for
+    none; one_run: the audit of the variant or its audit twin. leak_detected: yes, no, or not measured.
     """
-    epoch = verdict.get("recommended_epoch")
-    last = int(max(row["epoch"] for row in rows))
-    at = list(where(rows, epoch=float(last if epoch is None else epoch)))
-    found = dict(verdict) if epoch is not None else numbers(Checkpoint(last, at, epsilon.get(last, math.nan)))
-    whole = next(where(at, slice=ENTIRE))
+    scope = verdict["scope"]
+    epoch = scope["epoch"]
+    at = list(where(rows, epoch=float(epoch)))
+    found, whole = numbers(Checkpoint(epoch, at, claim)), next(where(at, slice=ENTIRE))
     values = {
         "train_accuracy": whole["accuracy"],
         "val_accuracy": whole["val_accuracy"],
@@ -41,11 +35,11 @@ def metrics(
         "advantage": found.get("advantage"),
         "tpr_at_1pct_fpr": found.get("tpr_at_1pct_fpr"),
         "epsilon": found.get("epsilon"),
-        "epsilon_audited": audited_epsilon(one_run, last if epoch is None else epoch),
+        "epsilon_audited": audited_epsilon(one_run, epoch),
     }
-    said = {"verdict": verdict["verdict"], "leak_detected": "yes" if verdict["scope"]["leaks"] else "no"}
-    chosen = {} if epoch is None else {"recommended_epoch": epoch}
-    return {**said, **chosen, **rounded(values)}
+    leak = "yes" if scope["leaks"] else "no" if scope["power"] is not None else "not measured"
+    chosen = {name: verdict[name] for name in ("recommended_epoch",) if name in verdict}
+    return {"verdict": verdict["verdict"], "leak_detected": leak, "epoch": epoch, **chosen, **rounded(values)}
 
 
 def rounded(values: Mapping[str, float | None]) -> dict[str, float]:

@@ -11,9 +11,9 @@ from privacy_report.errors import UserError
 from privacy_report.gate.rules import RULES, Checkpoint, finding, worst
 from privacy_report.gate.schema import Policy
 from privacy_report.gate.scope import scope_of
-from privacy_report.gate.twins import in_both_halves
+from privacy_report.gate.twins import AUDIT, canaries_until
 from privacy_report.gate.words import BREAKS, KEEPS, UNJUDGED
-from privacy_report.pipeline.contract import ENTIRE, REPORT, SELECT, with_ends
+from privacy_report.pipeline.contract import ENTIRE, REFERENCES, REPORT, SELECT, with_ends
 from privacy_report.pipeline.tables import Row
 
 PUBLIC_SEED = "the seed is public: whoever reads params.yaml can subtract the noise (privacy.seed: committed)"
@@ -23,28 +23,36 @@ PUBLIC_SEED = "the seed is public: whoever reads params.yaml can subtract the no
 class Evidence:
     """All that the gate knows of a variant.
 
-    halves, rows: halves.csv and privacy.csv with numbers (NaN for empty cells); epsilon: the claimed one by
-    epoch; references: the number of reference models; public_seed: whether the noise's seed is committed;
-    canaries: rows of the audit twin's privacy.csv on its canaries.
+    halves, rows: halves.csv and privacy.csv with numbers (NaN for empty cells); epsilon: the claim for
+    whichever of these checkpoints is chosen, NaN for none; references: how many reference models there are by
+    epoch; public_seed: whether the noise's seed is committed; canaries: rows of the audit twin's privacy.csv
+    on its canaries; one_run: the twin's one-run audit; twin: whether the variant is a twin itself.
     """
 
     halves: Sequence[Row]
     rows: Sequence[Row]
-    epsilon: Mapping[int, float] = field(default_factory=dict)
-    references: int = 0
+    epsilon: float = math.nan
+    references: Mapping[int, int] = field(default_factory=dict)
     public_seed: bool = False
     canaries: Sequence[Row] = ()
+    one_run: Mapping[str, Any] | None = None
+    twin: bool = False
 
 
 def checkpoints(evidence: Evidence, half: str, void: str = "") -> list[Checkpoint]:
     """The checkpoints of a variant in one half ("select" or "report"), by epoch; void: see `Checkpoint`."""
     epochs: dict[int, list[Row]] = {}
-    for row in [*evidence.halves, *in_both_halves(evidence.canaries, evidence.halves)]:
+    for row in evidence.halves:
         if row["half"] == half:
             epochs.setdefault(int(row["epoch"]), []).append(row)
-    claims, references = evidence.epsilon, evidence.references
     return [
-        Checkpoint(epoch, epochs[epoch], claims.get(epoch, math.nan), references, void)
+        Checkpoint(
+            epoch,
+            [*epochs[epoch], *canaries_until(epoch, evidence.canaries, epochs)],
+            evidence.epsilon,
+            evidence.references.get(epoch, 0),
+            void,
+        )
         for epoch in sorted(epochs)
     ]
 
@@ -61,10 +69,7 @@ def judge(checkpoint: Checkpoint, policy: Policy) -> list[dict[str, Any]]:
         for rule, limit in policy.limits.items()
     ]
     for name, limits in policy.slices.items():
-        rows = [row | {"slice": ENTIRE} for row in checkpoint.rows if row["slice"] == name]
-        for rule, limit in limits.items():
-            reading = replace(worst(rule, replace(checkpoint, rows=rows)), slice=name)
-            found.append(finding(rule, limit, checkpoint, reading))
+        found += [finding(rule, limit, checkpoint, name) for rule, limit in limits.items()]
     return [one for one in found if one is not None]
 
 
@@ -72,10 +77,11 @@ def verdict_on(variant: str, policy: Policy, evidence: Evidence) -> dict[str, An
     """The verdict on one variant.
 
     Among the checkpoints that keep the policy on the half "select", the one with the best validation accuracy
-    there is recommended, the earliest of equals. Its numbers, and whether it keeps the policy as well
-    (`confirmed`), come from the half "report", which had no part in the choice; a policy that is not kept
-    there is not kept. Where no checkpoint keeps it, it is broken, unless some checkpoint is open: not judged
-    by a rule, and broken by none. Raises UserError when the two halves do not hold the same checkpoints.
+    there is recommended, the earliest of equals. Whether it keeps the policy as well (`confirmed`) is said by
+    the half "report", which had no part in the choice, as are the numbers in `on_report_half`; a policy that
+    is not kept there is not kept. Where no checkpoint keeps it, it is broken, unless some checkpoint is open:
+    not judged by a rule, and broken by none. The verdict on an audit twin is AUDIT, whatever it keeps. Raises
+    UserError when the two halves do not hold the same checkpoints.
     """
     void = PUBLIC_SEED if evidence.public_seed and not policy.allow_committed_seed else ""
     select, report = (checkpoints(evidence, half, void) for half in (SELECT, REPORT))
@@ -88,23 +94,26 @@ def verdict_on(variant: str, policy: Policy, evidence: Evidence) -> dict[str, An
     passing = [checkpoint for checkpoint in select if not findings[checkpoint.epoch]]
     open_ = [epoch for epoch, found in findings.items() if found and state(found) == UNJUDGED]
     verdict: dict[str, Any] = {
-        "verdict": UNJUDGED if open_ else BREAKS,
+        "verdict": AUDIT if evidence.twin else UNJUDGED if open_ else BREAKS,
         "policy": policy_in_rows(policy),
         "public_seed": "yes" if evidence.public_seed else "no",
-        "reference_models": evidence.references,
+        "reference_models": 0,
         "checkpoints": len(select),
         "passing": len(passing),
         "open": len(open_),
         "failing": [one for found in findings.values() for one in found],
     }
-    spoken_of = select[-1].epoch
-    if passing:
+    spoken_of = select[-1]
+    if passing and not evidence.twin:
         best = max(passing, key=lambda c: (_or_lowest(accuracy(c)), -c.epoch))
-        chosen = next(c for c in report if c.epoch == best.epoch)
-        against, spoken_of = judge(chosen, policy), best.epoch
-        verdict |= {"recommended_epoch": best.epoch} | numbers(chosen)
+        spoken_of = next(c for c in report if c.epoch == best.epoch)
+        against = judge(spoken_of, policy)
+        verdict |= {"recommended_epoch": best.epoch, "on_report_half": numbers(spoken_of)}
         verdict |= {"verdict": state(against), "confirmed": "no" if against else "yes", "against": against}
-    return verdict | {"scope": scope_of(evidence.rows, spoken_of, evidence.references, evidence.canaries)}
+    scope = scope_of(evidence.rows, spoken_of.epoch, evidence.canaries, evidence.one_run)
+    if scope["tried"][REFERENCES]:
+        verdict["reference_models"] = spoken_of.references
+    return verdict | {"scope": scope}
 
 
 def state(findings: Sequence[Mapping[str, Any]]) -> str:

@@ -2,19 +2,29 @@
 
 Over attacks and classes the worst upper bound counts. Each bound holds for its own row with 97.5%
 confidence, and the largest of them is at least the bound of the truly worst row, so that it needs no
-correction for their number.
+correction for their number. docs/gate.md has the error budget of a whole verdict.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from scipy.special import betaincinv
 
-from privacy_report.pipeline.contract import CANARIES, CLASS, ENTIRE, LEVEL, OUTPUTS, PLACEBO, kind_of
+from privacy_report.pipeline.contract import (
+    CANARIES,
+    CLASS,
+    ENTIRE,
+    LEVEL,
+    OUTPUTS,
+    PLACEBO,
+    REFERENCES,
+    kind_of,
+)
 from privacy_report.pipeline.tables import Row
 
 
@@ -22,8 +32,9 @@ from privacy_report.pipeline.tables import Row
 class Checkpoint:
     """The rows (attack x slice) of one checkpoint in one half.
 
-    epsilon: the claimed one (NaN: not DP); references: how many reference models attacked it; void: why the
-    claim is none, empty where it stands.
+    Rows on canaries are the audit twin's, of this epoch and of all before it. epsilon: the claim for
+    whichever checkpoint is chosen (NaN: not DP); references: how many reference models there are at this
+    epoch; void: why the claim is none, empty where it stands.
     """
 
     epoch: int
@@ -33,20 +44,44 @@ class Checkpoint:
     void: str = ""
 
     def of(self, kind: str) -> list[Row]:
-        """Rows of the slices whose name begins with `kind`: ENTIRE, or CLASS for all classes.
+        """Rows of the slice `kind`, or of all slices that begin with it where it ends with "=" (CLASS).
 
-        The placebo is no attack. A row that lacks early checkpoints or reference models is no evidence either
-        way; whether they are needed is a rule of its own. A row on outputs alone that could not be measured
-        counts.
+        The placebo is no attack. An attack that lacks early checkpoints or reference models here has measured
+        nothing on the entire dataset, and is no evidence either way; whether they are needed is a rule of its
+        own. What any other attack could not measure counts.
         """
-        return [row for row in self.rows if str(row["slice"]).startswith(kind) and _counts(row)]
+        return [row for row in self.rows if _within(row["slice"], kind) and self._counts(row)]
+
+    def attacking_references(self) -> int:
+        """How many reference models attacked: none where no attack with them measured anything."""
+        tried = any(kind_of(attack) == REFERENCES for attack, whole, _ in self._made if whole == ENTIRE)
+        return self.references if tried else 0
+
+    def _counts(self, row: Row) -> bool:
+        kind = kind_of(row["attack"])
+        return kind == OUTPUTS or (kind != PLACEBO and _place(row) in self._made)
+
+    @cached_property
+    def _made(self) -> set[tuple[str, str, float]]:
+        """Attack, ENTIRE or CANARIES, and epoch, where the attack measured something on the whole of them."""
+        wholes = (row for row in self.rows if row["slice"] in (ENTIRE, CANARIES))
+        return {_place(row) for row in wholes if not math.isnan(row["auc"])}
+
+
+def _within(slice_: str, kind: str) -> bool:
+    return slice_.startswith(kind) if kind.endswith("=") else slice_ == kind
+
+
+def _place(row: Row) -> tuple[str, str, float]:
+    return row["attack"], CANARIES if row["slice"] == CANARIES else ENTIRE, row["epoch"]
 
 
 @dataclass(frozen=True)
 class Reading:
     """A number to compare with a limit (NaN when there is none), and where it comes from.
 
-    judged: whether one that is missing breaks its rule for certain, rather than leaving it open.
+    judged: whether one that is missing breaks its rule for certain, rather than leaving it open; remark: what
+    has to be said with the number.
     """
 
     value: float
@@ -54,11 +89,7 @@ class Reading:
     slice: str = ""
     why_missing: str = ""
     judged: bool = False
-
-
-def _counts(row: Row) -> bool:
-    kind = kind_of(row["attack"])
-    return kind == OUTPUTS or (kind != PLACEBO and not math.isnan(row["auc"]))
+    remark: str = ""
 
 
 def _worst_attack(kind: str, column: str) -> Callable[[Checkpoint], list[Reading]]:
@@ -71,10 +102,18 @@ def _worst_attack(kind: str, column: str) -> Callable[[Checkpoint], list[Reading
 
 
 def _canaries(checkpoint: Checkpoint) -> list[Reading]:
-    """Canaries found at 1% FPR, in the audit twin of the checkpoint's variant."""
-    if not checkpoint.of(CANARIES):
+    """Canaries found at 1% FPR, in the audit twin of the checkpoint's variant, up to this epoch.
+
+    The same canaries judge all checkpoints, and choose one. So these are tested in the order of their epochs,
+    each at the full level, up to the first that is not shown to keep the limit: a fixed sequence, in which
+    any false "kept" has the error of one test (Maurer, Hothorn & Lehmacher 1995).
+    """
+    rows = checkpoint.of(CANARIES)
+    if not any(row["epoch"] == checkpoint.epoch for row in rows):
         return [Reading(math.nan, slice=CANARIES, why_missing="no audit twin has such a checkpoint")]
-    return _worst_attack(CANARIES, "tpr_at_1pct_fpr_high")(checkpoint)
+    readings = _worst_attack(CANARIES, "tpr_at_1pct_fpr_high")(checkpoint)
+    earlier = [f", at epoch {row['epoch']:.0f}" if row["epoch"] < checkpoint.epoch else "" for row in rows]
+    return [replace(one, remark=remark) for one, remark in zip(readings, earlier, strict=True)]
 
 
 def _claimed_epsilon(checkpoint: Checkpoint) -> list[Reading]:
@@ -87,15 +126,20 @@ def _claimed_epsilon(checkpoint: Checkpoint) -> list[Reading]:
 
 def _val_accuracy_low(checkpoint: Checkpoint) -> list[Reading]:
     """Lower bound of the validation accuracy (the same in the rows of all attacks)."""
+    return _accuracy_low(checkpoint, LEVEL / 2)
+
+
+def _accuracy_low(checkpoint: Checkpoint, tail: float) -> list[Reading]:
     readings = []
     for row in checkpoint.of(ENTIRE)[:1]:
         value, n = row["val_accuracy"], row["n_nonmember"]
-        readings.append(_reading(row, math.nan if math.isnan(value + n) else accuracy_low(value, n), ""))
+        low = math.nan if math.isnan(value + n) else rate_low(round(value * n), n, tail)
+        readings.append(_reading(row, low, ""))
     return readings
 
 
 def _reference_models(checkpoint: Checkpoint) -> list[Reading]:
-    return [Reading(float(checkpoint.references))]
+    return [Reading(float(checkpoint.attacking_references()))]
 
 
 @dataclass(frozen=True)
@@ -133,30 +177,41 @@ RULES: dict[str, Rule] = {
 """Rule -> what it judges, in the order of the findings. The params section `gate` has a key for each."""
 
 
-def worst(rule: str, checkpoint: Checkpoint) -> Reading:
-    """The least favourable reading of a rule; one that is missing is worse than any number."""
-    readings = RULES[rule].read(checkpoint)
+BY_SLICE = {"max_advantage": "advantage_high", "max_tpr_at_1pct_fpr": "tpr_at_1pct_fpr_high"}
+"""Rules that a single class may have limits of its own for, and what they compare there."""
+
+
+def worst(rule: str, checkpoint: Checkpoint, slice_: str = "") -> Reading:
+    """The least favourable reading of a rule; one that is missing is worse than any number.
+
+    slice_: the one slice that a rule of BY_SLICE is asked about, instead of what it is made for.
+    """
+    read = _worst_attack(slice_, BY_SLICE[rule]) if slice_ else RULES[rule].read
+    return _worst(read(checkpoint), RULES[rule].at_least, slice_)
+
+
+def _worst(readings: Sequence[Reading], at_least: bool, slice_: str = "") -> Reading:
     if not readings:
-        return Reading(math.nan, why_missing="the attack stage wrote no such rows")
+        return Reading(math.nan, slice=slice_, why_missing="the attack stage wrote no such rows")
     if missing := [reading for reading in readings if math.isnan(reading.value)]:
         return missing[0]
-    choose = min if RULES[rule].at_least else max
-    return choose(readings, key=lambda reading: reading.value)
+    return (min if at_least else max)(readings, key=lambda reading: reading.value)
 
 
-def finding(
-    rule: str, limit: float | str, checkpoint: Checkpoint, reading: Reading | None = None
-) -> dict[str, Any] | None:
+def finding(rule: str, limit: float | str, checkpoint: Checkpoint, slice_: str = "") -> dict[str, Any] | None:
     """What stands against the checkpoint under this rule, or None when the rule is kept.
 
-    reading: what to hold against the limit, by default the worst one. A finding has epoch, rule, limit, value
-    and excess (by how much the limit is missed; both null where there is no number), judged (no: the rule is
-    neither kept nor broken for certain), attack, slice and reason.
+    slice_: as of `worst`. A finding has epoch, rule, limit, value and excess (by how much the limit is
+    missed; both null where there is no number), judged (no: the rule is neither kept nor broken for certain),
+    attack, slice and reason.
     """
-    reading, at_least = reading or worst(rule, checkpoint), RULES[rule].at_least
+    at_least = RULES[rule].at_least
+    if limit == MAJORITY:  # two numbers are measured, and share the error
+        reading, bound = _worst(_accuracy_low(checkpoint, LEVEL / 4), at_least), majority_high(checkpoint)
+    else:
+        reading, bound = worst(rule, checkpoint, slice_), float(limit)
     found: dict[str, Any] = {"epoch": checkpoint.epoch, "rule": rule, "limit": limit}
     found |= {"attack": reading.attack, "slice": reading.slice}
-    bound = majority_share(checkpoint) if limit == MAJORITY else float(limit)
     why = reading.why_missing if math.isnan(reading.value) else UNKNOWN_MAJORITY
     if math.isnan(reading.value + bound):
         reason = why if reading.judged else f"cannot be judged: {why}"
@@ -165,23 +220,28 @@ def finding(
     excess = bound - reading.value if at_least else reading.value - bound
     if excess <= 0:
         return None
-    reason = f"{excess:.3g} {'below' if at_least else 'above'} {bound:.3g}"
+    reason = f"{excess:.3g} {'below' if at_least else 'above'} {bound:.3g}{reading.remark}"
     if limit == MAJORITY:
         reason += ", what naming the largest class alone would give"
     return found | {"value": reading.value, "excess": excess, "judged": "yes", "reason": reason}
 
 
-def majority_share(checkpoint: Checkpoint) -> float:
-    """The largest class's share of the non-members, NaN where no attack was made by class."""
+def majority_high(checkpoint: Checkpoint) -> float:
+    """Upper 98.75% bound of the largest class's share, NaN where no attack was made by class.
+
+    It is the bound of the class with most non-members here, hence at least that of the truly largest one.
+    """
     sizes = [row["n_nonmember"] for row in checkpoint.rows if row["slice"].startswith(CLASS)]
     whole = [row["n_nonmember"] for row in checkpoint.rows if row["slice"] == ENTIRE]
-    return max(sizes) / max(whole) if sizes and whole else math.nan
+    if not sizes or not whole:
+        return math.nan
+    n = max(whole)
+    return 1.0 - rate_low(n - max(sizes), n, LEVEL / 4)
 
 
-def accuracy_low(accuracy: float, n: float) -> float:
-    """Lower 97.5% confidence bound of an accuracy measured on `n` examples (Clopper & Pearson 1934)."""
-    right = round(accuracy * n)
-    return 0.0 if right == 0 else float(betaincinv(right, n - right + 1, LEVEL / 2))
+def rate_low(k: float, n: float, tail: float) -> float:
+    """Lower bound of a rate of which k in n were seen, with error `tail` (Clopper & Pearson 1934)."""
+    return 0.0 if k == 0 else float(betaincinv(k, n - k + 1, tail))
 
 
 def _reading(row: Mapping[str, Any], value: float, attack: str) -> Reading:

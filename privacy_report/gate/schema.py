@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, make_dataclass
 from typing import Any
 
-from privacy_report.gate.rules import MAJORITY, RULES
-from privacy_report.pipeline.contract import CLASS
+from privacy_report.gate.rules import BY_SLICE, MAJORITY, RULES
+from privacy_report.pipeline.contract import CLASS, LEVEL
 from privacy_report.pipeline.params import one_of, refuse
 
-BY_SLICE = ("max_advantage", "max_tpr_at_1pct_fpr")
-"""Rules that a single class may have limits of its own for."""
 LEAKAGE = tuple(name for name in RULES if name.startswith("max_"))
 """Rules that bound what is given away. A policy without any of them is none."""
+
+TPR_NEEDS = 500
+"""Non-members, or canaries that are out, at which a TPR at 1% FPR is measured."""
 
 Limit = float | str
 
@@ -82,6 +84,23 @@ class Limits:
             name: {rule: float(limit) for rule, limit in of.items()} for name, of in self.per_slice.items()
         }
         return Policy(limits, slices, self.allow_committed_seed)
+
+
+def nonmembers_needed(policy: Policy) -> dict[str, int | None]:
+    """Rule -> how many non-members it needs in each half to be kept at all; None where no number is enough.
+
+    For max_class_advantage they are of each class, for max_canary_tpr_at_1pct_fpr canaries that are out. Of
+    an advantage it is where the upper end of an advantage of 0 reaches the limit (Hoeffding), however many
+    the members; of a TPR at 1% FPR where five false positives are expected (`attack.intervals`).
+    """
+    needed: dict[str, int | None] = {}
+    for rule, limit in policy.limits.items():
+        if rule.endswith("advantage"):
+            assert isinstance(limit, float)
+            needed[rule] = math.ceil(math.log(2 / LEVEL) / 2 / limit**2 - 1e-9) if limit else None
+        elif rule.endswith("tpr_at_1pct_fpr"):
+            needed[rule] = TPR_NEEDS
+    return needed
 
 
 def _mapping(key: str, limits: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
+from privacy_report.gate.twins import ONE_RUN_AUDIT, audited_epsilon
 from privacy_report.pipeline.contract import (
     CANARIES,
     EARLY,
@@ -21,14 +22,18 @@ from privacy_report.pipeline.tables import Row, where
 
 
 def scope_of(
-    rows: Sequence[Row], epoch: int, references: int, canaries: Sequence[Row] = ()
+    rows: Sequence[Row],
+    epoch: int,
+    canaries: Sequence[Row] = (),
+    one_run: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What the attacks at one checkpoint can and cannot say.
 
     rows: privacy.csv of one variant; canaries: its audit twin's rows on canaries, whose leaks are corrected
-    over the twin's rows. `tried`: kind of attacker -> the attacks that measured something on the
-    entire dataset (canaries: on those); `power`: the smallest advantage there that would have been detected,
-    null where nothing was measured; `leaks`: the attacks and slices in which a leak was detected.
+    over the twin's rows; one_run: the twin's audit, which detects a leak where it bounds epsilon above 0.
+    `tried`: kind of attacker -> the attacks that measured something on the entire dataset (canaries: on
+    those); `power`: the smallest advantage there that would have been detected, null where nothing was
+    measured; `leaks`: the attacks and slices in which a leak was detected.
     """
     attacks = [row for row in rows if kind_of(row["attack"]) != PLACEBO and not math.isnan(row["auc"])]
     here = list(where(attacks, epoch=float(epoch)))
@@ -38,27 +43,23 @@ def scope_of(
     for kind in (OUTPUTS, EARLY, REFERENCES):
         tried[kind] = [row["attack"] for row in where(here, slice=ENTIRE) if kind_of(row["attack"]) == kind]
     tried[CANARIES] = [row["attack"] for row in where(found, slice=CANARIES)]
-    if not references:
-        tried[REFERENCES] = []
+    leaks = [{name: row[name] for name in ("attack", "slice")} for row in where(found, leaks="yes")]
+    if (audited_epsilon(one_run, epoch) or 0.0) > 0:
+        leaks.append({"attack": ONE_RUN_AUDIT, "slice": CANARIES})
     powers = [power(row, attacks) for row in where(here, slice=ENTIRE)]
-    return {
-        "epoch": epoch,
-        "tried": tried,
-        "power": max(powers, default=None),
-        "leaks": [{name: row[name] for name in ("attack", "slice")} for row in where(found, leaks="yes")],
-    }
+    return {"epoch": epoch, "tried": tried, "power": max(powers, default=None), "leaks": leaks}
 
 
 def power(row: Row, rows: Sequence[Row]) -> float:
     """The smallest advantage that an attack has to have in truth to be detected with 95% probability.
 
-    row: the attack on the entire dataset at one checkpoint; rows: all of the variant. Detected is what Holm's
-    procedure rejects even as the first of the attack's tested rows: a one-sided Kolmogorov-Smirnov statistic
-    with exp(-2 d^2 / v) <= LEVEL / tested, v = 1/n_member + 1/n_nonmember (Smirnov 1948; it overstates p).
-    The statistic is at least the difference of both rates at the best threshold, normal with a variance of at
-    most v / 4 around the true advantage.
+    row: the attack on the entire dataset at one checkpoint; rows: all of the variant's attacks, the family of
+    `tables.with_leaks`. Detected is what Holm's procedure rejects even as the first of all tested rows: a
+    one-sided Kolmogorov-Smirnov statistic with exp(-2 d^2 / v) <= LEVEL / tested, v = 1/n_member +
+    1/n_nonmember (Smirnov 1948; it overstates p). The statistic is at least the difference of both rates at
+    the best threshold, normal with a variance of at most v / 4 around the true advantage.
     """
-    tested = sum(not math.isnan(one["advantage_p"]) for one in where(rows, attack=row["attack"]))
+    tested = sum(not math.isnan(one["advantage_p"]) for one in rows)
     v = 1 / row["n_member"] + 1 / row["n_nonmember"]
     if row["advantage_high"] < 1:  # trained attackers score fewer; their interval says how many
         v = max(v, 2 * (row["advantage_high"] - row["advantage"]) ** 2 / math.log(2 / LEVEL))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from privacy_report.pipeline.contract import CANARIES, REPORT, SELECT
+from privacy_report.pipeline.contract import CANARIES
 from privacy_report.pipeline.files import read_json
 from privacy_report.pipeline.tables import Row, read_rows
 
@@ -14,6 +14,8 @@ AUDIT = "audit"
 """The verdict on a twin, whatever it keeps: it is not to be shipped."""
 OF_ITS_OWN = ("label", "canaries")
 """All that a twin may have of its own."""
+ONE_RUN_AUDIT = "one-run audit"
+"""What detects a leak where its bound of epsilon is above 0, among attacks."""
 ONE_RUN = "epsilon_one_run"
 
 Sections = Mapping[str, Mapping[str, Any]]
@@ -44,21 +46,13 @@ def canary_rows(twin: str, root: Path = Path()) -> list[Row]:
     return [row for row in rows if row["slice"] == CANARIES]
 
 
-def in_both_halves(rows: Sequence[Row], halves: Sequence[Row]) -> Iterator[Row]:
-    """Canaries' rows for each half of the checkpoints that `halves` has.
+def canaries_until(epoch: int, rows: Sequence[Row], epochs: Collection[int]) -> list[Row]:
+    """Canaries' rows of an epoch and of all before it among `epochs`, which are judged; see `rules`.
 
-    They are too few to be cut in two. Nor need they be: they belong to another model than the one that is
+    They are the same in both halves: too few to be cut in two, and of another model than the one that is
     chosen and reported.
     """
-    epochs = {row["epoch"] for row in halves}
-    for half in (SELECT, REPORT):
-        yield from (row | {"half": half} for row in rows if row["epoch"] in epochs)
-
-
-def not_for_shipping(verdict: Mapping[str, Any]) -> dict[str, Any]:
-    """A twin's verdict: what stands against its checkpoints, and no recommendation."""
-    kept = ("policy", "public_seed", "reference_models", "checkpoints", "passing", "open", "failing", "scope")
-    return {"verdict": AUDIT, **{key: verdict[key] for key in kept}}
+    return [row for row in rows if row["epoch"] <= epoch and row["epoch"] in epochs]
 
 
 def audited_epsilon(one_run: Mapping[str, Any] | None, epoch: int) -> float | None:

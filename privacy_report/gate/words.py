@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from privacy_report.gate.scope import not_tried
-from privacy_report.gate.twins import AUDIT
+from privacy_report.gate.twins import AUDIT, ONE_RUN_AUDIT
 from privacy_report.pipeline.contract import CANARIES, EARLY, OUTPUTS, REFERENCES
 
 KEEPS, BREAKS, UNJUDGED = "keeps the policy", "breaks the policy", "cannot be judged"
@@ -40,8 +40,7 @@ def headline(verdict: Mapping[str, Any]) -> str:
     said = str(verdict["verdict"])
     if "recommended_epoch" in verdict:
         said += f" at epoch {verdict['recommended_epoch']}"
-        if verdict["confirmed"] != "yes":
-            said += ", NOT CONFIRMED"
+        said += "" if said.startswith(KEEPS) else ", NOT CONFIRMED"
     return said
 
 
@@ -50,7 +49,7 @@ def why(verdict: Mapping[str, Any]) -> str:
     n, passing = verdict["checkpoints"], verdict["passing"]
     if verdict["verdict"] == AUDIT:
         return f"{passing} of {n} checkpoints keep the policy"
-    if passing and verdict["confirmed"] == "yes":
+    if verdict["verdict"] == KEEPS:
         return f"{passing} of {n} checkpoints keep it"
     if passing:
         return f"on the other half of the examples {breaches(verdict['against'])}"
@@ -85,11 +84,13 @@ def attackers(verdict: Mapping[str, Any]) -> list[str]:
 
 
 def leaks_in_words(scope: Mapping[str, Any]) -> str:
-    """Whether a leak was detected, after correction: by which attacks, or what would have been detected."""
+    """Whether a leak was detected, after correction: where and by which attacks, or what would have been."""
+    at = f"at epoch {scope['epoch']}"
     if not scope["leaks"]:
         if scope["power"] is None:
-            return "nothing was measured"
-        return f"no leak detected (an advantage of {scope['power']:.3f} would have been)"
-    names = ", ".join(dict.fromkeys(one["attack"] for one in scope["leaks"]))
-    n = len(scope["leaks"])
-    return f"leak detected by {names} (in {n} row{'s' if n > 1 else ''})"
+            return f"nothing was measured {at}"
+        return f"no leak detected {at} (an advantage of {scope['power']:.3f} would have been)"
+    names = [one["attack"] for one in scope["leaks"] if one["attack"] != ONE_RUN_AUDIT]
+    rows = f"{', '.join(dict.fromkeys(names))} (in {len(names)} row{'s' if len(names) > 1 else ''})"
+    audit = f"the {ONE_RUN_AUDIT}" if len(names) < len(scope["leaks"]) else ""
+    return f"leak detected {at} by {' and '.join(filter(None, (rows if names else '', audit)))}"

@@ -11,11 +11,10 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
-import json
 import os
 import platform
 import re
-import sys
+import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +28,9 @@ from privacy_report.pipeline.digests import digest, file_digest
 PACKAGE = "privacy_report"
 LIBRARY = Path(__file__).resolve().parents[1]
 """The folder of this package."""
+PYTHONS = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
+PYTHONS |= {folder / "lib-dynload" for folder in PYTHONS}
+"""The folders of Python's own modules."""
 DOTTED = re.compile(rf"{PACKAGE}(\.\w+)+")
 """A string that names one of our modules, for whoever imports it later."""
 
@@ -54,13 +56,13 @@ class Code:
 
     def digest(self) -> str:
         """SHA-256 (hex) of the modules' syntax and of the other files' bytes."""
-        syntax = {name: _syntax(path, *_changed(path)).digest for name, path in self.modules.items()}
+        syntax = {name: _syntax(path, *_changed(path), name).digest for name, path in self.modules.items()}
         return digest([syntax, {name: file_digest(path) for name, path in self.own.items()}])
 
     def versions(self) -> dict[str, str]:
-        """Distribution -> version of the libraries, and Python's own."""
-        names = {name for library in self.libraries for name in _distributions(library)}
-        return {"Python": platform.python_version(), **{name: metadata.version(name) for name in names}}
+        """Top-level package -> the versions of the distributions that provide it; Python's own, too."""
+        found = {name: "; ".join(map(_version, _providers(name) or ())) for name in self.libraries}
+        return {"Python": platform.python_version()} | {name: said for name, said in found.items() if said}
 
 
 def code_of(*roots: str, chosen: Iterable[str] = ()) -> Code:
@@ -73,7 +75,7 @@ def code_of(*roots: str, chosen: Iterable[str] = ()) -> Code:
     own: dict[str, Path] = {}
     libraries, strings, seen = set[str](), set[str](), set[str]()
     for dotted in chosen:
-        if (top := dotted.partition(".")[0]) not in sys.stdlib_module_names and _spec(top) is None:
+        if _spec(top := dotted.partition(".")[0]) is None:
             raise UserError(f"no module {top!r}: is it installed, or next to dvc.yaml?")
     todo = [*roots, *chosen]
     while todo:
@@ -84,13 +86,13 @@ def code_of(*roots: str, chosen: Iterable[str] = ()) -> Code:
                 if name not in modules:
                     modules[name] = path
                     todo += _syntax(path, *_changed(path), name).imports
-        elif top not in seen and top not in sys.stdlib_module_names:
+        elif top not in seen:
             seen.add(top)
-            if _is_installed(top):
+            if _providers(top) is not None:
                 libraries.add(top)
                 continue
             for path in _files(top):
-                own[_place(path, top)] = path
+                own.setdefault(_place(path, top), path)  # the first is imported
                 if path.suffix == ".py":
                     read = _syntax(path, *_changed(path))
                     todo += read.imports
@@ -101,9 +103,7 @@ def code_of(*roots: str, chosen: Iterable[str] = ()) -> Code:
 def own_folder(dotted: str) -> Path | None:
     """Where the top-level module of an import path is, if no installed distribution owns it; else None."""
     top = dotted.partition(".")[0]
-    if top == PACKAGE or top in sys.stdlib_module_names or _is_installed(top) or not _roots(top):
-        return None
-    return _roots(top)[0]
+    return _roots(top)[0] if top != PACKAGE and _providers(top) is None else None
 
 
 @dataclass(frozen=True)
@@ -122,29 +122,26 @@ def _syntax(path: Path, mtime: int, size: int, name: str = "") -> _Syntax:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError) as error:
         raise UserError(f"{path}: no Python ({one_line(error)})") from None
-    strings = {
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
-    imports = set(_imports(tree, name)) | {text for text in strings if DOTTED.fullmatch(text)}
+    strings, imports = set[str](), set[str]()
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
+        imports.update(_imports(node, name))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            strings.add(node.value)
+        elif isinstance(body := getattr(node, "body", None), list):
             node.body = [one for one in body if not _is_text(one)] or [ast.Pass()]  # type: ignore[attr-defined]
+    imports |= {text for text in strings if DOTTED.fullmatch(text)}
     text = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
     return _Syntax(text, frozenset(imports), frozenset(strings))
 
 
-def _imports(tree: ast.AST, name: str) -> Iterator[str]:
-    """The dotted names in all import statements; relative ones are those of the module `name`."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level and name:
-            raise UserError(f"{name}: a relative import, allowed: absolute ones")
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+def _imports(node: ast.AST, name: str) -> Iterator[str]:
+    """The dotted names in an import statement; relative ones are refused in the library's module `name`."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.level and name:
+        raise UserError(f"{name}: a relative import, allowed: absolute ones")
+    elif isinstance(node, ast.ImportFrom) and not node.level:
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _is_text(statement: ast.stmt) -> bool:
@@ -163,10 +160,13 @@ def _modules(dotted: str) -> Iterator[tuple[str, Path]]:
 
 
 def _files(top: str) -> Iterator[Path]:
-    """All files of a local module or package, except for what Python compiles."""
+    """All files of a user's own module or package, except for what Python compiles. UserError for a link."""
     for root in _roots(top):
-        found = sorted(root.rglob("*")) if root.is_dir() else [root]
-        yield from (path for path in found if path.is_file() and "__pycache__" not in path.parts)
+        for path in sorted(root.rglob("*")) if root.is_dir() else [root]:
+            if path.is_symlink():
+                raise UserError(f"{path}: a link, allowed: files and folders, which DVC sees change")
+            if path.is_file() and "__pycache__" not in path.parts:
+                yield path
 
 
 def _roots(top: str) -> list[Path]:
@@ -199,26 +199,38 @@ def _spec(top: str) -> ModuleSpec | None:
 
 
 @cache
-def _is_installed(top: str) -> bool:
-    """Whether a distribution whose files stay as they are provides a top-level package."""
-    found = _distributions(top)
-    return bool(found) and not any(map(_is_editable, found))
+def _providers(top: str) -> tuple[str, ...] | None:
+    """The distributions that have installed a top-level module, () for Python's own; None for a user's own.
+
+    What counts is the folder that the module would be imported from: an editable package is in another than
+    its distribution, and a user's own module may have the name of a library.
+    """
+    names = set[str]()
+    for root in _roots(top):
+        if root.parent not in PYTHONS:
+            found = _installed_by(root)
+            if not found:
+                return None
+            names.update(found)
+    return tuple(sorted(names))
+
+
+def _installed_by(root: Path) -> list[str]:
+    """The distributions next to a top-level module whose lists of files name it."""
+    top, folder = root.name.partition(".")[0], [str(root.parent)]
+    named = metadata.distributions(name=top, path=folder)  # almost always the one, and fast to find
+    for searched in (named, metadata.distributions(path=folder)):
+        found = [
+            one.name for one in searched if re.search(rf"^{top}[/.]", one.read_text("RECORD") or "", re.M)
+        ]
+        if found:
+            return found
+    return []
 
 
 @cache
-def _distributions(top: str) -> tuple[str, ...]:
-    """The installed distributions that provide a top-level package; its own name is tried first."""
-    try:
-        metadata.version(top)
-        return (top,)
-    except metadata.PackageNotFoundError:
-        return tuple(sorted(set(_providers().get(top, ()))))
-
-
-_providers = cache(metadata.packages_distributions)  # it reads all that is installed
-
-
-def _is_editable(distribution: str) -> bool:
-    """Whether a distribution is a link to a folder in which its source may change under one version."""
-    url = json.loads(metadata.distribution(distribution).read_text("direct_url.json") or "{}")
-    return bool(url.get("dir_info", {}).get("editable"))
+def _version(distribution: str) -> str:
+    """A distribution's version; of one that came from no index, the digests of its files, too."""
+    found = metadata.distribution(distribution)
+    local = found.read_text("direct_url.json")
+    return f"{found.version} {digest([local, found.read_text('RECORD')])}" if local else found.version

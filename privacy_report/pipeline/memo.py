@@ -47,10 +47,16 @@ def base(*roots: str, chosen: Iterable[str] = (), **inputs: Any) -> dict[str, An
         "environment": {
             name: value
             for name, value in os.environ.items()
-            if name in code.strings or (name.startswith(PREFIXES) and not _changes_no_bit(name))
+            if _is_named(name, code.strings) or (name.startswith(PREFIXES) and not _changes_no_bit(name))
         },
         **inputs,
     }
+
+
+def _is_named(name: str, strings: frozenset[str]) -> bool:
+    """Whether strings have a variable's name, or a beginning of it that ends with "_"; "_" is the shell's."""
+    beginnings = tuple(text for text in strings if len(text) > 1 and text.endswith("_"))
+    return name != "_" and (name in strings or name.startswith(beginnings))
 
 
 def _changes_no_bit(name: str) -> bool:

@@ -14,9 +14,9 @@ import numpy as np
 from privacy_report.errors import UserError
 from privacy_report.pipeline.contract import TEXT_COLUMNS
 from privacy_report.pipeline.files import atomic
+from privacy_report.pipeline.measured import Row
 
-Row = dict[str, Any]
-"""Column -> cell: text as str, numbers as float, NaN where nothing was measured."""
+__all__ = ["Row", "columns_of", "read_cells", "read_rows", "where", "write_table"]
 
 
 def write_table(

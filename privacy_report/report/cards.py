@@ -8,7 +8,7 @@ from typing import Any
 from privacy_report.gate.rules import RULES
 from privacy_report.gate.scope import not_tried
 from privacy_report.gate.twins import AUDIT
-from privacy_report.gate.words import UNJUDGED, colour, headline, leaks_in_words, tried_in_words
+from privacy_report.gate.words import KEEPS, UNJUDGED, colour, headline, leaks_in_words, tried_in_words
 from privacy_report.report.study import Study
 from privacy_report.report.style import Look
 
@@ -34,8 +34,8 @@ def card(study: Study, look: Look, variant: str) -> dict[str, Any]:
         "last": [breach(one) for one in failing if one["epoch"] == last and last != epoch],
         "last_epoch": last,
         "epoch": epoch,
-        "shown": next(iter(study.shown(variant)), ""),
-        "numbers": verdict,
+        "shown": next(iter(study.shown(variant).values()), None),
+        "numbers": verdict.get("on_report_half", {}),
         "failing": failing[:most],
         "left_out": len(failing[most:]),
     }
@@ -44,16 +44,17 @@ def card(study: Study, look: Look, variant: str) -> dict[str, Any]:
 def say(verdict: Mapping[str, Any]) -> str:
     """The verdict and the leak, in the words of the gate."""
     said, found = headline(verdict).replace("NOT CONFIRMED", "not confirmed"), verdict["scope"]
-    leak = "leak detected" if found["leaks"] else "no leak detected"
-    return f"{said[0].upper()}{said[1:]}: {leak if found['power'] is not None else 'nothing was measured'}"
+    leak = leaks_in_words(found).split(" at ")[0]
+    at = "" if "recommended_epoch" in verdict else f" at epoch {found['epoch']}"
+    return f"{said[0].upper()}{said[1:]}: {leak}{at}"
 
 
 def scope(verdict: Mapping[str, Any]) -> str:
     """Who tried, who did not, what they found, and what they would have noticed."""
     found = verdict["scope"]
     tried, leak = tried_in_words(verdict), leaks_in_words(found)
-    said = f"{tried[0].upper()}{tried[1:]}. Epoch {found['epoch']}: {leak}."
-    if found["leaks"]:
+    said = f"{tried[0].upper()}{tried[1:]}. {leak[0].upper()}{leak[1:]}."
+    if found["leaks"] and found["power"] is not None:
         said += (
             f" An advantage of {found['power']:.3f} or more would have been detected with 95% probability."
         )
@@ -92,10 +93,10 @@ def why(verdict: Mapping[str, Any]) -> str:
     n, passing = verdict["checkpoints"], verdict["passing"]
     if verdict["verdict"] == AUDIT:
         return "An audit twin, trained with canaries: its findings count for the variant without them."
-    if passing and verdict["confirmed"] != "yes":
+    if passing and verdict["verdict"] != KEEPS:
         against = "; ".join(breach(one) for one in verdict["against"])
         return (
-            f"It keeps every rule on one half of the examples, but not on the other: {against}. "
+            f"It keeps every rule on the half that chooses, but not on the other: {against}. "
             "Choose a wider margin, or gather more examples."
         )
     if n == passing == 1:

@@ -26,35 +26,42 @@ def recommendation(study: Study) -> Recommendation:
     if not keeping:
         which = "The variant does not keep" if n == 1 else f"None of the {n} variants keeps"
         return Recommendation(None, f"{which} the policy, so no checkpoint is recommended.", "")
-    chosen = max(keeping, key=lambda name: study.verdict(name)["val_accuracy"])
+    chosen = _most_accurate(study, keeping)
     verdict = study.verdict(chosen)
     say = f"{study.labels[chosen]}, epoch {verdict['recommended_epoch']}"
     if n > 1:
         which = "the only one" if len(keeping) == 1 else f"the most accurate of {len(keeping)} variants"
         say += f": {which} that keep{'s' if len(keeping) == 1 else ''} the policy"
-    say += f" (validation accuracy {verdict['val_accuracy']:.3f})"
+    say += f" (validation accuracy {_accuracy(study, chosen):.3f})"
     say += ", and a leak was detected in it." if verdict["scope"]["leaks"] else "."
     return Recommendation(
         chosen, say, " ".join(filter(None, (_of_policy(study, chosen), _of_noise(study, keeping))))
     )
 
 
+def _accuracy(study: Study, variant: str) -> float:
+    """Validation accuracy of the recommended checkpoint, on all non-members."""
+    return study.entire[variant, float(study.verdict(variant)["recommended_epoch"])][0]["val_accuracy"]
+
+
+def _most_accurate(study: Study, variants: list[str]) -> str:
+    return max(variants, key=lambda name: _accuracy(study, name))
+
+
 def _of_policy(study: Study, chosen: str) -> str:
     """What the policy costs: against the most accurate checkpoint of all, both on all non-members."""
-    epoch = study.recommended(chosen)
     whole = [rows[0] for (name, _), rows in study.entire.items() if name in study.candidates]
     rows = [row for row in whole if not math.isnan(row["val_accuracy"])]
-    here = next((row for row in rows if (row["variant"], row["epoch"]) == (chosen, epoch)), None)
-    if here is None:
+    here = _accuracy(study, chosen)
+    if math.isnan(here):
         return ""
     best: Row = max(rows, key=lambda row: row["val_accuracy"])
     label = study.labels[best["variant"]]
-    if (lost := best["val_accuracy"] - here["val_accuracy"]) <= 0:
+    if (lost := best["val_accuracy"] - here) <= 0:
         return "No checkpoint is more accurate, so the policy costs nothing."
     return (
         f"The policy costs {lost:.3f} of accuracy: the most accurate checkpoint, {label}, "
-        f"epoch {best['epoch']:.0f}, has {best['val_accuracy']:.3f} on all non-members, this one "
-        f"{here['val_accuracy']:.3f}."
+        f"epoch {best['epoch']:.0f}, has {best['val_accuracy']:.3f} on all non-members, this one {here:.3f}."
     )
 
 
@@ -64,14 +71,12 @@ def _of_noise(study: Study, keeping: list[str]) -> str:
     others = [name for name in keeping if not study.is_private(name)]
     if not private or not others:
         return ""
-    with_noise, without = (
-        max(names, key=lambda name: study.verdict(name)["val_accuracy"]) for names in (private, others)
-    )
+    with_noise, without = (_most_accurate(study, names) for names in (private, others))
     verdict = study.verdict(with_noise)
-    lost = study.verdict(without)["val_accuracy"] - verdict["val_accuracy"]
+    lost = _accuracy(study, without) - _accuracy(study, with_noise)
     word = "costs" if lost > 0 else "gains"
     return (
         f"Differential privacy ({study.labels[with_noise]}, epoch {verdict['recommended_epoch']}, "
-        f"claimed epsilon {verdict['epsilon']:.2f}) {word} {abs(lost):.3f} against "
+        f"claimed epsilon {verdict['on_report_half']['epsilon']:.2f}) {word} {abs(lost):.3f} against "
         f"{study.labels[without]}."
     )

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from privacy_report.gate.twins import audited_epsilon
-from privacy_report.gate.words import UNJUDGED
+from privacy_report.gate.twins import AUDIT, audited_epsilon
+from privacy_report.gate.words import KEEPS, UNJUDGED
+from privacy_report.pipeline.contract import with_ends
 from privacy_report.report.study import Study
 
 
 @dataclass(frozen=True)
 class Line:
-    """A checkpoint in words: which it is, and its numbers ready to print ("-" where there is none)."""
+    """A checkpoint in words: which it is, and its numbers ready to print ("-" where there is none).
+
+    claimed: the epsilon of the last checkpoint, which holds for whichever is chosen.
+    """
 
     name: str
     variant: str
@@ -28,48 +34,41 @@ class Line:
 
 
 def lines(study: Study) -> list[Line]:
-    """The recommended checkpoint of each variant (where one passes) and the last one.
+    """The recommended checkpoint of each variant (where one passes) and the last one, a row each.
 
-    A recommended checkpoint's numbers come from the gate, hence from the half of the non-members that
-    had no part in choosing it; the last one's from all non-members.
+    All numbers are those of the row's epoch on all examples, of the attack that is strongest in each; what
+    one half of the examples said is on the variant's card.
     """
     found = []
     for variant in study.labels:
-        for which, epoch in study.shown(variant).items():
-            found.append(
-                _recommended(study, variant) if which == "recommended" else _last(study, variant, epoch)
-            )
+        which: dict[int, list[str]] = {}
+        for name, epoch in study.shown(variant).items():
+            which.setdefault(epoch, []).append(name)
+        found += [_line(study, variant, ", ".join(names), epoch) for epoch, names in which.items()]
     return found
 
 
-def _recommended(study: Study, variant: str) -> Line:
-    verdict = study.verdict(variant)
-    said = "keeps it, leaks" if verdict["scope"]["leaks"] else verdict["verdict"]
-    return _line(study, variant, "recommended", verdict["recommended_epoch"], verdict, said)
-
-
-def _last(study: Study, variant: str, epoch: int) -> Line:
-    values: dict[str, float] = {}
-    for column in ("auc", "advantage", "tpr_at_1pct_fpr"):
-        if row := study.strongest(variant, epoch, column):
-            values |= {name: row[name] for name in row if name.startswith(column)}
-            values["val_accuracy"] = row["val_accuracy"]
-    values["epsilon"] = study.claimed(variant, epoch)
-    findings = [finding for finding in study.verdict(variant)["failing"] if finding["epoch"] == epoch]
-    return _line(study, variant, "last", epoch, values, breach(findings))
-
-
-def breach(findings: list[dict]) -> str:
-    """What findings against a checkpoint come to, in as few words as a table has room for."""
-    if not findings:
-        return "keeps it on one half"
+def said_of(verdict: Mapping[str, Any], epoch: int) -> str:
+    """What the gate says of one checkpoint, in as few words as a table has room for."""
+    if verdict["verdict"] == AUDIT:
+        return "audit twin"
+    if verdict.get("recommended_epoch") == epoch:
+        if verdict["verdict"] != KEEPS:
+            return "not confirmed"
+        return "keeps it, leaks" if verdict["scope"]["leaks"] else KEEPS
+    findings = [finding for finding in verdict["failing"] if finding["epoch"] == epoch]
     rules = [finding["rule"] for finding in findings if finding["judged"] == "yes"]
     if not rules:
-        return UNJUDGED
+        return UNJUDGED if findings else "not chosen"
     return f"breaks {rules[0] if len(rules) == 1 else f'{len(rules)} rules'}"
 
 
-def _line(study: Study, variant: str, which: str, epoch: int, values: dict, verdict: str) -> Line:
+def _line(study: Study, variant: str, which: str, epoch: int) -> Line:
+    values: dict[str, float] = {}
+    for column in ("auc", "advantage", "tpr_at_1pct_fpr"):
+        if row := study.strongest(variant, epoch, column):
+            values |= {name: row[name] for name in with_ends(column)}
+            values["val_accuracy"] = row["val_accuracy"]
     return Line(
         name=variant,
         variant=study.labels[variant],
@@ -79,9 +78,9 @@ def _line(study: Study, variant: str, which: str, epoch: int, values: dict, verd
         auc=interval(values, "auc"),
         advantage=interval(values, "advantage"),
         tpr=interval(values, "tpr_at_1pct_fpr", percent=True),
-        claimed=number(values.get("epsilon"), digits=2),
+        claimed=number(study.claimed(variant, study.shown(variant)["last"]), digits=2),
         audited=number(audited_epsilon(study.one_run(variant), epoch), digits=2),
-        verdict=verdict,
+        verdict=said_of(study.verdict(variant), epoch),
     )
 
 

@@ -41,7 +41,8 @@ def print_table(study: Study) -> None:
     for name, head in heads.items():
         table.add_column(head, justify="right" if name in RIGHT else "left")
     for line in found:
-        style = STYLES[colour(study.verdict(line.name))] if line.which == "recommended" else ""
+        recommended = line.epoch == study.recommended(line.name)
+        style = STYLES[colour(study.verdict(line.name))] if recommended else ""
         # these two intervals are left to the page, so that the table fits 100 columns
         cells = {**vars(line), "tpr": line.tpr.split()[0], "advantage": line.advantage.split()[0]}
         table.add_row(*(Text(str(cells[name])) for name in heads), style=style)

@@ -23,7 +23,8 @@ CPU, GPU = "cpu", "gpu"
 class Privacy:
     """What makes a variant differentially private: DP-Adam with Poisson-sampled batches.
 
-    Exactly one of `noise_multiplier` and `target_epsilon` is given; the other follows from it.
+    Exactly one of `noise_multiplier` and `target_epsilon` is given; the other follows from it. keep_running:
+    whether to keep each epoch's running loss and accuracy, which are of private examples and without noise.
     """
 
     l2_norm_clip: float = 1.0
@@ -31,6 +32,7 @@ class Privacy:
     target_epsilon: Optional[float] = None  # noqa: UP045
     delta: float = 1e-5
     seed: str = "committed"
+    keep_running: bool = False
 
     def __post_init__(self) -> None:
         _positive("privacy.l2_norm_clip", self.l2_norm_clip)

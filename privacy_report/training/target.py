@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from privacy_report.pipeline.component import imported
 from privacy_report.pipeline.digests import Arrays
+from privacy_report.pipeline.dotted import function
 from privacy_report.training.absent import WithoutAbsent
 from privacy_report.training.data import Data, of_variant
 from privacy_report.training.job import Job
@@ -29,7 +29,7 @@ def epoch(job: Job, state: Arrays | None, number: int) -> Arrays:
 
 def trainer_of(job: Job, data: Data, absent: np.ndarray | None = None) -> Trainer:
     """The trainer of a job's model on `data`, less those of its training examples that are `absent`, bool."""
-    regime = imported("regime", job.regime)(job.name, job.config, len(data.train))
+    regime = function(job.regime)(job.name, job.config, len(data.train))
     if absent is not None and absent.any():
         regime = WithoutAbsent(regime, absent, keeps_empty=job.config.privacy is not None)
     return Trainer(job.name, job.config, data, regime)

@@ -284,6 +284,80 @@ def test_tables_that_are_no_data_set_are_refused_in_one_line(columns, changes, w
     refused(words, lambda: table.load(params(**changes), path))
 
 
+PUBLIC = ["public"] * 10 + ["in", "out"] * 15
+THREE = {"split": "part", "member_split": "in", "nonmember_split": "out", "member_fraction": None}
+AGES, SEXES = {"age": [40, 8]}, {"sex": ["f", "m"]}
+
+
+def changed_by_one_member(tmp_path, settings):
+    """Which features of the other rows change with one member's age and sex."""
+    ages, sexes = list(range(20, 20 + ROWS)), ["f", "m"] * 20
+    assert PUBLIC[10] == "in"
+    before = table.load(params(**settings), csv(tmp_path / "a.csv", age=ages, sex=sexes, part=PUBLIC))
+    ages[10], sexes[10] = 900, "x"
+    after = table.load(params(**settings), csv(tmp_path / "b.csv", age=ages, sex=sexes, part=PUBLIC))
+    row = before.splits["in"].start
+    assert before.splits == after.splits
+    assert not np.array_equal(before.images[row], after.images[row])
+    others = np.arange(ROWS) != row
+    if before.images.shape != after.images.shape:
+        return "width"
+    return "none" if np.array_equal(before.images[others], after.images[others]) else "values"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"fit_split": "public"}, {"scales": AGES, "categories": SEXES}, {"fit_split": "public", "scales": AGES}],
+    ids=["split", "constants", "both"],
+)
+def test_a_member_changes_its_own_features_alone_where_the_scales_are_public(settings, tmp_path):
+    """The ground of a private variant on a table; by default one member moves all (DatasetParams says so)."""
+    assert not params(**THREE | settings).fitted_on_members
+    assert changed_by_one_member(tmp_path, THREE | settings) == "none"
+    assert params(**THREE).fitted_on_members
+    assert changed_by_one_member(tmp_path, THREE) == "width"
+
+
+def test_public_scales_and_categories_are_those_that_were_given(tmp_path):
+    path = csv(tmp_path / "t.csv", age=["", *range(21, 20 + ROWS)], sex=["x", *["f", "m"] * 19, ""])
+    found = table.load(params(scales=AGES, categories=SEXES), path)
+    np.testing.assert_allclose(found.images[:, 0], [0, *((np.arange(21, 20 + ROWS) - 40) / 8)], rtol=1e-6)
+    np.testing.assert_array_equal(found.images[:, 1:], [[0, 0], *[[1, 0], [0, 1]] * 19, [0, 0]])
+
+
+def test_a_public_split_scales_all_rows(tmp_path):
+    path = csv(tmp_path / "t.csv", sex=["f", "m"] * 5 + ["x"] * 10 + ["m"] * 20, part=PUBLIC)
+    found = table.load(params(**THREE, fit_split="public"), path)
+    public = found.images[list(found.splits["public"])]
+    assert found.images.shape == (ROWS, 3)
+    assert public[:, 0].mean() == pytest.approx(0, abs=1e-6)
+    assert public[:, 0].std() == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("columns", "changes", "words"),
+    [
+        ({}, {"scales": AGES}, "column sex has no constant, allowed: dataset.scales or dataset.categories"),
+        ({}, {"scales": AGES | {"sex": [0, 1]}}, "dataset.scales: .*: column sex holds texts"),
+        ({}, {"categories": SEXES | {"age": ["20"]}}, "dataset.categories: .*: column age holds numbers"),
+        ({}, {"scales": {"weight": [0, 1]}}, r"dataset.scales: .*: column: got 'weight', allowed: age, sex"),
+        (
+            {"part": PUBLIC},
+            THREE | {"fit_split": "all"},
+            "dataset.fit_split: got 'all', allowed: in, out, pub",
+        ),
+        (
+            {"part": PUBLIC, "age": [*range(ROWS - 1), "n/k"]},
+            THREE | {"fit_split": "public"},
+            "column age holds numbers in dataset.fit_split and texts in other rows",
+        ),
+    ],
+)
+def test_constants_and_splits_that_do_not_fit_the_table_are_refused(columns, changes, words, tmp_path):
+    path = csv(tmp_path / "t.csv", **columns)
+    refused(words, lambda: table.load(params(**changes), path))
+
+
 def test_texts_that_are_no_categories_are_refused(tmp_path):
     lines = [f"name {i},{i % 2}" for i in range(300)]
     (tmp_path / "t.csv").write_text("\n".join(["who,ill", *lines]))
@@ -304,6 +378,8 @@ def test_empty_and_broken_tables_are_refused(text, words, tmp_path):
 
 # Settings, duplicates
 
+TABLE = {"name": "table", "path": "own_data/t.csv", "label": "ill"}
+
 
 @pytest.mark.parametrize(
     ("settings", "words"),
@@ -316,6 +392,14 @@ def test_empty_and_broken_tables_are_refused(text, words, tmp_path):
             "path: got '/tmp/a.npz', allowed: a file or folder in own_data",
         ),
         ({"name": "arrays", "path": "own_data/../a.npz"}, "path: got"),
+        ({"name": "arrays", "path": "own_data/a.npz", "fit_split": "x"}, "fit_split: got 'x', allowed: null"),
+        (TABLE | {"fit_split": "all"}, "fit_split: got 'all', allowed: a split that is neither"),
+        (TABLE | {"scales": {"age": [40]}}, r"scales.age: got \[40\], allowed: \[mean, deviation\]"),
+        (TABLE | {"scales": {"age": 40}}, r"scales.age: got 40, allowed: \[mean, deviation\]"),
+        (TABLE | {"scales": {"age": ["a", 1]}}, r"scales.age: got \['a', 1\], allowed: \[mean, deviation\]"),
+        (TABLE | {"scales": {"age": [40, 0]}}, r"scales.age: got \[40, 0\], allowed: \[mean, deviation\]"),
+        (TABLE | {"categories": {"sex": ["f", "f"]}}, "categories.sex: got .* allowed: at least one text"),
+        (TABLE | {"categories": {"a": ["f"]}, "scales": {"a": [0, 1]}}, "scales: got 'a', allowed: a column"),
         ({"name": "arrays", "path": "own_data/a.npz", "size": [3, 3]}, r"size: got \[3, 3\], allowed: null"),
         ({"name": "folder", "path": "own_data/a", "size": [3]}, r"size: got \[3\]"),
         ({"name": "folder", "path": "own_data/a", "colour": "red"}, "colour: got 'red', allowed: grey, rgb"),

@@ -7,7 +7,6 @@ import pytest
 from privacy_report.gate.card import Shipped, card
 from privacy_report.gate.policy import Evidence, verdict_on
 from privacy_report.gate.schema import Policy
-from privacy_report.gate.twins import not_for_shipping
 
 LIMITS = {"max_advantage": 0.1}
 ABOUT = {
@@ -30,16 +29,15 @@ def tables(rows):
     return found
 
 
-def judged(tables, limits, epsilon=math.nan, public_seed=False):
+def judged(tables, limits, epsilon=math.nan, public_seed=False, twin=False):
     rows = [row | {"leaks": "no"} for row in tables if row["half"] == "select"]
-    evidence = Evidence(tables, rows, dict.fromkeys((2, 4), epsilon), 8, public_seed)
+    evidence = Evidence(tables, rows, epsilon, dict.fromkeys((2, 4), 8), public_seed, twin=twin)
     return verdict_on("cnn2", Policy(limits), evidence)
 
 
 def text(tables, limits, shipped, epsilon=math.nan, public_seed=False):
-    claims = dict.fromkeys((2, 4), epsilon)
     verdict = judged(tables, limits, epsilon, public_seed)
-    return card("cnn2", SECTION, verdict, tables, claims, ABOUT, "`c0ffee`", shipped)
+    return card("cnn2", SECTION, verdict, tables, epsilon, ABOUT, "`c0ffee`", shipped)
 
 
 def test_a_card_says_what_the_tables_say(tables):
@@ -91,8 +89,7 @@ def test_without_a_confirmation_the_card_says_what_stands_against_it(tables):
 
 
 def test_a_twin_is_never_shipped(tables):
-    claims = dict.fromkeys((2, 4), math.nan)
-    verdict = not_for_shipping(judged(tables, LIMITS))
-    found = card("cnn2", SECTION, verdict, tables, claims, ABOUT, "`c0ffee`", None)
+    verdict = judged(tables, LIMITS, twin=True)
+    found = card("cnn2", SECTION, verdict, tables, math.nan, ABOUT, "`c0ffee`", None)
     assert "An audit twin, trained with canaries, is never shipped." in found
     assert "No checkpoint keeps" not in found

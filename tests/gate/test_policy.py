@@ -66,7 +66,8 @@ def test_tpr_is_judged_by_its_upper_end(rows, no_epsilon):
 def test_numbers_come_from_the_other_half(rows, no_epsilon):
     table = rows(2, advantage=0.05, half="select") + rows(2, advantage=0.3, half="report")
     verdict = verdict_on("cnn2", table, limits(max_advantage=0.1), no_epsilon)
-    assert (verdict["verdict"], verdict["confirmed"], verdict["advantage"]) == (BREAKS, "no", 0.3)
+    assert (verdict["verdict"], verdict["confirmed"]) == (BREAKS, "no")
+    assert verdict["on_report_half"]["advantage"] == 0.3
     assert verdict["against"][0]["rule"] == "max_advantage"
 
 
@@ -92,11 +93,67 @@ def test_what_was_not_measured_breaks_its_rule(rows, no_epsilon):
 
 def test_epsilon_rule_wants_a_claim(rows, no_epsilon):
     table = rows(2)
-    assert verdict_on("cnn2", table, limits(max_epsilon=8), {2: 3.0})["verdict"] == KEEPS
-    assert verdict_on("cnn2", table, limits(max_epsilon=8), {2: 9.0})["failing"][0]["excess"] == 1.0
+    assert verdict_on("cnn2", table, limits(max_epsilon=8), 3.0)["verdict"] == KEEPS
+    assert verdict_on("cnn2", table, limits(max_epsilon=8), 9.0)["failing"][0]["excess"] == 1.0
     without = verdict_on("cnn2", table, limits(max_epsilon=8), no_epsilon)
     assert "not trained with differential privacy" in without["failing"][0]["reason"]
     assert without["verdict"] == BREAKS
+
+
+def test_the_claim_is_the_same_for_whichever_checkpoint_is_chosen(rows):
+    table = rows(2, val_accuracy=0.7) + rows(
+        4, val_accuracy=0.6
+    )  # of 2 epochs alone epsilon would be smaller
+    verdict = verdict_on("cnn2", table, limits(max_epsilon=8), 8.0)
+    assert (verdict["recommended_epoch"], verdict["on_report_half"]["epsilon"]) == (2, 8.0)
+    found = verdict_on("cnn2", table, limits(max_epsilon=7.9), 8.0)["failing"]
+    assert [(one["epoch"], one["value"]) for one in found] == [(2, 8.0), (4, 8.0)]
+
+
+WANTED = {"min_reference_models": 8, "max_advantage": 1.0}
+
+
+def judged_references(table, counts):
+    verdict = verdict_on("cnn2", table, limits(**WANTED), math.nan, references=counts)
+    return verdict["verdict"], verdict.get("recommended_epoch"), verdict["reference_models"]
+
+
+def test_reference_models_count_at_the_checkpoint_that_they_attacked(rows):
+    table = [row for epoch in (2, 4) for name in ("threshold", "rmia") for row in rows(epoch, name, auc=0.6)]
+    assert judged_references(table, {2: 8, 4: 8}) == (KEEPS, 2, 8)
+    assert judged_references(table, {4: 8}) == (KEEPS, 4, 8)  # the first has none, and is no better
+    assert judged_references(table, {2: 8}) == (KEEPS, 2, 8)
+    assert judged_references(table, {2: 4, 4: 7})[0] == BREAKS
+    assert judged_references(table, {})[0] == BREAKS
+
+
+def test_reference_models_that_no_attack_used_do_not_count(rows):
+    assert judged_references(rows(2), {2: 8})[0] == BREAKS
+    unmeasured = rows(2) + rows(2, "rmia", auc=math.nan, advantage_high=math.nan)
+    assert judged_references(unmeasured, {2: 8})[0] == BREAKS
+    assert judged_references(rows(2) + rows(2, "rmia", auc=0.6), {2: 8}) == (KEEPS, 2, 8)
+
+
+@pytest.mark.parametrize("attack", ["threshold", "rmia", "trajectory"])
+@pytest.mark.parametrize("rule", ["max_class_advantage", "per_slice"])
+def test_a_class_too_small_for_any_attack_cannot_be_judged(rows, attack, rule):
+    small = {"auc": math.nan, "advantage_high": math.nan, "note": "not attacked: 3 members"}
+    table = rows(2, attack, auc=0.6) + rows(2, attack, slice_="class=0", auc=0.6)
+    table += rows(2, attack, slice_="class=1", **small)
+    rules = {"max_class_advantage": 1.0}
+    if rule == "per_slice":
+        rules = {"max_advantage": 1.0, "per_slice": {"class=1": {"max_advantage": 1.0}}}
+    verdict = verdict_on("cnn2", table, limits(**rules), math.nan)
+    (finding,) = verdict["failing"]
+    assert (verdict["verdict"], finding["slice"]) == (UNJUDGED, "class=1")
+    assert finding["reason"] == "cannot be judged: not attacked: 3 members"
+
+
+def test_a_limit_of_one_class_is_not_held_against_classes_whose_names_begin_alike(rows):
+    table = rows(2) + rows(2, slice_="class=1")
+    table += [row | {"slice": "class=10"} for row in rows(2, slice_="class=1", advantage=0.4)]
+    rules = {"max_advantage": 1.0, "per_slice": {"class=1": {"max_advantage": 0.2}}}
+    assert verdict_on("cnn2", table, limits(**rules), math.nan)["verdict"] == KEEPS
 
 
 def test_halves_must_match(rows, no_epsilon):
@@ -136,15 +193,15 @@ def test_accuracy_has_to_be_above_that_of_naming_the_largest_class(rows, no_epsi
     classes = [row for name, n in sizes.items() for row in rows(2, slice_=name, n_nonmember=n)]
     policy_ = check("gate", LOOSE, GateParams).policy("cnn2")
     (finding,) = verdict_on("cnn2", rows(2, val_accuracy=0.71) + classes, policy_, no_epsilon)["failing"]
-    assert finding["reason"].endswith("below 0.7, what naming the largest class alone would give")
-    assert verdict_on("cnn2", rows(2, val_accuracy=0.72) + classes, policy_, no_epsilon)["verdict"] == KEEPS
+    assert finding["reason"].endswith("below 0.714, what naming the largest class alone would give")
+    assert verdict_on("cnn2", rows(2, val_accuracy=0.73) + classes, policy_, no_epsilon)["verdict"] == KEEPS
     unknown = verdict_on("cnn2", rows(2), policy_, no_epsilon)
     assert unknown["verdict"] == UNJUDGED
     assert "no attack was made by class" in unknown["failing"][0]["reason"]
 
 
 def test_an_epsilon_with_a_public_seed_cannot_be_judged_unless_it_is_allowed(rows):
-    table, claimed = rows(2), {2: 3.0}
+    table, claimed = rows(2), 3.0
     verdict = verdict_on("cnn2", table, limits(max_epsilon=8), claimed, public_seed=True)
     assert (verdict["verdict"], verdict["public_seed"]) == (UNJUDGED, "yes")
     assert verdict["failing"][0]["reason"].startswith("cannot be judged: the seed is public")

@@ -4,21 +4,22 @@ import pytest
 from scipy.stats import binom
 from written import written_row
 
-from privacy_report.gate.rules import RULES, Checkpoint, accuracy_low, worst
+from privacy_report.gate.rules import RULES, Checkpoint, rate_low, worst
 from privacy_report.pipeline.contract import CANARIES, ENTIRE, PRIVACY_COLUMNS, SELECT
 
 
 def test_accuracy_bound_is_exact():
-    low = accuracy_low(0.7, 200)
+    low = rate_low(140, 200, 0.025)
     assert binom.sf(139, 200, low) == pytest.approx(0.025)  # P(at least 140 right | low)
-    assert accuracy_low(0.0, 50) == 0.0
-    assert 0.9 < accuracy_low(1.0, 50) < 1.0
+    assert rate_low(0, 50, 0.025) == 0.0
+    assert 0.9 < rate_low(50, 50, 0.025) < 1.0
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_reads_what_the_attack_stage_writes(rule):
     rows = [written_row("threshold", name, SELECT) for name in (ENTIRE, "class=3")]
     rows.append(rows[0] | {"slice": CANARIES, "tpr_at_1pct_fpr_high": 0.33})
+    rows.append(rows[0] | {"attack": "rmia", "advantage_high": 0.0, "tpr_at_1pct_fpr_high": 0.0})
     reading = worst(rule, Checkpoint(2, rows, epsilon=3.0, references=8))
     expected = {
         "max_advantage": rows[0]["advantage_high"],
@@ -27,7 +28,9 @@ def test_every_rule_reads_what_the_attack_stage_writes(rule):
         "max_canary_tpr_at_1pct_fpr": 0.33,
         "max_epsilon": 3.0,
         "min_reference_models": 8.0,
-        "min_val_accuracy": accuracy_low(rows[0]["val_accuracy"], rows[0]["n_nonmember"]),
+        "min_val_accuracy": rate_low(
+            round(rows[0]["val_accuracy"] * rows[0]["n_nonmember"]), rows[0]["n_nonmember"], 0.025
+        ),
     }
     assert reading.value == expected[rule]
     assert set(rows[0]) == {*PRIVACY_COLUMNS, "half"}

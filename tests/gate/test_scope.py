@@ -54,7 +54,7 @@ def test_scope_names_who_tried_and_what_was_found(rows):
         *[row | {"slice": "canaries"} for row in rows(attack="rmia", auc=0.6, half="select", leaks="no")],
         *rows(attack="trajectory", half="select", auc=math.nan),
     ]
-    scope = scope_of(table, 2, references=8)
+    scope = scope_of(table, 2)
     assert scope["tried"] == {
         "outputs": ["threshold"], "early": [], "references": ["rmia"], "canaries": ["rmia"],
     }  # fmt: skip
@@ -62,8 +62,7 @@ def test_scope_names_who_tried_and_what_was_found(rows):
         {"attack": "rmia", "slice": ENTIRE},
         {"attack": "rmia", "slice": "class=1"},
     ]
-    assert scope_of(table, 2, references=0)["tried"]["references"] == []
-    assert scope_of(table, 3, references=8)["power"] is None
+    assert scope_of(table, 3)["power"] is None
 
 
 def verdict(said=KEEPS, references=("rmia",), leaks=(), confirmed="yes"):
@@ -102,11 +101,12 @@ def test_green_only_where_nothing_leaks_and_reference_models_tried(settings, exp
 def test_a_line_says_the_verdict_and_its_scope():
     scope = "tried: outputs, 8 reference models; not tried: canaries"
     assert line("a", verdict()) == (
-        "a: keeps the policy at epoch 2; no leak detected (an advantage of 0.040 would have been); "
+        "a: keeps the policy at epoch 2; "
+        "no leak detected at epoch 2 (an advantage of 0.040 would have been); "
         f"1 of 3 checkpoints keep it; {scope}"
     )
     said = line("a", verdict(said=BREAKS, leaks=[LEAK], confirmed="no"))
     assert said == (
-        "a: breaks the policy at epoch 2, NOT CONFIRMED; leak detected by rmia (in 1 row); "
+        "a: breaks the policy at epoch 2, NOT CONFIRMED; leak detected at epoch 2 by rmia (in 1 row); "
         f"on the other half of the examples max_advantage is broken at 1; {scope}"
     )

@@ -1,5 +1,6 @@
 import contextlib
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -9,14 +10,17 @@ import yaml
 from privacy_report.commands import gate as gate_command
 from privacy_report.errors import UserError
 from privacy_report.gate.check import path_of
-from privacy_report.gate.inputs import public_seed
+from privacy_report.gate.inputs import public_seed, read_claim, read_references
 from privacy_report.pipeline.contract import HALVES_COLUMNS, HISTORY_COLUMNS, PRIVACY_COLUMNS
 from privacy_report.pipeline.files import write_json
-from privacy_report.pipeline.tables import write_table
+from privacy_report.pipeline.tables import read_rows, write_table
 from stages.gate import main
 
 VARIANTS = ("cnn2", "cnn3")
-LEAK, SCOPE = "leak detected by threshold (in 1 row)", "tried: outputs; not tried: reference models, canaries"
+LEAK, SCOPE = (
+    "leak detected at epoch 2 by threshold (in 1 row)",
+    "tried: outputs; not tried: reference models, canaries",
+)
 
 
 @pytest.fixture
@@ -108,6 +112,7 @@ def test_metrics_are_flat_and_few(project):
     assert json.loads(Path("metrics/cnn2.json").read_text()) == {
         "verdict": "keeps the policy",
         "leak_detected": "yes",
+        "epoch": 2,
         "recommended_epoch": 2,
         "train_accuracy": pytest.approx(0.9, abs=0.1),
         "val_accuracy": 0.7,
@@ -122,6 +127,45 @@ def test_metrics_are_flat_and_few(project):
         assert isinstance(value, str) or value == float(f"{value:.4g}")
 
 
+def test_the_claim_is_that_of_the_last_epoch_that_was_compared(project, rows):
+    project(0.1)
+    table = rows(2) + rows(4)
+    write_table("data/attack/cnn3/halves.csv", table, HALVES_COLUMNS)
+    claims = [
+        dict.fromkeys(HISTORY_COLUMNS) | {"variant": "cnn3", "epoch": i, "epsilon": i / 4}
+        for i in range(1, 6)
+    ]
+    write_table("data/train/cnn3/history.csv", claims, HISTORY_COLUMNS)
+    assert read_claim("cnn3") == 1.0  # neither epoch 1 nor 5, of which there is no checkpoint
+    whole = [{name: row[name] for name in PRIVACY_COLUMNS} for row in table[::2]]
+    write_table("data/attack/cnn3/privacy.csv", whole, PRIVACY_COLUMNS)
+    for advantage, recommended in ((0.05, 2), (0.9, None)):
+        table = [row | {"advantage_high": advantage} for row in table]
+        write_table("data/attack/cnn3/halves.csv", table, HALVES_COLUMNS)
+        main(["cnn3"])
+        found = json.loads(Path("metrics/cnn3.json").read_text())
+        assert (found.get("recommended_epoch"), found["epsilon"]) == (recommended, 1.0)
+
+
+def test_references_are_those_of_the_checkpoints_that_they_attacked(project):
+    project(0.1)
+    path = "data/attack/cnn3/references.json"
+    write_json(path, {"models": 16, "chosen_epochs": {"2": 2, "4": 2}})
+    assert read_references("cnn3") == {2: 16, 4: 16}
+    write_json(path, {"models": 0})
+    assert read_references("cnn3") == {}
+
+
+def test_what_was_not_measured_did_not_say_no(project):
+    project(0.1)
+    for table, columns in (("halves", HALVES_COLUMNS), ("privacy", PRIVACY_COLUMNS)):
+        path = f"data/attack/cnn3/{table}.csv"
+        empty = {"auc": math.nan, "advantage_high": math.nan, "leaks": ""}
+        write_table(path, [row | empty for row in read_rows(path)], columns)
+    main(["cnn3"])
+    assert json.loads(Path("metrics/cnn3.json").read_text())["leak_detected"] == "not measured"
+
+
 def test_missing_halves_is_one_line(project):
     project(0.1)
     Path("data/attack/cnn3/halves.csv").unlink()
@@ -129,7 +173,7 @@ def test_missing_halves_is_one_line(project):
         main(["cnn3"])
 
 
-@pytest.mark.parametrize("text", [None, "{}", "{", '{"models": "many"}'])
+@pytest.mark.parametrize("text", [None, "{}", "{", '{"models": "many"}', '{"models": 8}'])
 def test_without_the_number_of_reference_models_there_is_no_verdict(project, text):
     project(0.1)
     path = Path("data/attack/cnn3/references.json")
@@ -192,7 +236,10 @@ def test_a_clone_without_data_is_judged_by_what_git_keeps(project, capsys, limit
     with contextlib.nullcontext() if code is None else pytest.raises(SystemExit) as stopped:
         main(["--check"])
     assert code is None or stopped.value.code == code
-    assert "cnn2: keeps the policy (metrics/cnn2.json)" in capsys.readouterr().out
+    assert (
+        "cnn2: keeps the policy at epoch 2; leak detected at epoch 2 (metrics/cnn2.json)"
+        in capsys.readouterr().out
+    )
     Path("metrics/cnn3.json").write_text('{"verdict": "pass"}')
     with pytest.raises(UserError, match=r"^metrics/cnn3\.json: missing or damaged"):
         main(["--check"])

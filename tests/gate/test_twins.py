@@ -1,6 +1,7 @@
 """Audit twins: who is whose, what the gate takes from them, and that they are never shipped."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from privacy_report.commands import gate as gate_command
 from privacy_report.errors import UserError
 from privacy_report.gate.check import path_of
 from privacy_report.gate.twins import twin_of
+from privacy_report.gate.words import line
 from privacy_report.pipeline.contract import (
     CANARIES,
     CANARY_COLUMNS,
@@ -21,7 +23,7 @@ from privacy_report.pipeline.contract import (
     with_ends,
 )
 from privacy_report.pipeline.files import write_json
-from privacy_report.pipeline.tables import write_table
+from privacy_report.pipeline.tables import read_rows, where, write_table
 from privacy_report.report import curves
 from privacy_report.report.canaries import check_one_run
 from privacy_report.report.study import Study
@@ -41,6 +43,7 @@ def test_a_twin_differs_in_label_and_canaries_alone():
     assert twin_of("plain", SECTIONS) == "twin"
     assert twin_of("longer", SECTIONS) is None
     assert twin_of("twin", SECTIONS) == "twin"
+    assert twin_of("seeded", SECTIONS | {"seeded": SECTIONS["plain"] | {"seed": 1}}) is None
 
 
 @pytest.fixture
@@ -100,6 +103,58 @@ def test_canaries_that_leak_are_in_the_scope_of_the_variant(project):
     assert alone["tried"]["canaries"] == []
     assert {"attack": "threshold", "slice": CANARIES} not in alone["leaks"]
     assert alone["power"] == scope["power"]  # another model's rows do not count
+
+
+def test_a_checkpoint_keeps_the_rule_only_if_all_before_it_do(project):
+    project({RULE: 0.1}, found=((2, 0.3), (4, 0.02)))
+    found = verdict("plain")
+    assert found["verdict"] == "breaks the policy"
+    assert [(one["epoch"], one["value"]) for one in found["failing"]] == [(2, 0.3), (4, 0.3)]
+    assert found["failing"][1]["reason"] == "0.2 above 0.1, at epoch 2"
+
+
+def test_a_checkpoint_without_canaries_of_its_own_cannot_be_judged(project):
+    project({RULE: 0.1}, found=((2, 0.02),))
+    found = verdict("plain")
+    assert found["recommended_epoch"] == 2
+    assert found["failing"][0]["reason"] == "cannot be judged: no audit twin has such a checkpoint"
+
+
+def test_a_bound_above_0_is_a_leak_at_the_checkpoint_that_was_audited(project):
+    audited = {"attack": "one-run audit", "slice": CANARIES}
+    project({RULE: None})  # recommends the last, which was audited
+    assert [audited in verdict(name)["scope"]["leaks"] for name in TWINS] == [True, True]
+    assert "and the one-run audit" in line("plain", verdict("plain"))
+    project({RULE: 0.1})  # recommends another
+    assert [audited in verdict(name)["scope"]["leaks"] for name in TWINS] == [False, True]
+    project({RULE: None})
+    write_json("data/attack/twin/one_run.json", {"epoch": 4, "epsilon_one_run": 0.0})
+    assert [audited in verdict(name)["scope"]["leaks"] for name in TWINS] == [False, False]
+
+
+def test_all_numbers_of_a_metrics_file_are_of_one_epoch(project):
+    project({RULE: 0.1})  # of the twin epoch 4 breaks it
+    for name, epoch in (("plain", 2), ("twin", 4)):
+        said = verdict(name)
+        found = json.loads(Path(f"metrics/{name}.json").read_text())
+        whole = where(read_rows(f"data/attack/{name}/privacy.csv"), slice=ENTIRE)
+        table = {int(row["epoch"]): row for row in whole}
+        assert found["epoch"] == said["scope"]["epoch"] == epoch
+        assert found["val_accuracy"] == pytest.approx(table[epoch]["val_accuracy"], rel=1e-3)
+        assert ("epsilon_audited" in found) == (epoch == 4)
+        assert found["leak_detected"] == ("yes" if said["scope"]["leaks"] else "no")
+        assert f"leak detected at epoch {epoch}" in line(name, said)
+
+
+def test_where_all_are_twins_there_is_nothing_to_judge(project):
+    project({}, sections={"twin": SECTIONS["twin"]})
+    verdict("twin")
+    for _ in range(2):  # with data/gate, and by metrics/
+        with pytest.raises(
+            UserError, match=r"^variants: got twin, all with canaries .* nothing to judge[^\n]*$"
+        ):
+            main(["--check"])
+        shutil.rmtree("data/gate", ignore_errors=True)
 
 
 def test_the_worst_end_of_the_interval_counts(project):

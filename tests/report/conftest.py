@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
+from privacy_report.pipeline import claim
 from privacy_report.pipeline.contract import (
     CLASS,
     CORRECT,
@@ -95,6 +96,20 @@ class Study:
     def _epsilon(self, name: str, epoch: int) -> float:
         return 1.1 * math.sqrt(epoch) if name in self.dp else math.nan
 
+    def _unseen(self, name: str) -> dict[str, float]:
+        """What a private variant's history does not say."""
+        return dict.fromkeys(("running_loss", "running_accuracy"), math.nan) if name in self.dp else {}
+
+    def _claim(self, name: str, compared: list[int]) -> None:
+        found = None
+        if name in self.dp:
+            epsilon = self._epsilon(name, self.epochs)
+            found = claim.Claim(
+                "DP-SGD", epsilon, 1e-5, self.epochs, compared, 0.7, 1.0, 0.01, 100 * self.epochs,
+                ("the attacks' rates",),
+            )  # fmt: skip
+        claim.write(claim.path_of(name, self.root / claim.FOLDER), found)
+
     def _variant(self, position: int, name: str) -> None:
         history = []
         for epoch in range(1, self.epochs + 1):
@@ -112,8 +127,10 @@ class Study:
                     "epsilon": self._epsilon(name, epoch),
                 }
             )
-        write_table(self.root / f"data/train/{name}/history.csv", history, HISTORY_COLUMNS)
+        shown = [row | self._unseen(name) for row in history]
+        write_table(self.root / f"data/train/{name}/history.csv", shown, HISTORY_COLUMNS)
         kept = [row for row in history if row["epoch"] % self.every == 0] or history[-1:]
+        self._claim(name, [row["epoch"] for row in kept])
         folder = self.root / f"data/attack/{name}"
         privacy = [r for h in kept for r in self._rows(position, name, h, 1.0)]
         write_table(folder / "privacy.csv", privacy, PRIVACY_COLUMNS)
@@ -147,7 +164,9 @@ class Study:
         ]
         write_table(folder / "exposed.csv", exposed, EXPOSED_COLUMNS)
         references = {"lira", "rmia"} & set(self.attacks)
-        write_json(folder / "references.json", {"models": 16 if references else 0})
+        chosen = {h["epoch"]: h["epoch"] for h in kept}
+        facts = {"models": 16, "chosen_epochs": chosen} if references else {"models": 0}
+        write_json(folder / "references.json", facts)
 
     def shift(self, position: int, name: str, epoch: int, attack: str) -> float:
         """Distance between the two Gaussians of scores."""

@@ -102,7 +102,7 @@ def test_no_passing_checkpoint_is_said(study):
     study(epochs=10, gate={"max_advantage": 0.0})
     main([])
     text = Path("plots/report.html").read_text()
-    assert text.count('<strong class="say bad">Breaks the policy: leak detected.</strong>') == 2
+    assert text.count('<strong class="say bad">Breaks the policy: leak detected at epoch 10.</strong>') == 2
     assert "Of 5 checkpoints: “advantage on the entire dataset at most …” is not kept at 5." in text
     assert "None of the 2 variants keeps the policy, so no checkpoint is recommended." in text
 
@@ -148,18 +148,21 @@ def test_page_says_what_the_noise_is_worth(study, seed, said):
     (root / "params.yaml").write_text(params.replace("seed: committed", f"seed: {seed}"))
     main([])
     text = Path("plots/report.html").read_text()
-    assert "claims epsilon 3.48 at epoch 10, delta 1e-05." in text
+    said_of_it = (
+        "claims epsilon 3.48 at delta 1e-05 up to epoch 10, whichever of 5 checkpoints is chosen (DP-SGD"
+    )
+    assert said_of_it in text
+    assert "The claim does not cover:</p>\n<ul><li>the attacks&#39; rates</li></ul>" in text
     assert said in text
     assert "not distinguishable from 0" in text
-    assert "published without noise" in text
 
 
 @pytest.mark.parametrize(
     ("p", "leaks", "said"),
     [
         (0.2, "no", "p = 0.2: not distinguishable from 0."),
-        (0.002, "no", "p = 0.002 alone, not significant after Holm's correction over 54 rows."),
-        (1e-9, "yes", "p < 0.0001, significant after Holm's correction over 54 rows: it leaks."),
+        (0.002, "no", "p = 0.002 alone, not significant after Holm's correction over 109 rows."),
+        (1e-9, "yes", "p < 0.0001, significant after Holm's correction over 109 rows: it leaks."),
     ],
 )
 def test_finding_tells_raw_and_corrected(study, p, leaks, said):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from privacy_report.gate.twins import not_for_shipping
 from privacy_report.report import cards
 from privacy_report.report.recommendation import recommendation
 from privacy_report.report.study import Study
@@ -24,16 +23,18 @@ def test_the_most_accurate_that_keeps_the_policy_is_recommended_with_its_price(s
     found = merged(study(epochs=20, dp=("cnn3_dp",)))
     said = recommendation(found)
     verdicts = {name: found.verdict(name) for name in found.labels}
-    best = max(verdicts, key=lambda name: verdicts[name]["val_accuracy"])
+    chosen = {name: (name, float(verdicts[name]["recommended_epoch"])) for name in verdicts}
+    accuracies = {name: found.entire[chosen[name]][0]["val_accuracy"] for name in verdicts}
+    best = max(accuracies, key=accuracies.__getitem__)
     assert said.variant == best != "cnn3_dp"
-    epoch, accuracy = verdicts[best]["recommended_epoch"], verdicts[best]["val_accuracy"]
+    epoch, accuracy = verdicts[best]["recommended_epoch"], accuracies[best]
     assert said.say == (
         f"{found.labels[best]}, epoch {epoch}: the most accurate of 3 variants that keep the policy "
         f"(validation accuracy {accuracy:.3f}), and a leak was detected in it."
     )
     top = max(rows[0]["val_accuracy"] for rows in found.entire.values())
     assert f"The policy costs {top - accuracy:.3f} of accuracy" in said.price
-    lost = accuracy - verdicts["cnn3_dp"]["val_accuracy"]
+    lost = accuracy - accuracies["cnn3_dp"]
     assert (
         f"Differential privacy (3 Layers, DP, epoch {verdicts['cnn3_dp']['recommended_epoch']}" in said.price
     )
@@ -76,7 +77,7 @@ def test_a_public_seed_is_said_on_the_card(study, gate, colour, said):
     text = Path("plots/report.html").read_text()
     assert re.findall(r'class="say (\w+)"', text) == [colour]
     assert said in text
-    judged = "Cannot be judged: no leak detected." in text
+    judged = "Cannot be judged: no leak detected at epoch 4." in text
     assert judged is (gate == {"max_epsilon": 8})
 
 
@@ -86,7 +87,7 @@ def test_green_where_reference_models_found_nothing(study):
     text = Path("plots/report.html").read_text()
     assert re.findall(r'class="say (\w+)"', text) == ["good"]
     assert "Verdict: canaries not tried</h2>" in text
-    assert "Tried: outputs, 16 reference models; not tried: canaries. Epoch 4: no leak detected" in text
+    assert "Tried: outputs, 16 reference models; not tried: canaries. No leak detected at epoch 4" in text
 
 
 def test_kinds_that_did_not_try_everywhere_are_counted(study):
@@ -109,14 +110,14 @@ def test_policies_that_differ_are_named(study):
 def test_an_audit_twin_is_never_recommended_and_no_variant_to_choose_from(study, capsys):
     root = study(epochs=10, gate={"max_advantage": 0.0})
     path = root / "data/gate/cnn3.json"
-    path.write_text(json.dumps(not_for_shipping(json.loads(path.read_text()))))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"verdict": "audit"}))
     main([])
     assert recommendation(Study(root)).say == (
         "The variant does not keep the policy, so no checkpoint is recommended."
     )
     text = Path("plots/report.html").read_text()
-    assert '<strong class="say fair">Audit twin with canaries, never shipped: leak detected.</strong>' in text
+    assert "never shipped: leak detected at epoch 10.</strong>" in text
     assert "its findings count for the variant without them" in text
-    assert ": audit twin with canaries, never shipped; leak detected by" in " ".join(
+    assert ": audit twin with canaries, never shipped; leak detected at epoch 10 by" in " ".join(
         capsys.readouterr().out.split()
     )

@@ -63,6 +63,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture
 def workers(shared: Cluster, base: Sandbox, journal: Journal) -> Callable[[int], Cluster]:
     """A function that gives the shared cluster a number of workers; those that have TensorFlow stay."""
+    wait_until(shared.idle)  # or what a failed run has left there would be noted in the next journal
     journal.clear()
 
     def exactly(count: int) -> Cluster:
