@@ -18,6 +18,7 @@ from privacy_report.pipeline.digests import file_digest
 from privacy_report.pipeline.files import atomic, empty_folder, read_arrays
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.params import load
+from privacy_report.pipeline.recorded import checked
 from privacy_report.pipeline.tables import read_rows
 from privacy_report.training.announce import announce
 from privacy_report.training.schema import Variant
@@ -63,4 +64,4 @@ def _ship(name: str, config: Variant, checkpoint: str) -> Shipped:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(checked(main))
