@@ -14,6 +14,7 @@ from privacy_report.gate.schema import GateParams, Policy
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.params import load
+from privacy_report.pipeline.recorded import checked
 
 
 def main(argv: Sequence[str]) -> None:
@@ -43,4 +44,4 @@ def write_verdict(variant: str, policy: Policy, evidence: Evidence) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(checked(main))

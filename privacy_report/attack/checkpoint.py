@@ -21,6 +21,8 @@ from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.tables import Row
 
 JOB = "privacy_report.attack.job"
+HANDS = (__name__, "privacy_report.attack.variant")
+"""What hands over the files and the plan that the keys state."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,10 @@ def planned(params: AttackParams, groups: Groups | None) -> Planned:
     examples = registry.MODES[params.mode].examples
     plans = {name: plan(name, params, groups) for name in params.attacks}
     inputs = {
-        name: memo.base(JOB, *one.roots, chosen=one.chosen, plan=one.inputs()) for name, one in plans.items()
+        name: memo.base(JOB, *one.roots, chosen=one.chosen, hands=HANDS, plan=one.inputs())
+        for name, one in plans.items()
     }
-    inputs[""] = memo.base(JOB, examples, examples=examples, seed=params.seed)
+    inputs[""] = memo.base(JOB, examples, hands=HANDS, examples=examples, seed=params.seed)
     return Planned(plans, inputs, examples, params.seed)
 
 

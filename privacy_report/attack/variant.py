@@ -60,7 +60,7 @@ def read_inputs(params: AttackParams, groups: Groups | None, scores: Path, refer
     return Inputs(
         params=params,
         attacks=checkpoint.planned(params, groups),
-        facts={root: memo.base(root) for root in (CHOICE, EXPOSURE, RECIPE)},
+        facts={root: memo.base(root, hands=checkpoint.HANDS) for root in (CHOICE, EXPOSURE, RECIPE)},
         files=files,
         references=models,
         digests={file: file_digest(file) for file in read},

@@ -65,10 +65,11 @@ class Code:
         return {"Python": platform.python_version()} | {name: said for name, said in found.items() if said}
 
 
-def code_of(*roots: str, chosen: Iterable[str] = ()) -> Code:
+def code_of(*roots: str, chosen: Iterable[str] = (), hands: Iterable[str] = ()) -> Code:
     """The code that is reached from `roots`, dotted names of modules of this package or of what is in them.
 
-    chosen: import paths that a user named, of any package. UserError where there is none such, and for a
+    chosen: import paths that a user named, of any package; hands: modules that hand over what the roots get,
+    which count alone, without what they import. UserError where there is none such, and for a
     module that is no Python.
     """
     modules: dict[str, Path] = {}
@@ -97,6 +98,7 @@ def code_of(*roots: str, chosen: Iterable[str] = ()) -> Code:
                     read = _syntax(path, *_changed(path))
                     todo += read.imports
                     strings |= read.strings
+    modules |= dict(pair for dotted in hands for pair in _modules(dotted))
     return Code(modules, own, frozenset(libraries), frozenset(strings))
 
 

@@ -35,12 +35,12 @@ SPARED = 24 * 3600.0
 """Seconds since its last use in which an entry is not pruned by itself: a killed run needs it to go on."""
 
 
-def base(*roots: str, chosen: Iterable[str] = (), **inputs: Any) -> dict[str, Any]:
+def base(*roots: str, chosen: Iterable[str] = (), hands: Iterable[str] = (), **inputs: Any) -> dict[str, Any]:
     """What all results of a computation depend on: its code (`code.code_of`), and `inputs` (JSON-able).
 
     Of the environment: all variables with the PREFIXES, and those that a user's own code names anywhere.
     """
-    code = code_of(*roots, chosen=chosen)
+    code = code_of(*roots, chosen=chosen, hands=hands)
     return {
         "code": code.digest(),
         "versions": code.versions(),

@@ -1,7 +1,7 @@
 """What a variant's training and scoring depend on, and their results from the store or else computed now.
 
-This module is light: TensorFlow is imported only when there is work. It is in no key: what computes is
-`target`, `reference` and `scoring`, and they get their parameters from here.
+This module is light: TensorFlow is imported only when there is work. What computes is `target`, `reference`
+and `scoring`; they get their parameters from here, and so this module is in their keys, alone.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from privacy_report.training.schema import Variant
 
 TARGET = "privacy_report.training.target"
 SCORING = "privacy_report.training.scoring"
+HANDS = (__name__,)
+"""What hands over the parameters that the keys state."""
 ORDINARY = "privacy_report.training.ordinary.Ordinary"
 PRIVATE = "privacy_report.training.private.Private"
 
@@ -49,9 +51,9 @@ def job_of(name: str, config: Variant, source: Source) -> Job:
     return Job(name, essential(config), PRIVATE if config.privacy else ORDINARY, source)
 
 
-def inputs_of(root: str, job: Job) -> dict[str, Any]:
+def inputs_of(root: str, job: Job, hands: tuple[str, ...] = HANDS) -> dict[str, Any]:
     """What all that `root`, a job's module, makes of a model depends on; of the examples their digest."""
-    base = memo.base(root, job.regime, chosen=job.config.chosen)
+    base = memo.base(root, job.regime, chosen=job.config.chosen, hands=hands)
     return base | {"name": job.name, "config": asdict(job.config), "data": job.source.digest}
 
 
@@ -109,7 +111,7 @@ class Scores:
 
 def scores(model: Component, source: Source) -> Scores:
     """The outputs of a variant's checkpoints."""
-    base = memo.base(SCORING, chosen=[model.path])
+    base = memo.base(SCORING, chosen=[model.path], hands=HANDS)
     return Scores(model, source, base | {"settings": model.settings, "data": source.digest})
 
 

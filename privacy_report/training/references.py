@@ -14,12 +14,15 @@ import numpy as np
 
 from privacy_report.errors import UserError
 from privacy_report.pipeline.digests import arrays_digest, digest
+from privacy_report.training import plan
 from privacy_report.training.job import Job, Source
 from privacy_report.training.memberships import ReferenceParams, halves
 from privacy_report.training.plan import inputs_of, job_of
 from privacy_report.training.schema import Variant
 
 REFERENCE = "privacy_report.training.reference"
+HANDS = (*plan.HANDS, __name__, "privacy_report.training.engine", "privacy_report.training.worker")
+"""Between the plan of a reference and its training."""
 PHI = "phi"
 
 
@@ -72,6 +75,6 @@ def planned(
     references = []
     for i, members in enumerate(trains):
         job = job_of(f"{variant} reference {i} of seed {params.seed}", config, source)
-        inputs = inputs_of(REFERENCE, job) | {"members": arrays_digest({"": members})}
+        inputs = inputs_of(REFERENCE, job, HANDS) | {"members": arrays_digest({"": members})}
         references.append(Reference(job, members, inputs, epochs))
     return references

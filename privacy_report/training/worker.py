@@ -24,7 +24,7 @@ from privacy_report.pipeline.digests import Arrays
 from privacy_report.training import job
 from privacy_report.training.job import Job
 from privacy_report.training.plan import job_of
-from privacy_report.training.references import REFERENCE, Reference
+from privacy_report.training.references import HANDS, REFERENCE, Reference
 from privacy_report.training.schema import Privacy, Variant
 
 STALE = "has loaded code that has changed since; restart it"
@@ -68,7 +68,7 @@ def code_on_disk(kinds: Iterable[Job]) -> dict[str, dict[str, Any]]:
 
 
 def _code_of(kind: Job) -> dict[str, Any]:
-    return memo.base(REFERENCE, kind.regime, chosen=kind.config.chosen)
+    return memo.base(REFERENCE, kind.regime, chosen=kind.config.chosen, hands=HANDS)
 
 
 def _kind(kind: Job) -> str:
