@@ -1,20 +1,36 @@
 # `make help` lists the targets. All of them install into .venv from requirements.lock first.
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
 VENV := .venv
 SANDBOX := quickstart
 QUICKSTART_COMMIT = git -c user.name=quickstart -c user.email=quickstart@example.org commit --quiet --message="Quickstart"
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
+IN_SANDBOX = branch $$(git -C $(SANDBOX) branch --show-current), commits: $$(git -C $(SANDBOX) rev-list --count --branches), \
+	experiments: $$(git -C $(SANDBOX) for-each-ref 'refs/exps/*/**' | grep -c .), changed files: $$(git -C $(SANDBOX) status --porcelain | grep -c .)
+
 VARIANTS = $(shell $(VENV)/bin/python -c 'import yaml; print(*yaml.safe_load(open("conf/config.yaml"))["defaults"][1]["variant"])' 2>/dev/null)
 # Side by side (make -jN), each TensorFlow gets one thread; results do not depend on it.
 THREADS = $(if $(findstring jobserver,$(MAKEFLAGS)),TF_NUM_INTEROP_THREADS=1)
 
-.PHONY: help clone install quickstart test repro chains upstream lint format bench bench-scale lock clean
+# pip names each package that it fetches, with its line in requirements.lock.
+FETCHED = { all=0; while read -r line; do all=$$((all + 1)); done < requirements.lock; \
+	while read -r word name from; do case "$$word $$from" in \
+	"Collecting "*line*) line=$${from\#\#*line }; echo "fetching $${line%%)*} of $$all: $$name" ;; \
+	"Installing "*) echo "unpacking them, which takes a minute or two" ;; esac; done; }
+
+# DVC tells a stage neither its place nor how many there are, so DVC's own lines are counted.
+REPRO = all=$$(dvc stage list --name-only | grep -c .) && dvc repro | { n=0; while IFS= read -r line; do case $$line in \
+	"Running stage '"*|"Stage '"*) n=$$((n + 1)); echo "$$n of $$all: $$line" ;; \
+	"> "*|*"'dvc.lock'"|"Generating lock file"*|"To track the changes"*|*"git add "*|"Use "*"dvc push"*|"To enable auto"*|*"dvc config core.autostage"*|"") ;; \
+	*) echo "$$line" ;; esac; done; }
+
+.PHONY: help clone install quickstart clean-quickstart test repro chains upstream lint format bench bench-scale lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/installed ## install everything into .venv, at the versions of requirements.lock
 
@@ -26,23 +42,36 @@ clone:
 $(VENV)/installed: requirements.lock pyproject.toml | clone
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "error: $(PYTHON) is missing or older than 3.11; name a newer one, as in make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(VENV)/bin/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@echo "installing into $(VENV): this fetches packages from the index, and takes some minutes"
+	@$(VENV)/bin/python -m pip install --disable-pip-version-check --requirement requirements.lock | $(FETCHED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	$(VENV)/bin/python -m privacy_report.report.offline .dvc/tmp/plots_offline.html
 	$(VENV)/bin/dvc config --local plots.html_template tmp/plots_offline.html
 	touch $@
 
+# A folder that is there is the user's: it is never deleted here. One without a commit was stopped, and goes on.
 quickstart: install ## the whole pipeline on the embedded digits, in a git repository of its own: ./quickstart
-	rm -rf $(SANDBOX) && mkdir $(SANDBOX)
-	git ls-files -z | tar --create --null --files-from=- | tar --extract --directory $(SANDBOX)
-	sed -i.bak 's/experiment: null/experiment: quickstart/' $(SANDBOX)/conf/config.yaml && rm $(SANDBOX)/conf/config.yaml.bak
-	cd $(SANDBOX) && git init --quiet --initial-branch=main && dvc config --local plots.html_template "$(CURDIR)/.dvc/tmp/plots_offline.html"
-	cd $(SANDBOX) && dvc repro --quiet && git add --all && $(QUICKSTART_COMMIT)
-	@echo "$(SANDBOX)/ is a git repository with this result on its branch main; README.md goes on from there"
+	@[ ! -e $(SANDBOX) ] || [ -d $(SANDBOX)/.git ] || { echo "error: $(SANDBOX)/ is no repository of make quickstart: move it away"; exit 1; }
+	@if git -C $(SANDBOX) rev-parse --quiet --verify HEAD >/dev/null 2>&1 && [ -d $(SANDBOX)/.git ]; then \
+	echo "$(SANDBOX)/ is there already: $(IN_SANDBOX). README.md goes on from there; make clean-quickstart makes room for a fresh one"; \
+	else $(MAKE) --no-print-directory $(SANDBOX)/.git && cd $(SANDBOX) && $(REPRO) && git add --all && $(QUICKSTART_COMMIT) && \
+	echo "$(SANDBOX)/ is a git repository with this result on its branch main; README.md goes on from there"; fi
+
+$(SANDBOX)/.git:
+	@rm -rf $(SANDBOX).part && mkdir $(SANDBOX).part
+	@git ls-files -z | tar --create --null --files-from=- | tar --extract --directory $(SANDBOX).part
+	@cd $(SANDBOX).part && git init --quiet --initial-branch=main && git apply quickstart.patch
+	@cd $(SANDBOX).part && dvc config --local plots.html_template "$(CURDIR)/.dvc/tmp/plots_offline.html"
+	@mv $(SANDBOX).part $(SANDBOX)
+
+clean-quickstart: ## delete ./quickstart, after a question
+	@[ -d $(SANDBOX)/.git ] || { echo "there is no $(SANDBOX)/"; exit 0; }; \
+	read -r -p "delete $(SANDBOX)/ with $(IN_SANDBOX)? [y/N] " answer; \
+	if [ "$$answer" = y ]; then rm -rf $(SANDBOX); else echo "$(SANDBOX)/ is kept"; fi
 
 repro: install ## the CIFAR-10 codelab; `make -j2 repro` trains the variants side by side
 	@if dvc status --quiet; then echo "Data and pipelines are up to date."; \
-	else $(MAKE) --no-print-directory chains && dvc repro; fi
+	else $(MAKE) --no-print-directory chains && $(REPRO); fi
 
 upstream: install
 	dvc --wait-for-lock repro --quiet prepare
@@ -76,6 +105,6 @@ lock: ## pin the newest versions that pyproject.toml allows into requirements.lo
 	.lock-venv/bin/python -m pip freeze --exclude-editable > requirements.lock
 	rm -rf .lock-venv
 
-clean: ## remove everything that git does not keep, the store of finished work included
-	rm -rf $(VENV) $(SANDBOX) .store data .dvc/cache .dvc/tmp .pytest_cache .mypy_cache .ruff_cache *.egg-info
+clean: ## remove everything that git does not keep, the store of finished work included; not ./quickstart
+	rm -rf $(VENV) $(SANDBOX).part build .store data .dvc/cache .dvc/tmp .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

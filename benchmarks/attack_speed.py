@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from privacy_report.attack import checkpoint, registry
 from privacy_report.attack.audit import audit_params
 from privacy_report.attack.findings import attack_examples
+from privacy_report.pipeline.dotted import function
 from privacy_report.pipeline.outputs import Outputs
 
 ATTACKS, SLICES = ["threshold", "logistic"], ["entire", "class"]
@@ -24,7 +25,7 @@ def seconds(outputs: Outputs, mode: str) -> float:
     """
     params = audit_params(ATTACKS, SLICES, mode)
     start = time.perf_counter()
-    examples = registry.function(registry.MODES[mode].examples)(outputs)
+    examples = function(registry.MODES[mode].examples)(outputs)
     with threadpool_limits(1):
         for attack in ATTACKS:
             attack_examples(examples, checkpoint.plan(attack, params, None))

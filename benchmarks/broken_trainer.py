@@ -20,16 +20,20 @@ import numpy as np
 from privacy_report.attack.canaries import audit_coins
 from privacy_report.attack.signals import Examples
 from privacy_report.datasets import digits
-from privacy_report.datasets.canaries import World, drawn, world
+from privacy_report.datasets.canaries import World, world
+from privacy_report.datasets.canary_draw import drawn
+from privacy_report.datasets.canary_params import CanaryParams
 from privacy_report.datasets.prepared import Prepared
-from privacy_report.datasets.schema import CanaryParams
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.files import write_json
-from privacy_report.training.canaries import make_target, target_data
+from privacy_report.training.data import of_variant
 from privacy_report.training.epochs import Gradient, mean_gradient
+from privacy_report.training.job import NOWHERE
+from privacy_report.training.plan import job_of
 from privacy_report.training.private import Private
 from privacy_report.training.schema import SMALL_CNN, Privacy, Variant
+from privacy_report.training.target import trainer_of
 
 SEEDS = 10
 CLAIM, DELTA = 1.0, 1e-5
@@ -65,7 +69,7 @@ def examples(seed: int) -> World:
 def trained(found: World, seed: int, epochs: int) -> tuple[np.ndarray, float]:
     """Logits (m, n_classes) of the canaries after training, and the epsilon that it claims."""
     config = replace(CONFIG, seed=seed, epochs=epochs, epochs_per_report=epochs)
-    trainer = make_target("digits", config, target_data(found))
+    trainer = trainer_of(job_of("digits", config, NOWHERE), of_variant(found.everyone), found.absent)
     for epoch in range(1, epochs + 1):
         state = trainer.run(epoch)
     return trainer.predict(found.everyone.images, found.canary), float(state["history/epsilon"])

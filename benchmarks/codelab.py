@@ -22,18 +22,21 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from privacy_report.attack import checkpoint
-from privacy_report.attack.audit import audit_params
-from privacy_report.pipeline import source
 from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.outputs import read_outputs
-from privacy_report.training import run
+from privacy_report.training import plan
 from privacy_report.training.data import Data
+from privacy_report.training.job import NOWHERE
+from privacy_report.training.schema import Variant
+
+if TYPE_CHECKING:
+    from privacy_report.training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[1]
 PREPARED = ROOT / "data/prepare"
@@ -62,6 +65,13 @@ def examples(data: dict[str, np.ndarray]) -> Data:
     return Data(data["images"], data["labels"], data["member"], data["nonmember"], n_classes=10)
 
 
+def trainer_of(name: str, config: Variant, data: Data) -> Trainer:
+    """Our trainer of a variant."""
+    from privacy_report.training import target  # brings TensorFlow
+
+    return target.trainer_of(plan.job_of(name, config, NOWHERE), data)
+
+
 def reference_train(variant: str) -> Timing:
     """`Model.fit` with validation, `Model.predict` of both sides."""
     from benchmarks import reference
@@ -81,12 +91,11 @@ def reference_train(variant: str) -> Timing:
 
 def our_train(variant: str) -> Timing:
     """Our trainer's epoch, our scorer's pass."""
-    from privacy_report.training.run import make_trainer
-    from privacy_report.training.schema import SMALL_CNN, Variant
+    from privacy_report.training.schema import SMALL_CNN
 
     data = load()
     model = Component(SMALL_CNN, {"num_conv": VARIANTS[variant]})
-    trainer = make_trainer(variant, Variant(variant, model), examples(data))
+    trainer = trainer_of(variant, Variant(variant, model), examples(data))
     epochs = [clock(lambda number=number: trainer.run(number)) for number in (1, 2)]
     predict = trainer.predict
     everyone = np.concatenate([data["member"], data["nonmember"]])
@@ -115,13 +124,12 @@ def our_attack(scores: str) -> Timing:
 
 def our_private(variant: str) -> Timing:
     """A private epoch at the committed variant's shape, for its memory."""
-    from privacy_report.training.run import make_trainer
-    from privacy_report.training.schema import SMALL_CNN, Privacy, Variant
+    from privacy_report.training.schema import SMALL_CNN, Privacy
 
     privacy = Privacy(noise_multiplier=1.0)
     model = Component(SMALL_CNN, {"num_conv": 3, "activation": "tanh"})
     config = Variant(label=variant, model=model, batch_size=500, privacy=privacy)
-    trainer = make_trainer(variant, config, examples(load()))
+    trainer = trainer_of(variant, config, examples(load()))
     return {"epoch": clock(lambda: trainer.run(1))}
 
 
@@ -225,14 +233,6 @@ def processor() -> str:
     return names[0].split(":")[1].strip() if names else platform.processor() or platform.machine()
 
 
-def code() -> dict[str, str]:
-    """Digests of our code that is timed: a test compares them with those of the committed results."""
-    training = source.code(run.TRAINER, run.MAKE, run.ORDINARY, run.PRIVATE).digest
-    params = audit_params(["threshold", "logistic"], [], "default")
-    attacks = {name: inputs["code"] for name, inputs in checkpoint.inputs(params, None).items()}
-    return {"training": training, "score": source.code(run.SCORER).digest, **attacks}
-
-
 def peak(rounds: list[dict[str, Timing]], way: str, part: str) -> float:
     """The largest memory of a way's processes (`way` is "reference", or "" for ours) for a part, MiB."""
     return max(
@@ -272,7 +272,7 @@ def main() -> None:
     rows = summarise(rounds) | private_epochs()
     show(rows)
     machine = {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()}
-    found = {"machine": machine, "code": code(), "rounds": rounds, "table": rows}
+    found = {"machine": machine, "rounds": rounds, "table": rows}
     RESULTS.write_text(json.dumps(found, indent=2) + "\n")
 
 

@@ -13,7 +13,7 @@ import sys
 
 import numpy as np
 
-from benchmarks.codelab import PREPARED, ROOT, clock
+from benchmarks.codelab import PREPARED, ROOT, clock, trainer_of
 from privacy_report.pipeline.component import Component
 from privacy_report.training.data import Data
 
@@ -23,12 +23,11 @@ ROUNDS = 3
 
 def epochs(way: str) -> list[float]:
     """Seconds of two epochs, after a first one that warms up."""
-    from privacy_report.training.run import make_trainer
     from privacy_report.training.schema import SMALL_CNN, Variant
 
     names = ("images", "labels", "member", "nonmember")
     arrays = [np.load(PREPARED / f"{name}.npy", mmap_mode=MODES[way]) for name in names]
-    trainer = make_trainer("cnn2", Variant("cnn2", Component(SMALL_CNN)), Data(*arrays, n_classes=10))
+    trainer = trainer_of("cnn2", Variant("cnn2", Component(SMALL_CNN)), Data(*arrays, n_classes=10))
     return [clock(lambda number=number: trainer.run(number)) for number in (1, 2, 3)][1:]
 
 

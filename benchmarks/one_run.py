@@ -30,7 +30,7 @@ from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import write_json
 
 DRAWS = 2_000
-CODE = ("privacy_report.attack.one_run.one_run", "privacy_report.attack.epsilon_bound.evidence")
+CODE = ("privacy_report.attack.one_run", "privacy_report.attack.epsilon_bound")
 
 Told = Callable[[np.random.Generator, np.ndarray], np.ndarray]
 """(generator, coins bool (m,)) -> what the mechanism tells, scores (m,)."""

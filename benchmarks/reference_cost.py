@@ -22,8 +22,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from threadpoolctl import threadpool_limits
 
+from privacy_report.attack.choice import early_epochs
 from privacy_report.attack.confidence import log_mean_probability, log_probability, logit_confidence
-from privacy_report.attack.evidence import early_epochs, early_phi, reference_files
+from privacy_report.attack.evidence import early_phi, reference_files
 from privacy_report.attack.intervals import tpr_interval
 from privacy_report.attack.reference_scores import trajectory
 from privacy_report.attack.roc import roc_curve, tpr_at_fpr

@@ -21,11 +21,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from privacy_report.datasets import canaries, prepared
+from privacy_report.datasets import prepared
 from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.memo import Memo
-from privacy_report.training.memberships import halves
-from privacy_report.training.schema import SMALL_CNN, ReferenceParams, Variant
+from privacy_report.training.memberships import ReferenceParams, halves
+from privacy_report.training.schema import SMALL_CNN, Variant
 
 
 def cnn(num_conv: int) -> Component:
@@ -34,20 +34,17 @@ def cnn(num_conv: int) -> Component:
 
 def engine(models: int, epochs: int, num_conv: int) -> None:
     """The stage's way."""
-    from privacy_report.training import references
     from privacy_report.training.engine import reference_phi
-    from privacy_report.training.interval import Source
+    from privacy_report.training.plan import source_of
+    from privacy_report.training.references import planned
 
     config = Variant("benchmark", cnn(num_conv), epochs=epochs, epochs_per_report=epochs)
-    params, digest = ReferenceParams(models=models, epochs=epochs), prepared.files_digest()
-    about = prepared.read().about
+    params, about = ReferenceParams(models=models, epochs=epochs), prepared.read().about
     n = about["n_member"] + about["n_nonmember"]
-    planned = references.planned("benchmark", config, params, n, digest)
-    trains = references.memberships("benchmark", params, n)
-    source = Source(str(prepared.FOLDER.resolve()), digest, str(canaries.path_of("cnn2").resolve()))
+    references = planned("benchmark", config, params, n, source_of("cnn2"))
     with tempfile.TemporaryDirectory() as store:
         os.environ["DVC_ROOT"] = store
-        reference_phi(Memo("benchmark"), planned, trains, source, "engine")
+        reference_phi(Memo("benchmark"), references, "engine")
 
 
 def loop(models: int, epochs: int, num_conv: int) -> None:

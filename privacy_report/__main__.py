@@ -1,18 +1,21 @@
-"""The command `privacy-report`: audit, score, gate, store. Stages are run as `python -m stages.<stage>`."""
+"""The command `privacy-report`: audit, score, gate, store, verify. Stages: `python -m stages.<stage>`."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 from collections.abc import Sequence
 
 from privacy_report.pipeline.command import run
+from privacy_report.pipeline.release import version
 
 COMMANDS = {
     "audit": "attack the outputs of your own model, of any framework",
     "score": "run your own Keras model, or its checkpoints, over members and non-members",
     "gate": "turn the verdicts of the last pipeline run into an exit code",
     "store": "show or prune the store of finished work",
+    "verify": "remove outputs and objects of DVC's cache that are not what was recorded",
 }
 
 
@@ -25,8 +28,12 @@ def main(argv: Sequence[str]) -> None:
         epilog="`privacy-report COMMAND --help` explains each.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"privacy-report {version()}")
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=", ".join(COMMANDS))
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    if not argv:
+        parser.print_help()
+        sys.exit(2)  # nothing was done: a script that lost its arguments has to notice
     args = parser.parse_args(argv)
     importlib.import_module(f"privacy_report.commands.{args.command}").main(args.arguments)
 

@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
+from hydra import compose
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from privacy_report.attack.schema import AttackParams
 from privacy_report.datasets.schema import DatasetParams
-from privacy_report.errors import UserError, one_line
+from privacy_report.errors import UserError
 from privacy_report.gate.schema import GateParams, Limits, nonmembers_needed
+from privacy_report.layers import NAME, check_names, opened
 from privacy_report.pipeline.contract import CLASS
 from privacy_report.pipeline.files import atomic
 from privacy_report.pipeline.params import check, refuse
 from privacy_report.report.schema import ReportParams
-from privacy_report.training.schema import BackendParams, ReferenceParams, Variant
+from privacy_report.training.memberships import ReferenceParams
+from privacy_report.training.schema import BackendParams, Variant
 
 SECTIONS: dict[str, type] = {
     "dataset": DatasetParams,
@@ -34,18 +34,15 @@ SECTIONS: dict[str, type] = {
 OVERRIDES = "overrides.yaml"
 N_CLASSES = {"cifar10": 10, "digits": 10}
 """Of datasets whose number of classes is known before anything is read."""
-NAME = r"[A-Za-z0-9_-]+"
 
 
 def composed(conf: Path | str) -> str:
     """The text of params.yaml for the configuration in folder `conf`. UserError when Hydra refuses it."""
-    try:
-        with initialize_config_dir(str(Path(conf).resolve()), version_base=None):
-            config = compose("config")
+    check_names(conf)
+    with opened(conf):
+        config = compose("config")
         OmegaConf.resolve(config)
         return OmegaConf.to_yaml(config)
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-        raise UserError(f"{conf}: {one_line(error)}") from None
 
 
 def check_params(params: Any) -> None:
@@ -64,8 +61,13 @@ def check_params(params: Any) -> None:
             raise UserError(f"variants: got the name {name!r}, allowed: letters, digits, _ and -")
         variant = check(f"variants.{name}", values, Variant)
         if variant.privacy and variant.privacy.delta > attack.delta:
-            least = f"at least variants.{name}.privacy.delta, {variant.privacy.delta}, to audit its claim"
-            raise refuse("attack.delta", attack.delta, least)
+            most = f"at most attack.delta, {attack.delta}, at which its claim is audited, and below 1/members"
+            raise refuse(f"variants.{name}.privacy.delta", variant.privacy.delta, most)
+        if variant.privacy and sections["dataset"].fitted_on_members:
+            raise UserError(
+                f"variants.{name}.privacy: void on a table that is scaled by its members, allowed: "
+                "dataset.fit_split (a public split), or dataset.scales and dataset.categories for all columns"
+            )
 
 
 def _check_classes(gate: Limits, attack: AttackParams, dataset: str) -> None:
@@ -110,6 +112,22 @@ def differences(before: Any, after: Any, key: str = "") -> list[str]:
     return lines
 
 
+def changes(before: Any, after: Any) -> list[str]:
+    """The `differences` of two params.yaml; a variant that is new or gone is one line."""
+    if not all(
+        isinstance(one, Mapping) and isinstance(one.get("variants"), Mapping) for one in (before, after)
+    ):
+        return differences(before, after)
+    old, new = before["variants"], after["variants"]
+    lines = [f"variants.{name}: new, conf/variant/{name}.yaml" for name in new if name not in old]
+    lines += [f"variants.{name}: gone" for name in old if name not in new]
+    kept = [name for name in old if name in new]
+    before, after = (
+        {**one, "variants": {name: one["variants"][name] for name in kept}} for one in (before, after)
+    )
+    return lines + differences(before, after)
+
+
 def write_overrides(conf: Path | str, params: Mapping[str, Any]) -> list[str]:
     """Write into conf/overrides.yaml what `params` has and conf/ does not; those lines, `key: old -> new`.
 
@@ -121,7 +139,7 @@ def write_overrides(conf: Path | str, params: Mapping[str, Any]) -> list[str]:
     if not (lines := differences(before, params)):
         return []
     path = Path(conf, OVERRIDES)
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     comments = [line for line in text.splitlines() if line.startswith("#")]
     values = OmegaConf.merge(OmegaConf.create(yaml.safe_load(text) or {}), _changed(before, params))
     _write(path, "\n".join(comments) + "\n" + OmegaConf.to_yaml(values))

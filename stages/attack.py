@@ -11,7 +11,7 @@ from privacy_report.attack import tables
 from privacy_report.attack.canaries import audit_variant, read_canaries, with_canaries
 from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.slices import Groups, load_groups
-from privacy_report.attack.variant import Inputs, attack_checkpoint_of, read_inputs, reference_facts
+from privacy_report.attack.variant import Inputs, attack_checkpoint_of, facts_of_references, read_inputs
 from privacy_report.errors import UserError
 from privacy_report.pipeline.command import run, track, variant_named
 from privacy_report.pipeline.files import read_arrays, write_json
@@ -19,6 +19,7 @@ from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Memo
 from privacy_report.pipeline.outputs import read_outputs
 from privacy_report.pipeline.params import load, refuse
+from privacy_report.pipeline.recorded import checked
 
 SCORES, REFERENCES, COINS = Path("data/score"), Path("data/reference"), Path("data/canaries")
 MEMBER, GROUPS = Path("data/prepare/member.npy"), Path("conf/groups")
@@ -43,7 +44,7 @@ def main(argv: Sequence[str]) -> None:
         kept, folder = Memo(f"attack@{variant}"), Path("data/attack", variant)
         epochs = track(found.files, len(found.files), f"attack@{variant}: checkpoints")
         results = {epoch: attack_checkpoint_of(found, epoch, kept) for epoch in epochs}
-        facts, members = reference_facts(found, results, kept)
+        facts, members = facts_of_references(found, results, kept)
         if canaries:
             coins = {epoch: attack_checkpoint_of(canaries, epoch, kept) for epoch in canaries.files}
             results = with_canaries(results, coins)
@@ -82,4 +83,4 @@ def _member(variant: str, results: tables.Results, files: dict[int, Path]) -> np
 
 
 if __name__ == "__main__":
-    run(main)
+    run(checked(main))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from privacy_report.datasets import canaries, prepared
+from privacy_report.datasets import canaries, canary_draw, prepared
 from privacy_report.pipeline import memo
 from privacy_report.pipeline.command import run, variant_named
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.params import load
+from privacy_report.pipeline.recorded import checked
 from privacy_report.training.schema import Variant
 
 
@@ -25,11 +26,11 @@ def main(argv: Sequence[str]) -> None:
         return load(f"variants.{name}", Variant), prepared.files_digest()
 
     with exclusive(f"canaries@{name}", inputs) as (config, _), memo.timed(f"canaries@{name}"):
-        drawn = canaries.drawn(prepared.read(), config.canaries)
-        canaries.write(canaries.path_of(name), drawn)
+        drawn = canary_draw.drawn(prepared.read(), config.canaries)
+        canary_draw.write(canaries.path_of(name), drawn)
     if config.canaries:
         print(f"{name}: {len(drawn.index)} canaries, {drawn.is_member.sum()} of them in", flush=True)
 
 
 if __name__ == "__main__":
-    run(main)
+    run(checked(main))

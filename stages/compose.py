@@ -14,9 +14,12 @@ from typing import Any
 
 import yaml
 
-from privacy_report.composition import check_params, composed, differences, needs, write_overrides
+from privacy_report.composition import changes, check_params, composed, needs, write_overrides
+from privacy_report.layers import shadowed
+from privacy_report.pipeline import leftovers
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import atomic
+from privacy_report.pipeline.recorded import checked
 
 PARAMS = Path("params.yaml")
 
@@ -33,22 +36,32 @@ def main(argv: Sequence[str]) -> None:
         check_params(before)
         for line in write_overrides("conf", before):
             print(f"conf/overrides.yaml: {line}")
+        _clear(before)
         print(needs(before))
         return
     text = composed("conf")
     after = yaml.safe_load(text)
+    for line in shadowed("conf"):
+        print(line, flush=True)
     check_params(after)
     if before is not None:
-        for line in differences(before, after):
+        for line in changes(before, after):
             print(f"params.yaml: {line}")
     with atomic(PARAMS) as file:
         file.write(text.encode())
+    _clear(after)
     print(needs(after))
+
+
+def _clear(params: Any) -> None:
+    """Delete what removed variants left, before a stage reads the folders that it is in."""
+    for path in leftovers.remove(params["variants"]):
+        print(f"{path}: deleted, it belongs to no variant")
 
 
 def _read(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text())
+        return yaml.safe_load(path.read_bytes())
     except FileNotFoundError:
         return None
     except yaml.YAMLError:
@@ -57,4 +70,4 @@ def _read(path: Path) -> Any:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(checked(main))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from privacy_report.datasets import prepared, sources, splits
+from privacy_report.datasets import preparation, prepared, sources, splits
 from privacy_report.datasets.schema import DatasetParams
 from privacy_report.pipeline import memo
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.params import load
+from privacy_report.pipeline.recorded import checked
 
 DESCRIPTION = """\
 Read the dataset that params.yaml names and write it as plain arrays to data/prepare:
@@ -35,12 +36,12 @@ def main(argv: Sequence[str]) -> None:
     with exclusive("prepare", lambda: load("dataset", DatasetParams)) as dataset, memo.timed("prepare"):
         examples = sources.load(dataset)
         membership = splits.membership(dataset, examples.splits, examples.labels)
-        about = prepared.write(prepared.FOLDER, dataset.name, examples, membership)
-    print(f"{dataset.name}: {about['n_member']} members, {about['n_nonmember']} non-members", flush=True)
+        about = preparation.write(prepared.FOLDER, dataset.title or dataset.name, examples, membership)
+    print(f"{about['name']}: {about['n_member']} members, {about['n_nonmember']} non-members", flush=True)
     if equal := about["duplicates"]:
         share = f"{equal} of {about['n_nonmember']} non-members equal a member byte for byte"
         print(f"warning: {share}; nothing tells them apart, so they weaken every attack", flush=True)
 
 
 if __name__ == "__main__":
-    run(main)
+    run(checked(main))

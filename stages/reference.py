@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,12 @@ from privacy_report.pipeline.files import atomic, empty_folder
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Memo
 from privacy_report.pipeline.params import load
-from privacy_report.training import device
+from privacy_report.pipeline.recorded import checked
+from privacy_report.training.announce import announce
+from privacy_report.training.memberships import ReferenceParams
+from privacy_report.training.plan import source_of
 from privacy_report.training.references import Reference, memberships, planned
-from privacy_report.training.schema import ReferenceParams, Variant
+from privacy_report.training.schema import Variant
 
 OUTPUTS = Path("data/reference")
 
@@ -31,27 +33,23 @@ def main(argv: Sequence[str]) -> None:
         "Those of canaries are apart, in data/reference/VARIANT/canaries, the canaries that are in first. "
         "Finished intervals are taken from the store. Set DASK_SCHEDULER_ADDRESS to train on a cluster.",
     )
-    device.announce(f"reference@{name}")
+    announce(f"reference@{name}")
 
-    path = canaries.path_of(name)
-
-    def inputs() -> tuple[list[Reference], ReferenceParams, int, str]:
+    def inputs() -> tuple[list[Reference], ReferenceParams, int]:
         config, params = load(f"variants.{name}", Variant), load("reference", ReferenceParams)
-        data, digest = prepared.read(), canaries.files_digest(path)
+        data, source = prepared.read(), source_of(name)
         n = len(data.member) + len(data.nonmember)
-        # references draw their own halves: a canary's coin is the target's
-        return planned(name, replace(config, canaries=None), params, n, digest), params, n, digest
+        return planned(name, config, params, n, source), params, n
 
-    with exclusive(f"reference@{name}", inputs) as (references, params, n, digest):
+    with exclusive(f"reference@{name}", inputs) as (references, params, n):
         kept, folder, phis = Memo(f"reference@{name}"), OUTPUTS / name, {}
         trains = memberships(name, params, n)
         if references:
-            from privacy_report.training.engine import Source, reference_phi  # costs a second or two
+            from privacy_report.training.engine import reference_phi  # costs a second or two
 
-            source = Source(str(prepared.FOLDER.resolve()), digest, str(path.resolve()))
-            phis = reference_phi(kept, references, trains, source, f"reference@{name}: checkpoints")
+            phis = reference_phi(kept, references, f"reference@{name}: checkpoints")
         empty_folder(folder)
-        for part, columns in _parts(n, canaries.read(path)).items():
+        for part, columns in _parts(n, canaries.read(canaries.path_of(name))).items():
             for epoch, phi in phis.items():
                 _save(folder / part / f"phi_{epoch:04}.npy", phi[:, columns])
             _save(folder / part / "trains.npy", trains[:, columns])
@@ -73,4 +71,4 @@ def _save(path: Path, array: np.ndarray) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(checked(main))

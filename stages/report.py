@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
-from privacy_report.pipeline import store
+from privacy_report.pipeline import leftovers
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.params import load
+from privacy_report.pipeline.recorded import checked
 from privacy_report.report.build import build_plots
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import Study
@@ -26,10 +26,11 @@ def main(argv: Sequence[str]) -> None:
         return
     study = Study()
     page = build_plots(study, load("report", ReportParams))
-    store.share(Path("data"))  # the last stage: DVC has put all other outputs into its cache
     print_table(study)
+    for path in leftovers.left(study.labels):
+        print(f"{path}: belongs to no variant; delete it if you do not need it")
     print(f"page: {page}", flush=True)
 
 
 if __name__ == "__main__":
-    run(main)
+    run(checked(main))

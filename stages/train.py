@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from privacy_report.datasets import canaries
+from privacy_report.datasets import prepared
 from privacy_report.errors import UserError
-from privacy_report.pipeline import source
+from privacy_report.pipeline import claim
+from privacy_report.pipeline.code import own_folder
 from privacy_report.pipeline.command import run, track, variant_named
 from privacy_report.pipeline.contract import HISTORY, HISTORY_COLUMNS
-from privacy_report.pipeline.files import empty_folder
+from privacy_report.pipeline.digests import Arrays
+from privacy_report.pipeline.files import empty_folder, write_arrays
 from privacy_report.pipeline.locks import exclusive
-from privacy_report.pipeline.memo import Arrays, Memo
+from privacy_report.pipeline.memo import Memo
 from privacy_report.pipeline.params import load
+from privacy_report.pipeline.recorded import checked
 from privacy_report.pipeline.tables import write_table
-from privacy_report.training import device
-from privacy_report.training.run import finished_epochs, plain_trainer, variant_inputs
+from privacy_report.training.announce import announce
+from privacy_report.training.claim import claim_of
+from privacy_report.training.plan import Target, source_of, target
 from privacy_report.training.schema import Variant
 
-if TYPE_CHECKING:
-    from privacy_report.training.trainer import Trainer
-
 OWN = Path("nets")
-DECLARED = (OWN, Path("privacy_report"))
-"""Folders of code that dvc.yaml declares."""
+"""The folder of a user's code that dvc.yaml declares."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -34,34 +34,27 @@ def main(argv: Sequence[str]) -> None:
         "train",
         "Train one variant on the members of data/prepare, less the canaries that are out. "
         "Writes to data/train/VARIANT epoch_NNNN.npz (weights and optimizer) and, growing with every epoch, "
-        "history.csv. "
+        "history.csv, and claim.json, what a private variant claims. "
         "Finished epochs are taken from the store; a killed run goes on where it stopped.",
     )
-    device.announce(f"train@{name}")
+    announce(f"train@{name}")
 
-    def inputs() -> tuple[Variant, dict[str, Any]]:
-        config, digest = load(f"variants.{name}", Variant), canaries.files_digest(canaries.path_of(name))
+    def inputs() -> tuple[Variant, Target]:
+        config = load(f"variants.{name}", Variant)
         _check_declared(config)
-        return config, variant_inputs(name, config, digest)
+        return config, target(name, config, source_of(name))
 
-    def make() -> Trainer:
-        found = canaries.read_world(canaries.path_of(name))
-        if config.canaries:
-            from privacy_report.training.canaries import target_trainer  # brings TensorFlow
-
-            return target_trainer(name, config, found)
-        return plain_trainer(name, config, found.everyone)
-
-    with exclusive(f"train@{name}", inputs) as (config, key):
+    with exclusive(f"train@{name}", inputs) as (config, planned):
         folder, kept, history = Path("data/train", name), Memo(f"train@{name}"), []
         empty_folder(folder)
-        epochs = finished_epochs(kept, config, key, make)
+        epochs = planned.epochs(kept, config.epochs)
         for epoch, arrays in track(epochs, config.epochs, f"train@{name}: epochs", _says):
             if epoch in config.checkpoint_epochs:
-                kept.save(folder / f"epoch_{epoch:04}.npz", arrays)
+                write_arrays(folder / f"epoch_{epoch:04}.npz", arrays)
             measured = {column: float(arrays[f"history/{column}"]) for column in HISTORY}
             history.append({"variant": name, "epoch": epoch, **measured})
             write_table(folder / "history.csv", history, HISTORY_COLUMNS)  # grows while the run goes on
+        claim.write(folder / "claim.json", claim_of(config, prepared.read().about["n_member"], history))
         kept.close()
 
 
@@ -69,20 +62,20 @@ def _check_declared(config: Variant) -> None:
     """Refuse a user's own module where DVC does not see it change."""
     chosen = {"model": config.model, "optimizer": config.optimizer, "schedule": config.schedule}
     for key, path in ((key, one.path) for key, one in chosen.items() if one):
-        file = source.file_of(path)
-        if file and not any(file.is_relative_to(folder.resolve()) for folder in DECLARED):
+        folder = own_folder(path)
+        if folder and folder.resolve() != OWN.resolve():
             raise UserError(
-                f"{key}.path: {path} is in {file}, allowed: a module in {OWN}/, which dvc.yaml declares, or "
-                "one that is installed"
+                f"{key}.path: {path} is in {folder}, allowed: a module in {OWN}/, which dvc.yaml declares, "
+                "or one that is installed"
             )
 
 
 def _says(finished: tuple[int, Arrays]) -> str:
     """What the progress line says of an epoch."""
     _, arrays = finished
-    loss, accuracy = arrays["history/running_loss"], arrays["history/val_accuracy"]
-    return f"loss {loss:.3f}, validation accuracy {accuracy:.3f}"
+    said = {"loss": arrays["history/running_loss"], "validation accuracy": arrays["history/val_accuracy"]}
+    return ", ".join(f"{name} {value:.3f}" for name, value in said.items() if not math.isnan(value))
 
 
 if __name__ == "__main__":
-    run(main)
+    run(checked(main))

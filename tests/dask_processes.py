@@ -27,11 +27,10 @@ import os
 import pathlib
 import signal
 
-from privacy_report.training import interval
-from privacy_report.training.references import advance
+from privacy_report.training import worker
 
 FOLDER = pathlib.Path("{folder}")
-work = vars(interval).setdefault("plain_work", interval.work)  # Dask loads a preload twice
+work, changed = vars(worker).setdefault("plain", (worker.work, worker._changed_while_loading))  # loaded twice
 
 
 def once():
@@ -50,31 +49,40 @@ def happens(what, model, epoch):
         exec((FOLDER / "fault").read_text(), globals() | {{"what": what, "model": model, "epoch": epoch}})
 
 
-def model_of(reference):
-    return int(reference.name.split()[2])
+def model_of(named):
+    return int(named.name.split()[2])
 
 
-def noted_work(reference, trains, source, state, epochs):
+def noted_work(reference, state, epochs):
     happens("work", model_of(reference), epochs[-1])
-    return work(reference, trains, source, state, epochs)
+    return work(reference, state, epochs)
 
 
-def noted_advance(reference, trains, data, state, epochs):
+def noted_changed(kind):
+    """Loads the code that computes; it is watched from then on."""
+    found = changed(kind)
+    from privacy_report.training import reference
     from privacy_report.training.trainer import Trainer
 
-    def noted_run(self, epoch):
-        happens("epoch", model_of(reference), epoch)
-        return run(self, epoch)
+    interval = vars(reference).setdefault("plain_interval", reference.interval)
 
-    happens("begin", model_of(reference), epochs[-1])
-    run, Trainer.run = Trainer.run, noted_run
-    try:
-        return advance(reference, trains, data, state, epochs)
-    finally:
-        Trainer.run = run
+    def noted_interval(job, trains, state, epochs):
+        def noted_run(self, epoch):
+            happens("epoch", model_of(job), epoch)
+            return run(self, epoch)
+
+        happens("begin", model_of(job), epochs[-1])
+        run, Trainer.run = Trainer.run, noted_run
+        try:
+            return interval(job, trains, state, epochs)
+        finally:
+            Trainer.run = run
+
+    reference.interval = noted_interval
+    return found
 
 
-interval.advance, interval.work = noted_advance, noted_work
+worker.work, worker._changed_while_loading = noted_work, noted_changed
 '''
 
 
@@ -158,6 +166,11 @@ class Cluster:
         """How many workers have joined."""
         with Client(self.address, set_as_default=False) as client:
             return len(client.nthreads())
+
+    def idle(self) -> bool:
+        """Whether no worker is in a task, not even in one that its client has given up."""
+        with Client(self.address, set_as_default=False) as client:
+            return not any(client.run(lambda dask_worker: len(dask_worker.state.executing)).values())
 
     def start(self, **env: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -10,9 +10,10 @@ from sandbox import Sandbox
 
 from privacy_report.datasets import canaries, prepared
 from privacy_report.pipeline.params import load
-from privacy_report.training.interval import Source
-from privacy_report.training.references import Reference, memberships, planned
-from privacy_report.training.schema import ReferenceParams, Variant
+from privacy_report.training.job import Source
+from privacy_report.training.memberships import ReferenceParams
+from privacy_report.training.references import Reference, planned
+from privacy_report.training.schema import Variant
 
 NOWHERE = "tcp://127.0.0.1:9"
 
@@ -59,16 +60,15 @@ def first_two(expected: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
     return {epoch: one[:2] for epoch, one in expected.items()}
 
 
-def plan(sandbox: Sandbox, variant: str = "cnn2") -> tuple[list[Reference], np.ndarray, Source]:
+def plan(sandbox: Sandbox, variant: str = "cnn2") -> list[Reference]:
     """What the stage gives to the engine."""
     params = sandbox.root / "params.yaml"
     config, reference = (
         load(f"variants.{variant}", Variant, params),
         load("reference", ReferenceParams, params),
     )
-    folder = sandbox.root / prepared.FOLDER
-    data, digest = prepared.read(folder), prepared.files_digest(folder)
+    folder, path = sandbox.root / prepared.FOLDER, sandbox.root / canaries.path_of(variant)
+    data = prepared.read(folder)
     n = len(data.member) + len(data.nonmember)
-    trains = memberships(variant, reference, n)
-    source = Source(str(folder), digest, str(sandbox.root / canaries.path_of(variant)))
-    return planned(variant, config, reference, n, digest), trains, source
+    source = Source(str(folder), str(path), canaries.files_digest(path, folder))
+    return planned(variant, config, reference, n, source)

@@ -85,6 +85,23 @@ def environment() -> dict[str, str]:
     return keep | who | {"PATH": path, "PYTHONDONTWRITEBYTECODE": "1", "DVC_NO_ANALYTICS": "1"}
 
 
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+"""A locale in which Python takes texts for ASCII unless it is told."""
+
+
+def plain_python(
+    *code_or_module: str, cwd: Path | None = None, check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run code, or `-m MODULE ARGUMENTS`, with an interpreter to which everything is ASCII."""
+    code = code_or_module if code_or_module[0] == "-m" else ("-c", *code_or_module)
+    env = environment() | ASCII | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, *code], cwd=cwd, env=env, capture_output=True, encoding="utf-8", check=False
+    )
+    assert not (check and done.returncode), done.stderr
+    return done
+
+
 def make_sandbox(target: Path) -> Sandbox:
     """Copy what git tracks or would track into a git repository with the smallest experiment chosen."""
     listed = subprocess.run(

@@ -75,6 +75,51 @@ def only_a_docstring(path: Path) -> bool:
     return not ast.parse(path.read_text()).body[1:]
 
 
+def texts_without_encoding(code: bytes | str) -> list[int]:
+    """Lines that read or write a text, or start a process for its text, in the locale's encoding."""
+    found = []
+    for call in (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)):
+        name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+        given = {one.arg: one.value for one in call.keywords}
+        mode = given.get("mode", call.args[1] if len(call.args) > 1 else None)
+        opens = name == "fdopen" or (name == "open" and isinstance(call.func, ast.Name))
+        wants = (
+            (name == "read_text" and not call.args)
+            or (name == "write_text" and len(call.args) < 2)
+            or (opens and "b" not in str(getattr(mode, "value", "")))
+            or bool({"text", "universal_newlines"} & set(given))
+        )
+        if wants and "encoding" not in given:
+            found.append(call.lineno)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("call", "mended"),
+    [
+        ("open(p)", "open(p, encoding='utf-8')"),
+        ("p.read_text()", "p.read_text(encoding='utf-8')"),
+        ("p.write_text(t)", "p.write_text(t, 'utf-8')"),
+        ("os.fdopen(f, 'w')", "os.fdopen(f, 'w', encoding='utf-8')"),
+        ("run(c, text=True)", "run(c, encoding='utf-8')"),
+    ],
+)
+def test_texts_in_the_encoding_of_the_locale_are_found(call, mended):
+    assert texts_without_encoding(call) == [1]
+    assert texts_without_encoding(mended) == []
+
+
+def test_bytes_and_files_of_other_kinds_need_no_encoding():
+    assert (
+        texts_without_encoding("open(p, 'rb'); os.fdopen(f, mode='wb'); Image.open(p); p.read_bytes()") == []
+    )
+
+
+def test_texts_are_utf_8_whatever_the_locale():
+    wrong = {name: texts_without_encoding(path.read_bytes()) for name, path in FILES.items()}
+    assert {name: lines for name, lines in wrong.items() if lines} == {}
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_deps_cover_all_that_a_stage_imports(stage):
     declared = [ROOT / dep for dep in GRAPH["stages"][stage]["deps"] if "$" not in dep]

@@ -110,16 +110,26 @@ def test_a_folder_is_one_model_by_epoch(here, capsys):
         assert list(dict.fromkeys(row["epoch"] for row in csv.DictReader(file))) == ["2", "10"]
 
 
-def test_names_without_numbers_are_ordered_and_models_of_one_name_refused(here):
-    for name in ("last", "first", "x/a"):
+def test_names_without_epochs_are_refused_unless_each_is_a_model(here):
+    for name in ("run/b", "run/a", "x/a", "again/epoch_2", "again/2"):
         Path(name).parent.mkdir(exist_ok=True)
-    Path("run").mkdir()
-    for name in ("b", "a"):
-        np.savez(f"run/{name}.npz", **arrays())
-    (model,) = models_at([Path("run")])
-    assert [(epoch, file.stem) for epoch, file in model.files.items()] == [(1, "a"), (2, "b")]
+        np.savez(f"{name}.npz", **arrays())
+    with pytest.raises(
+        UserError, match=r"^run/a\.npz: its name must end in its epoch, such as epoch_0002\.npz"
+    ):
+        models_at([Path("run")])
+    with pytest.raises(
+        UserError, match=r"^again/epoch_2\.npz: epoch 2, as again/2\.npz; --models takes each"
+    ):
+        models_at([Path("again")])
+    found = models_at([Path("run"), Path("b.npz").with_name("again")], each=True)
+    assert [(one.name, dict(one.files)) for one in found] == [
+        (Path(name).name, {1: Path(f"{name}.npz")}) for name in ("run/a", "run/b", "again/2", "again/epoch_2")
+    ]
     with pytest.raises(UserError, match="two models are called 'a'"):
-        models_at([Path("a.npz"), Path("x/a.npz"), Path("x/a")])
+        models_at([Path("a.npz"), Path("x/a.npz")])
+    assert code("run", "--models", "--gate", "loose.yaml") == 0
+    assert {path.name for path in Path("audit").iterdir()} == {"a", "b"}
 
 
 def test_logits_that_look_like_probabilities_are_warned_of(here, capsys):

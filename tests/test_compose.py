@@ -8,7 +8,7 @@ import pytest
 import yaml
 from sandbox import ROOT, environment
 
-from privacy_report.composition import composed, differences
+from privacy_report.composition import check_params, composed, differences
 from privacy_report.errors import UserError
 from stages import compose
 
@@ -54,7 +54,7 @@ def set_in_conf(root, key, value):
         ("variants.cnn2.model.depth", "3", ["variants.cnn2.model.depth", "unknown key", "path, settings"]),
         ("variants.cnn2.seed", "-3", ["variants.cnn2.seed", "-3"]),
         ("variants.cnn2.privacy", "{l2_norm_clip: 1}", ["variants.cnn2.privacy", "exactly one"]),
-        ("variants.cnn9", "{epochs: 1}", ["variants.cnn9.label", "missing"]),
+        ("variants.cnn9", "{epochs: 1}", ["conf/config.yaml: variants", "cnn9", "cnn3_dp"]),
         ("variants", "null", ["variants"]),
         ("colour", "red", ["colour", "variants"]),
         ("attack.mode", "fast", ["attack.mode", "fast", "default", "parity"]),
@@ -77,6 +77,29 @@ def test_bad_values_end_in_one_line_that_names_the_key(key, value, words, conf):
         assert word in str(error.value)
     assert "\n" not in str(error.value)
     assert not (conf / "params.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "allowed"),
+    [
+        ({}, False),
+        ({"drop": ["name"]}, False),
+        ({"fit_split": "public"}, True),
+        ({"scales": {"age": [40, 8]}, "categories": {"town": ["a", "b"]}}, True),
+    ],
+)
+def test_a_private_variant_on_a_table_that_its_members_scale_is_refused(settings, allowed):
+    own = {"name": "table", "path": "own_data/t.csv", "label": "ill", "member_split": "in"}
+    params = PARAMS | {"dataset": own | {"nonmember_split": "out"} | settings}
+    ordinary = {name: one for name, one in PARAMS["variants"].items() if not one["privacy"]}
+    check_params(params | {"variants": ordinary})
+    if allowed:
+        check_params(params)
+        return
+    with pytest.raises(
+        UserError, match=r"^variants\.cnn3_dp\.privacy: .*dataset\.fit_split.*for all columns$"
+    ):
+        check_params(params)
 
 
 def test_an_unknown_choice_of_a_group_lists_the_known(conf):

@@ -11,7 +11,7 @@ import yaml
 from doc_blocks import DOCS, README, check_block, table
 from sandbox import ROOT
 
-from benchmarks import edits, on_paper, one_run, scale
+from benchmarks import edits, key_edits, on_paper, one_run, scale
 from privacy_report.attack import registry
 from privacy_report.attack.audit import default_estimators
 from privacy_report.gate.twins import twin_of
@@ -166,6 +166,15 @@ def test_what_edits_cost_is_what_was_measured():
     assert all(found[edit.what]["computed"] for edit in edits.SOMETHING)
     rows = [edits.words(row) for row in found.values()]
     check_block(DOCS / "development.md", "edits", table(["edit", "stages that run", "computed", "s"], rows))
+
+
+def test_edits_as_text_are_those_that_were_tried():
+    rows = json.loads((ROOT / "benchmarks/key_edits.json").read_text())
+    library, nets = len(key_edits.LIBRARY), len(key_edits.NETS)
+    assert len(rows) == len(key_edits.NOTHING) + library + nets
+    key_edits.require_sound(rows)
+    assert f"{library} edits of the library and {nets} of models" in (DOCS / "development.md").read_text()
+    assert f"each of {library + nets} edits" in (DOCS / "benchmarks.md").read_text()
 
 
 def test_the_curves_of_cost_are_what_was_measured():

@@ -12,6 +12,11 @@ from sandbox import ROOT, Sandbox
 from privacy_report.composition import composed, write_overrides
 from privacy_report.errors import UserError
 
+SMALL = """# @package _global_
+defaults:
+  - override /dataset: digits
+variants: {cnn2: {epochs: 20, epochs_per_report: 4}}
+"""
 LEAF = "variants.cnn2.learning_rate=0.5"
 
 
@@ -88,7 +93,8 @@ def test_what_was_set_is_written_and_nothing_else(conf, overrides, values, line)
 
 
 def test_a_named_experiment_is_written_value_by_value(conf):
-    text = experiment(conf, "experiment=quickstart")
+    (conf / "experiment/small.yaml").write_text(SMALL)
+    text = experiment(conf, "experiment=small")
     write_overrides(conf, yaml.safe_load(text))
     assert composed(conf) == text
     assert written(conf)["variants"]["cnn2"] == {"epochs": 20, "epochs_per_report": 4}
@@ -118,8 +124,9 @@ def test_a_second_experiment_lies_on_top_of_the_first(conf):
 
 
 def test_overrides_win_over_a_named_experiment(conf):
+    (conf / "experiment/small.yaml").write_text(SMALL)
     path = conf / "config.yaml"
-    path.write_text(path.read_text().replace("experiment: null", "experiment: quickstart"))
+    path.write_text(path.read_text().replace("experiment: null", "experiment: small"))
     text = experiment(conf, "variants.cnn2.epochs=8")
     write_overrides(conf, yaml.safe_load(text))
     assert composed(conf) == text

@@ -29,7 +29,7 @@ EPOCH = 1
 @cache
 def default_estimators() -> dict[str, Any]:
     """The trained attackers that have a name, as the section `attack` of params.yaml has them."""
-    return yaml.safe_load(DEFAULTS.read_text())["estimators"]
+    return yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))["estimators"]
 
 
 def audit_params(
@@ -45,7 +45,7 @@ def audit_params(
     The entire dataset is always among the slices. Raises UserError of one line for an unknown name.
     """
     slices = list(dict.fromkeys(["entire", *slices, *(["group"] if groups else [])]))
-    settings = yaml.safe_load(DEFAULTS.read_text())
+    settings = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
     settings |= {"attacks": list(attacks), "slices": slices, "mode": mode, "seed": seed, "groups": groups}
     settings |= {} if delta is None else {"delta": delta}
     return check("audit", settings, AttackParams)

@@ -11,13 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
+from privacy_report.attack.audit_labels import PURPOSE, as_bools, labels_of
 from privacy_report.errors import UserError
 from privacy_report.pipeline.blocks import blocks
+from privacy_report.pipeline.files import DamagedError
 from privacy_report.pipeline.mapped import map_arrays
 
 SIDES = ("member", "nonmember")
 NEEDED = "member_logits (or member_probs), member_labels, and the same for nonmember_"
 CSV_COLUMNS = "side (member or nonmember), label, logit_CLASS or prob_CLASS each (or one logit or prob)"
+BOOLS = {"canary_is_member", "member_is_canary", "nonmember_is_canary", "reference_is_member"}
 CLASSES = "classes"
 """Array of the classes' names in the order of the columns: what labels of text are looked up in."""
 
@@ -33,12 +36,21 @@ def arrays_of(path: Path) -> dict[str, np.ndarray]:
         )
     if path.suffix == ".npy" and not path.is_dir():
         raise UserError(f"{path}: holds one array, needs {NEEDED}: put them into one folder, or use np.savez")
-    return _from_csv(path) if path.suffix == ".csv" else map_arrays(path)
+    if path.suffix == ".csv":
+        return _from_csv(path)
+    try:
+        return map_arrays(path)
+    except DamagedError as error:
+        if "objects" not in str(error):
+            raise
+        raise UserError(
+            f"{error}; objects are never unpickled, save labels.astype(str) or .astype(int)"
+        ) from None
 
 
 def _from_csv(path: Path) -> dict[str, np.ndarray]:
     try:
-        with open(path, newline="") as file:
+        with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read as CSV ({error})") from None
@@ -55,7 +67,8 @@ def _from_csv(path: Path) -> dict[str, np.ndarray]:
             mine = [row for row in rows if row["side"] == side]
             values = np.array([[float(row[name]) for name in columns] for row in mine])
             arrays[f"{side}_{kind}s"] = values.reshape(len(mine), len(columns))
-            arrays[f"{side}_labels"] = _numbers(np.array([row["label"] for row in mine], dtype=str))
+            labels = np.array([row["label"] for row in mine], dtype=str)
+            arrays[f"{side}_labels"] = _numbers(labels, float if len(columns) == 1 else np.int64)
     except (ValueError, TypeError) as error:
         raise UserError(f"{path}: {error}; {columns} must be numbers") from None
     if wrong := {row["side"] for row in rows} - set(SIDES):
@@ -65,10 +78,10 @@ def _from_csv(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _numbers(labels: np.ndarray) -> np.ndarray:
+def _numbers(labels: np.ndarray, kind: type) -> np.ndarray:
     """Labels of text as numbers where all of them are, else as they are."""
     try:
-        return labels.astype(np.int64)
+        return labels.astype(kind)
     except ValueError:
         return labels
 
@@ -77,18 +90,28 @@ def normalised(arrays: Mapping[str, np.ndarray], path: Path | str) -> tuple[dict
     """Arrays with outputs (n, n_classes) and labels int (n,), and warnings, each one line.
 
     What has that shape is given back as it is, mapped or not. Both sides may have outputs (n,) or (n, 1):
-    those of class 1 of two. Labels may be whole floats, (n, 1), or text that the array `classes` names. What
-    else is wrong is left for `outputs.Outputs` to say.
+    those of class 1 of two. Labels: see `audit_labels.labels_of`. Memberships may be 0 and 1. What else is
+    wrong is left for `outputs.Outputs` to say.
     """
-    found, warnings = dict(arrays), []
+    found, warnings, one_column = dict(arrays), list[str](), False
     names = found.pop(CLASSES, None)
+    for key in BOOLS & found.keys():
+        found[key] = as_bools(found[key], f"{path}: {key}")
     for kind in ("logits", "probs"):
         keys = [f"{side}_{kind}" for side in SIDES]
-        if all(key in found and _is_single(found[key]) for key in keys):
+        for key in found.keys() & set(keys):
+            _check_rank(found[key], f"{path}: {key}")
+        if single := all(key in found and _is_single(found[key]) for key in keys):
             found |= {key: _two_classes(found[key], kind) for key in keys}
+        one_column |= single
     for side in SIDES:
         if (key := f"{side}_labels") in found:
-            found[key] = _labels(found[key], names, f"{path}: {key}")
+            found[key] = labels_of(found[key], _columns(found, side), names, f"{path}: {key}")
+            if one_column and not np.isin(found[key], (0, 1)).all():
+                raise UserError(
+                    f"{path}: {key} must be 0 or 1 where there is one output a row, got "
+                    f"{found[key].min()}..{found[key].max()} (a regression?): {PURPOSE}"
+                )
     looks = [key for side in SIDES if _are_probabilities(found.get(key := f"{side}_logits"))]
     if len(looks) == len(SIDES):
         warnings.append(
@@ -96,6 +119,20 @@ def normalised(arrays: Mapping[str, np.ndarray], path: Path | str) -> tuple[dict
             "but are taken as logits; name them member_probs and nonmember_probs"
         )
     return found, warnings
+
+
+def _columns(found: Mapping[str, np.ndarray], side: str) -> int | None:
+    """How many classes a side's outputs have; None where nothing says so."""
+    kinds = (found.get(f"{side}_{kind}") for kind in ("logits", "probs"))
+    return next((values.shape[1] for values in kinds if values is not None and values.ndim == 2), None)
+
+
+def _check_rank(values: np.ndarray, what: str) -> None:
+    """UserError for outputs with more than one row of columns an example."""
+    if values.ndim > 2:
+        raise UserError(
+            f"{what}: got {values.dtype} {values.shape}, several outputs a row (tokens?): {PURPOSE}"
+        )
 
 
 def _is_single(values: np.ndarray) -> bool:
@@ -106,23 +143,6 @@ def _two_classes(values: np.ndarray, kind: str) -> np.ndarray:
     """Outputs of class 1 as outputs (n, 2) of both."""
     one = values.reshape(-1)
     return np.stack([np.zeros_like(one) if kind == "logits" else 1 - one, one], axis=1)
-
-
-def _labels(labels: np.ndarray, names: np.ndarray | None, what: str) -> np.ndarray:
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.dtype.kind == "f":
-        if not (np.isfinite(labels).all() and (labels == np.round(labels)).all()):
-            raise UserError(f"{what} must be integers, got {labels.dtype} that are not whole")
-        return labels.astype(np.int64)
-    if labels.dtype.kind in "US":
-        if names is None:
-            raise UserError(f"{what} are text: add the array `classes`, names in the order of columns")
-        place = {str(name): i for i, name in enumerate(names)}
-        if unknown := sorted({str(one) for one in labels} - set(place)):
-            raise UserError(f"{what} got {unknown[0]!r}, allowed: {', '.join(place)}")
-        return np.array([place[str(one)] for one in labels], np.int64)
-    return labels.astype(np.int64) if labels.dtype.kind == "b" else labels
 
 
 def _are_probabilities(values: np.ndarray | None) -> bool:

@@ -1,40 +1,28 @@
-"""All attacks on one checkpoint, each from the memo where it was made before."""
+"""All attacks on one checkpoint: what each depends on, and what they found together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import cache, partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from privacy_report.attack import exposure, registry
-from privacy_report.attack.epsilon_bound import check_delta
-from privacy_report.attack.findings import Curve, Findings, Plan, attack_checkpoint
+from privacy_report.attack import exposure, job, registry
+from privacy_report.attack.findings import Curve, Findings
+from privacy_report.attack.needs import OUTPUTS
+from privacy_report.attack.plan import Plan
 from privacy_report.attack.references import References
 from privacy_report.attack.schema import AttackParams
-from privacy_report.attack.signals import Examples
 from privacy_report.attack.slices import Groups
 from privacy_report.pipeline import memo
-from privacy_report.pipeline.memo import Arrays
+from privacy_report.pipeline.dotted import function
 from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.tables import Row
 
-FINDINGS = "privacy_report.attack.findings.attack_checkpoint"
-EXPOSURE = "privacy_report.attack.exposure.risks"
-READ = "privacy_report.pipeline.outputs.read_outputs"
-READ_MORE = {
-    registry.EARLY: ("privacy_report.attack.evidence.early_phi",),
-    registry.REFERENCES: ("privacy_report.attack.evidence.ReferenceFiles",),
-}
-"""What reads the files of an attack's evidence next to the target's outputs, by what it needs."""
-
-
-class Recall(Protocol):
-    """`memo.Memo.recall`, or a stand-in that always computes."""
-
-    def __call__(self, kind: str, key: str, compute: Callable[[], Arrays]) -> Arrays: ...
+JOB = "privacy_report.attack.job"
+HANDS = (__name__, "privacy_report.attack.variant")
+"""What hands over the files and the plan that the keys state."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +58,14 @@ def plan(name: str, params: AttackParams, groups: Groups | None) -> Plan:
     attack, mode = registry.find(name, params.mode, params.estimators), registry.MODES[params.mode]
     return Plan(
         attack=name,
-        scores=registry.function(attack.scores),
+        examples=mode.examples,
+        scores=attack.scores,
+        measure=mode.measure,
         needs=attack.needs,
-        least=_least(params, attack),
+        least=attack.least * (params.folds if attack is registry.TRAINED else 1),
         caveat=attack.caveat,
-        measure=registry.function(mode.measure),
         both_ends=mode.both_ends,
+        any_delta=mode.any_delta,
         settings=_settings(name, params, attack),
         slices=tuple(params.slices),
         groups=groups,
@@ -84,93 +74,33 @@ def plan(name: str, params: AttackParams, groups: Groups | None) -> Plan:
     )
 
 
-def needs(name: str, params: AttackParams) -> str:
-    """What the attack called `name` needs (`registry.NEEDS`); outputs for the examples' risks, ""."""
-    return registry.find(name, params.mode, params.estimators).needs if name else registry.OUTPUTS
-
-
-def inputs(params: AttackParams, groups: Groups | None) -> dict[str, dict[str, Any]]:
-    """What each attack depends on next to the checkpoint's outputs; "" is for the examples' risks."""
-    mode = registry.MODES[params.mode]
-    found = {"": memo.base(EXPOSURE, READ, mode.examples, seed=params.seed)}
-    for name in params.attacks:
-        attack = registry.find(name, params.mode, params.estimators)
-        settings = _settings(name, params, attack)
-        found[name] = memo.base(
-            FINDINGS,
-            READ,
-            *READ_MORE.get(attack.needs, ()),
-            attack.scores,
-            mode.examples,
-            mode.measure,
-            chosen=[settings["path"]] if settings else [],
-            attack=[name, asdict(attack), asdict(mode)],
-            least=_least(params, attack),
-            settings=settings,
-            slices=params.slices,
-            groups={name: asdict(group) for name, group in groups.items()} if groups else None,
-            delta=params.delta,
-            seed=params.seed,
-        )
-    return found
-
-
 @dataclass(frozen=True)
-class Evidence:
-    """What the attacker holds at one checkpoint; each part is loaded only if an attack that is made needs it.
+class Planned:
+    """The attacks on the checkpoints of a variant, and what each depends on next to the files that it reads.
 
-    outputs gives the target's outputs, early its phi (k, n) at early checkpoints, references the reference
-    models; None: there are none.
+    plans: by attack; inputs: likewise, and "" for the examples' risks.
     """
 
-    outputs: Callable[[], Outputs]
-    early: Callable[[], np.ndarray] | None = None
-    references: Callable[[], References] | None = None
+    plans: Mapping[str, Plan]
+    inputs: Mapping[str, dict[str, Any]]
+    examples: str
+    seed: int
+
+    def needs(self, name: str) -> str:
+        """What the attack called `name` needs; the risks, "", the outputs alone."""
+        return self.plans[name].needs if name else OUTPUTS
 
 
-def attack_all(
-    params: AttackParams,
-    groups: Groups | None,
-    evidence: Evidence,
-    recall: Recall,
-    keys: Mapping[str, str],
-    with_halves: bool = True,
-) -> CheckpointFindings:
-    """All attacks of `params` on one checkpoint.
-
-    keys: attack (and "") -> the key of its findings at this checkpoint.
-    """
-
-    @cache
-    def pooled() -> Examples:
-        outputs = evidence.outputs()
-        if params.mode == registry.DEFAULT:  # the reference's bounds know no delta
-            check_delta(params.delta, len(outputs.member_labels))
-        return registry.function(registry.MODES[params.mode].examples)(outputs)
-
-    @cache
-    def early() -> np.ndarray | None:
-        return evidence.early() if evidence.early else None
-
-    @cache
-    def references() -> References | None:
-        return evidence.references() if evidence.references else None
-
-    def find(name: str) -> Arrays:
-        attack = plan(name, params, groups)
-        examples = pooled()
-        if attack.needs == registry.EARLY:
-            examples = replace(examples, early_phi=early())
-        if attack.needs == registry.REFERENCES:
-            examples = replace(examples, references=references())
-        return attack_checkpoint(examples, attack, with_halves).to_arrays()
-
-    by_attack = {
-        name: Findings.from_arrays(recall("attack", keys[name], partial(find, name)))
-        for name in params.attacks
+def planned(params: AttackParams, groups: Groups | None) -> Planned:
+    """All attacks of `params`."""
+    examples = registry.MODES[params.mode].examples
+    plans = {name: plan(name, params, groups) for name in params.attacks}
+    inputs = {
+        name: memo.base(JOB, *one.roots, chosen=one.chosen, hands=HANDS, plan=one.inputs())
+        for name, one in plans.items()
     }
-    risks = recall("attack", keys[""], lambda: exposure.risks(pooled(), params.seed))
-    return CheckpointFindings(by_attack, **risks)
+    inputs[""] = memo.base(JOB, examples, hands=HANDS, examples=examples, seed=params.seed)
+    return Planned(plans, inputs, examples, params.seed)
 
 
 def attack_outputs(
@@ -180,24 +110,21 @@ def attack_outputs(
     with_halves: bool = True,
     early_phi: np.ndarray | None = None,
     references: References | None = None,
+    done: Callable[[], None] = lambda: None,
 ) -> CheckpointFindings:
-    """All attacks of `params` on one checkpoint, computed here and now."""
+    """All attacks of `params` on one checkpoint in memory, and what the attacker holds next to it, if any.
 
-    def compute(kind: str, key: str, compute: Callable[[], Arrays]) -> Arrays:
-        return compute()
-
-    evidence = Evidence(
-        lambda: outputs,
-        None if early_phi is None else lambda: early_phi,
-        None if references is None else lambda: references,
-    )
-    keys = dict.fromkeys(["", *params.attacks], "")
-    return attack_all(params, groups, evidence, compute, keys, with_halves)
-
-
-def _least(params: AttackParams, attack: registry.Attack) -> int:
-    """How many of each side an attack takes at the least."""
-    return attack.least * (params.folds if attack is registry.TRAINED else 1)
+    Calls `done` after each attack, and after the examples' risks.
+    """
+    examples = function(registry.MODES[params.mode].examples)(outputs)
+    examples = replace(examples, early_phi=early_phi, references=references)
+    by_attack = {}
+    for name in params.attacks:
+        by_attack[name] = job.of_examples(examples, plan(name, params, groups), with_halves)
+        done()
+    risks = exposure.risks(examples, params.seed)
+    done()
+    return CheckpointFindings(by_attack, **risks)
 
 
 def _settings(name: str, params: AttackParams, attack: registry.Attack) -> dict[str, Any]:

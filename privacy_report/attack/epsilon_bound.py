@@ -22,8 +22,8 @@ import numpy as np
 
 from privacy_report.attack.intervals import lower_rate, upper_rate
 from privacy_report.attack.roc import Roc, sorted_roc
-from privacy_report.pipeline.contract import LEVEL
-from privacy_report.pipeline.params import refuse
+from privacy_report.errors import refuse
+from privacy_report.pipeline.measured import LEVEL
 
 CANDIDATES = 48
 GIVEN_AWAY = 0.5

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
+from privacy_report.attack import signals
+from privacy_report.attack.evidence import ReferenceFiles
 from privacy_report.attack.reference_scores import rmia, spreads
 from privacy_report.attack.references import References, TooFewError
 from privacy_report.attack.signals import Examples
 from privacy_report.errors import UserError
+from privacy_report.pipeline.digests import Arrays
+from privacy_report.pipeline.outputs import read_outputs
 
 
-def at_checkpoint(examples: Examples) -> dict[str, np.ndarray]:
-    """Of each member at one checkpoint: `exposure` and `found_at_fpr` by `rmia`, float (n_member,).
+def of_members(outputs: Path, trains: Path, phi: Path) -> Arrays:
+    """Of each member of a score file: `exposure` and `found_at_fpr` by `rmia`, float (n_member,).
 
-    NaN for the exposure where there are too few references for a spread.
+    trains, phi: files of the references that it is attacked from. NaN for the exposure where there are too
+    few references for a spread.
     """
-    assert examples.references is not None
-    found = found_at_fpr(rmia(examples.phi, examples.references), examples.is_member)
+    return of_examples(signals.pool(read_outputs(outputs)), ReferenceFiles(trains, {0: phi}).at(0))
+
+
+def of_examples(examples: Examples, references: References) -> Arrays:
+    """The same of examples in memory."""
+    found = found_at_fpr(rmia(examples.phi, references), examples.is_member)
     try:
-        exposed = exposure(examples.references)
+        exposed = exposure(references)
     except TooFewError:
         exposed = np.full(len(found), np.nan)
     return {"exposure": exposed[examples.is_member], "found_at_fpr": found[examples.is_member]}

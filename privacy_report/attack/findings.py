@@ -15,14 +15,15 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from privacy_report.attack.measures import refused, too_small
+from privacy_report.attack.needs import EARLY, FEATURES, REFERENCES
+from privacy_report.attack.plan import Plan
 from privacy_report.attack.references import TooFewError
-from privacy_report.attack.registry import EARLY, FEATURES, REFERENCES
 from privacy_report.attack.roc import sorted_roc, thin
 from privacy_report.attack.signals import Examples
-from privacy_report.attack.slices import Groups, slices
-from privacy_report.pipeline.contract import ENTIRE, REPORT, SELECT
-from privacy_report.pipeline.memo import Arrays
-from privacy_report.pipeline.tables import Row
+from privacy_report.attack.slices import slices
+from privacy_report.pipeline.digests import Arrays
+from privacy_report.pipeline.dotted import function
+from privacy_report.pipeline.measured import ENTIRE, REPORT, SELECT, Row
 
 SELECTS = 1 / 3
 """Share of the examples that selects the threshold of epsilon's bound; the others measure."""
@@ -34,28 +35,6 @@ Attacker = Callable[[np.ndarray, list[int]], Ranked]
 """(mask bool (n,) of a slice's examples, seed) -> those of them that were scored, with their scores."""
 Curve = tuple[np.ndarray, np.ndarray]
 """False and true positive rates (n,)."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """One attack, ready to be made: everything that its numbers depend on next to the outputs.
-
-    scores, needs, least, caveat: see `registry.Attack`; measure, both_ends: see `registry.Mode`; settings:
-    what the scores' function reads. slices, groups, delta, seed: see `schema.AttackParams`.
-    """
-
-    attack: str
-    scores: Callable[..., Any]
-    needs: str
-    least: int
-    caveat: str
-    measure: Callable[..., Row]
-    both_ends: bool
-    settings: Mapping[str, Any]
-    slices: tuple[str, ...]
-    groups: Groups | None
-    delta: float
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -103,6 +82,7 @@ def attack_examples(examples: Examples, plan: Plan, stream: int = 0) -> tuple[li
     rows: list[Row] = []
     curve = np.empty(0), np.empty(0)
     attacker, missing = _attacker(examples, plan)
+    measure = function(plan.measure)
     for name, mask in slices(examples, plan.slices, plan.groups, plan.both_ends):
         n_member = int(np.count_nonzero(examples.is_member & mask))
         n_nonmember = int(np.count_nonzero(mask)) - n_member
@@ -113,7 +93,7 @@ def attack_examples(examples: Examples, plan: Plan, stream: int = 0) -> tuple[li
         seed = [plan.seed, stream, zlib.crc32(plan.attack.encode()), zlib.crc32(name.encode())]
         scored, scores = attacker(mask, seed)
         is_member = examples.is_member[scored]
-        found = plan.measure(scores, is_member, selects[scored], n_nonmember / n_member, plan.delta)
+        found = measure(scores, is_member, selects[scored], n_nonmember / n_member, plan.delta)
         found["note"] = "; ".join(filter(None, [plan.caveat, found["note"]]))
         rows.append(head | accuracies | found)
         if name == ENTIRE:
@@ -142,20 +122,21 @@ def attack_halves(examples: Examples, plan: Plan) -> list[Row]:
 
 def _attacker(examples: Examples, plan: Plan) -> tuple[Attacker, str]:
     """The attack, ready for slices, and why it cannot be made, empty where it can."""
+    score = function(plan.scores)
     try:
         if plan.needs == FEATURES:
-            return _trained(examples, plan), ""
+            return _trained(score, examples, plan), ""
         if plan.needs == EARLY:
             if examples.early_phi is None:
                 return _nothing, "there is no earlier checkpoint of this run"
-            return _by_signal(plan.scores(examples.phi, examples.early_phi)), ""
+            return _by_signal(score(examples.phi, examples.early_phi)), ""
         if plan.needs == REFERENCES:
             if examples.references is None:
                 return _nothing, "there are no reference models"
-            return _by_signal(plan.scores(examples.phi, examples.references)), ""
+            return _by_signal(score(examples.phi, examples.references)), ""
     except TooFewError as error:
         return _nothing, str(error)
-    return _by_signal(plan.scores(examples)), ""
+    return _by_signal(score(examples)), ""
 
 
 def _nothing(mask: np.ndarray, seed: list[int]) -> Ranked:
@@ -174,10 +155,10 @@ def _by_signal(scores: np.ndarray) -> Attacker:
     return attack
 
 
-def _trained(examples: Examples, plan: Plan) -> Attacker:
+def _trained(score: Callable[..., Any], examples: Examples, plan: Plan) -> Attacker:
     def attack(mask: np.ndarray, seed: list[int]) -> Ranked:
         at = np.flatnonzero(mask)
-        scores, scored = plan.scores(examples.features[at], examples.is_member[at], plan.settings, seed)
+        scores, scored = score(examples.features[at], examples.is_member[at], plan.settings, seed)
         at, scores = at[scored], scores[scored]
         order = np.argsort(-scores)
         return at[order], scores[order]

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
-import warnings
 from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
-from privacy_report.attack.roc import Roc, advantage, auc
-from privacy_report.pipeline.contract import LEVEL
+from privacy_report.attack.roc import Roc, auc
+from privacy_report.attack.smirnov import p_value
+from privacy_report.pipeline.measured import LEVEL
 
 MIN_FALSE_POSITIVES = 5
 """A TPR at an FPR is refused when fewer non-members than this are expected above the threshold."""
 PRIOR = 6
 """Examples that each side is credited with where the AUC's variance is estimated; see `auc_interval`."""
-EXACT, FINE = 500, 50_000
 Z = float(stats.norm.isf(LEVEL / 2))
 
 
@@ -113,44 +111,26 @@ def advantage_interval(
 def advantage_p(curve: Roc) -> float:
     """P-value of the advantage when both sides have one distribution: one-sided Kolmogorov-Smirnov.
 
-    Exact up to EXACT examples a side, where the asymptotic formula understates p by up to a half (the
-    statistic lives on a lattice of 1 / lcm of the sizes). For more examples, and where the lattice is finer
-    than 1 / FINE, Hodges' formula: it understates p between 0.0001 and 0.5 by 7% at most, and exact counting
-    takes up to a tenth of a second. Ties make it conservative.
+    See `smirnov.p_value` for its errors. Ties make it conservative.
     """
     m, n = curve.n_member, curve.n_nonmember
-    if max(m, n) > EXACT or math.lcm(m, n) > FINE:
-        return asymptotic_p(advantage(curve), m, n)
-    members = np.repeat(curve.thresholds, np.diff(curve.tp))
-    nonmembers = np.repeat(curve.thresholds, np.diff(curve.fp))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # exact counting may overflow: then asymptotic
-        found = stats.ks_2samp(members, nonmembers, alternative="less", method="exact")
-    return float(found.pvalue)
-
-
-def asymptotic_p(d: float, n_member: int, n_nonmember: int) -> float:
-    """P(one-sided Kolmogorov-Smirnov statistic >= d), Hodges' (1958) corrected asymptotic formula."""
-    if d <= 0:
-        return 1.0
-    m, n = max(n_member, n_nonmember), min(n_member, n_nonmember)
-    z = np.sqrt(m * n / (m + n)) * d
-    return float(min(1.0, np.exp(-2 * z**2 - 2 * z * (m + 2 * n) / np.sqrt(m * n * (m + n)) / 3)))
+    return p_value(int(np.max(curve.tp * n - curve.fp * m)), m, n)
 
 
 @cache
 def _binomial_quantiles(n: int, p: float) -> tuple[int, int]:
-    few, many = stats.binom.ppf([LEVEL / 2, 1 - LEVEL / 2], n, p)
+    few, many = stats.binom.ppf([LEVEL / 4, 1 - LEVEL / 4], n, p)
     return int(few), int(many)
 
 
 def tpr_interval(curve: Roc, fpr: float) -> tuple[float, float] | None:
     """95% interval of the TPR at a true FPR of `fpr`; None where FPR * n_nonmember < 5.
 
-    Two independent errors: which threshold has that FPR (the number of non-members above it is
-    binomial, so it lies between two order statistics), and how many members exceed a threshold
-    (Clopper-Pearson). The corners of the two 95% intervals are joined, which covers at
-    least 95% since a sum of deviations is at least the root of their squares' sum.
+    Two errors: which threshold has that FPR (the number of non-members above it is binomial, so it lies
+    between two order statistics), and how many members exceed a threshold (Clopper-Pearson). Each end joins
+    one corner of both, and each corner errs with probability LEVEL / 4, so that an end errs with at most
+    LEVEL / 2 whatever the curve. With LEVEL / 2 each it would not where members crowd at the threshold: all
+    of the curve's rise lies between two order statistics there, and the errors add up.
     """
     n = curve.n_nonmember
     if fpr * n < MIN_FALSE_POSITIVES - 1e-9:
@@ -160,8 +140,8 @@ def tpr_interval(curve: Roc, fpr: float) -> tuple[float, float] | None:
     # so only those above it count. The (many + 1)-th lies below.
     above = curve.tp[np.searchsorted(curve.fp, few) - 1] if few else 0
     beyond = curve.tp[np.searchsorted(curve.fp, many + 1) - 1] if many < n else curve.n_member
-    low = lower_rate(above, curve.n_member, LEVEL / 2)
-    high = upper_rate(beyond, curve.n_member, LEVEL / 2)
+    low = lower_rate(above, curve.n_member, LEVEL / 4)
+    high = upper_rate(beyond, curve.n_member, LEVEL / 4)
     return float(low), float(high)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from privacy_report.attack import epsilon_bound, intervals, roc
-from privacy_report.pipeline.contract import FPRS, METRICS, with_ends
-from privacy_report.pipeline.tables import Row
+from privacy_report.pipeline.measured import FPRS, METRICS, Row, with_ends
 
 EVIDENCE = "epsilon_evidence"
 """What bounds epsilon at any level: counts (`epsilon_bound.Evidence`) and delta. No column of a table."""

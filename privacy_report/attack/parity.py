@@ -24,6 +24,7 @@ from sklearn.neural_network import MLPClassifier
 from privacy_report.attack import intervals, roc, rowwise, signals
 from privacy_report.attack.measures import row_of_curve
 from privacy_report.attack.signals import Examples
+from privacy_report.attack.smirnov import p_value
 from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.tables import Row
 
@@ -175,9 +176,10 @@ def measure(
     """
     curve = roc.sorted_roc(scores, is_member)
     row = row_of_curve(curve, curve.n_nonmember / curve.n_member)
+    m, n = curve.n_member, curve.n_nonmember
     value = float(np.max(np.abs(curve.tpr - curve.fpr)))
-    one_sided = intervals.asymptotic_p(value, curve.n_member, curve.n_nonmember)
-    low, high = intervals.advantage_interval(value, curve.n_member, curve.n_nonmember, absolute=True)
+    one_sided = p_value(int(np.max(np.abs(curve.tp * n - curve.fp * m))), m, n)
+    low, high = intervals.advantage_interval(value, m, n, absolute=True)
     return row | {
         "advantage": value,
         "advantage_low": low,

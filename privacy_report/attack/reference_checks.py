@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from privacy_report.attack.evidence import nearest
 from privacy_report.attack.intervals import MIN_FALSE_POSITIVES, auc_interval
 from privacy_report.attack.reference_scores import Score, rmia
 from privacy_report.attack.references import References
@@ -128,11 +129,6 @@ def outcomes_by_epoch(
         for epoch, those in scores.items():
             found[epoch][other] = _outcome(those, labels)
     return {target: found[nearest(phis, target)] for target in targets}
-
-
-def nearest(epochs: Iterable[int], target: int) -> int:
-    """The epoch that stands for a target's: the nearest, of two the earlier."""
-    return min(epochs, key=lambda epoch: (abs(epoch - target), epoch))
 
 
 def _at(phis: Mapping[int, np.ndarray], is_member: np.ndarray, epoch: int) -> References:

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr
 
+from privacy_report.attack.evidence import ReferenceFiles
 from privacy_report.attack.exposure import lt_iqr
 from privacy_report.attack.reference_checks import recipe_at
 from privacy_report.attack.reference_scores import rmia
-from privacy_report.attack.references import References
+from privacy_report.attack.references import TooFewError
+from privacy_report.pipeline.digests import Arrays
 
 TOP = 100
 """Of so many members that LT-IQR ranks highest it is said how many the references find."""
 FOUND_AT = 0.01
 
 
-def recipe_facts(attacked: References, others: References) -> dict[str, np.ndarray]:
-    """Every reference attacked by those outside its group with `rmia`; see `reference_checks.recipe_at`."""
-    return recipe_at(rmia, attacked, others)
+def recipe_of(trains: Path, attacked: Path, others: Path) -> Arrays:
+    """Every reference attacked by those outside its group with `rmia`; see `reference_checks.recipe_at`.
+
+    trains, attacked, others: files of the references, phi at two epochs. Nothing where they are too few to
+    attack each other.
+    """
+    files = ReferenceFiles(trains, {0: attacked, 1: others})
+    try:
+        return recipe_at(rmia, files.at(0), files.at(1))
+    except TooFewError:
+        return {}
 
 
 def recipe_summary(measures: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:

@@ -6,23 +6,13 @@ starts to read the code that an attack's numbers pass through. Another attack is
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
-from privacy_report.pipeline.params import refuse
+from privacy_report.attack.needs import EARLY, FEATURES, NEEDS, OUTPUTS, REFERENCES
+from privacy_report.errors import refuse
 
-OUTPUTS = "outputs"
-"""The target's outputs: a function of `Examples` that gives a score each."""
-FEATURES = "features"
-"""Features of the outputs: a function that trains attackers and scores those examples they did not see."""
-
-EARLY = "early checkpoints"
-"""The target's own earlier checkpoints: a function of its phi (n,) and theirs (k, n)."""
-REFERENCES = "reference models"
-"""The attacker's own models: a function of the target's phi (n,) and `references.References`."""
-NEEDS = (OUTPUTS, FEATURES, EARLY, REFERENCES)
+__all__ = ["EARLY", "FEATURES", "NEEDS", "OUTPUTS", "REFERENCES"]
 
 LEAST = 10
 """Members and non-members that an attack needs; a trained one needs as many in each block."""
@@ -40,12 +30,14 @@ class Mode:
     """How examples are read and scores are measured; dotted names of functions.
 
     examples: `Outputs` -> `Examples`; measure: scores -> a row of metrics (see `measures.measure`);
-    both_ends: whether an example on the edge of two loss deciles counts in both.
+    both_ends: whether an example on the edge of two loss deciles counts in both; any_delta: whether delta has
+    no part, so that none is refused.
     """
 
     examples: str
     measure: str
     both_ends: bool
+    any_delta: bool
 
 
 @dataclass(frozen=True)
@@ -68,8 +60,8 @@ class Attack:
 
 _HERE = "privacy_report.attack"
 MODES = {
-    DEFAULT: Mode(f"{_HERE}.signals.pool", f"{_HERE}.measures.measure", both_ends=False),
-    PARITY: Mode(f"{_HERE}.parity.pool", f"{_HERE}.parity.measure", both_ends=True),
+    DEFAULT: Mode(f"{_HERE}.signals.pool", f"{_HERE}.measures.measure", both_ends=False, any_delta=False),
+    PARITY: Mode(f"{_HERE}.parity.pool", f"{_HERE}.parity.measure", both_ends=True, any_delta=True),
 }
 TRAINED = Attack(FEATURES, f"{_HERE}.trained.scores")
 """Any entry of `attack.estimators`."""
@@ -116,9 +108,3 @@ def find(name: str, mode: str, estimators: Collection[str] = ()) -> Attack:
     if mode == DEFAULT and name in estimators:
         return TRAINED
     raise refuse("attacks", name, ", ".join(known(mode, estimators)))
-
-
-def function(dotted: str) -> Any:
-    """The function that a dotted name stands for."""
-    module, _, name = dotted.rpartition(".")
-    return getattr(importlib.import_module(module), name)

@@ -2,7 +2,8 @@
 
 Every function takes float64 logits (n, n_classes) and labels int (n,), and the rows have nothing to do with
 each other, so that large arrays can be read a block at a time. The formulas keep their precision where the
-target is nearly certain, so that examples tie only when their outputs do.
+target is nearly certain, so that examples tie only when their outputs do. Then they do tie: sums run over
+`ordered` rows, or their last digit would depend on which class it is that has a probability.
 """
 
 from __future__ import annotations
@@ -26,27 +27,38 @@ def correct(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return logits.argmax(axis=1) == labels
 
 
+def ordered(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows with their logits ascending, and where the label's then is: the first of those that equal it."""
+    of_label = logits[np.arange(len(labels)), labels]
+    return np.sort(logits, axis=1), np.count_nonzero(logits < of_label[:, None], axis=1)
+
+
 def odds_against_label(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """log((1 - p) / p) of the label's probability, float64 (n,)."""
-    return _log_odds_against(logits, labels)
+    return _log_odds_against(*ordered(logits, labels))
 
 
 def odds_of_predicted(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """log(p / (1 - p)) of the predicted class's probability, float64 (n,)."""
-    return -_log_odds_against(logits, logits.argmax(axis=1))
+    return -_log_odds_against_largest(np.sort(logits, axis=1))
 
 
 def negative_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Minus the entropy of the prediction, in nats, float64 (n,)."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return (_probabilities(logits) * log_probs).sum(axis=1)
+    rows = np.sort(logits, axis=1)
+    shifted = rows - rows[:, -1:]
+    exp = np.exp(shifted)
+    total = exp.sum(axis=1, keepdims=True)
+    shifted -= np.log(total)
+    exp /= total
+    return (exp * shifted).sum(axis=1)
 
 
 def negative_modified_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Minus the modified entropy of Song & Mittal (arXiv 2003.10595, equation 4), in nats, float64 (n,)."""
-    loss = np.logaddexp(0.0, _log_odds_against(logits, labels))
-    return modified_entropy(_probabilities(logits), loss, logits, labels)
+    rows, at = ordered(logits, labels)
+    loss = np.logaddexp(0.0, _log_odds_against(rows, at))
+    return modified_entropy(_probabilities(rows), loss, rows, at)
 
 
 def modified_entropy(p: np.ndarray, loss: np.ndarray, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -69,8 +81,9 @@ def features(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     a few of them leave nothing of the others once features are standardised. Of more than MOST_CLASSES
     classes the largest probabilities, descending, and log(1 + how many classes are above the label).
     """
-    loss = np.minimum(np.logaddexp(0.0, _log_odds_against(logits, labels)), MOST)
-    odds = np.clip(odds_of_predicted(logits, labels), -MOST, MOST)
+    rows, at = ordered(logits, labels)
+    loss = np.minimum(np.logaddexp(0.0, _log_odds_against(rows, at)), MOST)
+    odds = np.clip(-_log_odds_against_largest(rows), -MOST, MOST)
     p = _probabilities(logits)
     if p.shape[1] <= MOST_CLASSES:
         return np.column_stack([p, loss, odds])
@@ -86,10 +99,18 @@ def _probabilities(logits: np.ndarray) -> np.ndarray:
     return exp / exp.sum(axis=1, keepdims=True)
 
 
-def _log_odds_against(logits: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """log((1 - p) / p) of one class a row, without forming 1 - p; float64 (n,)."""
-    rows = np.arange(len(logits))
-    others = logits - logits[rows, classes][:, None]
-    others[rows, classes] = -np.inf
-    top = others.max(axis=1)
-    return top + np.log(np.exp(others - top[:, None]).sum(axis=1))
+def _log_odds_against(rows: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """log((1 - p) / p) of one class a row, without forming 1 - p, of ascending rows; float64 (n,)."""
+    every, last = np.arange(len(rows)), rows.shape[1] - 1
+    own = rows[every, at]
+    top = np.where(at == last, rows[:, -2], rows[:, -1])
+    others = rows - top[:, None]
+    others[every, at] = -np.inf
+    return (top - own) + np.log(np.exp(others, out=others).sum(axis=1))
+
+
+def _log_odds_against_largest(rows: np.ndarray) -> np.ndarray:
+    """`_log_odds_against` of the last class of ascending rows."""
+    top = rows[:, -2]
+    others = rows[:, :-1] - top[:, None]
+    return (top - rows[:, -1]) + np.log(np.exp(others, out=others).sum(axis=1))

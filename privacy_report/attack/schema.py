@@ -4,24 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
 
 from privacy_report.attack import registry
+from privacy_report.attack.estimator import Estimator
 from privacy_report.pipeline.params import one_of, refuse
 
+__all__ = ["SLICES", "AttackParams", "Estimator"]
+
 SLICES = ("entire", "class", "correctness", "percentile", "group")
-
-
-@dataclass
-class Estimator:
-    """A scikit-learn classifier: its import path and the keyword arguments of its constructor."""
-
-    path: str
-    settings: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if "." not in self.path.strip("."):
-            raise refuse("path", self.path, "an import path such as sklearn.linear_model.LogisticRegression")
 
 
 @dataclass

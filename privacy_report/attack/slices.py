@@ -11,7 +11,7 @@ import numpy as np
 
 from privacy_report.attack.signals import Examples
 from privacy_report.errors import UserError, one_line
-from privacy_report.pipeline.contract import CLASS, CORRECT, ENTIRE, GROUP, INCORRECT, LOSS_PERCENTILE
+from privacy_report.pipeline.measured import CLASS, CORRECT, ENTIRE, GROUP, INCORRECT, LOSS_PERCENTILE
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def load_groups(path: Path | str) -> dict[str, Group]:
     file is missing or has another form.
     """
     try:
-        value = json.loads(Path(path).read_text())
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file of index groups") from None
     except OSError as error:

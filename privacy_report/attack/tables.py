@@ -22,10 +22,12 @@ from privacy_report.pipeline.contract import (
     HISTOGRAM_COLUMNS,
     LEVEL,
     METRICS,
+    PLACEBO,
     PRIVACY_COLUMNS,
     ROC_COLUMNS,
+    kind_of,
 )
-from privacy_report.pipeline.memo import Arrays
+from privacy_report.pipeline.digests import Arrays
 from privacy_report.pipeline.tables import Row, write_table
 
 BINS = 60
@@ -36,15 +38,17 @@ Results = Mapping[int, CheckpointFindings]
 
 
 def with_leaks(rows: Iterable[Row]) -> list[Row]:
-    """Rows with `leaks` yes or no: Holm at 5% over all slices and checkpoints of an attack (and half).
+    """Rows with `leaks` yes or no: Holm at 5% over all attacks, slices and checkpoints (of a half).
 
-    A row that was not attacked says no; its note says that nothing was tested.
+    The placebo is no attack: its rows are a family of their own. A row that was not attacked says no; its
+    note says that nothing was tested.
     """
     rows = list(rows)
     families: dict[tuple[Any, Any], list[int]] = {}
     for i, row in enumerate(rows):
         if row["advantage_p"] is not None:
-            families.setdefault((row["attack"], row.get("half")), []).append(i)
+            placebo = kind_of(row["attack"]) == PLACEBO
+            families.setdefault((placebo, row.get("half")), []).append(i)
     leaking: set[int] = set()
     for members in families.values():
         rejected = holm(np.array([rows[i]["advantage_p"] for i in members]))
@@ -116,7 +120,7 @@ def exposed_rows(
     """Rows of exposed.csv: the most exposed members.
 
     `index` and `labels` int (n_member,): positions in the dataset, and classes; `found`: what the references
-    say of each member (`example_exposure.at_checkpoint`), empty without any. With references members are
+    say of each member (`example_exposure.of_members`), empty without any. With references members are
     ranked by their exposure, else by how far their losses swung over the checkpoints (LT-IQR). `loss` and
     `probability` (of membership) are those at the last checkpoint.
     """

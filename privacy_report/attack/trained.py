@@ -21,14 +21,15 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 from sklearn import config_context
 from threadpoolctl import ThreadpoolController
 
-from privacy_report.attack.schema import Estimator
+from privacy_report.attack.estimator import Estimator
 from privacy_report.errors import UserError, one_line
 
 SCORING = ("decision_function", "predict_proba")
+ROUNDING = 1e-12
+"""Scores are log odds or probabilities: what differs by less, next to the largest or to 1, is rounding."""
 
 
 def load_estimator(estimator: Estimator) -> type:
@@ -95,8 +96,23 @@ def forward_scores(
         past, now = block < k, np.flatnonzero(block == k)
         model = build(estimator, int(seeds[k]))
         raw = fit_and_score(X[past], is_member[past], X[now], model)
-        scores[now] = (rankdata(raw) - 0.5) / len(raw)
+        scores[now] = (ranks(raw) - 0.5) / len(raw)
     return scores, block > 0
+
+
+def ranks(raw: np.ndarray) -> np.ndarray:
+    """Ranks from 1, float (n,); scores that differ by rounding alone tie and share their mean rank.
+
+    Equal rows must tie, and in a product of matrices the last digits depend on a row's position.
+    """
+    order = np.argsort(raw)
+    ascending = raw[order]
+    apart = np.diff(ascending) > ROUNDING * max(1.0, abs(ascending[0]), abs(ascending[-1]))
+    last = np.flatnonzero(np.append(apart, True))
+    counts = np.diff(last, prepend=-1)
+    ranks = np.empty(len(raw))
+    ranks[order] = np.repeat(last + 1 - (counts - 1) / 2, counts)
+    return ranks
 
 
 def fit_and_score(X: np.ndarray, is_member: np.ndarray, new: np.ndarray, model: Any) -> np.ndarray:

@@ -10,36 +10,39 @@ from typing import Any
 
 import numpy as np
 
-from privacy_report.attack import checkpoint, example_exposure, registry, signals
-from privacy_report.attack.checkpoint import CheckpointFindings, Evidence
-from privacy_report.attack.evidence import ReferenceFiles, early_epochs, early_phi, reference_files
-from privacy_report.attack.reference_facts import agreement, recipe_facts, recipe_summary
-from privacy_report.attack.references import TooFewError
+from privacy_report.attack import checkpoint, choice, example_exposure, job, reference_facts, signals
+from privacy_report.attack.checkpoint import CheckpointFindings, Planned
+from privacy_report.attack.evidence import ReferenceFiles, nearest, reference_files
+from privacy_report.attack.findings import Findings
+from privacy_report.attack.job import Files
 from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.signals import Examples
 from privacy_report.attack.slices import Groups
 from privacy_report.errors import UserError
 from privacy_report.pipeline import memo
-from privacy_report.pipeline.memo import Arrays, Memo
+from privacy_report.pipeline.digests import Arrays, digest, file_digest
+from privacy_report.pipeline.memo import Memo
 from privacy_report.pipeline.outputs import read_outputs
 
-POOL = "privacy_report.attack.signals.pool"
-EXPOSED = "privacy_report.attack.example_exposure.at_checkpoint"
-RECIPE = "privacy_report.attack.reference_facts.recipe_facts"
-CHOOSE = "privacy_report.attack.evidence.ReferenceFiles"
+CHOICE = "privacy_report.attack.choice"
+EXPOSURE = "privacy_report.attack.example_exposure"
+RECIPE = "privacy_report.attack.reference_facts"
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that the attacks on a variant depend on; keys: of each attack, next to the files' digests."""
+    """All that the attacks on a variant depend on; facts: what is known of its references, by the module."""
 
     params: AttackParams
-    groups: Groups | None
-    keys: dict[str, dict[str, Any]]
+    attacks: Planned
     facts: dict[str, dict[str, Any]]
     files: dict[int, Path]
     references: ReferenceFiles | None
     digests: dict[Path, str]
+
+    def key(self, inputs: Mapping[str, Any], *files: Path) -> str:
+        """The memo's key of a result with such inputs, made of these files."""
+        return digest({**inputs, "files": [self.digests[file] for file in files]})
 
 
 def read_inputs(params: AttackParams, groups: Groups | None, scores: Path, references: Path) -> Inputs:
@@ -56,79 +59,79 @@ def read_inputs(params: AttackParams, groups: Groups | None, scores: Path, refer
     read = [*files.values(), *([models.trains, *models.phi.values()] if models else [])]
     return Inputs(
         params=params,
-        groups=groups,
-        keys=checkpoint.inputs(params, groups),
-        facts={root: memo.base(root, POOL, checkpoint.READ, CHOOSE) for root in (CHOOSE, EXPOSED, RECIPE)},
+        attacks=checkpoint.planned(params, groups),
+        facts={root: memo.base(root, hands=checkpoint.HANDS) for root in (CHOICE, EXPOSURE, RECIPE)},
         files=files,
         references=models,
-        digests={file: memo.file_digest(file) for file in read},
+        digests={file: file_digest(file) for file in read},
     )
 
 
 def attack_checkpoint_of(found: Inputs, epoch: int, kept: Memo) -> CheckpointFindings:
-    """All attacks on the checkpoint of one epoch."""
-    early = [found.files[other] for other in early_epochs(list(found.files), epoch)]
-    read: dict[str, list[Path]] = {registry.EARLY: early}
-    references = None
-    if found.references:
-        at = _chosen(found, found.references, epoch, kept)
-        read[registry.REFERENCES] = [found.references.trains, found.references.phi[at]]
-        references = partial(found.references.at, at)
-    keys = {}
-    for name, key in found.keys.items():
-        paths = [found.files[epoch], *read.get(checkpoint.needs(name, found.params), [])]
-        keys[name] = memo.digest(key | {"files": [found.digests[path] for path in paths]})
-    evidence = Evidence(
-        partial(read_outputs, found.files[epoch]), partial(early_phi, early) if early else None, references
-    )
-    return checkpoint.attack_all(found.params, found.groups, evidence, kept.recall, keys)
+    """All attacks on the checkpoint of one epoch, each from the store where it was made before."""
+    files, attacks = _files(found, epoch, kept), found.attacks
+
+    def recall(name: str, compute: Any) -> Arrays:
+        return kept.recall(
+            "attack", found.key(attacks.inputs[name], *files.used(attacks.needs(name))), compute
+        )
+
+    by_attack = {
+        name: Findings.from_arrays(recall(name, partial(job.find, plan, files.used(plan.needs))))
+        for name, plan in attacks.plans.items()
+    }
+    risks = recall("", partial(job.risks, attacks.examples, files.outputs, attacks.seed))
+    return CheckpointFindings(by_attack, **risks)
+
+
+def _files(found: Inputs, epoch: int, kept: Memo) -> Files:
+    """What the attacker of the checkpoint of one epoch holds."""
+    early = [found.files[other] for other in choice.early_epochs(list(found.files), epoch)]
+    if found.references is None:
+        return Files(found.files[epoch], tuple(early))
+    at = _chosen(found, found.references, epoch, kept)
+    return Files(found.files[epoch], tuple(early), (found.references.trains, found.references.phi[at]))
 
 
 def _chosen(found: Inputs, references: ReferenceFiles, epoch: int, kept: Memo) -> int:
     """The references' epoch from which the checkpoint of `epoch` is attacked."""
-    files = [references.trains, *references.phi.values()]
-    key = found.facts[CHOOSE] | {"files": [found.digests[path] for path in files]}
-    key["epochs"] = list(references.phi)
-    arrays = kept.recall("attack", memo.digest(key), references.chosen)
-    at = list(arrays["nearest"]).index(references.nearest(epoch))  # what stands for the target in the choice
+    inputs = found.facts[CHOICE] | {"epochs": list(references.phi)}
+    key = found.key(inputs, references.trains, *references.phi.values())
+    arrays = kept.recall("attack", key, partial(choice.chosen, references))
+    at = list(arrays["nearest"]).index(nearest(references.phi, epoch))  # stands for the target in the choice
     return int(arrays["chosen"][at])
 
 
-def reference_facts(
+def facts_of_references(
     found: Inputs, results: Mapping[int, CheckpointFindings], kept: Memo
 ) -> tuple[dict[str, Any], Arrays]:
     """What the reference models say beyond one checkpoint.
 
     Facts: models, chosen_epochs (of the references, by the target's), recipe (by the references' epoch), and
-    how well LT-IQR agrees. Arrays: of each member at the last checkpoint (`example_exposure.at_checkpoint`),
+    how well LT-IQR agrees. Arrays: of each member at the last checkpoint (`example_exposure.of_members`),
     empty without reference models.
     """
     files, last = found.references, max(found.files)
     if files is None:
         return {"models": 0}, {}
 
-    def exposed(at: int) -> Arrays:
-        examples = signals.pool(read_outputs(found.files[last]))
-        return example_exposure.at_checkpoint(replace(examples, references=files.at(at)))
-
-    def digests(*paths: Path) -> list[str]:
-        return [found.digests[path] for path in (files.trains, *paths)]
-
     chosen = {epoch: _chosen(found, files, epoch, kept) for epoch in (*found.files, *files.phi)}
-    key = found.facts[EXPOSED] | {"files": digests(found.files[last], files.phi[chosen[last]])}
-    arrays = kept.recall("attack", memo.digest(key), partial(exposed, chosen[last]))
+    read = found.files[last], files.trains, files.phi[chosen[last]]
+    key = found.key(found.facts[EXPOSURE], *read)
+    arrays = kept.recall("attack", key, partial(example_exposure.of_members, *read))
     recipe = {}
     for epoch in files.phi:
-        key = found.facts[RECIPE] | {"files": digests(files.phi[epoch], files.phi[chosen[epoch]])}
-        measures = kept.recall("attack", memo.digest(key), partial(_recipe, files, epoch, chosen[epoch]))
+        read = files.trains, files.phi[epoch], files.phi[chosen[epoch]]
+        key = found.key(found.facts[RECIPE], *read)
+        measures = kept.recall("attack", key, partial(reference_facts.recipe_of, *read))
         if measures:
-            recipe[epoch] = recipe_summary(measures)
+            recipe[epoch] = reference_facts.recipe_summary(measures)
     losses = np.stack([result.member_loss for result in results.values()])
     facts = {
         "models": len(files.memberships()),
         "chosen_epochs": {epoch: chosen[epoch] for epoch in found.files},
         "recipe": recipe,
-        "lt_iqr": agreement(losses, arrays["found_at_fpr"], arrays["exposure"]),
+        "lt_iqr": reference_facts.agreement(losses, arrays["found_at_fpr"], arrays["exposure"]),
     }
     return facts, arrays
 
@@ -139,11 +142,3 @@ def examples_at(found: Inputs, epoch: int, kept: Memo) -> Examples:
     if found.references is None:
         return examples
     return replace(examples, references=found.references.at(_chosen(found, found.references, epoch, kept)))
-
-
-def _recipe(files: ReferenceFiles, attacked: int, others: int) -> Arrays:
-    """`recipe_facts` of two epochs; nothing where the references cannot attack each other."""
-    try:
-        return recipe_facts(files.at(attacked), files.at(others))
-    except TooFewError:
-        return {}

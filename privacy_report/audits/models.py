@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +19,17 @@ from privacy_report.attack.audit import EPOCH, audit_params, default_estimators
 from privacy_report.attack.audit_file import AuditFile, read_audit_file
 from privacy_report.attack.canaries import audit_coins
 from privacy_report.attack.checkpoint import CheckpointFindings, attack_outputs
+from privacy_report.attack.choice import MOST_EARLY, early_epochs
 from privacy_report.attack.epsilon_bound import GIVEN_AWAY
-from privacy_report.attack.evidence import MOST_EARLY, early_epochs
 from privacy_report.attack.one_run import OneRun, one_run
 from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.signals import pool
-from privacy_report.attack.slices import load_groups
+from privacy_report.attack.slices import Groups, load_groups
+from privacy_report.audits.checks import InputCheck, check_outputs, said_once
+from privacy_report.audits.progress import progress
 from privacy_report.errors import UserError, one_line
 from privacy_report.gate.policy import Evidence, verdict_on
 from privacy_report.gate.schema import GateParams, Limits
-from privacy_report.pipeline.command import track
 from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.params import check
 from privacy_report.pipeline.tables import Row
@@ -51,9 +54,9 @@ class Model:
 class Attacked:
     """What was found on a model: rows of privacy.csv and halves.csv, and by epoch the findings behind them.
 
-    last: the outputs of the last checkpoint, None (and no rows) where the file has canaries' scores alone;
-    references: by epoch how many reference models there were; coins: the one-run audit of the last
-    checkpoint's canaries, None where it has none.
+    inputs: what outputs say before any attack, by epoch. last: the outputs of the last checkpoint, None (and
+    no rows) where the file has canaries' scores alone; references: by epoch how many reference models there
+    were; coins: the one-run audit of the last checkpoint's canaries, None where it has none.
     """
 
     name: str
@@ -64,18 +67,25 @@ class Attacked:
     references: dict[int, int]
     warnings: tuple[str, ...]
     coins: OneRun | None = None
+    inputs: Mapping[int, InputCheck] = field(default_factory=dict)
 
 
-def models_at(paths: Sequence[Path]) -> list[Model]:
+def models_at(paths: Sequence[Path], each: bool = False) -> list[Model]:
     """One model a path: a file is one checkpoint, a folder of .npz or .csv files has the epochs of one model.
 
-    Epochs are the last number in the files' names, or, where two agree or one has none, their order by name.
-    A folder of .npy files is one checkpoint. UserError for two models of one name.
+    Epochs are the last number in the files' names; with `each` every file is a model of its own. A folder of
+    .npy files is one checkpoint. UserError for files of no epoch or of the same, and two models of one name.
     """
     models = []
     for path in paths:
         files = sorted(file for file in path.glob("*") if file.suffix in SUFFIXES)
-        models.append(Model(path.stem if path.is_file() else path.resolve().name, _by_epoch(files or [path])))
+        if files and not each:
+            models.append(Model(path.resolve().name, _by_epoch(files)))
+        else:
+            models += [
+                Model(one.stem if one.is_file() else one.resolve().name, {EPOCH: one})
+                for one in files or [path]
+            ]
     names = [model.name for model in models]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(
@@ -85,13 +95,19 @@ def models_at(paths: Sequence[Path]) -> list[Model]:
 
 
 def _by_epoch(files: Sequence[Path]) -> dict[int, Path]:
-    if len(files) == 1:
-        return {EPOCH: files[0]}
-    numbers = [re.findall(r"\d+", file.stem) for file in files]
-    epochs = [int(found[-1]) if found else 0 for found in numbers]
-    if len(set(epochs)) < len(files) or min(epochs) < 1:
-        epochs = list(range(1, len(files) + 1))
-    return dict(sorted(zip(epochs, files, strict=True)))
+    """Epoch -> file, ascending."""
+    remedy = "; --models takes each file as a model of its own"
+    found: dict[int, Path] = {}
+    for file in files:
+        digits = re.findall(r"[0-9]+", file.stem)
+        if not digits:
+            raise UserError(
+                f"{file}: its name must end in its epoch, such as epoch_0002{file.suffix}{remedy}"
+            )
+        if (epoch := int(digits[-1])) in found:
+            raise UserError(f"{file}: epoch {epoch}, as {found[epoch]}{remedy}")
+        found[epoch] = file
+    return dict(sorted(found.items()))
 
 
 def default_attacks(file: AuditFile, mode: str = registry.DEFAULT) -> list[str]:
@@ -105,12 +121,20 @@ def default_attacks(file: AuditFile, mode: str = registry.DEFAULT) -> list[str]:
     return [name for name in found if name in registry.known(mode, default_estimators())]
 
 
-def attack_file(file: AuditFile, params: AttackParams, halves: bool = False) -> CheckpointFindings:
-    """All attacks of `params` on one file. epsilon is bounded at the largest delta that so many allow."""
+def attack_file(
+    file: AuditFile,
+    params: AttackParams,
+    halves: bool = False,
+    groups: Groups | None = None,
+    done: Callable[[], None] = lambda: None,
+) -> CheckpointFindings:
+    """All attacks of `params` on one file; calls `done` after each of len(params.attacks) + 1 parts.
+
+    epsilon is bounded at the largest delta that so many members allow.
+    """
     assert file.outputs is not None
-    groups = load_groups(params.groups) if params.groups else None
     params = replace(params, delta=min(params.delta, GIVEN_AWAY / len(file.outputs.member_labels)))
-    return attack_outputs(file.outputs, params, groups, halves, file.early_phi, file.references)
+    return attack_outputs(file.outputs, params, groups, halves, file.early_phi, file.references, done)
 
 
 def audited_coins(file: AuditFile, delta: float, guesses: int | None = None) -> OneRun | None:
@@ -136,11 +160,26 @@ def attack_model(
     attacks: None for the default; options: of `audit_params`; guesses: of the one-run audit. UserError where
     the checkpoints are not of the same examples.
     """
+    with progress(f"audit {model.name}", len(model.files)) as done:
+        return _attacked(model, attacks, options, halves, guesses, done)
+
+
+def _attacked(
+    model: Model,
+    attacks: Sequence[str] | None,
+    options: Mapping[str, Any],
+    halves: bool,
+    guesses: int | None,
+    done: Callable[[float], None],
+) -> Attacked:
+    """`attack_model`, which tells `done` how much of a checkpoint was done."""
     asked = audit_params(attacks or ["threshold"], **options)
+    groups = load_groups(asked.groups) if asked.groups else None
     results: dict[int, CheckpointFindings] = {}
     references, warnings, phi = dict[int, int](), list[str](), dict[int, np.ndarray]()
+    inputs: dict[int, InputCheck] = {}
     first: np.ndarray | None = None
-    for epoch, path in _tracked(model):
+    for epoch, path in model.files.items():
         file = read_audit_file(path)
         warnings += file.warnings
         if file.outputs is None:
@@ -150,19 +189,29 @@ def attack_model(
         first = _labels(file) if first is None else first
         if not np.array_equal(_labels(file), first):
             raise UserError(f"{path}: other labels than in the first file; the examples must be the same")
+        inputs[epoch] = check_outputs(file.outputs)
         file = _with_early(model, epoch, file, phi)
-        chosen = default_attacks(file, asked.mode) if attacks is None else attacks
-        results[epoch] = attack_file(file, audit_params(chosen, **options), halves)
+        chosen = audit_params(default_attacks(file, asked.mode) if attacks is None else attacks, **options)
+        with naming(path):
+            results[epoch] = attack_file(
+                file, chosen, halves, groups, partial(done, 1 / (len(chosen.attacks) + 1))
+            )
         references[epoch] = len(file.references.phi) if file.references else 0
-    coins = audited_coins(file, asked.delta, guesses)
+    with naming(path):
+        coins = audited_coins(file, asked.delta, guesses)
+    warnings += said_once({str(model.files[epoch]): check for epoch, check in inputs.items()})
     rows = tables.privacy_rows(model.name, results)
     cut = tables.privacy_rows(model.name, results, halves=True) if halves else []
-    return Attacked(model.name, rows, cut, results, file.outputs, references, tuple(warnings), coins)
+    return Attacked(model.name, rows, cut, results, file.outputs, references, tuple(warnings), coins, inputs)
 
 
-def _tracked(model: Model) -> Iterable[tuple[int, Path]]:
-    files = model.files.items()
-    return files if len(files) == 1 else track(files, len(files), f"audit {model.name}: checkpoints")
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors of the block begin with the file that they are about."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
 
 
 def _with_early(model: Model, epoch: int, file: AuditFile, phi: dict[int, np.ndarray]) -> AuditFile:
@@ -188,7 +237,7 @@ def _labels(file: AuditFile) -> np.ndarray:
 def read_policy(path: Path) -> Limits:
     """A policy from a file as conf/gate/default.yaml. UserError where it is none."""
     try:
-        values = yaml.safe_load(path.read_text())
+        values = yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except yaml.YAMLError as error:

@@ -4,6 +4,7 @@
 >>> import numpy as np
 >>> rng = np.random.default_rng(0)
 >>> labels, logits = rng.integers(0, 3, 200), rng.normal(size=(200, 3))
+>>> logits[np.arange(200), labels] += 2
 >>> found = audit(logits[:100], logits[100:], labels[:100], labels[100:], attacks=["threshold"])
 >>> found.leaks
 []
@@ -25,6 +26,7 @@ from privacy_report.attack import tables
 from privacy_report.attack.audit import EPOCH, audit_params
 from privacy_report.attack.audit_file import audit_file
 from privacy_report.attack.one_run import OneRun
+from privacy_report.audits.checks import check_outputs, said_once
 from privacy_report.audits.models import Attacked, attack_file, audited_coins, default_attacks, read_policy
 from privacy_report.audits.models import verdict as verdict_of
 from privacy_report.errors import UserError
@@ -108,23 +110,29 @@ def audit(
     """Attack a model's outputs on its members and on examples that it was not trained on.
 
     member, nonmember: logits (n, n_classes), or with `probabilities` those; of two classes (n,) of class 1
-    will do. Labels: int (n,), or text that `classes` names in the order of the columns. attacks: by default
-    all that run within a minute. evidence: early_phi, reference_phi, member_is_canary, ... as in the file of
-    an audit. Warns of logits that look like probabilities. UserError: impossible arrays or names.
+    will do. Labels: int (n,), one-hot, or text that `classes` names in the order of the columns. attacks: by
+    default all that run within a minute. evidence: early_phi, reference_phi, member_is_canary, ... as in the
+    file of an audit. Warns of what is odd about the input (`checks.InputCheck`). UserError: impossible arrays
+    or names, the same array on both sides.
     """
     kind = "probs" if probabilities else "logits"
     arrays = {f"member_{kind}": member, f"nonmember_{kind}": nonmember}
     arrays |= {"member_labels": member_labels, "nonmember_labels": nonmember_labels, **evidence}
     arrays |= {} if classes is None else {"classes": list(classes)}
     file = audit_file({key: np.asarray(value) for key, value in arrays.items()}, name)
-    for warning in file.warnings:
+    assert file.outputs is not None
+    checked = check_outputs(file.outputs)
+    said = (*file.warnings, *said_once({name: checked}))
+    for warning in said:
         warnings.warn(warning, stacklevel=2)
     params = audit_params(default_attacks(file) if attacks is None else attacks, slices, seed=seed)
     results = {EPOCH: attack_file(file, params, halves=True)}
     rows, halves = (tables.privacy_rows(name, results, halves=cut) for cut in (False, True))
     references = {EPOCH: len(file.references.phi) if file.references else 0}
     coins = audited_coins(file, params.delta)
-    return Audit(Attacked(name, rows, halves, results, file.outputs, references, file.warnings, coins))
+    return Audit(
+        Attacked(name, rows, halves, results, file.outputs, references, said, coins, {EPOCH: checked})
+    )
 
 
 def _cell(row: Row, name: str) -> str:

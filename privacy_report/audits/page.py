@@ -18,6 +18,7 @@ from privacy_report.attack import tables
 from privacy_report.audits.models import Attacked
 from privacy_report.errors import UserError
 from privacy_report.gate.check import path_of
+from privacy_report.pipeline import claim
 from privacy_report.pipeline.blocks import blocks
 from privacy_report.pipeline.contract import (
     ENTIRE,
@@ -58,7 +59,7 @@ def write_page(found: Sequence[Attacked], verdicts: Mapping[str, Mapping[str, An
             "variants": {one.name: {"label": one.name} for one in found},
             "report": asdict(report),
         }
-        (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+        (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
         write_json(root / "data/prepare/dataset.json", _dataset(found, name))
         for one in found:
             _write(one, verdicts[one.name], root)
@@ -83,6 +84,7 @@ def _dataset(found: Sequence[Attacked], name: str) -> dict[str, Any]:
         "digest": total.hexdigest(),
         "n_member": max(len(one.member_labels) for one in outputs),
         "n_nonmember": max(len(one.nonmember_labels) for one in outputs),
+        "warnings": [warning for one in found for warning in one.warnings],
     }
 
 
@@ -100,4 +102,5 @@ def _write(one: Attacked, verdict: Mapping[str, Any], root: Path) -> None:
         known["val_accuracy"] = row["val_accuracy"]
         history.append(dict.fromkeys(HISTORY_COLUMNS, math.nan) | known)
     write_table(root / f"data/train/{one.name}/history.csv", history, HISTORY_COLUMNS)
+    claim.write(claim.path_of(one.name, root / claim.FOLDER), None)
     write_json(path_of(one.name, root), verdict)

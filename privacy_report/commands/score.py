@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,23 +24,24 @@ def main(argv: Sequence[str]) -> None:
     args = _parser().parse_args(argv)
     models = _models(args.model)
     args.out = args.out or Path("scores" if args.model.is_dir() else f"{args.model.stem}.npz")
-    members, nonmembers = (_side(path) for path in args.data)
+    data = [(_arrays(path), str(path)) for path in args.data]
+    if len({path.resolve() for path in args.data}) == 1:
+        raise UserError(f"--data: {args.data[0]} twice, allowed: members and others")
     keras = _keras(args.modules)
-    from privacy_report.keras_callback import scores
+    from privacy_report.keras_callback import reason_of, scores, side_of
 
+    members, nonmembers = (side_of(*one) for one in data)
     for epoch, path in track(models.items(), len(models), "score: models"):
         try:
             model = keras.models.load_model(path, compile=False)
         except Exception as error:  # of Keras, HDF5, or the model's own layers
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise UserError(f"{path}: Keras cannot open it ({reason[:300]})") from None
+            raise UserError(f"{path}: Keras cannot open it ({reason_of(error)})") from None
         try:
             arrays = scores(model, members, nonmembers, source=str(path))
         except UserError:
             raise
         except Exception as error:  # features that the model does not take
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise UserError(f"{path}: cannot be run on these features ({reason[:300]})") from None
+            raise UserError(f"{path}: cannot be run on these features ({reason_of(error)})") from None
         write_arrays(args.out if epoch is None else args.out / f"epoch_{epoch:04}.npz", arrays)
     print(f"{args.out}: `privacy-report audit {args.out}` attacks it", flush=True)
 
@@ -61,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs=2,
         required=True,
         metavar=("MEMBERS.npz", "NONMEMBERS.npz"),
-        help="each with the arrays features (n, ...), as the model takes them, and labels (n,)",
+        help="each with the arrays features (n, ...), as the model takes them, and labels (n,) or one-hot",
     )
     parser.add_argument("--out", type=Path, help="default: the model's name with .npz; `scores` for a folder")
     parser.add_argument(
@@ -97,19 +101,20 @@ def _models(path: Path) -> dict[int | None, Path]:
     return dict(sorted(found.items(), key=lambda item: item[0] or 0))
 
 
-def _side(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Features and labels in a file; what they must be `side_of` says."""
     arrays = read_arrays(path)
     if missing := {"features", "labels"} - set(arrays):
         raise UserError(f"{path}: lacks {', '.join(sorted(missing))}, has {sorted(arrays)}")
-    features, labels = arrays["features"], arrays["labels"]
-    if len(features) != len(labels) or not len(labels):
-        raise UserError(f"{path}: {len(features)} rows of features and {len(labels)} labels")
-    return features, labels
+    return arrays["features"], arrays["labels"]
 
 
 def _keras(modules: Sequence[str]):
+    """Keras, set up as the user has it, except for TensorFlow's log: what goes wrong is raised, too."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        import keras
+        with _quiet():
+            import keras
     except ImportError as error:
         raise UserError(f"score needs Keras: pip install 'privacy-report[pipeline]' ({error})") from None
     for module in modules:
@@ -118,3 +123,17 @@ def _keras(modules: Sequence[str]):
         except Exception as error:
             raise UserError(f"--import: cannot import {module} ({type(error).__name__}: {error})") from None
     return keras
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence for TensorFlow's C++ side, which greets on stderr before it reads its log level."""
+    sys.stderr.flush()
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)

@@ -1,4 +1,4 @@
-"""`privacy-report store`: show or prune the memo of finished work, or say what it keeps by itself."""
+"""`privacy-report store`: show or prune the memo of finished work, or say how large it may grow."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from privacy_report.errors import UserError
-from privacy_report.pipeline.policy import KEEPS, Policy, read_policy, write_policy
+from privacy_report.pipeline.policy import Policy, read_policy, write_policy
 from privacy_report.pipeline.store import entries, prune, root
 
 
@@ -23,14 +23,11 @@ def main(argv: Sequence[str]) -> None:
     how = pruning.add_mutually_exclusive_group(required=True)
     how.add_argument("--keep-mb", type=float, metavar="N", help="leave at most N megabytes")
     how.add_argument("--all", action="store_true", help="remove everything")
-    setting = commands.add_parser("policy", help="show, or set, what the store keeps by itself")
-    setting.add_argument(
-        "--keep", choices=KEEPS, help="states of all epochs, of checkpoints, of the last alone"
-    )
+    setting = commands.add_parser("policy", help="show, or set, how large the store may grow")
     setting.add_argument("--limit-mb", type=float, metavar="N", help="prune to N megabytes after each stage")
     args = parser.parse_args(argv)
     if args.command == "policy":
-        _policy(args.keep, args.limit_mb)
+        _policy(args.limit_mb)
         return
     if args.command == "prune":
         keep = 0.0 if args.all else args.keep_mb
@@ -46,11 +43,8 @@ def main(argv: Sequence[str]) -> None:
     print(f"{'total':10} {len(found):6} entries {total / 1e6:10.1f} MB in {root()}")
 
 
-def _policy(keep: str | None, limit_mb: float | None) -> None:
+def _policy(limit_mb: float | None) -> None:
     """Show the store's policy, after a change where one is asked for."""
-    policy = read_policy()
-    if keep is not None or limit_mb is not None:
-        policy = Policy(keep or policy.keep, policy.limit_mb if limit_mb is None else limit_mb)
-        write_policy(policy)
-    print(f"keeps the states of: {policy.keep}")
-    print(f"is pruned to:        {policy.limit_mb:g} MB, except for what was used within a day")
+    if limit_mb is not None:
+        write_policy(Policy(limit_mb))
+    print(f"is pruned to {read_policy().limit_mb:g} MB, except for what was used within a day")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +16,10 @@ from privacy_report.datasets.labelled import LabelledImages, RefusedError
 from privacy_report.errors import UserError, one_line
 from privacy_report.pipeline.command import track
 
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
+"""Pillow's names of what docs/data.md lists; of its other readers one starts Ghostscript, for instance."""
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+LISTED = 5  # files that cannot be used, of all that are counted
 MODES = {"grey": "L", "rgb": "RGB"}
 """Setting `colour` -> Pillow's mode."""
 
@@ -25,30 +29,49 @@ def load(path: Path, size: Sequence[int] | None, colour: str | None) -> Labelled
 
     PATH/CLASS/*.png is one split `all`; PATH/SPLIT/CLASS/*.png (TFDS's ImageFolder) has splits by name.
     size: [height, width] that all are resized to (bilinear), colour: grey or rgb that all are converted to;
-    where they are None, images that differ are refused. UserError of one line that names the file.
+    where they are None, images that differ are refused. UserError of one line that names the files.
     """
     if not path.is_dir():
         raise UserError(f"{path}: no such folder")
     splits = _splits(path)
-    names = sorted({folder.name for folders in splits.values() for folder in folders}, key=_natural)
+    names = sorted({_name(folder) for folders in splits.values() for folder in folders}, key=_natural)
     files = [
-        (split, names.index(folder.name), file)
+        (split, names.index(_name(folder)), file)
         for split, folders in splits.items()
         for folder in folders
         for file in sorted(_visible(folder), key=lambda file: _natural(file.name))
     ]
     if not files:
         raise RefusedError(f"{path}: no images, allowed: {path}/CLASS/*.png or {path}/SPLIT/CLASS/*.png")
-    first = _read(files[0][2], size, colour)
-    images = scratch.Scratch(len(files), first.shape, np.uint8)
-    for _, _, file in track(files, len(files), f"reading {path}"):
-        images.add(_same(_read(file, size, colour), first, file, files[0][2])[np.newaxis])
+    pixels = _pixels(path, [file for _, _, file in files], size, colour)
     labels = np.array([label for _, label, _ in files], np.int32)
     parts, start = {}, 0
     for split, count in Counter(split for split, _, _ in files).items():
         rows = slice(start, start := start + count)
-        parts[split] = images.array[rows], labels[rows]
+        parts[split] = pixels[rows], labels[rows]
     return own.examples(parts, tuple(names), path)
+
+
+def _pixels(path: Path, files: list[Path], size: Sequence[int] | None, colour: str | None) -> np.ndarray:
+    """All images, uint8 (n, height, width, channels). RefusedError that counts the files it cannot use."""
+    faults: list[str] = []
+    images: scratch.Scratch | None = None
+    first = files[0]
+    for file in track(files, len(files), f"reading {path}"):
+        try:
+            image = _read(file, size, colour)
+            if images is None:
+                images, first = scratch.Scratch(len(files), image.shape, np.uint8), file
+            images.add(_same(image, images.array.shape[1:], file, first)[np.newaxis])
+        except RefusedError as error:
+            faults.append(str(error))
+    if len(faults) > 1:
+        more = [f"and {len(faults) - LISTED} more"] if len(faults) > LISTED else []
+        listed = "; ".join([*faults[:LISTED], *more])
+        raise RefusedError(f"{path}: {len(faults)} of {len(files)} files cannot be used: {listed}")
+    if faults or images is None:
+        raise RefusedError(faults[0])
+    return images.array
 
 
 def _splits(path: Path) -> dict[str, list[Path]]:
@@ -60,8 +83,16 @@ def _splits(path: Path) -> dict[str, list[Path]]:
             raise RefusedError(
                 f"{path}: {deep[0].name} holds folders and {flat.name} does not, allowed: all or none"
             )
-        return {one.name: [inner for inner in _visible(one) if inner.is_dir()] for one in top}
+        return {_name(one): [inner for inner in _visible(one) if inner.is_dir()] for one in top}
     return {"all": top}
+
+
+def _name(folder: Path) -> str:
+    """The name of a split or class, which is UTF-8 whatever the locale."""
+    try:
+        return os.fsencode(folder.name).decode()
+    except UnicodeDecodeError:
+        raise RefusedError(f"{str(folder)!a}: a folder's name must be UTF-8") from None
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -73,7 +104,7 @@ def _read(file: Path, size: Sequence[int] | None, colour: str | None) -> np.ndar
     if file.suffix.lower() not in ENDINGS:
         raise RefusedError(f"{file}: no image by its name, allowed: {', '.join(ENDINGS)}")
     try:
-        with Image.open(file) as opened:
+        with Image.open(file, formats=FORMATS) as opened:
             image: Image.Image = opened
             if colour:
                 image = image.convert(MODES[colour])
@@ -84,23 +115,22 @@ def _read(file: Path, size: Sequence[int] | None, colour: str | None) -> np.ndar
             if size:
                 image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
             pixels = np.asarray(image)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except UnidentifiedImageError:
+        allowed = ", ".join(FORMATS)
+        raise RefusedError(f"{file}: not readable as an image, allowed by its content: {allowed}") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, RefusedError):
             raise
         raise RefusedError(f"{file}: not readable as an image ({one_line(error)})") from None
     return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
 
 
-def _same(pixels: np.ndarray, first: np.ndarray, file: Path, first_file: Path) -> np.ndarray:
-    if pixels.shape == first.shape:
+def _same(pixels: np.ndarray, shape: tuple[int, ...], file: Path, first: Path) -> np.ndarray:
+    if pixels.shape == shape:
         return pixels
-    key = (
-        "dataset.colour to grey or rgb"
-        if pixels.shape[:2] == first.shape[:2]
-        else "dataset.size to [height, width]"
-    )
+    key = "colour to grey or rgb" if pixels.shape[:2] == shape[:2] else "size to [height, width]"
     raise RefusedError(
-        f"{file}: has shape {pixels.shape}, {first_file} has {first.shape}; set {key} to make them equal"
+        f"{file}: has shape {pixels.shape}, {first} has {shape}; set dataset.{key} to make them equal"
     )
 
 

@@ -44,7 +44,8 @@ def _watch(command: list[str], spec: str, folder: str) -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
     ) as process:
         try:
             while True:

@@ -1,10 +1,12 @@
-"""The section `dataset` of params.yaml, and the section `canaries` of a variant."""
+"""The section `dataset` of params.yaml."""
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from privacy_report.pipeline.params import one_of, refuse
 
@@ -13,7 +15,7 @@ OWN_DATA = "own_data"
 OWN = {
     "arrays": ("path",),
     "folder": ("path", "size", "colour"),
-    "table": ("path", "label", "split", "drop"),
+    "table": ("path", "label", "split", "drop", "fit_split", "scales", "categories"),
 }
 """Kind of a user's own data -> its settings."""
 NEEDED = ("path", "label")
@@ -28,10 +30,14 @@ class DatasetParams:
         the user's own: `arrays`, `folder`, `table`, whose file or folder in own_data is `path`.
     size, colour: of a folder, what all images are made equal by, see `images.load`.
     label, split, drop: of a table, the columns with the classes, with the splits, and those to leave out.
+    fit_split: of a table, the public split whose means, medians and categories scale the columns; null: those
+        of the members. scales, categories: of a table, public constants instead: column -> [mean, deviation],
+        column -> the texts. Without fit_split they are for all columns or for none.
     member_split, nonmember_split: the splits that members and non-members come from. `digits` has the
         one split `all`; `cifar10` has `train` and `test`, other TFDS datasets what TFDS lists.
     member_fraction: where both come from one split, the part of each class that are members, drawn
         with `seed`; must be null where the splits differ, as then each split is taken whole.
+    title: what the report and the cards call the data; null: `name`.
     public: whether anybody may see the images. It changes nothing in data/prepare; only where it is true does
         the report show images.
     """
@@ -47,11 +53,17 @@ class DatasetParams:
     label: str | None = None
     split: str | None = None
     drop: list[str] = field(default_factory=list)
+    fit_split: str | None = None
+    scales: dict[str, Any] = field(default_factory=dict)
+    categories: dict[str, list[str]] = field(default_factory=dict)
+    title: str | None = None
     public: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z]\w*(/[\w.+-]+)?", self.name):
             raise refuse("name", self.name, "cifar10, digits, or the name of a TFDS dataset such as mnist")
+        if self.title is not None and (not self.title.strip() or set(self.title) & set("|\n\r")):
+            raise refuse("title", self.title, "one line of text without |, or null")
         self._check_own()
         if self.seed < 0:
             raise refuse("seed", self.seed, "an integer of at least 0")
@@ -64,6 +76,11 @@ class DatasetParams:
                 self.member_fraction,
                 "between 0 and 1 where both sides come from one split",
             )
+
+    @property
+    def fitted_on_members(self) -> bool:
+        """Whether features hold means, medians or categories of the members."""
+        return self.name == "table" and not (self.fit_split or self.scales or self.categories)
 
     def _check_own(self) -> None:
         """Refuse settings that this kind of data does not have, and those that it lacks."""
@@ -80,27 +97,27 @@ class DatasetParams:
             raise refuse("size", self.size, "[height, width] in pixels, or null")
         if self.colour is not None:
             one_of("colour", self.colour, COLOURS)
+        self._check_constants()
+
+    def _check_constants(self) -> None:
+        """Refuse a split that is not public, and constants that cannot scale a column."""
+        if self.fit_split and self.fit_split in (self.member_split, self.nonmember_split):
+            sides = "a split that is neither member_split nor nonmember_split"
+            raise refuse("fit_split", self.fit_split, sides)
+        for column, scale in self.scales.items():
+            if not _is_scale(scale):
+                raise refuse(f"scales.{column}", scale, "[mean, deviation], the deviation above 0")
+        for column, texts in self.categories.items():
+            if not texts or len(set(texts)) < len(texts):
+                raise refuse(f"categories.{column}", texts, "at least one text, each once")
+        if both := [column for column in self.scales if column in self.categories]:
+            raise refuse("scales", both[0], "a column that categories does not have")
 
 
-CANARY_KINDS = ("mislabelled", "natural", "blank")
-LEAST_CANARIES = 10
-
-
-@dataclass
-class CanaryParams:
-    """Training examples that are in by a fair coin each: a variant's section `canaries`.
-
-    count: of all coins; kind: mislabelled (a member's image with a fixed random wrong label), natural (a
-    member as it is) or blank (an image of one colour with a random label); seed: of the choice and the coins.
-    """
-
-    count: int
-    kind: str = "mislabelled"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.count < LEAST_CANARIES:
-            raise refuse("canaries.count", self.count, f"an integer of at least {LEAST_CANARIES}")
-        one_of("canaries.kind", self.kind, CANARY_KINDS)
-        if self.seed < 0:
-            raise refuse("canaries.seed", self.seed, "an integer of at least 0")
+def _is_scale(value: Any) -> bool:
+    """Whether a value from YAML is [mean, deviation]."""
+    try:
+        mean, deviation = map(float, value)
+    except (TypeError, ValueError):
+        return False
+    return math.isfinite(mean) and math.isfinite(deviation) and deviation > 0

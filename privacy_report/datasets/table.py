@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from privacy_report.datasets import own, splits
 from privacy_report.datasets.labelled import LabelledImages, RefusedError
 from privacy_report.datasets.schema import DatasetParams
 from privacy_report.errors import UserError, one_line
+from privacy_report.pipeline.params import one_of
 
 MOST_CATEGORIES = 100  # of one column: more are names or texts, not categories
 ONLY = "all"
@@ -21,8 +24,9 @@ def load(params: DatasetParams, path: Path) -> LabelledImages:
     """float32 (n, features) of a table's columns, with the label column as classes.
 
     Numbers are scaled to mean 0 and deviation 1, missing ones replaced by the median; texts and truth values
-    are one-hot, a category that no member has is all zeros. Means, medians and categories are those of the
-    members alone, as a model's owner would fit them. UserError of one line that names the column.
+    are one-hot, an unknown category is all zeros. Means, medians and categories are those of the members
+    alone, as a model's owner would fit them, or of `fit_split`, or the constants `scales` and `categories`,
+    where a missing number is the mean. UserError of one line that names the column.
     """
     table = _read(path)
     kept = [name for name in table.column_names if name not in params.drop]
@@ -44,9 +48,16 @@ def load(params: DatasetParams, path: Path) -> LabelledImages:
         raise RefusedError(f"{path}: no column is left next to the label")
     for name, values in columns.items():
         _check_leak(name, values, labels, path)
-    members = splits.membership(params, rows, labels).member
+    fitted = _fitted(params, rows, labels)
+    if params.fit_split:
+        _check_kinds(columns, fitted, path)
+    constants = _constants(params, columns, path)
     features = np.concatenate(
-        [_encoded(name, values, members, path) for name, values in columns.items()], axis=1
+        [
+            constants[name](values) if name in constants else _encoded(name, values, fitted, path)
+            for name, values in columns.items()
+        ],
+        axis=1,
     )
     parts = {name: (features[at.start : at.stop], labels[at.start : at.stop]) for name, at in rows.items()}
     return own.examples(parts, names, path)
@@ -98,6 +109,11 @@ def _labels(column: Any, name: str, path: Path) -> tuple[np.ndarray, tuple[str, 
             f"{path}: label {name} holds fractions such as {values[0]}, allowed: whole numbers or texts"
         )
     texts = [str(value) for value in values]
+    if empty := [row for row, text in enumerate(texts, start=1) if not text.strip()]:
+        raise RefusedError(
+            f"{path}: label {name} is empty in row {empty[0]} and {len(empty)} rows in all; give these a "
+            "label or leave them out"
+        )
     numeric = [_is_number(text) for text in texts]
     if any(numeric) and not all(numeric):
         row = numeric.index(False)
@@ -155,8 +171,58 @@ def _check_leak(name: str, values: np.ndarray, labels: np.ndarray, path: Path) -
         )
 
 
-def _encoded(name: str, values: np.ndarray, members: np.ndarray, path: Path) -> np.ndarray:
-    """float32 (n, width) by transformers fitted on the members."""
+def _fitted(params: DatasetParams, rows: Mapping[str, range], labels: np.ndarray) -> np.ndarray:
+    """The rows whose means, medians and categories the others get."""
+    if params.fit_split is None:
+        return splits.membership(params, rows, labels).member
+    one_of("dataset.fit_split", params.fit_split, rows)
+    return np.array(rows[params.fit_split])
+
+
+def _check_kinds(columns: Mapping[str, np.ndarray], fitted: np.ndarray, path: Path) -> None:
+    """Refuse a column that is of texts through other rows alone: one member's would change its encoding."""
+    for name, values in columns.items():
+        known = [one for one in values[fitted] if one is not None]
+        if values.dtype == object and known and all(map(_is_number, known)):
+            raise RefusedError(
+                f"{path}: column {name} holds numbers in dataset.fit_split and texts in other rows; leave it "
+                "out with dataset.drop"
+            )
+
+
+def _constants(
+    params: DatasetParams, columns: Mapping[str, np.ndarray], path: Path
+) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """What encodes each column that `params` has constants for: values (n,) -> float32 (n, width)."""
+    given = {"scales": list(params.scales), "categories": list(params.categories)}
+    for key, names in given.items():
+        for name in names:
+            one_of(f"dataset.{key}: {path}: column", name, columns)
+            if (columns[name].dtype == object) != (key == "categories"):
+                held = "texts" if columns[name].dtype == object else "numbers"
+                raise RefusedError(f"dataset.{key}: {path}: column {name} holds {held}")
+    rest = [name for name in columns if name not in params.scales | params.categories]
+    if rest and any(given.values()) and params.fit_split is None:
+        raise RefusedError(
+            f"{path}: column {rest[0]} has no constant, allowed: dataset.scales or dataset.categories for "
+            "all columns or for none, or a dataset.fit_split for the others"
+        )
+    return {name: partial(_scaled, scale) for name, scale in params.scales.items()} | {
+        name: partial(_one_hot, texts) for name, texts in params.categories.items()
+    }
+
+
+def _scaled(scale: Sequence[float], values: np.ndarray) -> np.ndarray:
+    mean, deviation = scale
+    return ((np.where(np.isnan(values), mean, values) - mean) / deviation).astype(np.float32)[:, np.newaxis]
+
+
+def _one_hot(texts: Sequence[str], values: np.ndarray) -> np.ndarray:
+    return (values[:, np.newaxis] == np.array(texts, object)).astype(np.float32)
+
+
+def _encoded(name: str, values: np.ndarray, fitted: np.ndarray, path: Path) -> np.ndarray:
+    """float32 (n, width) by transformers that are fitted on some rows."""
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -164,7 +230,7 @@ def _encoded(name: str, values: np.ndarray, members: np.ndarray, path: Path) -> 
     column = values[:, np.newaxis]
     if values.dtype == object:
         column = np.array([["missing" if one is None else f"={one}"] for one in values])
-        kinds = len(np.unique(column[members]))
+        kinds = len(np.unique(column[fitted]))
         if kinds > MOST_CATEGORIES:
             raise RefusedError(
                 f"{path}: column {name} has {kinds} different texts, allowed: {MOST_CATEGORIES}; leave it "
@@ -172,9 +238,10 @@ def _encoded(name: str, values: np.ndarray, members: np.ndarray, path: Path) -> 
             )
         transform = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     else:
-        if np.isnan(values[members]).all():
+        if np.isnan(values[fitted]).all():
             raise RefusedError(
-                f"{path}: column {name} has no value in any member; leave it out with dataset.drop"
+                f"{path}: column {name} has no value in the rows that it is scaled by; leave it out with "
+                "dataset.drop"
             )
         transform = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
-    return transform.fit(column[members]).transform(column).astype(np.float32)
+    return transform.fit(column[fitted]).transform(column).astype(np.float32)

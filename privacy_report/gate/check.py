@@ -90,7 +90,7 @@ def refuse_stale() -> None:
     DVC says what it would run (`dvc repro --dry`), from dvc.lock alone where data is not here (a clone).
     """
     command = [sys.executable, "-m", "dvc", "repro", "--dry", "--allow-missing", "gate"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     # of a stage that would run DVC asks for the inputs next, and a clone does not have them
     would_run = r"^Running stage '(.+?)'|^ERROR: failed to reproduce '(.+?)'"
     found = re.findall(would_run, done.stdout + done.stderr, flags=re.MULTILINE)

@@ -12,7 +12,10 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import yaml
+
 from privacy_report.errors import UserError
+from privacy_report.gate.inputs import variant_names
 from privacy_report.gate.metrics import FOLDER
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import read_json
@@ -76,25 +79,28 @@ def _plain(text: str) -> str:
 
 
 def metrics_here() -> Metrics:
-    """The metrics in the working tree."""
+    """The metrics in the working tree, of the variants in params.yaml: a removed one's file may be left."""
+    paths = [FOLDER / f"{name}.json" for name in sorted(variant_names())]
     try:
-        return {path.stem: dict(read_json(path)) for path in sorted(FOLDER.glob("*.json"))}
+        return {path.stem: dict(read_json(path)) for path in paths if path.exists()}
     except (ValueError, TypeError):
         raise UserError(f"{FOLDER}: a file is damaged; `dvc repro gate` writes it") from None
 
 
 def metrics_at(revision: str) -> Metrics:
-    """The metrics that git has at a revision; UserError for an unknown one."""
-    names = _git("ls-tree", "-r", "--name-only", revision, "--", f"{FOLDER}/").splitlines()
-    files = [name for name in names if name.endswith(".json")]
-    return {
-        name.removeprefix(f"{FOLDER}/").removesuffix(".json"): json.loads(_git("show", f"{revision}:{name}"))
-        for name in files
-    }
+    """The metrics that git has at a revision, of the variants there; UserError for an unknown revision."""
+    files = _git("ls-tree", "-r", "--name-only", revision, "--", f"{FOLDER}/", "params.yaml").splitlines()
+    if "params.yaml" not in files:
+        return {}
+    variants = yaml.safe_load(_git("show", f"{revision}:params.yaml"))["variants"]
+    names = [name for name in sorted(variants) if f"{FOLDER}/{name}.json" in files]
+    return {name: json.loads(_git("show", f"{revision}:{FOLDER}/{name}.json")) for name in names}
 
 
 def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", *arguments], capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     if done.returncode:
         raise UserError(f"git {arguments[0]}: {' '.join(done.stderr.split())}")
     return done.stdout

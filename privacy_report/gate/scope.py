@@ -53,13 +53,13 @@ def scope_of(
 def power(row: Row, rows: Sequence[Row]) -> float:
     """The smallest advantage that an attack has to have in truth to be detected with 95% probability.
 
-    row: the attack on the entire dataset at one checkpoint; rows: all of the variant. Detected is what Holm's
-    procedure rejects even as the first of the attack's tested rows: a one-sided Kolmogorov-Smirnov statistic
-    with exp(-2 d^2 / v) <= LEVEL / tested, v = 1/n_member + 1/n_nonmember (Smirnov 1948; it overstates p).
-    The statistic is at least the difference of both rates at the best threshold, normal with a variance of at
-    most v / 4 around the true advantage.
+    row: the attack on the entire dataset at one checkpoint; rows: all of the variant's attacks, the family of
+    `tables.with_leaks`. Detected is what Holm's procedure rejects even as the first of all tested rows: a
+    one-sided Kolmogorov-Smirnov statistic with exp(-2 d^2 / v) <= LEVEL / tested, v = 1/n_member +
+    1/n_nonmember (Smirnov 1948; it overstates p). The statistic is at least the difference of both rates at
+    the best threshold, normal with a variance of at most v / 4 around the true advantage.
     """
-    tested = sum(not math.isnan(one["advantage_p"]) for one in where(rows, attack=row["attack"]))
+    tested = sum(not math.isnan(one["advantage_p"]) for one in rows)
     v = 1 / row["n_member"] + 1 / row["n_nonmember"]
     if row["advantage_high"] < 1:  # trained attackers score fewer; their interval says how many
         v = max(v, 2 * (row["advantage_high"] - row["advantage"]) ** 2 / math.log(2 / LEVEL))

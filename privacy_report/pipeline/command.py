@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from privacy_report.errors import UserError
+from privacy_report.pipeline.overrides import blamed
 
 T = TypeVar("T")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -23,20 +26,35 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def run(main: Callable[[Sequence[str]], None]) -> None:
     """Call `main(argv)`; a UserError or a full disk becomes one line on stderr and exit code 2.
 
-    Ctrl-C: exit code 130.
+    Ctrl-C: exit code 130; SIGTERM, which ends it in the same way: 143. What the locale's encoding lacks is
+    printed with backslashes.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not where a notebook or a test has put its own
+            stream.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         main(sys.argv[1:])
     except UserError as error:
-        sys.exit(_fail(str(error), 2))
+        sys.exit(_fail(f"{error}{blamed(str(error))}", 2))
     except OSError as error:
         if error.errno not in FULL:
             raise
         where = error.filename or "a file"
         sys.exit(_fail(f"{where}: cannot be written ({error.strerror}); finished work is kept", 2))
-    except KeyboardInterrupt:
-        _fail("interrupted; finished work is kept", 130)
-        os._exit(130)  # at once: the libraries' own farewell takes seconds
+    except KeyboardInterrupt as error:
+        how, code = ("terminated", 143) if isinstance(error, TerminatedError) else ("interrupted", 130)
+        _fail(f"{how}; finished work is kept", code)
+        os._exit(code)  # at once: the libraries' own farewell takes seconds
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM, which leaves a command as Ctrl-C does: nothing half-written, no process, no semaphore."""
+
+
+def _terminate(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # `timeout` sends it twice; the way out is short
+    raise TerminatedError
 
 
 def variant_named(argv: Sequence[str], stage: str, description: str) -> str:

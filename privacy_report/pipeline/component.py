@@ -9,8 +9,7 @@ from typing import Any, NoReturn
 
 from omegaconf import MISSING
 
-from privacy_report.errors import UserError
-from privacy_report.pipeline.params import refuse
+from privacy_report.errors import UserError, refuse
 
 
 @dataclass

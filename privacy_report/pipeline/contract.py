@@ -1,24 +1,51 @@
-"""The names that cross stages: columns, slices, sides, and the one level of confidence.
+"""The names that cross stages: columns, slices and sides, and what `measured` and `history` have.
 
 Whoever writes a table and whoever reads it take the names from here, so that a renamed column is one edit.
 """
 
 from __future__ import annotations
 
-LEVEL = 0.05
-"""One minus the confidence of every interval, and the level at which leaks are declared."""
+from privacy_report.pipeline.history import HISTORY
+from privacy_report.pipeline.measured import (
+    CLASS,
+    CORRECT,
+    ENDS,
+    ENTIRE,
+    EPSILON_JOINT,
+    FPRS,
+    GROUP,
+    INCORRECT,
+    LEVEL,
+    LOSS_PERCENTILE,
+    METRICS,
+    REPORT,
+    SELECT,
+    with_ends,
+)
 
-ENTIRE = "entire dataset"
-CLASS, GROUP, LOSS_PERCENTILE = "class=", "group=", "loss_percentile="
-CORRECT, INCORRECT = "correct", "incorrect"
+__all__ = [
+    "CLASS",
+    "CORRECT",
+    "ENDS",
+    "ENTIRE",
+    "EPSILON_JOINT",
+    "FPRS",
+    "GROUP",
+    "HISTORY",
+    "INCORRECT",
+    "LEVEL",
+    "LOSS_PERCENTILE",
+    "METRICS",
+    "REPORT",
+    "SELECT",
+    "with_ends",
+]
+
 CANARIES = "canaries"
 """The slice of those that are members by a coin each; no other slice has them."""
 GIVEN_BEFOREHAND = (ENTIRE, CLASS, GROUP)
 """Slices (or their prefixes) whose members no output of the model decides. Differential privacy bounds no
 attack within the others: there the comparison is conditional on the output."""
-
-SELECT, REPORT = "select", "report"
-"""The two halves of the examples: one to choose a checkpoint by, one to report it."""
 
 OUTPUTS, EARLY, REFERENCES, PLACEBO = "outputs", "early", "references", "placebo"
 ATTACK_KINDS = {
@@ -38,31 +65,6 @@ def kind_of(attack: str) -> str:
     attacker trained); placebo (no attack: a row whose AUC is 0.5 unless members and non-members differ)."""
     return ATTACK_KINDS.get(attack, OUTPUTS)
 
-
-FPRS = {"tpr_at_1pct_fpr": 0.01, "tpr_at_0p1pct_fpr": 0.001}
-"""Column -> the false positive rate at which it gives the share of members found."""
-ENDS = ("", "_low", "_high")
-
-
-def with_ends(column: str) -> tuple[str, str, str]:
-    """A measured column and the columns of its 95% interval's ends."""
-    return column, f"{column}_low", f"{column}_high"
-
-
-EPSILON_JOINT = "epsilon_fixed_split_joint"
-"""The lower bound of epsilon that holds, with 95% confidence, for all rows of a variant at once."""
-
-METRICS = (
-    *with_ends("auc"),
-    *with_ends("advantage"),
-    "advantage_p",
-    "ppv",
-    *(name for column in FPRS for name in with_ends(column)),
-    "balanced_accuracy",
-    "epsilon_fixed_split",
-    EPSILON_JOINT,
-)
-"""What is measured on each attack, slice and checkpoint."""
 
 PRIVACY_COLUMNS = (
     "variant",
@@ -127,16 +129,6 @@ EXPOSED_COLUMNS = (
     "probability",
 )
 
-HISTORY = (
-    "running_loss",
-    "running_accuracy",
-    "val_loss",
-    "val_accuracy",
-    "epsilon",
-    "epsilon_rdp",
-    "noise_multiplier",
-)
-"""What is measured after each epoch; the running ones are means during it, while the weights change."""
 HISTORY_COLUMNS = ("variant", "epoch", *HISTORY)
 
 TEXT_COLUMNS = frozenset(

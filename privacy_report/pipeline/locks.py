@@ -13,6 +13,8 @@ from filelock import FileLock, Timeout
 from privacy_report.errors import UserError
 
 T = TypeVar("T")
+FOLDER = Path(".dvc/tmp/stages")
+"""Next to DVC's own locks: the store may be one that can only be read."""
 PARENT = os.getppid()
 """Whoever started this process; another one when that has died."""
 
@@ -28,15 +30,14 @@ def exclusive(stage: str, inputs: Callable[[], T]) -> Iterator[T]:
     a run whose own parent has died while it waited: nobody expects its results.
     """
     before = inputs()
-    folder = Path(".store", "locks")
-    folder.mkdir(parents=True, exist_ok=True)
-    owner, lock = folder / f"{stage}.pid", FileLock(folder / f"{stage}.lock")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    owner, lock = FOLDER / f"{stage}.pid", FileLock(FOLDER / f"{stage}.lock")
     waited = False
     try:
         lock.acquire(blocking=False)
     except Timeout:
         waited = True
-        who = owner.read_text().strip() if owner.exists() else "unknown"
+        who = owner.read_text(encoding="utf-8").strip() if owner.exists() else "unknown"
         print(f"{stage}: waiting for another run in this folder (process {who})", flush=True)
         lock.acquire()
     try:
@@ -44,7 +45,7 @@ def exclusive(stage: str, inputs: Callable[[], T]) -> Iterator[T]:
             raise UserError(f"{stage}: whoever started this run has ended")
         if inputs() != before:
             raise UserError(f"{stage}: inputs changed while waiting, run again")
-        owner.write_text(f"{os.getpid()}\n")
+        owner.write_text(f"{os.getpid()}\n", encoding="utf-8")
         yield before
     finally:
         lock.release()

@@ -93,11 +93,12 @@ def memory_at_hand() -> float:
     """Bytes that this process can still take: of the system's, or of its group's where that is limited."""
     found = [float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))]
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
         found += [float(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
         group = Path("/sys/fs/cgroup")
         found.append(
-            float((group / "memory.max").read_text()) - float((group / "memory.current").read_text())
+            float((group / "memory.max").read_text(encoding="utf-8"))
+            - float((group / "memory.current").read_text(encoding="utf-8"))
         )
     except (OSError, ValueError):  # no Linux, or a group without a limit ("max")
         pass

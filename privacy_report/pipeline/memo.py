@@ -1,95 +1,66 @@
 """The memo: what was computed once is taken from the store, under a key of everything that can change it.
 
 DVC decides which stages run; the memo decides what is computed. A stage may rerun because a comment changed;
-no number is computed again for it. A key holds the syntax of the code that the result passes through
-(`source`), the versions of the libraries that this code imports, the parts of the environment that the
-result's bits depend on, and what the caller adds: data, parameters, seeds, what came before.
+no number is computed again for it. A key holds the syntax of all code that can take part (`code`), the
+versions of the libraries that this code imports, the parts of the environment that the result's bits may
+depend on, and what the caller adds: data, parameters, seeds, what came before.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from privacy_report.errors import UserError
-from privacy_report.pipeline import source, store
-from privacy_report.pipeline.files import write_arrays, write_json
+from privacy_report.pipeline import store
+from privacy_report.pipeline.code import code_of
+from privacy_report.pipeline.digests import Arrays
+from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.policy import read_policy
 
-ENVIRONMENT = {
-    "numpy": ("NPY_DISABLE_CPU_FEATURES", "OPENBLAS_CORETYPE"),
-    "tensorflow": (
-        "DNNL_DEFAULT_FPMATH_MODE",
-        "DNNL_MAX_CPU_ISA",
-        "ONEDNN_DEFAULT_FPMATH_MODE",
-        "ONEDNN_MAX_CPU_ISA",
-        "PRIVACY_REPORT_DEVICE",
-        "TF_SET_ONEDNN_FPMATH_MODE",
-    ),
-}
-"""Library -> environment variables that change the bits of its results. Others are pinned by `backend`."""
+PREFIXES = ("DNNL_", "GLIBC_TUNABLES", "NPY_", "ONEDNN_", "OPENBLAS_", "PRIVACY_REPORT_DEVICE", "TF_")
+"""Environment variables of NumPy, OpenBLAS, TensorFlow, oneDNN and the C library; of the device, too."""
+PINNED = ("TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS", "TF_XLA_FLAGS")
+"""Those that `training.backend` sets itself, whatever they were."""
+THREADS = "_THREADS"
+"""The end of the names of those that change no bit: see `training.backend` and `attack.findings`."""
 
 SPARED = 24 * 3600.0
 """Seconds since its last use in which an entry is not pruned by itself: a killed run needs it to go on."""
 
-Arrays = dict[str, np.ndarray]
 
+def base(*roots: str, chosen: Iterable[str] = (), hands: Iterable[str] = (), **inputs: Any) -> dict[str, Any]:
+    """What all results of a computation depend on: its code (`code.code_of`), and `inputs` (JSON-able).
 
-def base(*roots: str, chosen: Iterable[str] = (), **inputs: Any) -> dict[str, Any]:
-    """What all results of a computation depend on: its code (see `source.code`), and `inputs` (JSON-able)."""
-    code = source.code(*roots, chosen=chosen)
-    names = [name for library in code.libraries for name in ENVIRONMENT.get(library, ())]
+    Of the environment: all variables with the PREFIXES, and those that a user's own code names anywhere.
+    """
+    code = code_of(*roots, chosen=chosen, hands=hands)
     return {
-        "code": code.digest,
-        "versions": source.versions(code.libraries),
-        "environment": {name: os.environ[name] for name in names if name in os.environ},
+        "code": code.digest(),
+        "versions": code.versions(),
+        "environment": {
+            name: value
+            for name, value in os.environ.items()
+            if _is_named(name, code.strings) or (name.startswith(PREFIXES) and not _changes_no_bit(name))
+        },
         **inputs,
     }
 
 
-def digest(value: Any) -> str:
-    """SHA-256 of a JSON-able value."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+def _is_named(name: str, strings: frozenset[str]) -> bool:
+    """Whether strings have a variable's name, or a beginning of it that ends with "_"; "_" is the shell's."""
+    beginnings = tuple(text for text in strings if len(text) > 1 and text.endswith("_"))
+    return name != "_" and (name in strings or name.startswith(beginnings))
 
 
-def arrays_digest(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of named arrays: names, types, shapes and values."""
-    return digest(
-        {
-            name: [
-                str(value.dtype),
-                value.shape,
-                hashlib.sha256(np.ascontiguousarray(value).data).hexdigest(),
-            ]
-            for name, value in arrays.items()
-        }
-    )
-
-
-def file_digest(path: Path | str) -> str:
-    """SHA-256 of a file's bytes. UserError when there is no such file."""
-    try:
-        status = os.stat(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; `dvc repro` makes it") from None
-    return _file_digest(str(Path(path).resolve()), status.st_mtime_ns, status.st_size, status.st_ino)
-
-
-@cache
-def _file_digest(path: str, *changed: int) -> str:
-    """Read once for as long as the file stays as it is."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _changes_no_bit(name: str) -> bool:
+    return name in PINNED or name.endswith(THREADS)
 
 
 class Memo:
@@ -102,33 +73,28 @@ class Memo:
         self.stage = stage
         self.seconds = 0.0
         self.processors: set[str] = set()
-        self._last: tuple[str, str, Arrays] | None = None
+        self._may_put = False
 
     def recall(self, kind: str, key: str, compute: Callable[[], Arrays]) -> Arrays:
-        """The arrays stored under `key`, or else those that `compute` returns, which are stored."""
+        """The arrays stored under `key`, or else those that `compute` returns, which are stored.
+
+        UserError before anything is computed where the store cannot be written.
+        """
         entry = store.get(kind, key)
         if entry is None:
+            self._require_writable()
             started = time.monotonic()
             arrays = compute()
             entry = store.Entry(arrays, time.monotonic() - started, processor())
             store.put(kind, key, entry)
         self.seconds += entry.seconds
-        if entry.processor:
-            self.processors.add(entry.processor)
-        self._last = kind, key, entry.arrays
+        self.processors.add(entry.processor)
         return entry.arrays
 
-    def restore(self, kind: str, key: str, arrays: Arrays) -> Arrays:
-        """Put back what an entry held before it was thinned; `arrays`, as if they had been recalled."""
-        store.refill(kind, key, arrays)
-        self._last = kind, key, arrays
-        return arrays
-
-    def save(self, path: Path, arrays: Arrays) -> None:
-        """Write arrays as an output: those recalled last as another name of their entry where that can be."""
-        kind, key, recalled = self._last or ("", "", None)
-        if arrays is not recalled or not store.link(kind, key, path):
-            write_arrays(path, arrays)
+    def _require_writable(self) -> None:
+        if not self._may_put:
+            store.require_writable()
+            self._may_put = True
 
     def close(self) -> None:
         """Note how long all the results took when they were computed, and on which kinds of processor.
@@ -143,9 +109,9 @@ class Memo:
 
 def note(stage: str, seconds: float, processors: set[str]) -> None:
     """Write a stage's note: no output of the stage, since it varies between equal runs."""
-    write_json(
-        store.root() / "notes" / f"{stage}.json", {"seconds": seconds, "processors": sorted(processors)}
-    )
+    path = store.root() / "notes" / f"{stage}.json"
+    with suppress(UserError):  # of a store that may only be read
+        write_json(path, {"seconds": seconds, "processors": sorted(processors)})
 
 
 @contextmanager
@@ -160,7 +126,7 @@ def timed(stage: str) -> Iterator[None]:
 def processor() -> str:
     """The kind of processor: the model's name and, on x86 Linux, the numbers that tell kinds apart."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
     except OSError:
         return platform.processor() or platform.machine()
     about = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}

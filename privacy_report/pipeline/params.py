@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +10,9 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from privacy_report.errors import UserError, one_line
+from privacy_report.errors import UserError, one_line, one_of, refuse
+
+__all__ = ["check", "known", "load", "one_of", "refuse"]
 
 Schema = TypeVar("Schema")
 
@@ -34,17 +35,6 @@ def check(section: str, values: Any, schema: type[Schema]) -> Schema:
     return instance  # type: ignore[return-value]
 
 
-def refuse(key: str, got: Any, allowed: str) -> UserError:
-    """The error for an impossible value: key, what it got, what is allowed."""
-    return UserError(f"{key}: got {got!r}, allowed: {allowed}")
-
-
-def one_of(key: str, got: str, names: Collection[str]) -> None:
-    """Refuse a name that is not among `names`."""
-    if got not in names:
-        raise refuse(key, got, ", ".join(sorted(names)))
-
-
 def load(section: str, schema: type[Schema], path: Path | str = "params.yaml") -> Schema:
     """Section `section` (dots allowed) of params.yaml as an instance of `schema`.
 
@@ -52,7 +42,7 @@ def load(section: str, schema: type[Schema], path: Path | str = "params.yaml") -
     read that was not declared.
     """
     try:
-        node: Any = yaml.safe_load(Path(path).read_text())
+        node: Any = yaml.safe_load(Path(path).read_bytes())
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; `python -m stages.compose` writes it from conf/") from None
     except yaml.YAMLError as error:

@@ -1,15 +1,17 @@
 """Content-addressed store of finished work: epochs, scored and attacked checkpoints, reference models.
 
-An entry is named by its key, a digest of everything that its result depends on (see `memo`). The store lives
-in `.store/` of the repository that DVC_ROOT names, so that experiments in temporary copies share it. Any
-entry may vanish at any time: it is computed again.
+An entry is named by its key, a digest of everything that its result depends on (see `memo`). What comes out
+is what was put, under that key: the arrays' digest is kept with them and compared at every `get`. The store
+lives in `.store/` of the repository that DVC_ROOT names, so that experiments in temporary copies share it. No
+file of it is an output's, too. Any entry may vanish at any time: it is computed again.
 """
 
 from __future__ import annotations
 
-import filecmp
+import json
 import os
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,13 +21,11 @@ from typing import Any
 import numpy as np
 
 from privacy_report.errors import UserError
-from privacy_report.pipeline.files import DamagedError, read_arrays, read_json, write_arrays, write_json
+from privacy_report.pipeline.digests import Arrays, arrays_digest
+from privacy_report.pipeline.files import DamagedError, read_arrays, write_arrays
 
-META = "_seconds", "_processor"
-AS_OUTPUTS = ("epoch", "score")
-"""Kinds whose entries are outputs of a stage, too: what is no output's is kept beside them, so that entry,
-output and DVC's cache can be one file on the disk (`link`)."""
-BESIDE = "about"
+ABOUT = "_about"
+"""The array of an entry that says what it is: JSON of its digest, seconds and processor."""
 ENTRY, UNFINISHED, DAMAGED = ".npz", ".tmp", ".damaged"
 UNFINISHED_SECONDS = 600  # an unfinished file may belong to a running stage
 
@@ -37,9 +37,9 @@ def root() -> Path:
 
 @dataclass(frozen=True)
 class Entry:
-    """A finished result: its arrays, how long it took, and on which kind of processor ("": not known)."""
+    """A finished result: its arrays, how long it took, and on which kind of processor."""
 
-    arrays: dict[str, np.ndarray]
+    arrays: Arrays
     seconds: float
     processor: str
 
@@ -50,7 +50,7 @@ def path_of(kind: str, key: str) -> Path:
 
 
 def get(kind: str, key: str) -> Entry | None:
-    """The entry, or None. One whose bytes are wrong is set aside as *.damaged and counts as absent.
+    """The entry, or None. One that is not what was put is set aside as *.damaged and counts as absent.
 
     Raises UserError when a file that may be sound cannot be read just now; it is left as it is.
     """
@@ -59,9 +59,8 @@ def get(kind: str, key: str) -> Entry | None:
         return None
     try:
         arrays = read_arrays(path)
-        about = _about(kind, key) if kind in AS_OUTPUTS and META[0] not in arrays else arrays
-        seconds, processor = (about.pop(name) for name in META)
-    except (DamagedError, KeyError) as error:
+        about = _verified(kind, key, arrays)
+    except DamagedError as error:
         aside = path.with_suffix(DAMAGED)
         print(f"store: a damaged entry is set aside as {aside} ({error})", file=sys.stderr)
         with suppress(OSError):  # a store that may only be read, or another process was first
@@ -73,91 +72,44 @@ def get(kind: str, key: str) -> Entry | None:
         return None  # pruned in this moment
     with suppress(OSError):  # of a store that may only be read
         os.utime(path)  # prune drops what was not used for longest
-    return Entry(arrays, float(seconds), str(processor))
+    return Entry(arrays, float(about["seconds"]), str(about["processor"]))
 
 
 def put(kind: str, key: str, entry: Entry) -> None:
     """Keep an entry under `key`, atomically. UserError when the store cannot be written."""
-    if kind in AS_OUTPUTS:
-        write_json(_beside(kind, key), dict(zip(META, (entry.seconds, entry.processor), strict=True)))
-        write_arrays(path_of(kind, key), entry.arrays)
-        return
-    meta = dict(zip(META, (np.array(entry.seconds), np.array(entry.processor)), strict=True))
-    write_arrays(path_of(kind, key), {**entry.arrays, **meta})
+    about = {
+        "digest": _digest(kind, key, entry.arrays),
+        "seconds": entry.seconds,
+        "processor": entry.processor,
+    }
+    write_arrays(path_of(kind, key), {**entry.arrays, ABOUT: np.array(json.dumps(about, sort_keys=True))})
 
 
-def link(kind: str, key: str, path: Path) -> bool:
-    """Make `path` another name of an entry of AS_OUTPUTS, which has the same bytes; False where it cannot be.
-
-    The file may not be written any more, by neither name: stages replace their outputs, they change none.
-    """
-    entry, found = path_of(kind, key), path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
-    if kind not in AS_OUTPUTS or not _beside(kind, key).exists():  # older entries have other bytes
-        return False
+def require_writable() -> None:
+    """UserError where nothing can be put into the store: better before hours of work than after them."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.link(entry, found)  # fails across file systems, and where there are no hard links
-        os.chmod(found, 0o444)
-        os.replace(found, path)
-    except OSError:
-        return False
-    finally:  # still there also where `path` was that entry already: renaming does nothing then
-        found.unlink(missing_ok=True)
-    return True
+        root().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root()):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"{root()}: cannot be written ({error.strerror}), and not all that is needed is in it"
+        ) from None
 
 
-def share(outputs: Path) -> int:
-    """Make entries other names of the outputs with the same bytes below a folder; bytes that this frees.
-
-    DVC puts its own file in the place of the output that a stage has written, another name of its cache's.
-    Where there are no hard links, nothing happens.
-    """
-    sizes: dict[int, list[Path]] = {}
-    for kind in AS_OUTPUTS:
-        for path in (root() / kind).glob(f"*{ENTRY}"):
-            sizes.setdefault(path.stat().st_size, []).append(path)
-    freed = 0
-    for output in sorted(outputs.rglob(f"*{ENTRY}")):
-        size = output.stat().st_size
-        for entry in sizes.get(size, []):
-            if entry.samefile(output):
-                break
-            if filecmp.cmp(entry, output, shallow=False):
-                freed += size * _rename_as(output, entry)
-                break
-    return freed
-
-
-def _rename_as(output: Path, entry: Path) -> bool:
-    """Put another name of `output` in an entry's place; whether that could be done."""
-    found = entry.with_name(f".{entry.name}.{os.getpid()}{UNFINISHED}")
+def _verified(kind: str, key: str, arrays: Arrays) -> dict[str, Any]:
+    """What an entry says of itself, which is taken out of its arrays; DamagedError where it is not true."""
     try:
-        os.link(output, found)
-        os.replace(found, entry)
-    except OSError:
-        found.unlink(missing_ok=True)
-        return False
-    return True
+        about: dict[str, Any] = json.loads(str(arrays.pop(ABOUT)))
+        if about["digest"] == _digest(kind, key, arrays):
+            return about
+    except (KeyError, TypeError, ValueError):
+        pass
+    raise DamagedError("it is not what was put under this key")
 
 
-def refill(kind: str, key: str, arrays: dict[str, np.ndarray]) -> None:
-    """Replace what an entry of AS_OUTPUTS holds; an output that was linked to it stays as it is."""
-    if _beside(kind, key).exists():
-        write_arrays(path_of(kind, key), arrays)
-
-
-def _about(kind: str, key: str) -> dict[str, Any]:
-    """What is written beside an entry. Where it was lost the entry is sound: nobody knows, that is all."""
-    unknown: dict[str, Any] = dict(zip(META, (0.0, ""), strict=True))
-    try:
-        return unknown | read_json(_beside(kind, key))
-    except (OSError, ValueError, TypeError):
-        return unknown
-
-
-def _beside(kind: str, key: str) -> Path:
-    """Where it is written how long an entry took, and on what."""
-    return root() / BESIDE / kind / f"{key}.json"
+def _digest(kind: str, key: str, arrays: Arrays) -> str:
+    return arrays_digest({**arrays, f"{kind} {key}": np.empty(0)})
 
 
 @dataclass(frozen=True)
@@ -172,7 +124,7 @@ class Stored:
 def entries() -> list[Stored]:
     """All results in the store and what killed runs left unfinished, longest unused first."""
     found = []
-    for path in root().glob("*/*"):
+    for path in (*root().glob("*/*"), *root().glob(f".*{UNFINISHED}")):
         if path.suffix in {ENTRY, UNFINISHED, DAMAGED} and path.is_file():
             with suppress(FileNotFoundError):  # a running stage renames what it has finished
                 status = path.stat()
@@ -194,7 +146,9 @@ def prune(keep_bytes: int, spare_seconds: float = 0.0) -> tuple[int, int]:
         spared = time.time() - entry.used < spare_seconds
         if (unfinished and fresh) or (not unfinished and (spared or total <= keep_bytes)):
             continue
-        entry.path.unlink(missing_ok=True)
-        _beside(entry.path.parent.name, entry.path.stem).unlink(missing_ok=True)
+        try:
+            entry.path.unlink(missing_ok=True)
+        except OSError:  # a store that may only be read
+            continue
         total, files, freed = total - entry.size, files + 1, freed + entry.size
     return files, freed

@@ -14,9 +14,9 @@ import numpy as np
 from privacy_report.errors import UserError
 from privacy_report.pipeline.contract import TEXT_COLUMNS
 from privacy_report.pipeline.files import atomic
+from privacy_report.pipeline.measured import Row
 
-Row = dict[str, Any]
-"""Column -> cell: text as str, numbers as float, NaN where nothing was measured."""
+__all__ = ["Row", "columns_of", "read_cells", "read_rows", "where", "write_table"]
 
 
 def write_table(
@@ -41,7 +41,7 @@ def write_table(
 def columns_of(path: Path | str) -> list[str]:
     """The columns of a CSV; UserError when there is no such file or it is empty."""
     try:
-        with open(path, newline="") as file:
+        with open(path, newline="", encoding="utf-8") as file:
             columns = next(csv.reader(file), None)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; `dvc repro` writes it") from None
@@ -53,7 +53,7 @@ def columns_of(path: Path | str) -> list[str]:
 def read_cells(path: Path | str) -> list[dict[str, str]]:
     """Read a CSV as one dict of strings a row. UserError as `columns_of`."""
     columns_of(path)
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 

@@ -80,6 +80,7 @@ def coins(study: Study) -> list[Coins]:
     found = []
     for variant in twins(study):
         if audit := study.one_run(variant):
+            claim = study.claim(variant)
             fdp = audit["epsilon_one_run_fdp"]
             found.append(
                 Coins(
@@ -88,7 +89,7 @@ def coins(study: Study) -> list[Coins]:
                     number(audit["epsilon_one_run"], 2),
                     number(fdp, 2),
                     number(audit["epsilon_ceiling"], 2),
-                    number(study.claimed(variant, audit["epoch"]), 2),
+                    number(claim.epsilon if claim else None, 2),
                 )
             )
     return found

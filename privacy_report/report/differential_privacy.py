@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from privacy_report.pipeline.claim import Claim
 from privacy_report.pipeline.contract import LEVEL
-from privacy_report.pipeline.tables import Row
-from privacy_report.report.study import Study
-from privacy_report.report.summary import interval, number
+from privacy_report.pipeline.tables import Row, where
+from privacy_report.report.study import Study, is_attack
+from privacy_report.report.summary import interval
 
 SEEDS = {
     "committed": "The noise comes from the seed in params.yaml (privacy.seed: committed). That makes the "
@@ -21,26 +22,30 @@ SEEDS = {
 
 @dataclass(frozen=True)
 class Private:
-    """A private variant in words: its claim, what its noise is worth, what the strongest attack found."""
+    """A private variant in words: its claim, what its noise is worth, what the strongest attack found.
+
+    not_covered: what the claim says nothing about, a phrase each.
+    """
 
     label: str
     claim: str
+    not_covered: tuple[str, ...]
     noise: str
     finding: str
 
 
 def private(study: Study) -> list[Private]:
     """One entry a variant that claims an epsilon."""
-    return [_private(study, variant) for variant in study.labels if study.is_private(variant)]
+    claims = ((variant, study.claim(variant)) for variant in study.labels)
+    return [_private(study, variant, claim) for variant, claim in claims if claim is not None]
 
 
-def _private(study: Study, variant: str) -> Private:
-    settings, last = study.dp_settings(variant), study.shown(variant)["last"]
-    delta, seed = settings.get("delta"), settings.get("seed", "not stated")
-    claim = f"epsilon {number(study.claimed(variant, last), 2)} at epoch {last}"
-    claim += f", delta {delta:g}" if isinstance(delta, float) else ", delta not stated"
+def _private(study: Study, variant: str, claim: Claim) -> Private:
+    seed, last = study.dp_settings(variant).get("seed", "not stated"), study.shown(variant)["last"]
     noise = SEEDS.get(seed, f"Where the noise comes from is unknown (privacy.seed: {seed}).")
-    return Private(study.labels[variant], claim, noise, finding(study, variant, last))
+    return Private(
+        study.labels[variant], claim.in_words(), claim.not_covered, noise, finding(study, variant, last)
+    )
 
 
 def finding(study: Study, variant: str, epoch: int) -> str:
@@ -68,8 +73,8 @@ def finding(study: Study, variant: str, epoch: int) -> str:
 
 
 def tested(study: Study, row: Row) -> int:
-    """In how many rows of its variant (checkpoints x slices) the row's attack was tested."""
-    family = study.by_attack[row["variant"], row["attack"]]
+    """How many rows of its variant (attacks x checkpoints x slices) were tested: Holm's family."""
+    family = filter(is_attack, where(study.privacy, variant=row["variant"]))
     return sum(not math.isnan(other["advantage_p"]) for other in family)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from markupsafe import Markup
 from privacy_report.gate.policy import in_words
 from privacy_report.pipeline.contract import EARLY
 from privacy_report.pipeline.files import atomic
+from privacy_report.pipeline.notes import reasons
 from privacy_report.report.canaries import coins, side_by_side
 from privacy_report.report.cards import card, untried
 from privacy_report.report.differential_privacy import private
@@ -45,7 +45,7 @@ def write(
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "interval": interval, "rate": rate}
-    reasons = refused(study)
+    unmeasured = refused(study)
     text = environment.get_template("page.html.j2").render(
         title=report.title,
         study=study,
@@ -67,8 +67,8 @@ def write(
         canary_lines=side_by_side(study),
         canary_coins=coins(study),
         placebos=placebos(study),
-        refused=reasons[:MOST_REASONS],
-        not_listed=len(reasons[MOST_REASONS:]),
+        refused=unmeasured[:MOST_REASONS],
+        not_listed=len(unmeasured[MOST_REASONS:]),
         facts=facts(study),
     )
     with atomic(path) as file:
@@ -104,14 +104,3 @@ def refused(study: Study) -> list[tuple[str, int]]:
     """
     counts = Counter(reason for row in study.privacy for reason in set(reasons(row["note"])))
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-
-
-def reasons(note: str) -> list[str]:
-    """The reasons in a note of privacy.csv, without the counts that vary."""
-    bare = (re.sub(r", has \d+.*$", "", part) for part in note.split("; ") if part)
-    return [
-        re.sub(
-            r"^not attacked: .*\b(at least \d+) of each.*$", r"not attacked: \1 of each side are needed", one
-        )
-        for one in bare
-    ]

@@ -13,6 +13,8 @@ from privacy_report.errors import UserError
 from privacy_report.gate.check import read_verdict
 from privacy_report.gate.twins import is_twin, read_one_run
 from privacy_report.gate.words import KEEPS
+from privacy_report.pipeline import claim
+from privacy_report.pipeline.claim import Claim
 from privacy_report.pipeline.contract import (
     CLASS,
     EARLY,
@@ -191,16 +193,25 @@ class Study:
         first = {} if recommended is None else {"recommended": recommended}
         return {**first, "last": epochs[-1]} if epochs else first
 
-    def is_private(self, variant: str) -> bool:
-        """Whether a variant claims an epsilon."""
-        return any(not math.isnan(row["epsilon"]) for row in self.training.get(variant, ()))
-
-    def claimed(self, variant: str, epoch: int) -> float:
-        """The epsilon claimed at an epoch, NaN without differential privacy."""
-        return self._claims.get((variant, epoch), math.nan)
+    def claim(self, variant: str) -> Claim | None:
+        """What a private variant claims of all its checkpoints, None without differential privacy."""
+        return self._claims[variant]
 
     @cached_property
-    def _claims(self) -> dict[tuple[str, int], float]:
+    def _claims(self) -> dict[str, Claim | None]:
+        folder = self.root / claim.FOLDER
+        return {variant: claim.read(claim.path_of(variant, folder)) for variant in self.labels}
+
+    def is_private(self, variant: str) -> bool:
+        """Whether a variant claims an epsilon."""
+        return self.claim(variant) is not None
+
+    def claimed(self, variant: str, epoch: int) -> float:
+        """The epsilon of an epoch and those before it, NaN without differential privacy."""
+        return self._spent.get((variant, epoch), math.nan)
+
+    @cached_property
+    def _spent(self) -> dict[tuple[str, int], float]:
         rows = (row for rows in self.training.values() for row in rows)
         return {(row["variant"], int(row["epoch"])): row["epsilon"] for row in rows}
 

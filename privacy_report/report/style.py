@@ -58,6 +58,7 @@ STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "report",
     "text.color": INK,
+    "text.parse_math": False,  # a label is somebody's text: "$" is a dollar
     "xtick.color": INK,
     "xtick.major.size": 0,
     "xtick.minor.size": 0,

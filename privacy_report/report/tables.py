@@ -59,7 +59,7 @@ def rows_at(path: Path, epochs: Collection[int]) -> list[Row]:
     """
     names = columns_of(path)
     at = names.index("epoch")
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         lines = csv.reader(file)
         next(lines)
         try:
@@ -87,6 +87,6 @@ def grouped(rows: Iterable[Row], *columns: str) -> dict[Any, list[Row]]:
 def settings(path: Path) -> dict[str, Any]:
     """params.yaml, section by section; UserError when it cannot be read."""
     try:
-        return dict(yaml.safe_load(path.read_text()))
+        return dict(yaml.safe_load(path.read_bytes()))
     except (FileNotFoundError, TypeError, ValueError, yaml.YAMLError):
         raise UserError(f"{path}: missing or damaged; `python -m stages.compose` writes it") from None

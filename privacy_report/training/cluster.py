@@ -1,7 +1,8 @@
 """A client of the Dask cluster that Dask's own settings name, or else of one on this machine's cores.
 
 DASK_SCHEDULER_ADDRESS or DASK_SCHEDULER_FILE name a cluster. Without them one process a core starts here.
-They listen on 127.0.0.1 only, and end with this process, however it ends.
+They listen on 127.0.0.1 only, talk to nobody without the certificate that this process makes for the run and
+keeps in memory, and end with this process, however it ends.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import logging
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
 
 import dask
@@ -24,6 +25,8 @@ ANSWER = 30  # seconds to wait for a scheduler's answer
 SETTINGS = {
     "distributed.scheduler.allowed-failures": RETRIES,  # deaths of a worker under one task
     "distributed.scheduler.worker-ttl": "15 minutes",  # TensorFlow may hold the interpreter's lock for long
+    "distributed.scheduler.http.routes": [],  # pages that ask nobody who they are
+    "distributed.worker.http.routes": [],
     "distributed.admin.large-graph-warning-threshold": "1 TB",  # a task brings its model's state
 }
 """Of this process, and so of a cluster that starts here; another scheduler has its own."""
@@ -41,10 +44,10 @@ def connected(most: int) -> Iterator[Client]:
             with _joined(address or _address_in(file)) as client:
                 yield client
         else:
-            with _without_ctrl_c():
-                cluster = _local(min(CPU_COUNT, most))
-            with cluster, Client(cluster) as client:
-                yield client
+            with ExitStack() as stack:  # so that what ends the first block closes the cluster, too
+                with _without_ctrl_c(), _without_sigterm():
+                    cluster = stack.enter_context(_local(min(CPU_COUNT, most)))
+                yield stack.enter_context(Client(cluster))
 
 
 @contextmanager
@@ -76,10 +79,23 @@ def _without_ctrl_c() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextmanager
+def _without_sigterm() -> Iterator[None]:
+    """A SIGTERM waits for the end of the block; workers, whom Dask itself ends by it, do not inherit that."""
+    came: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        if came:
+            signal.raise_signal(signal.SIGTERM)
+
+
 def _address_in(file: str) -> str:
     """The address in a scheduler file."""
     try:
-        with open(file) as text:
+        with open(file, encoding="utf-8") as text:
             return str(json.load(text)["address"])
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(f"{file}: no scheduler file ({error})") from None
@@ -99,6 +115,7 @@ def _local(processes: int) -> LocalCluster:
         host="127.0.0.1",
         scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
         memory_limit=0,
+        security=True,
         silence_logs=logging.CRITICAL,
         env={"TF_NUM_INTEROP_THREADS": "1"},
     )

@@ -8,9 +8,6 @@ import numpy as np
 
 from privacy_report.datasets.prepared import Prepared
 
-OF_VARIANT = "privacy_report.training.data.of_variant"
-OF_REFERENCES = "privacy_report.training.data.of_references"
-
 
 @dataclass(frozen=True)
 class Data:

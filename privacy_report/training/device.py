@@ -5,16 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from privacy_report.pipeline.params import load
-from privacy_report.training.schema import CPU, GPU, BackendParams
+from privacy_report.training.schema import CPU, GPU
 
 VARIABLE = "PRIVACY_REPORT_DEVICE"
 """Set where it is not the CPU; for processes that start from this one, and in the memo's keys."""
-
-
-def announce(stage: str) -> None:
-    """Choose the device that the section `backend` names, and say so in a line that begins with the stage."""
-    print(f"{stage}: {use(load('backend', BackendParams).device)}", flush=True)
 
 
 def use(device: str) -> str:

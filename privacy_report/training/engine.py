@@ -8,26 +8,33 @@ writes the store: workers need no shared disk, and what is lost with a process i
 from __future__ import annotations
 
 import pickle
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from distributed import CancelledError, Client, Future, KilledWorker
 
+from privacy_report.datasets.canaries import World
+from privacy_report.datasets.prepared import ARRAYS
 from privacy_report.errors import UserError
 from privacy_report.pipeline import store
 from privacy_report.pipeline.command import track
-from privacy_report.pipeline.memo import Arrays, Memo
-from privacy_report.training import interval
+from privacy_report.pipeline.digests import Arrays
+from privacy_report.pipeline.memo import Memo
+from privacy_report.training import worker
 from privacy_report.training.cluster import RETRIES, connected
-from privacy_report.training.interval import Done, FailedError, Source, one_line
 from privacy_report.training.references import PHI, Reference
+from privacy_report.training.worker import Done, FailedError, one_line
 
 KIND, STATE = "reference", "reference-state"
 PATIENCE = 300.0  # seconds without any worker
+REMIND = 10.0  # seconds after which to say again that there is none
 LOOK = 1.0  # seconds after which to look for new workers
 POLL = 0.05
 
@@ -35,14 +42,12 @@ POLL = 0.05
 def reference_phi(
     kept: Memo,
     references: list[Reference],
-    trains: np.ndarray,
-    source: Source,
     label: str,
     patience: float = PATIENCE,
 ) -> dict[int, np.ndarray]:
     """Epoch -> phi float32 (models, n) of all references, from the store or else trained on the cluster.
 
-    trains: bool (models, n); label: of the progress; patience: seconds to wait while there is no worker.
+    label: of the progress; patience: seconds to wait while there is no worker.
     Raises UserError that names the model and the cause when a model fails three times or diverges, the worker
     that has other code or libraries, or the scheduler that is lost. What is finished stays in the store.
     """
@@ -53,11 +58,12 @@ def reference_phi(
         for epoch in reference.epochs
     )
     if left:
+        store.require_writable()
         models = sum(
             reached < reference.epochs[-1] for reference, reached in zip(references, at, strict=True)
         )
         with connected(models) as client:
-            training = _Training(client, references, trains, at, source, patience)
+            training = _Training(client, references, at, patience)
             for _ in track(training.steps(), left, label):
                 pass
     epochs = references[0].epochs
@@ -79,18 +85,15 @@ class _Training:
         self,
         client: Client,
         references: list[Reference],
-        trains: np.ndarray,
         at: list[int],
-        source: Source,
         patience: float,
     ):
-        self.client, self.references, self.trains = client, references, trains
-        self.at, self.source, self.patience = at, source, patience
+        self.client, self.references, self.at, self.patience = client, references, at, patience
         self.waiting = deque(i for i, each in enumerate(references) if at[i] < each.epochs[-1])
         self.running: dict[Future, int] = {}
         self.lost: Counter[int] = Counter()
         self.workers: set[str] = set()
-        self.seen = time.monotonic()  # when there was a worker last
+        self.seen = self.said = time.monotonic()  # when there was a worker last, and when it was said
 
     def steps(self) -> Iterator[None]:
         """Train what is missing; yields once an interval that is finished and stored."""
@@ -111,37 +114,54 @@ class _Training:
         if workers - self.workers:
             self._greet(sorted(workers - self.workers))
         if self.workers:
-            self.seen = time.monotonic()
-        elif time.monotonic() - self.seen > self.patience:
+            self.seen = self.said = time.monotonic()
+        else:
+            self._wait()
+
+    def _wait(self) -> None:
+        """Say now and then that there is no worker, and until when one may join; then UserError."""
+        now = time.monotonic()
+        left = self.seen + self.patience - now
+        if left < 0:
             raise UserError(f"no worker joined the scheduler within {self.patience:.0f} s")
+        if now - self.said >= REMIND:
+            self.said = now
+            until = time.strftime("%H:%M:%S", time.localtime(time.time() + left))
+            assert self.client.scheduler is not None
+            at = self.client.scheduler.address
+            print(f"waiting for a worker to join {at}, until {until}", file=sys.stderr, flush=True)
 
     def _greet(self, workers: list[str]) -> None:
         """Let workers in, and send the examples to those that do not find them."""
         with _answering(self.client):
-            answers = self.client.run(
-                interval.greet, self.references[0], self.source, workers=workers, on_error="return"
-            )
+            answers = self.client.run(worker.greet, self.references[0], workers=workers, on_error="return")
         lacking = []
-        for worker, answer in answers.items():
+        for address, answer in answers.items():
             if isinstance(answer, OSError):  # gone again
                 continue
             if isinstance(answer, Exception):
-                raise UserError(f"worker {worker} cannot train ({one_line(answer)})")
+                raise UserError(f"worker {address} cannot train ({one_line(answer)})")
             if answer.refused:
-                raise UserError(f"worker {worker} {answer.refused}")
-            self.workers.add(worker)
+                raise UserError(f"worker {address} {answer.refused}")
+            self.workers.add(address)
             if not answer.has_examples:
-                lacking.append(worker)
+                lacking.append(address)
         if lacking:
-            sent = self.source.digest, interval.read(self.source)
+            source = self.references[0].job.source
             with _answering(self.client):
-                self.client.run(interval.receive, *sent, workers=lacking, on_error="return")
+                self.client.run(
+                    worker.receive,
+                    source.digest,
+                    _in_memory(source.read()),
+                    workers=lacking,
+                    on_error="return",
+                )
 
     def _submit(self, i: int, state: Arrays | None) -> None:
         """Train the next interval of model `i`."""
         reference = self.references[i]
         epochs = range(self.at[i] + 1, _next(reference, self.at[i]) + 1)
-        task = pickle.dumps(partial(interval.work, reference, self.trains[i], self.source, state, epochs))
+        task = pickle.dumps(partial(worker.work, reference, state, epochs))
         with _answering(self.client):
             future = self.client.submit(
                 lambda task: pickle.loads(task)(), task,  # the scheduler unpickles all but bytes
@@ -211,6 +231,12 @@ def _result(future: Future, name: str) -> Done:
     if done.refused:
         raise UserError(done.refused)
     return done
+
+
+def _in_memory(world: World) -> World:
+    """The same examples in arrays that can be sent."""
+    arrays: dict[str, Any] = {name: np.asarray(getattr(world.everyone, name)) for name in ARRAYS}
+    return replace(world, everyone=replace(world.everyone, **arrays))
 
 
 def _reached(reference: Reference) -> int:

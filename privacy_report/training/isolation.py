@@ -27,8 +27,9 @@ def check(model: keras.Model, per_example: Callable[[keras.Model, tf.Tensor], li
     The probe sees no effect of the batch's size that needs both training mode and random numbers, none
     that its few rows do not wake (a layer that mixes past some threshold), and what `per_example`
     leaves out: mixing in the backward pass alone (tf.custom_gradient), unless it returns gradients.
-    Raises UserError that names what was found.
+    Raises UserError that names what was found, and for a model with losses of its own.
     """
+    _check_losses(model)
     rows, others = _batches(model)
     outputs = _frozen_run(model, lambda images: per_example(model, images))
     kept = [one[WATCHED] for one in outputs(rows)]
@@ -43,6 +44,26 @@ def check(model: keras.Model, per_example: Callable[[keras.Model, tf.Tensor], li
     logits = _frozen_run(model, _forward(model, False)) if _random(model) else outputs
     if not _close(logits(rows)[0][WATCHED], logits(rows[WATCHED : WATCHED + 1])[0][0]):
         _refuse(model, "a row of the batch changes with the number of rows")
+
+
+def _check_losses(model: keras.Model) -> None:
+    """Refuse a model that adds to the loss in training mode: by regularisers, or by `add_loss` in a call."""
+    adding: list[str] = []
+
+    @tf.function
+    def traced(images: tf.Tensor) -> tf.Tensor:
+        with keras.StatelessScope([(v, v.value) for v in model.variables], collect_losses=True):
+            outputs = model(images, training=True)
+            layers = [model, *model._flatten_layers(include_self=False)]  # outer ones come first
+            adding.extend(layer.name for layer in layers if layer.losses)
+        return outputs
+
+    traced.get_concrete_function(tf.TensorSpec((None, *_image_shape(model)), tf.float32))
+    if adding:
+        raise UserError(
+            f"layer {adding[-1]}: its own loss (a regularizer or add_loss) is no part of an example's "
+            "cross-entropy, which is all that a private variant's gradients are of; remove it"
+        )
 
 
 def _batches(model: keras.Model) -> tuple[np.ndarray, list[np.ndarray]]:

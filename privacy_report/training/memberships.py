@@ -1,10 +1,13 @@
-"""Which reference model trains on which example."""
+"""Which reference model trains on which example, and the section `reference` of params.yaml."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import Optional
+
 import numpy as np
 
-from privacy_report.errors import UserError
+from privacy_report.errors import UserError, refuse
 
 MEMBERSHIP = 0x6D656D62
 """Keeps this stream apart from others that derive from the same seed."""
@@ -45,3 +48,35 @@ def group_size(fraction: float) -> int:
     if size < 2 or abs(fraction - (size - 1) / size) > ROUNDING:
         raise UserError(f"fraction: got {fraction}, allowed: 1/2, 2/3, 3/4, ... k/(k+1)")
     return size
+
+
+@dataclass
+class ReferenceParams:
+    """Reference models: the attacker's own, trained as each variant is.
+
+    models: their number for each variant (0: none), `per_variant` for some; fraction: the part of all
+    examples that each trains on, 1/2 or k/(k+1); epochs: how long (null: as long as the variant); seed: of
+    the memberships and of all that is random in the models.
+    """
+
+    models: int = 8
+    fraction: float = 0.5
+    epochs: Optional[int] = 20  # noqa: UP045
+    seed: int = 0
+    per_variant: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        size = group_size(self.fraction)
+        for key, models in {"models": self.models, **self.per_variant}.items():
+            if models < 0 or models % size:
+                raise refuse(key, models, f"0 or a multiple of {size} at fraction {self.fraction:.4g}")
+        if self.epochs is not None and self.epochs < 1:
+            raise refuse(
+                "epochs", self.epochs, "an integer of at least 1, or null for as many as the variant"
+            )
+        if self.seed < 0:
+            raise refuse("seed", self.seed, "an integer of at least 0")
+
+    def models_of(self, variant: str) -> int:
+        """How many references a variant has."""
+        return self.per_variant.get(variant, self.models)

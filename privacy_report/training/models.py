@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from privacy_report.errors import UserError
+from privacy_report.errors import UserError, refuse
 from privacy_report.pipeline.component import Component, make
-from privacy_report.pipeline.params import refuse
 from privacy_report.training.backend import keras
 
 KERNEL, POOL = 3, 2

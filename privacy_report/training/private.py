@@ -10,6 +10,9 @@ from privacy_report.training.epochs import Batches, Gradient
 from privacy_report.training.regime import Spent
 from privacy_report.training.schema import Privacy, Variant
 
+MOST_STEPS = 10**7
+"""Of a run, for the buffer that its batches fit: its own number of steps would make epochs depend on it."""
+
 
 class Private:
     """Each example's gradient clipped, the sum noised, over the expected batch size. See `regime.Regime`.
@@ -25,7 +28,7 @@ class Private:
         accounting.check_delta(self.privacy.delta, n)
         self.steps = sampling.poisson_steps(n, self.batch_size)
         total = self.steps * config.epochs
-        self.capacity = accounting.batch_capacity(n, self.batch_size, total)
+        self.capacity = accounting.batch_capacity(n, self.batch_size, MOST_STEPS)
         self.noise_multiplier = self.privacy.noise_multiplier or accounting.noise_for(
             self.privacy.target_epsilon or math.nan, self.batch_size / n, total, self.privacy.delta
         )

@@ -53,11 +53,11 @@ def check(model: keras.Model) -> str | None:
     """Whether `model` can be trained privately, and how fast: a sentence to log, or None if fast.
 
     Raises UserError for a model whose layers mix the examples of a batch: then one example moves the
-    gradients of the others, and clipping no longer bounds what one example does to the sum. What a layer
-    does is tried on random batches (`isolation.check`); the probe takes part of a second, and leaves
-    weights and generators as they were. A frozen BatchNormalization is allowed: it applies the averages
-    that it came with, and writes none. Where they were learnt on the members, the guarantee does not
-    cover them, as it covers no weight that was not drawn at random.
+    gradients of the others, and clipping no longer bounds what one example does to the sum; and for a model
+    with losses of its own. What a layer does is tried on random batches (`isolation.check`); the probe takes
+    part of a second, and leaves weights and generators as they were. A frozen BatchNormalization is allowed:
+    it applies the averages that it came with, and writes none. Where they were learnt on the members, the
+    guarantee does not cover them, as it covers no weight that was not drawn at random.
     """
     for layer in model._flatten_layers(include_self=False):
         if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
@@ -65,11 +65,6 @@ def check(model: keras.Model) -> str | None:
                 f"layer {layer.name}: BatchNormalization mixes the examples of a batch, so clipping each "
                 "example's gradient no longer bounds what one example changes, and its moving averages "
                 "get no noise; a private variant needs a model without it (GroupNormalization is allowed)"
-            )
-        if any(getattr(layer, f"{kind}_regularizer", None) for kind in ("kernel", "bias", "activity")):
-            raise UserError(
-                f"layer {layer.name}: a regularizer is no part of an example's loss, which is all that a "
-                "private variant's gradients are of; remove it"
             )
     reason = _why_generic(model)
     isolation.check(model, _rows)

@@ -8,10 +8,9 @@ from typing import Any, Optional
 
 from omegaconf import MISSING
 
-from privacy_report.datasets.schema import CanaryParams
+from privacy_report.datasets.canary_params import CanaryParams
+from privacy_report.errors import one_of, refuse
 from privacy_report.pipeline.component import Component
-from privacy_report.pipeline.params import one_of, refuse
-from privacy_report.training.memberships import group_size
 
 SMALL_CNN = "privacy_report.training.models.small_cnn"
 ADAM = "keras.optimizers.Adam"
@@ -24,7 +23,8 @@ CPU, GPU = "cpu", "gpu"
 class Privacy:
     """What makes a variant differentially private: DP-Adam with Poisson-sampled batches.
 
-    Exactly one of `noise_multiplier` and `target_epsilon` is given; the other follows from it.
+    Exactly one of `noise_multiplier` and `target_epsilon` is given; the other follows from it. keep_running:
+    whether to keep each epoch's running loss and accuracy, which are of private examples and without noise.
     """
 
     l2_norm_clip: float = 1.0
@@ -32,6 +32,7 @@ class Privacy:
     target_epsilon: Optional[float] = None  # noqa: UP045
     delta: float = 1e-5
     seed: str = "committed"
+    keep_running: bool = False
 
     def __post_init__(self) -> None:
         _positive("privacy.l2_norm_clip", self.l2_norm_clip)
@@ -100,38 +101,6 @@ class BackendParams:
 
     def __post_init__(self) -> None:
         one_of("device", self.device, (CPU, GPU))
-
-
-@dataclass
-class ReferenceParams:
-    """Reference models: the attacker's own, trained as each variant is.
-
-    models: their number for each variant (0: none), `per_variant` for some; fraction: the part of all
-    examples that each trains on, 1/2 or k/(k+1); epochs: how long (null: as long as the variant); seed: of
-    the memberships and of all that is random in the models.
-    """
-
-    models: int = 8
-    fraction: float = 0.5
-    epochs: Optional[int] = 20  # noqa: UP045
-    seed: int = 0
-    per_variant: dict[str, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        size = group_size(self.fraction)
-        for key, models in {"models": self.models, **self.per_variant}.items():
-            if models < 0 or models % size:
-                raise refuse(key, models, f"0 or a multiple of {size} at fraction {self.fraction:.4g}")
-        if self.epochs is not None and self.epochs < 1:
-            raise refuse(
-                "epochs", self.epochs, "an integer of at least 1, or null for as many as the variant"
-            )
-        if self.seed < 0:
-            raise refuse("seed", self.seed, "an integer of at least 0")
-
-    def models_of(self, variant: str) -> int:
-        """How many references a variant has."""
-        return self.per_variant.get(variant, self.models)
 
 
 def _positive(key: str, value: Any) -> None:

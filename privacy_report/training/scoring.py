@@ -1,4 +1,4 @@
-"""A checkpoint's logits on the members and the non-members."""
+"""A checkpoint's logits on the members and the non-members: the whole job, from files and parameters."""
 
 from __future__ import annotations
 
@@ -8,8 +8,29 @@ import numpy as np
 
 from privacy_report.datasets.prepared import Prepared
 from privacy_report.pipeline.component import Component
+from privacy_report.pipeline.digests import Arrays
 from privacy_report.pipeline.outputs import Outputs, output_arrays
 from privacy_report.training import backend, models, state
+from privacy_report.training.job import Source
+
+_last: dict[str, Scorer] = {}
+"""The scorers of this process, for the model and the examples that it scored last."""
+
+
+def score(model: Component, source: Source, canaries: bool, arrays: Arrays, name: str) -> Arrays:
+    """The arrays of a score file: what a checkpoint says of all examples but the canaries, or of these alone.
+
+    arrays: the checkpoint's `architecture` and `weights/NNN`; name: of the checkpoint, for errors. Canaries
+    that are in are the members among them. UserError as `Scorer.score`.
+    """
+    of_model = f"{model} {source}"
+    identity = f"{of_model} {canaries}"
+    if identity not in _last:
+        for other in [other for other in _last if not other.startswith(of_model)]:
+            del _last[other]
+        world = source.read()
+        _last[identity] = Scorer(model, world.coins if canaries else world.others)
+    return _last[identity].score(arrays, name)
 
 
 class Scorer:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from privacy_report.errors import UserError
-from privacy_report.pipeline.contract import HISTORY
+from privacy_report.pipeline.history import HISTORY
 
 if TYPE_CHECKING:
     import keras

@@ -29,7 +29,7 @@ def computed(monkeypatch):
     names = []
     attack, risks = findings.attack_checkpoint, exposure.risks
     monkeypatch.setattr(
-        "privacy_report.attack.checkpoint.attack_checkpoint",
+        "privacy_report.attack.job.attack_checkpoint",
         lambda examples, plan, *more: names.append(plan.attack) or attack(examples, plan, *more),
     )
     monkeypatch.setattr(exposure, "risks", lambda *args: names.append("") or risks(*args))

@@ -172,8 +172,8 @@ BAD = {
         "references: got phi (4, 120) and is_member (2, 120), allowed: both (k, n)",
     ),
     "memberships as numbers": (
-        FULL | {"reference_is_member": WORLD.trains.astype(int)},
-        "references: got is_member of int64, allowed: bool",
+        FULL | {"reference_is_member": WORLD.trains.astype(int) * 2},
+        "reference_is_member must be bool, or 0 and 1, got 2",
     ),
     "a reference twice": (
         FULL | {"reference_logits": WORLD.references[[0, 1, 2, 1]]},
@@ -223,7 +223,9 @@ def test_evidence_is_never_unpickled(tmp_path, name):
     ],
 )
 def test_the_target_is_not_compared_with_itself(run, arrays, who):
-    with pytest.raises(UserError, match=f"^target and {who} have the same outputs, allowed: different"):
+    with pytest.raises(
+        UserError, match=rf"model\.npz: target and {who} have the same outputs, allowed: different"
+    ):
         run(arrays)
 
 

@@ -102,8 +102,8 @@ BAD = {
         "member_is_canary goes with nonmember_is_canary, has only member_is_canary",
     ),
     "mask of numbers": (
-        BASE | MASKS | {"member_is_canary": np.ones(300, int)},
-        r"member_is_canary must be bool \(300,\), got int64",
+        BASE | MASKS | {"member_is_canary": np.arange(300)},
+        "member_is_canary must be bool, or 0 and 1, got 2",
     ),
     "mask of others": (
         BASE | MASKS | {"nonmember_is_canary": np.ones(299, bool)},

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from planted import planted, write_references
 
-from privacy_report.attack.evidence import ReferenceFiles, early_epochs, early_phi, reference_files
+from privacy_report.attack.choice import chosen, early_epochs
+from privacy_report.attack.evidence import early_phi, nearest, reference_files
 from privacy_report.attack.reference_checks import choose_epochs
 from privacy_report.errors import UserError
 from privacy_report.pipeline.files import write_arrays
@@ -80,11 +81,10 @@ def test_a_missing_stage_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("epoch", "nearest"), [(1, 4), (4, 4), (7, 4), (8, 10), (15, 10), (16, 20), (50, 20)]
+    ("epoch", "expected"), [(1, 4), (4, 4), (7, 4), (8, 10), (15, 10), (16, 20), (50, 20)]
 )
-def test_the_nearest_epoch_of_two_the_earlier(tmp_path, epoch, nearest):
-    files = ReferenceFiles(tmp_path, dict.fromkeys([20, 4, 10], tmp_path))
-    assert files.nearest(epoch) == nearest
+def test_the_nearest_epoch_of_two_the_earlier(epoch, expected):
+    assert nearest([20, 4, 10], epoch) == expected
 
 
 def noisy(world, noise, seed):
@@ -98,7 +98,7 @@ def test_references_choose_their_epoch_by_attacking_each_other(tmp_path):
     for best in (2, 4, 6):
         phis = {epoch: noisy(world, 0.1 if epoch == best else 3.0, epoch) for epoch in (2, 4, 6)}
         files = reference_files(write_references(tmp_path / "cnn2", world.trains, phis))
-        found = files.chosen()
+        found = chosen(files)
         assert found["nearest"].tolist() == [2, 4, 6]
         assert found["chosen"].tolist() == list(choose_epochs(phis, world.trains, [2, 4, 6]).values())
         assert found["chosen"][2] == best
@@ -108,7 +108,7 @@ def test_one_pair_cannot_choose_and_takes_the_nearest(tmp_path):
     world = planted(k=2)
     phis = {epoch: noisy(world, 0.1, epoch) for epoch in (4, 10)}
     files = reference_files(write_references(tmp_path / "cnn2", world.trains, phis))
-    assert {name: array.tolist() for name, array in files.chosen().items()} == {
+    assert {name: array.tolist() for name, array in chosen(files).items()} == {
         "nearest": [4, 10],
         "chosen": [4, 10],
     }
@@ -120,7 +120,7 @@ def test_a_reference_that_diverged_is_named_and_chosen_by_nobody(tmp_path):
     phis[10][2, 7] = np.nan
     files = reference_files(write_references(tmp_path / "cnn2", world.trains, phis))
     with pytest.raises(UserError, match=r"^epoch 10: reference 2: got nan for example 7, allowed: finite"):
-        files.chosen()
+        chosen(files)
     with pytest.raises(UserError, match=r"^reference 2: got nan for example 7"):
         files.at(10)
     assert files.at(4).k == 4

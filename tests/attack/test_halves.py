@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from privacy_report.attack.findings import Plan, attack_halves
-from privacy_report.attack.registry import OUTPUTS
+from privacy_report.attack.findings import attack_halves
+from privacy_report.attack.needs import OUTPUTS
+from privacy_report.attack.plan import Plan
 from privacy_report.attack.roc import advantage, roc_curve, sorted_roc
 from privacy_report.attack.signals import Examples
 from privacy_report.pipeline.contract import REPORT, SELECT
@@ -24,15 +25,17 @@ def advantage_alone(scores, is_member, selects, ratio, delta):
     return {"advantage": advantage(sorted_roc(scores, is_member)), "note": ""}
 
 
-def plan(scores=first_logit, seed=0, slices=("entire",)):
+def plan(scores="first_logit", seed=0, slices=("entire",)):
     return Plan(
         attack="any",
-        scores=scores,
+        examples="",
+        scores=f"{__name__}.{scores}",
         needs=OUTPUTS,
         least=1,
         caveat="",
-        measure=advantage_alone,
+        measure=f"{__name__}.advantage_alone",
         both_ends=False,
+        any_delta=True,
         settings={},
         slices=slices,
         groups=None,

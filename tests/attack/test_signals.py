@@ -4,10 +4,13 @@ from scipy.special import log_softmax, softmax
 from scipy.stats import entropy
 
 from privacy_report.attack import registry
+from privacy_report.attack.audit import audit, audit_params, default_estimators
 from privacy_report.attack.signals import Examples, pool
+from privacy_report.pipeline.dotted import function
+from privacy_report.pipeline.outputs import Outputs
 
 SIGNALS = {
-    name: registry.function(attack.scores)
+    name: function(attack.scores)
     for name, attack in registry.ATTACKS[registry.DEFAULT].items()
     if attack.needs == registry.OUTPUTS
 }
@@ -70,3 +73,26 @@ def test_certain_targets_give_finite_scores_and_the_right_order(name):
 def test_certain_and_wrong_is_finite():
     wrong = examples([[1000.0, 0, 0]], [1])
     assert all(np.isfinite(signal(wrong)).all() for signal in SIGNALS.values())
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+@pytest.mark.parametrize("n_classes", [3, 10, 50])
+def test_outputs_that_tie_give_scores_that_tie(name, n_classes):
+    """Whichever class it is that has a probability: equal ones everywhere, and others in any order."""
+    rng, n = np.random.default_rng(0), 500
+    for p in (np.full(n_classes, 1 / n_classes), rng.dirichlet(np.ones(n_classes))):
+        order = rng.permuted(np.tile(np.arange(n_classes), (n, 1)), axis=1)
+        labels = (order == 1).argmax(axis=1)  # the label is always the class that has p[1]
+        assert len(set(SIGNALS[name](examples(np.log(p)[order], labels)).tolist())) == 1
+
+
+def test_of_a_constant_target_no_attack_says_anything():
+    rng = np.random.default_rng(0)
+    logits, labels = np.tile(np.log(rng.dirichlet(np.ones(10))), (1100, 1)), np.full(1100, 3)
+    attacks = [*SIGNALS, *default_estimators()]
+    rows, _ = audit(
+        Outputs(logits[:700], labels[:700], logits[700:], labels[700:]), audit_params(attacks, [])
+    )
+    assert {row["attack"]: (row["auc"], row["advantage"]) for row in rows} == dict.fromkeys(
+        attacks, (0.5, 0.0)
+    )

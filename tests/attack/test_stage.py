@@ -10,6 +10,7 @@ import yaml
 
 from privacy_report.attack.audit import default_estimators
 from privacy_report.errors import UserError
+from privacy_report.pipeline import store
 from privacy_report.pipeline.contract import (
     EXPOSED_COLUMNS,
     HALVES_COLUMNS,
@@ -17,7 +18,7 @@ from privacy_report.pipeline.contract import (
     PRIVACY_COLUMNS,
     ROC_COLUMNS,
 )
-from privacy_report.pipeline.files import read_arrays, write_arrays
+from privacy_report.pipeline.files import write_arrays
 from privacy_report.pipeline.outputs import output_arrays
 from stages.attack import main
 
@@ -112,9 +113,9 @@ def test_the_time_and_the_processors_of_all_computations_are_noted(folder):
     main(["cnn2"])
     note = Path(".store/notes/attack@cnn2.json")
     first = json.loads(note.read_text())
-    stored = [read_arrays(path) for path in (folder / ".store/attack").glob("*.npz")]
-    assert first["seconds"] == pytest.approx(sum(float(entry["_seconds"]) for entry in stored))
-    assert first["processors"] == sorted({str(entry["_processor"]) for entry in stored})
+    stored = [store.get("attack", path.stem) for path in (folder / ".store/attack").glob("*.npz")]
+    assert first["seconds"] == pytest.approx(sum(entry.seconds for entry in stored))
+    assert first["processors"] == sorted({entry.processor for entry in stored})
     assert first["seconds"] > 0
     main(["cnn2"])
     again = json.loads(note.read_text())

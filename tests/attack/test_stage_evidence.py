@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from privacy_report.attack.example_exposure import exposure, found_at_fpr
 from privacy_report.attack.exposure import lt_iqr
 from privacy_report.attack.reference_checks import recipe
 from privacy_report.attack.reference_scores import rmia
+from privacy_report.audits.models import attack_model, models_at
 from privacy_report.errors import UserError
 from privacy_report.pipeline.contract import ENTIRE
 from stages.attack import main
@@ -248,3 +250,61 @@ def test_a_checkpoint_that_is_added_leaves_all_numbers_alone(folder, computed):
     assert computed == ALL
     after = {(row["epoch"], row["attack"]): row["auc"] for row in table("privacy")}
     assert {key: after[key] for key in before} == before
+
+
+def many_checkpoints():
+    """A world of eight checkpoints, each a blur of the last."""
+    world, rng = planted(k=4), np.random.default_rng(1)
+    last = world.checkpoints[6]
+    blurred = {
+        epoch: (last + rng.standard_normal(last.shape)).astype(np.float32) for epoch in range(2, 17, 2)
+    }
+    return replace(world, checkpoints=blurred)
+
+
+def trajectories():
+    """Epoch -> the row of the attack with early checkpoints."""
+    return {int(row["epoch"]): row for row in table("privacy") if row["attack"] == "trajectory"}
+
+
+@pytest.mark.parametrize("later", [6, 10, 16])
+def test_no_checkpoint_is_attacked_with_what_came_after_it(folder, later):
+    world = many_checkpoints()
+    write(world)
+    main(["cnn2"])
+    before = trajectories()
+    other = {**world.checkpoints, later: world.checkpoints[later][:, ::-1].copy()}
+    write(replace(world, checkpoints=other))
+    main(["cnn2"])
+    after = trajectories()
+    for epoch in range(2, later, 2):
+        assert after[epoch]["auc"] == before[epoch]["auc"]
+    assert after[later]["auc"] != before[later]["auc"]
+
+
+def test_no_file_of_a_folder_is_audited_with_what_came_after_it(folder):
+    def found(world):
+        write_target(world)
+        (model,) = models_at([Path("data/score/cnn2")])
+        rows = attack_model(model, ["trajectory"], {"slices": ["entire"]}).rows
+        return {row["epoch"]: row["auc"] for row in rows}
+
+    world = many_checkpoints()
+    before = found(world)
+    after = found(replace(world, checkpoints={**world.checkpoints, 6: world.checkpoints[6][:, ::-1].copy()}))
+    assert (after[2], after[4]) == (before[2], before[4])
+    assert after[6] != before[6]
+
+
+def test_other_references_rank_the_exposed_anew(folder):
+    """What is recalled is what a run without a store computes."""
+    world = planted(k=8)
+    write(world)
+    main(["cnn2"])
+    first = table("exposed")
+    write(world, {4: noisy(world, 3.0, 1)})
+    main(["cnn2"])
+    second = table("exposed")
+    shutil.rmtree(".store")
+    main(["cnn2"])
+    assert second == table("exposed") != first

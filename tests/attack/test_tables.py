@@ -31,11 +31,18 @@ def p_row(p, attack="threshold", **more):
     return {"attack": attack, "advantage_p": p} | more
 
 
-def test_holm_runs_within_an_attack_and_skips_refused_rows():
-    rows = [p_row(0.02), p_row(0.03), p_row(None), p_row(0.03, "logistic")]
-    assert [row["leaks"] for row in with_leaks(rows)] == ["yes", "yes", "no", "yes"]
-    rows += [p_row(0.9)]
-    assert [row["leaks"] for row in with_leaks(rows)] == ["no", "no", "no", "yes", "no"]
+def test_holm_runs_over_all_attacks_slices_and_checkpoints():
+    rows = [p_row(0.012), p_row(None), p_row(0.012, "mlp"), p_row(0.02, epoch=4), p_row(0.04, slice="a")]
+    assert [row["leaks"] for row in with_leaks(rows)] == ["yes", "no", "yes", "yes", "yes"]
+    rows += [p_row(0.9, "mlp")]
+    assert [row["leaks"] for row in with_leaks(rows)] == ["no"] * 6
+
+
+def test_the_placebo_is_in_no_family_of_attacks():
+    rows = [p_row(0.03), *[p_row(0.9, "placebo") for _ in range(9)]]
+    assert [row["leaks"] for row in with_leaks(rows)] == ["yes", *["no"] * 9]
+    rows = [p_row(0.03, "placebo"), *[p_row(0.9) for _ in range(9)]]
+    assert [row["leaks"] for row in with_leaks(rows)] == ["yes", *["no"] * 9]
 
 
 def test_halves_are_corrected_apart():

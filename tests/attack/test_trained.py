@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -8,7 +9,7 @@ from privacy_report.attack.audit import audit, audit_params
 from privacy_report.attack.intervals import auc_interval
 from privacy_report.attack.roc import auc, roc_curve
 from privacy_report.attack.schema import Estimator
-from privacy_report.attack.trained import blocks, build, fit_and_score, forward_scores
+from privacy_report.attack.trained import blocks, build, fit_and_score, forward_scores, ranks
 from privacy_report.attack.trained import scores as scores_of
 from privacy_report.errors import UserError
 from privacy_report.pipeline.outputs import Outputs
@@ -160,3 +161,12 @@ def test_a_target_with_probabilities_of_zero_is_attacked_no_worse_than_by_its_lo
     threshold, logistic = (row["auc"] for row in rows)
     assert threshold > 0.7
     assert logistic > threshold - 0.02
+
+
+def test_ranks_are_mean_ranks_and_rounding_ties():
+    rng = np.random.default_rng(0)
+    for values in (rng.normal(size=200), rng.integers(0, 9, 200).astype(float), np.zeros(5), np.ones(1)):
+        expected = rankdata(values)
+        assert ranks(values).tolist() == expected.tolist()
+        assert ranks(values + rng.uniform(-1e-14, 1e-14, len(values))).tolist() == expected.tolist()
+    assert ranks(np.array([0.0, 1e-9, -1e-9])).tolist() == [2.0, 3.0, 1.0]

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from privacy_report.datasets import canaries, prepared
-from privacy_report.datasets.canaries import drawn, files_digest, read, read_world, world, write
+from privacy_report.datasets import canaries, preparation, prepared
+from privacy_report.datasets.canaries import files_digest, read, read_world, world
+from privacy_report.datasets.canary_draw import drawn, write
+from privacy_report.datasets.canary_params import CANARY_KINDS, CanaryParams
 from privacy_report.datasets.labelled import LabelledImages
 from privacy_report.datasets.prepared import Prepared
-from privacy_report.datasets.schema import CANARY_KINDS, CanaryParams
 from privacy_report.datasets.splits import Membership
 from privacy_report.errors import UserError
 
@@ -133,7 +134,7 @@ def test_impossible_parameters_are_refused(values, said):
 def test_what_is_written_is_read_and_is_in_the_digest(tmp_path):
     names = tuple("abcde")
     examples = LabelledImages(IMAGES, LABELS, names, {"all": range(N)})
-    prepared.write(tmp_path, "made", examples, Membership(MEMBER, NONMEMBER))
+    preparation.write(tmp_path, "made", examples, Membership(MEMBER, NONMEMBER))
     paths = {name: canaries.path_of(name, tmp_path) for name in ("none", "some", "other")}
     for name, wanted in (("none", None), ("some", params()), ("other", params(seed=1))):
         write(paths[name], drawn(FOUND, wanted))

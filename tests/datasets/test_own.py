@@ -1,8 +1,11 @@
 """Data of a user's own: arrays, folders of images and tables, read as they are or refused in one line."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
+from sandbox import plain_python
 
 from privacy_report.datasets import arrays, duplicates, images, sources, splits, table
 from privacy_report.datasets.schema import DatasetParams
@@ -143,6 +146,55 @@ def test_what_is_no_image_is_named(tmp_path):
     refused(r"11\.txt: no image by its name", lambda: images.load(tmp_path, None, None))
 
 
+@pytest.mark.parametrize("kind", ["TGA", "ICO", "PPM", "EPS", "JPEG2000"])
+def test_only_the_documented_formats_are_read_whatever_a_file_is_called(kind, tmp_path):
+    write(tmp_path, PIXELS)
+    other = tmp_path / "class 1/other.png"
+    Image.fromarray(PIXELS[0]).convert("RGB").save(other, format=kind)
+    with Image.open(other) as opened:
+        assert opened.format == kind  # Pillow itself goes by the content
+    allowed = "allowed by its content: PNG, JPEG, BMP, GIF, WEBP, TIFF"
+    refused(rf"other\.png: not readable as an image, {allowed}", lambda: images.load(tmp_path, None, "grey"))
+
+
+@pytest.mark.parametrize("kind", images.FORMATS)
+def test_every_documented_format_is_read(kind, tmp_path):
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        for name in "01":
+            flat = Image.fromarray(np.full((16, 16), 200, np.uint8))
+            flat.save(tmp_path / label / f"{name}.{kind.lower()}", format=kind)
+    found = images.load(tmp_path, None, "grey")
+    assert found.images.shape == (4, 16, 16, 1)
+    assert abs(found.images.astype(int) - 200).max() <= 2  # JPEG and WebP are not exact
+
+
+def test_names_of_folders_are_utf_8_in_any_locale(tmp_path):
+    write(tmp_path / "ø", PIXELS)
+    (tmp_path / "ø/class 1").rename(tmp_path / "ø/größe")
+    found = plain_python(
+        "from pathlib import Path; from privacy_report.datasets import images\n"
+        f"print(ascii(images.load(Path({str(tmp_path)!r}), None, None)))"
+    )
+    assert "class_names=('class 0', 'class 2', 'gr\\xf6\\xdfe')" in found.stdout
+    assert "splits={'\\xf8': range(0, 12)}" in found.stdout
+    os.rename(tmp_path / "ø/größe", os.fsencode(tmp_path / "ø") + b"/gr\xf6\xdfe")
+    refused(r"gr\\udcf6\\udcdfe': a folder's name must be UTF-8", lambda: images.load(tmp_path, None, None))
+
+
+def test_all_images_that_cannot_be_used_are_counted_and_the_first_five_named(tmp_path):
+    write(tmp_path, PIXELS)
+    (tmp_path / "class 0/0.png").write_text("the first of all")
+    for i in range(6):
+        (tmp_path / f"class 2/{90 + i}.png").write_text("no image")
+    (tmp_path / "class 1/notes.txt").write_text("no image")
+    refused(
+        rf"^{tmp_path}: 8 of 19 files cannot be used: .*/class 0/0\.png: not readable .*; "
+        r".*/class 1/notes\.txt: no image by its name.*; .*90\.png.*; .*91\.png.*; .*92\.png.*; and 3 more$",
+        lambda: images.load(tmp_path, None, None),
+    )
+
+
 def test_folders_that_are_no_data_set_are_refused(tmp_path):
     refused("no such folder", lambda: images.load(tmp_path / "none", None, None))
     refused("no images, allowed", lambda: images.load(tmp_path, None, None))
@@ -215,6 +267,11 @@ def test_parquet_and_texts_as_classes(tmp_path):
         ({}, {"drop": ["age", "sex"]}, "no column is left next to the label"),
         ({"ill": [*[0, 1] * 19, 1, "n/k"]}, {}, "label ill is 'n/k' in row 40 and a number in others"),
         ({"ill": [*[0, 1] * 19, 1, ""]}, {}, "label ill is missing in row 40"),
+        (
+            {"ill": [*["no", "yes"] * 18, "", "no", " ", "yes"]},
+            {},
+            "label ill is empty in row 37 and 2 rows in all",
+        ),
         ({"ill": [0.5, 1.5] * 20}, {}, "label ill holds fractions such as 0.5"),
         ({"ill": [f"person {i}" for i in range(ROWS)]}, {}, "label ill has 40 different texts"),
         ({"code": ["a", "b", "c", "d"] * 10}, {}, "column code leaks the label.*dataset.drop"),
@@ -223,6 +280,80 @@ def test_parquet_and_texts_as_classes(tmp_path):
     ],
 )
 def test_tables_that_are_no_data_set_are_refused_in_one_line(columns, changes, words, tmp_path):
+    path = csv(tmp_path / "t.csv", **columns)
+    refused(words, lambda: table.load(params(**changes), path))
+
+
+PUBLIC = ["public"] * 10 + ["in", "out"] * 15
+THREE = {"split": "part", "member_split": "in", "nonmember_split": "out", "member_fraction": None}
+AGES, SEXES = {"age": [40, 8]}, {"sex": ["f", "m"]}
+
+
+def changed_by_one_member(tmp_path, settings):
+    """Which features of the other rows change with one member's age and sex."""
+    ages, sexes = list(range(20, 20 + ROWS)), ["f", "m"] * 20
+    assert PUBLIC[10] == "in"
+    before = table.load(params(**settings), csv(tmp_path / "a.csv", age=ages, sex=sexes, part=PUBLIC))
+    ages[10], sexes[10] = 900, "x"
+    after = table.load(params(**settings), csv(tmp_path / "b.csv", age=ages, sex=sexes, part=PUBLIC))
+    row = before.splits["in"].start
+    assert before.splits == after.splits
+    assert not np.array_equal(before.images[row], after.images[row])
+    others = np.arange(ROWS) != row
+    if before.images.shape != after.images.shape:
+        return "width"
+    return "none" if np.array_equal(before.images[others], after.images[others]) else "values"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"fit_split": "public"}, {"scales": AGES, "categories": SEXES}, {"fit_split": "public", "scales": AGES}],
+    ids=["split", "constants", "both"],
+)
+def test_a_member_changes_its_own_features_alone_where_the_scales_are_public(settings, tmp_path):
+    """The ground of a private variant on a table; by default one member moves all (DatasetParams says so)."""
+    assert not params(**THREE | settings).fitted_on_members
+    assert changed_by_one_member(tmp_path, THREE | settings) == "none"
+    assert params(**THREE).fitted_on_members
+    assert changed_by_one_member(tmp_path, THREE) == "width"
+
+
+def test_public_scales_and_categories_are_those_that_were_given(tmp_path):
+    path = csv(tmp_path / "t.csv", age=["", *range(21, 20 + ROWS)], sex=["x", *["f", "m"] * 19, ""])
+    found = table.load(params(scales=AGES, categories=SEXES), path)
+    np.testing.assert_allclose(found.images[:, 0], [0, *((np.arange(21, 20 + ROWS) - 40) / 8)], rtol=1e-6)
+    np.testing.assert_array_equal(found.images[:, 1:], [[0, 0], *[[1, 0], [0, 1]] * 19, [0, 0]])
+
+
+def test_a_public_split_scales_all_rows(tmp_path):
+    path = csv(tmp_path / "t.csv", sex=["f", "m"] * 5 + ["x"] * 10 + ["m"] * 20, part=PUBLIC)
+    found = table.load(params(**THREE, fit_split="public"), path)
+    public = found.images[list(found.splits["public"])]
+    assert found.images.shape == (ROWS, 3)
+    assert public[:, 0].mean() == pytest.approx(0, abs=1e-6)
+    assert public[:, 0].std() == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("columns", "changes", "words"),
+    [
+        ({}, {"scales": AGES}, "column sex has no constant, allowed: dataset.scales or dataset.categories"),
+        ({}, {"scales": AGES | {"sex": [0, 1]}}, "dataset.scales: .*: column sex holds texts"),
+        ({}, {"categories": SEXES | {"age": ["20"]}}, "dataset.categories: .*: column age holds numbers"),
+        ({}, {"scales": {"weight": [0, 1]}}, r"dataset.scales: .*: column: got 'weight', allowed: age, sex"),
+        (
+            {"part": PUBLIC},
+            THREE | {"fit_split": "all"},
+            "dataset.fit_split: got 'all', allowed: in, out, pub",
+        ),
+        (
+            {"part": PUBLIC, "age": [*range(ROWS - 1), "n/k"]},
+            THREE | {"fit_split": "public"},
+            "column age holds numbers in dataset.fit_split and texts in other rows",
+        ),
+    ],
+)
+def test_constants_and_splits_that_do_not_fit_the_table_are_refused(columns, changes, words, tmp_path):
     path = csv(tmp_path / "t.csv", **columns)
     refused(words, lambda: table.load(params(**changes), path))
 
@@ -247,6 +378,8 @@ def test_empty_and_broken_tables_are_refused(text, words, tmp_path):
 
 # Settings, duplicates
 
+TABLE = {"name": "table", "path": "own_data/t.csv", "label": "ill"}
+
 
 @pytest.mark.parametrize(
     ("settings", "words"),
@@ -259,9 +392,20 @@ def test_empty_and_broken_tables_are_refused(text, words, tmp_path):
             "path: got '/tmp/a.npz', allowed: a file or folder in own_data",
         ),
         ({"name": "arrays", "path": "own_data/../a.npz"}, "path: got"),
+        ({"name": "arrays", "path": "own_data/a.npz", "fit_split": "x"}, "fit_split: got 'x', allowed: null"),
+        (TABLE | {"fit_split": "all"}, "fit_split: got 'all', allowed: a split that is neither"),
+        (TABLE | {"scales": {"age": [40]}}, r"scales.age: got \[40\], allowed: \[mean, deviation\]"),
+        (TABLE | {"scales": {"age": 40}}, r"scales.age: got 40, allowed: \[mean, deviation\]"),
+        (TABLE | {"scales": {"age": ["a", 1]}}, r"scales.age: got \['a', 1\], allowed: \[mean, deviation\]"),
+        (TABLE | {"scales": {"age": [40, 0]}}, r"scales.age: got \[40, 0\], allowed: \[mean, deviation\]"),
+        (TABLE | {"categories": {"sex": ["f", "f"]}}, "categories.sex: got .* allowed: at least one text"),
+        (TABLE | {"categories": {"a": ["f"]}, "scales": {"a": [0, 1]}}, "scales: got 'a', allowed: a column"),
         ({"name": "arrays", "path": "own_data/a.npz", "size": [3, 3]}, r"size: got \[3, 3\], allowed: null"),
         ({"name": "folder", "path": "own_data/a", "size": [3]}, r"size: got \[3\]"),
         ({"name": "folder", "path": "own_data/a", "colour": "red"}, "colour: got 'red', allowed: grey, rgb"),
+        ({"name": "digits", "title": " "}, "title: got ' ', allowed: one line of text"),
+        ({"name": "digits", "title": "a | b"}, "title: got"),
+        ({"name": "digits", "title": "a\nb"}, "title: got"),
     ],
 )
 def test_settings_are_checked(settings, words):

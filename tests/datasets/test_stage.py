@@ -13,7 +13,7 @@ import pytest
 import yaml
 from sandbox import ROOT, environment
 
-from privacy_report.datasets import prepared
+from privacy_report.datasets import preparation, prepared
 from privacy_report.errors import UserError
 from stages import prepare
 
@@ -32,7 +32,7 @@ def test_digits_as_the_contract_says(run_stage: Run) -> None:
         np.int32,
     )
     description = json.loads((out / "dataset.json").read_text())
-    assert description.pop("digest") == prepared.digest(
+    assert description.pop("digest") == preparation.digest(
         {"images": images, "labels": labels, "member": member, "nonmember": nonmember}
     )
     assert description == {
@@ -47,6 +47,11 @@ def test_digits_as_the_contract_says(run_stage: Run) -> None:
     }
     assert len(member) + len(nonmember) == 1797
     assert abs(len(member) - len(nonmember)) <= 10
+
+
+def test_the_title_is_the_name_that_is_written(run_stage: Run) -> None:
+    description = json.loads((run_stage(**DIGITS, title="Ward 7") / "dataset.json").read_text())
+    assert description["name"] == "Ward 7"
 
 
 def test_a_rerun_writes_the_same_bytes_and_another_seed_others(run_stage: Run) -> None:
@@ -95,7 +100,7 @@ def test_an_interrupted_write_leaves_no_description(run_stage: Run, monkeypatch:
     def interrupted(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(prepared, "blocks", interrupted)
+    monkeypatch.setattr(preparation, "blocks", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_stage(**DIGITS | {"seed": 1})
     assert sorted(path.name for path in out.iterdir()) == [

@@ -62,7 +62,7 @@ class Shell:
         screen, end = pty.openpty()
         fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 500, COLUMNS, 0, 0))
         script = "\n".join(["set -e", *self.entered, line])
-        env = environment() | {"TERM": "xterm"}
+        env = environment() | {"TERM": "xterm", "HOME": str(self.home)}
         process = subprocess.Popen(
             ["bash", "-c", script], cwd=self.home, env=env, stdin=end, stdout=end, stderr=end
         )

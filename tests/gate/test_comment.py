@@ -10,7 +10,7 @@ import yaml
 from sandbox import ROOT, Sandbox
 
 from privacy_report.errors import UserError
-from privacy_report.gate.comment import COLUMNS, comment, metrics_at
+from privacy_report.gate.comment import COLUMNS, comment, metrics_at, metrics_here
 
 WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/report.yml").read_text())
 KEEPS = {
@@ -47,6 +47,27 @@ def test_changed_verdicts_come_first_and_what_differs_is_bold():
     assert (last[2], last[auc], last[head.index("ε claimed")]) == ("keeps the policy", "**0.52**", "**8**")
     assert "(https://example.org/sha/plots/overview.png)" in text
     assert "No verdict changes." in comment(before, before, "")
+
+
+def test_a_removed_variant_that_left_its_metrics_is_gone(tmp_path, monkeypatch):
+    """Its file may still be in the working tree, and in a commit next to params.yaml without it."""
+    made = Sandbox(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    made.run("git", "init", "--quiet", "--initial-branch=main")
+    (tmp_path / "metrics").mkdir()
+    for name in ("one", "old"):
+        (tmp_path / f"metrics/{name}.json").write_text(json.dumps(KEEPS))
+    (tmp_path / "params.yaml").write_text("variants: {one: {}, old: {}}\n")
+    made.run("git", "add", "--all")
+    made.run("git", "commit", "--quiet", "--message=both")
+    (tmp_path / "params.yaml").write_text("variants: {one: {}}\n")
+    assert (metrics_at("HEAD"), metrics_here()) == ({"old": KEEPS, "one": KEEPS}, {"one": KEEPS})
+    assert "**old: keeps the policy → no such variant**" in comment(metrics_at("HEAD"), metrics_here(), "")
+    made.run("git", "commit", "--quiet", "--all", "--message=one")
+    assert metrics_at("HEAD") == {"one": KEEPS}
+    made.run("git", "rm", "--quiet", "params.yaml")
+    made.run("git", "commit", "--quiet", "--message=none")
+    assert metrics_at("HEAD") == {}
 
 
 def test_an_unknown_revision_is_one_line(tmp_path, monkeypatch):

@@ -1,143 +1,319 @@
-"""What leaves the keys of finished work alone, over a copy of the library.
-
-Keys are computed from source that is read, not run; no test here needs TensorFlow.
-"""
+"""What is in which key: parameters, data, files, versions and the environment. Nothing is computed."""
 
 from __future__ import annotations
 
-import ast
-from dataclasses import replace
+import platform
+from dataclasses import asdict, fields, replace
 
 import numpy as np
 import pytest
-from library_keys import (
-    DEFAULT,
-    ORDINARY,
-    PRIVATE,
-    STATE,
-    edit,
-    keys,
-    score,
-    train,
-)
 
-from privacy_report.attack import checkpoint
+from privacy_report.attack import checkpoint, variant
+from privacy_report.attack.audit import audit_params
 from privacy_report.attack.schema import Estimator
-from privacy_report.training.schema import Privacy
+from privacy_report.attack.slices import Group
+from privacy_report.datasets.canary_params import CanaryParams
+from privacy_report.pipeline import code, memo
+from privacy_report.pipeline.code import code_of
+from privacy_report.pipeline.component import Component
+from privacy_report.pipeline.digests import digest
+from privacy_report.training import plan, references
+from privacy_report.training.job import Source
+from privacy_report.training.memberships import ReferenceParams
+from privacy_report.training.schema import ADAM, SMALL_CNN, Privacy, Variant
+
+ORDINARY = Variant(label="V")
+PRIVATE = Variant(label="V", privacy=Privacy(noise_multiplier=1.0))
+STATE = {"architecture": np.array("{}"), "weights/000": np.zeros(3), "optimizer/000": np.zeros(3)}
+DEFAULT = audit_params(["threshold", "logistic", "trajectory", "lira"])
+PARITY = audit_params(["threshold", "logistic"], mode="parity")
 
 
-class NewDocstrings(ast.NodeTransformer):
-    """Another docstring for every module, class and function, whether it had one or not."""
+class Keys:
+    """A memo that computes nothing: it notes the keys, and recalls what it was given."""
 
-    def visit(self, node):
-        self.generic_visit(node)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            if ast.get_docstring(node) is not None:
-                node.body = node.body[1:]
-            node.body.insert(0, ast.Expr(ast.Constant("Another one.")))
-        return node
+    def __init__(self, *answers):
+        self.answers, self.keys = list(answers), []
 
-
-class NoAnnotations(ast.NodeTransformer):
-    """No function says of what type its arguments and its result are."""
-
-    def visit_FunctionDef(self, node):
-        node.returns = None
-        return self.generic_visit(node)
-
-    def visit_arg(self, node):
-        node.annotation = None
-        return node
+    def recall(self, kind, key, compute):
+        self.keys.append(key)
+        return self.answers.pop(0) if self.answers else {}
 
 
-@pytest.mark.parametrize("change", [ast.NodeTransformer, NewDocstrings, NoAnnotations])
-def test_comments_format_docstrings_and_annotations_are_in_no_key(change, library, unchanged):
-    for path in library.rglob("*.py"):
-        tree = change().visit(ast.parse(path.read_text()))
-        path.write_text(ast.unparse(ast.fix_missing_locations(tree)) + "\n# a comment\n")
-    assert keys() == unchanged
+def source(data="data"):
+    return Source("folder", "canaries", data)
 
 
-UNSEEN = (
-    "__main__.py",
-    "composition.py",
-    "commands/audit.py",
-    "datasets/sources.py",
-    "gate/rules.py",
-    "gate/schema.py",
-    "pipeline/command.py",
-    "pipeline/locks.py",
-    "report/page.py",
-    "report/figures.py",
-)
+def train(config=ORDINARY, name="cnn2", data="data", states=(), epoch=1):
+    kept = Keys(*states)
+    list(plan.target(name, config, source(data)).epochs(kept, epoch))
+    return kept.keys[-1]
 
 
-@pytest.mark.parametrize("path", UNSEEN)
-def test_code_that_no_result_passes_through_is_in_no_key(path, library, unchanged):
-    with open(library / path, "a") as file:
-        file.write("\nimport os\nos.environ['X'] = '1'\n\n\ndef another():\n    return 1\n")
-    assert keys() == unchanged
+def reference(config=ORDINARY, data="data", i=0, epoch=2, **settings):
+    params = ReferenceParams(models=6, **settings)
+    return references.planned("cnn2", config, params, 10, source(data))[i].key(epoch)
 
 
-@pytest.mark.parametrize(
-    ("path", "old", "new"),
-    [
-        ("errors.py", "class UserError(ValueError):", "X = 1\n\n\nclass UserError(ValueError):"),
-        (
-            "training/models.py",
-            "KERNEL, POOL = 3, 2",
-            "KERNEL, POOL = 3, 2\n\ndef wide(shape):\n    return 1\n",
-        ),
-        ("training/models.py", "for images of {shape[0]}", "for pictures of {shape[0]}"),
-        ("training/state.py", "not a checkpoint, it has no", "no checkpoint, since it has no"),
-        ("attack/registry.py", '"threshold": Attack', '"mine": Attack(OUTPUTS, "a.b"), "threshold": Attack'),
-        ("attack/slices.py", "unknown kind of slice", "no kind of slice"),
-        ("pipeline/params.py", "got {got!r}, allowed: {allowed}", "{got!r} is not among {allowed}"),
-        ("pipeline/contract.py", '"running_loss",', '"running_loss",  # a mean'),
-        ("pipeline/store.py", "UNFINISHED_SECONDS = 600", "UNFINISHED_SECONDS = 60"),
-    ],
-)
-def test_a_new_model_a_new_attack_and_another_message_are_in_no_key(path, old, new, library, unchanged):
-    edit(library / path, old, new)
-    assert keys() == unchanged
+def score(data="data", state=STATE, model=ORDINARY.model, canaries=False):
+    kept = Keys()
+    plan.scores(model, source(data)).of(kept, state, "epoch_0001.npz", canaries)
+    return kept.keys[-1]
 
 
-@pytest.mark.parametrize("path", ["private.py", "private_gradient.py", "accounting.py", "isolation.py"])
-def test_the_private_regime_is_in_the_keys_of_private_variants_alone(path, library, unchanged):
-    with open(library / "training" / path, "a") as file:
-        file.write("\nimport os\nos.environ['X'] = '1'\n")
-    moved = {name for name, key in keys().items() if key != unchanged[name]}
-    assert moved == {"train private"}
+def attack(name, params=DEFAULT, groups=None):
+    """The key but for the files; "" stands for the examples' risks."""
+    alone = replace(params, attacks=[name or "threshold"])
+    return digest(checkpoint.planned(alone, groups).inputs[name])
 
 
-def test_a_file_added_to_conf_is_in_no_key(library, unchanged):
-    (library.parent / "conf").mkdir()
-    (library.parent / "conf/more.yaml").write_text("seed: 1\n")
-    assert keys() == unchanged
+KEYS = {
+    "train": train,
+    "train private": lambda: train(PRIVATE),
+    "reference": reference,
+    "score": score,
+    "threshold": lambda: attack("threshold"),
+    "logistic": lambda: attack("logistic"),
+    "trajectory": lambda: attack("trajectory"),
+    "lira": lambda: attack("lira"),
+    "risks": lambda: attack(""),
+    "threshold, parity": lambda: attack("threshold", PARITY),
+    "logistic, parity": lambda: attack("logistic", PARITY),
+}
+TRAINED = {"train", "train private", "reference", "score"}
 
 
-@pytest.mark.parametrize("change", [{"label": "Other"}, {"epochs_per_report": 5}, {"epochs": 60}])
-def test_what_no_epoch_depends_on_is_in_no_key_of_training(change):
-    assert train(replace(ORDINARY, **change)) == train()
-    assert train(replace(PRIVATE, **change)) == train(PRIVATE)
+def keys():
+    return {name: key() for name, key in KEYS.items()}
+
+
+def moved(before):
+    return {name for name, key in keys().items() if key != before[name]}
+
+
+OTHER = {
+    "model": Component(SMALL_CNN, {"filters": 16}),
+    "optimizer": Component(ADAM, {"beta_1": 0.8}),
+    "schedule": Component("keras.optimizers.schedules.CosineDecay", {"decay_steps": 10}),
+    "batch_size": 25,
+    "learning_rate": 0.01,
+    "seed": 1,
+    "privacy": Privacy(noise_multiplier=2.0),
+}
+NO_PART = {"label": "Other", "epochs": 60, "epochs_per_report": 5, "canaries": CanaryParams(count=10)}
+"""A change of these changes no epoch; canaries are data."""
+OTHER_PRIVACY = {"noise_multiplier": 2.0, "l2_norm_clip": 0.5, "delta": 1e-6, "seed": "secret"}
+
+
+def test_every_parameter_of_a_variant_is_in_the_keys_of_training_or_changes_no_epoch():
+    assert {field.name for field in fields(Variant)} == {*OTHER, *NO_PART}
+    for name, value in OTHER.items():
+        assert train(replace(ORDINARY, **{name: value})) != train(), name
+    for name, value in NO_PART.items():
+        assert train(replace(ORDINARY, **{name: value})) == train(), name
+        assert train(replace(PRIVATE, **{name: value})) == train(PRIVATE), name
+
+
+def test_every_parameter_of_private_training_is_in_its_keys():
+    for name, value in OTHER_PRIVACY.items():
+        changed = replace(PRIVATE, privacy=replace(PRIVATE.privacy, **{name: value}))
+        assert train(changed) != train(PRIVATE), name
+    solved = [{"noise_multiplier": None, "target_epsilon": epsilon} for epsilon in (4.0, 8.0)]
+    found = {train(replace(PRIVATE, privacy=Privacy(**one))) for one in solved}
+    assert len(found | {train(PRIVATE)}) == 3
+    left = set(asdict(PRIVATE.privacy)) - {*OTHER_PRIVACY, "target_epsilon"}
+    for name in left:
+        value = not getattr(PRIVATE.privacy, name)
+        assert train(replace(PRIVATE, privacy=replace(PRIVATE.privacy, **{name: value}))) != train(PRIVATE)
+
+
+def test_the_number_of_epochs_counts_where_the_noise_is_solved_from_a_target_epsilon():
     solved = replace(PRIVATE, privacy=Privacy(target_epsilon=8.0))
-    assert (train(replace(solved, **change)) == train(solved)) == ("epochs" not in change)
+    assert train(replace(solved, epochs=60)) != train(solved)
+    assert train(replace(solved, label="Other", epochs_per_report=5)) == train(solved)
+
+
+def test_an_epochs_key_has_its_number_and_the_state_after_the_epoch_before():
+    first, other = {"weights/000": np.zeros(3)}, {"weights/000": np.ones(3)}
+    after = {train(states=[state], epoch=2) for state in (first, other)}
+    assert len({train(), *after, train(states=[first, first], epoch=3)}) == 4
+    assert train(states=[first], epoch=2) in after
+
+
+def test_name_data_and_kind_are_in_the_keys():
+    found = [train(), train(name="cnn3"), train(data="other"), train(PRIVATE), score(), score(data="other")]
+    found += [reference(), reference(data="other"), reference(PRIVATE)]
+    assert len(set(found)) == len(found)
+
+
+def test_where_the_examples_lie_is_in_no_key():
+    here, there = (plan.target("a", ORDINARY, Source(at, at, "data")).inputs for at in "xy")
+    assert here == there
+
+
+def test_a_references_key_has_its_name_members_and_epoch():
+    found = [reference(), reference(i=1), reference(epoch=4), reference(seed=1), reference(fraction=2 / 3)]
+    assert len(set(found)) == len(found)
+    assert reference(epochs=10) == reference(), "fewer epochs are the first of many"
+    secret = replace(PRIVATE, privacy=replace(PRIVATE.privacy, seed="secret"))
+    assert reference(secret) == reference(PRIVATE), "the attacker's own noise is no secret"
+
+
+def test_a_score_depends_on_the_model_of_the_checkpoint_and_on_whom_it_scores():
+    extra = {"optimizer/000": np.ones(3), "history/val_loss": np.ones(()), "epoch": np.array(7)}
+    assert score(state=STATE | extra) == score()
+    changes = [{"weights/000": np.ones(3)}, {"architecture": np.array("[]")}, {"weights/001": np.zeros(1)}]
+    found = [score(state=STATE | change) for change in changes]
+    found += [score(), score(canaries=True), score(model=Component(SMALL_CNN, {"filters": 16}))]
+    assert len(set(found)) == len(found)
+
+
+def test_each_parameter_of_an_attack_is_in_the_keys_of_those_that_read_it():
+    names = ("threshold", "logistic", "trajectory", "lira", "")
+    before = {name: attack(name) for name in names}
+    swapped = {"estimators": DEFAULT.estimators | {"logistic": DEFAULT.estimators["knn"]}}
+    settings = replace(DEFAULT.estimators["logistic"], settings={"C": 2.0})
+    for changes, expected in (
+        ({"slices": ["entire"]}, {*names} - {""}),
+        ({"delta": 1e-6}, {*names} - {""}),
+        ({"seed": 1}, {*names}),
+        ({"folds": 4}, {"logistic"}),
+        (swapped, {"logistic"}),
+        ({"estimators": DEFAULT.estimators | {"logistic": settings}}, {"logistic"}),
+        ({"estimators": DEFAULT.estimators | {"mine": Estimator("sklearn.naive_bayes.GaussianNB")}}, set()),
+    ):
+        after = {name: attack(name, replace(DEFAULT, **changes)) for name in names}
+        assert {name for name in names if after[name] != before[name]} == expected, changes
+    assert attack("threshold", PARITY) != before["threshold"]
+
+
+def test_groups_are_in_the_keys_of_attacks_by_name_positions_and_order():
+    one, two = {"a": Group((1,))}, {"a": Group((2,))}
+    both = one | {"b": Group((2,))}
+    turned = dict(reversed(both.items()))
+    found = [attack("threshold", groups=groups) for groups in (None, one, two, both, turned)]
+    assert len(set(found)) == len(found)
 
 
 def test_an_attack_that_is_added_leaves_the_others_alone():
     more = replace(DEFAULT, attacks=["threshold_entropy", *DEFAULT.attacks, "knn"])
-    before, after = (checkpoint.inputs(params, None) for params in (DEFAULT, more))
+    before, after = (checkpoint.planned(params, None).inputs for params in (DEFAULT, more))
     assert {name: after[name] for name in before} == before
     assert set(after) - set(before) == {"threshold_entropy", "knn"}
 
 
-def test_an_estimator_that_no_attack_uses_is_in_no_key():
-    extra = {"mine": Estimator("sklearn.naive_bayes.GaussianNB")}
-    more = replace(DEFAULT, estimators=DEFAULT.estimators | extra)
-    assert checkpoint.inputs(more, None) == checkpoint.inputs(DEFAULT, None)
+def test_facts_of_references_have_keys_of_their_own(tmp_path):
+    (tmp_path / "epoch_0002.npz").touch()
+    np.save(tmp_path / "trains.npy", np.zeros((0, 3), bool))
+    facts = variant.read_inputs(DEFAULT, None, tmp_path, tmp_path).facts
+    assert len({digest(inputs) for inputs in facts.values()}) == len(facts) == 3
 
 
-def test_only_the_model_of_a_checkpoint_is_in_the_key_of_its_scores():
-    assert score(state=STATE | {"optimizer/000": np.ones(3), "history/val_loss": np.ones(())}) == score()
-    for change in ({"weights/000": np.ones(3)}, {"architecture": np.array("[]")}):
-        assert score(state=STATE | change) != score()
+NETS = "nets_of_a_test"
+
+
+def test_a_users_own_folder_is_in_the_keys_of_the_variants_that_it_is_chosen_for(beside):
+    (beside / NETS).mkdir()
+    (beside / NETS / "a.py").write_text("def net(): ...")
+    mine = {
+        kind: replace(ORDINARY, **{kind: Component(f"{NETS}.a.net")})
+        for kind in ("model", "optimizer", "schedule")
+    }
+
+    def found():
+        own = {kind: train(config) for kind, config in mine.items()}
+        own |= {"reference": reference(mine["model"]), "score": score(model=mine["model"].model)}
+        return own | {"others": train(), "others' score": score()}
+
+    before = found()
+    (beside / NETS / "widths.json").write_text("[1]")
+    after = found()
+    assert {name for name in before if after[name] != before[name]} == {*mine, "reference", "score"}
+
+
+def test_a_users_own_estimator_is_in_the_keys_of_its_attack(beside):
+    (beside / f"{NETS}.py").write_text("class Own: ...")
+    own = replace(DEFAULT, attacks=["own"], estimators={"own": Estimator(f"{NETS}.Own")})
+    before = attack("own", own)
+    (beside / f"{NETS}.py").write_text("class Own:\n    depth = 1")
+    assert attack("own", own) != before
+
+
+ROOTS = {
+    "train": (plan.TARGET, plan.ORDINARY),
+    "train private": (plan.TARGET, plan.PRIVATE),
+    "reference": (references.REFERENCE, plan.ORDINARY),
+    "score": (plan.SCORING,),
+    "attack": (checkpoint.JOB, *checkpoint.plan("lira", DEFAULT, None).roots),
+}
+UNSEEN = ("code", "command", "locks", "memo", "params", "policy", "store")
+"""Modules of `pipeline` in which an edit computes nothing: progress, command line, the store itself."""
+
+
+@pytest.mark.parametrize("kind", ROOTS)
+def test_the_closure_is_tight(kind):
+    """An edit computes again whatever it is in: what no number passes through stays outside."""
+    modules = {name.removeprefix("privacy_report.") for name in code_of(*ROOTS[kind]).modules}
+    assert [name for name in UNSEEN if f"pipeline.{name}" in modules] == []
+    assert not [name for name in modules if name.startswith(("commands", "gate", "report", "audits"))]
+    private = {f"training.{name}" for name in ("private", "private_gradient", "accounting", "isolation")}
+    assert (modules & private) == (private if kind == "train private" else set())
+    assert len(modules) < 40
+
+
+LIBRARIES = {
+    "tensorflow": TRAINED,
+    "keras": TRAINED,
+    "numpy": set(KEYS),
+    "dp-accounting": {"train private"},
+    "scikit-learn": {"logistic", "logistic, parity", "threshold, parity"},
+}
+
+
+@pytest.mark.parametrize("distribution", LIBRARIES)
+def test_the_version_of_a_library_is_in_the_keys_of_what_imports_it(distribution, monkeypatch):
+    before, real = keys(), code._version
+    monkeypatch.setattr(code, "_version", lambda name: "0.0" if name == distribution else real(name))
+    assert moved(before) == LIBRARIES[distribution]
+
+
+def test_pythons_version_is_in_all_keys(monkeypatch):
+    before = keys()
+    monkeypatch.setattr(platform, "python_version", lambda: "3.99.0")
+    assert moved(before) == set(KEYS)
+
+
+COUNTS = (
+    "DNNL_MAX_CPU_ISA",
+    "GLIBC_TUNABLES",
+    "NPY_DISABLE_CPU_FEATURES",
+    "NPY_ENABLE_CPU_FEATURES",
+    "ONEDNN_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
+    "PRIVACY_REPORT_DEVICE",
+    "TF_DETERMINISTIC_OPS",
+)
+CHANGES_NO_BIT = ("HOME", "PATH", "OPENBLAS_NUM_THREADS", "TF_NUM_INTEROP_THREADS", *memo.PINNED)
+
+
+@pytest.mark.parametrize("variable", [*COUNTS, *CHANGES_NO_BIT])
+def test_variables_that_change_bits_are_in_all_keys_and_no_others(variable, monkeypatch):
+    monkeypatch.delenv(variable, raising=False)
+    before = keys()
+    monkeypatch.setenv(variable, "AVX2")
+    assert moved(before) == (set(KEYS) if variable in COUNTS else set())
+
+
+def test_variables_that_a_users_own_code_names_are_in_its_keys(beside, monkeypatch):
+    text = "import os\nWIDTH = os.environ.get('WIDTH_OF_A_TEST')\nNAME = '_'.join('ab')\n"
+    text += "DEPTHS = [os.environ.get(f'DEPTH_OF_A_TEST_{i}') for i in range(3)]"
+    (beside / f"{NETS}.py").write_text(text)
+    mine = replace(ORDINARY, model=Component(f"{NETS}.net"))
+    before, others = train(mine), train()
+    monkeypatch.setenv("_", "what the shell ran last")
+    assert train(mine) == before
+    for name in ("WIDTH_OF_A_TEST", "DEPTH_OF_A_TEST_2"):
+        monkeypatch.setenv(name, "3")
+        assert train(mine) != before
+        monkeypatch.delenv(name)
+    assert train() == others

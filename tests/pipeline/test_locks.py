@@ -10,12 +10,12 @@ import threading
 import numpy as np
 import pytest
 import yaml
+from dask_processes import LONG
 from sandbox import ROOT, environment
 
 from privacy_report.pipeline.files import write_arrays
 from privacy_report.pipeline.locks import exclusive
 
-SECONDS = 120
 CHANGED = "error: attack@cnn2: inputs changed while waiting, run again\n"
 
 
@@ -37,12 +37,12 @@ class Process:
 
     def line(self):
         """The next line of its output."""
-        return self.lines.get(timeout=SECONDS)
+        return self.lines.get(timeout=LONG)
 
     def end(self):
         """(exit code, what it said on stderr), when it has ended."""
         errors = self.popen.stderr.read()
-        code = self.popen.wait(SECONDS)
+        code = self.popen.wait(LONG)
         self.reader.join()
         self.popen.stdout.close()
         self.popen.stderr.close()
@@ -153,7 +153,7 @@ def edit_comment(folder):
 
 
 def edit_stage(folder):
-    edit(folder / "privacy_report/pipeline/command.py", "interrupted; finished", "stopped; finished")
+    edit(folder / "privacy_report/pipeline/command.py", '"interrupted"', '"stopped"')
 
 
 @pytest.mark.parametrize("change", [edit_params, edit_code, edit_scores, another_checkpoint])
@@ -204,3 +204,11 @@ def test_a_run_whose_parent_died_while_it_waited_leaves_the_work_to_others(repos
         "error: attack@cnn2: whoever started this run has ended\n",
     )
     assert not (repository / "data/attack").exists()
+
+
+def test_sigterm_ends_a_command_in_one_line(repository, start):
+    with exclusive("attack@cnn2", lambda: None):
+        process = start(repository, "-m", "stages.attack", "cnn2")
+        assert "waiting for another run" in process.line()
+        process.popen.terminate()
+        assert process.end() == (143, "error: terminated; finished work is kept\n")

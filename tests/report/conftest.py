@@ -11,7 +11,9 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 import yaml
+from claims import claimed
 
+from privacy_report.pipeline import claim
 from privacy_report.pipeline.contract import (
     CLASS,
     CORRECT,
@@ -95,6 +97,15 @@ class Study:
     def _epsilon(self, name: str, epoch: int) -> float:
         return 1.1 * math.sqrt(epoch) if name in self.dp else math.nan
 
+    def _unseen(self, name: str) -> dict[str, float]:
+        """What a private variant's history does not say."""
+        return dict.fromkeys(("running_loss", "running_accuracy"), math.nan) if name in self.dp else {}
+
+    def _claim(self, name: str, compared: list[int]) -> None:
+        epsilon = self._epsilon(name, compared[-1]) if name in self.dp else None
+        found = claimed(epsilon, compared=tuple(compared))
+        claim.write(claim.path_of(name, self.root / claim.FOLDER), found)
+
     def _variant(self, position: int, name: str) -> None:
         history = []
         for epoch in range(1, self.epochs + 1):
@@ -112,8 +123,10 @@ class Study:
                     "epsilon": self._epsilon(name, epoch),
                 }
             )
-        write_table(self.root / f"data/train/{name}/history.csv", history, HISTORY_COLUMNS)
+        shown = [row | self._unseen(name) for row in history]
+        write_table(self.root / f"data/train/{name}/history.csv", shown, HISTORY_COLUMNS)
         kept = [row for row in history if row["epoch"] % self.every == 0] or history[-1:]
+        self._claim(name, [row["epoch"] for row in kept])
         folder = self.root / f"data/attack/{name}"
         privacy = [r for h in kept for r in self._rows(position, name, h, 1.0)]
         write_table(folder / "privacy.csv", privacy, PRIVACY_COLUMNS)

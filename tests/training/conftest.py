@@ -13,8 +13,8 @@ from reference_runs import edit, plan
 from sandbox import Sandbox, make_sandbox
 
 from privacy_report.pipeline.memo import Memo
-from privacy_report.training import engine, interval
-from privacy_report.training.references import advance
+from privacy_report.training import engine
+from privacy_report.training.reference import interval
 
 
 @pytest.fixture(scope="session")
@@ -38,14 +38,13 @@ def fresh(base: Sandbox, tmp_path: Path) -> Sandbox:
 def expected(base: Sandbox) -> dict[int, np.ndarray]:
     """Epoch -> phi of four references, each trained without a break and without Dask."""
     edit(base, models=4)
-    references, trains, source = plan(base)
+    references = plan(base)
     edit(base, models=2)
-    data = interval.read(source)
     found: dict[int, list[np.ndarray]] = {2: [], 4: [], 6: []}
-    for one, members in zip(references, trains, strict=True):
+    for one in references:
         state = None
         for epoch, phis in found.items():
-            values, state = advance(one, members, data, state, range(epoch - 1, epoch + 1))
+            values, state = interval(one.job, one.trains, state, range(epoch - 1, epoch + 1))
             phis.append(values)
     return {epoch: np.stack(phis) for epoch, phis in found.items()}
 
@@ -64,6 +63,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture
 def workers(shared: Cluster, base: Sandbox, journal: Journal) -> Callable[[int], Cluster]:
     """A function that gives the shared cluster a number of workers; those that have TensorFlow stay."""
+    wait_until(shared.idle)  # or what a failed run has left there would be noted in the next journal
     journal.clear()
 
     def exactly(count: int) -> Cluster:
@@ -92,10 +92,8 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[int, np.ndarray]
         sandbox: Sandbox, address: str | None, variant: str = "cnn2", only: int | None = None, **options
     ):
         monkeypatch.setenv("DVC_ROOT", str(sandbox.root))
-        references, trains, source = plan(sandbox, variant)
+        references = plan(sandbox, variant)
         with dask.config.set(scheduler_address=address):
-            return engine.reference_phi(
-                Memo("test"), references[:only], trains[:only], source, "test", **options
-            )
+            return engine.reference_phi(Memo("test"), references[:only], "test", **options)
 
     return phis

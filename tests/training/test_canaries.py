@@ -4,31 +4,23 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small import small_cnn
+from small import make_trainer, small_cnn
 
 from benchmarks import broken_trainer
-from privacy_report.datasets import digits, prepared
-from privacy_report.datasets.canaries import (
-    World,
-    drawn,
-    files_digest,
-    path_of,
-    read,
-    read_world,
-    world,
-    write,
-)
+from privacy_report.datasets import digits, preparation, prepared
+from privacy_report.datasets.canaries import World, files_digest, path_of, read, world
+from privacy_report.datasets.canary_draw import drawn, write
+from privacy_report.datasets.canary_params import CanaryParams
 from privacy_report.datasets.prepared import Prepared
-from privacy_report.datasets.schema import CanaryParams
 from privacy_report.datasets.splits import Membership
-from privacy_report.training import interval
-from privacy_report.training.canaries import TargetData, WithoutAbsent, make_target, target_data
-from privacy_report.training.data import Data
+from privacy_report.training import scoring
+from privacy_report.training.absent import WithoutAbsent
+from privacy_report.training.data import of_references, of_variant
+from privacy_report.training.job import Source
 from privacy_report.training.ordinary import Ordinary
 from privacy_report.training.private import Private
-from privacy_report.training.run import make_trainer
 from privacy_report.training.schema import Privacy, Variant
-from stages import reference, score
+from stages import reference
 
 N, M = 300, 60
 
@@ -128,8 +120,8 @@ def test_a_target_learns_from_those_who_are_in_alone(found):
     def trained(rows):
         labels = np.array(found.everyone.labels)
         labels[rows] = (labels[rows] + 1) % 10
-        data = target_data(replace(found, everyone=replace(found.everyone, labels=labels)))
-        return weights(make_target("v", config, data).run(1))
+        data = of_variant(replace(found.everyone, labels=labels))
+        return weights(make_trainer("v", config, data, found.absent).run(1))
 
     out, inside = found.canary[~found.is_member], found.canary[found.is_member]
     expected = trained(out[:0])
@@ -140,10 +132,8 @@ def test_a_target_learns_from_those_who_are_in_alone(found):
 
 def test_without_canaries_a_target_is_the_trainer_of_any_model(found):
     nobody = World(found.everyone, found.canary[:0], found.is_member[:0])
-    data = target_data(nobody)
-    assert isinstance(data, TargetData)
-    plain = Data(data.images, data.labels, data.train, data.validation, data.n_classes)
-    runs = [make("v", variant(), one).run(1) for make, one in ((make_target, data), (make_trainer, plain))]
+    data = of_variant(found.everyone)
+    runs = [make_trainer("v", variant(), data, absent).run(1) for absent in (nobody.absent, None)]
     for a, b in zip(*map(weights, runs), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -160,14 +150,19 @@ def test_columns_of_references_are_the_rows_of_the_score_files(tmp_path):
     """What a reference says of a row stands where the target's outputs on that row do."""
     examples = digits.load()
     rows = np.arange(1797, dtype=np.int32)
-    prepared.write(tmp_path, "digits", examples, Membership(rows[:900], rows[900:]))
+    preparation.write(tmp_path, "digits", examples, Membership(rows[:900], rows[900:]))
     path = path_of("v", tmp_path)
     write(path, drawn(prepared.read(tmp_path), CanaryParams(300)))
-    data = interval.read(interval.Source(str(tmp_path), files_digest(path, tmp_path), str(path)))
-    parts, scored = reference._parts(1797, read(path)), score._parts(small_cnn(), read_world(path, tmp_path))
-    assert set(parts) == set(scored) == {"", "canaries"}
-    for name, part in scored.items():
-        expected = np.concatenate([part.found.member, part.found.nonmember])
-        assert (data.train[parts[name]] == expected).all()
-        assert (data.labels[expected] == part.found.labels[expected]).all()
+    source = Source(str(tmp_path), str(path), files_digest(path, tmp_path))
+    data = of_references(source.read().for_references)
+    trainer = make_trainer("v", variant(), data)
+    checkpoint, sizes = trainer.run(1), {"": 1497, "canaries": 300}
+    for name, columns in reference._parts(1797, read(path)).items():
+        said = trainer.predict(data.images, data.train[columns])
+        scored = scoring.score(variant().model, source, bool(name), checkpoint, "epoch 1")
+        assert len(said) == sizes.pop(name)
+        for kind, expected in (("logits", said), ("labels", data.labels[data.train[columns]])):
+            found = np.concatenate([scored[f"{side}_{kind}"] for side in ("member", "nonmember")])
+            np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert not sizes
     assert (data.labels[read(path).index] == read(path).labels).all()

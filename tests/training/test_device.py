@@ -8,8 +8,9 @@ import pytest
 from sandbox import ROOT, environment
 
 from privacy_report.errors import UserError
-from privacy_report.training import device, run
-from privacy_report.training.schema import BackendParams, Variant
+from privacy_report.pipeline import memo
+from privacy_report.training import device, plan
+from privacy_report.training.schema import BackendParams
 
 
 @pytest.fixture(autouse=True)
@@ -19,13 +20,13 @@ def unset(monkeypatch):
 
 
 def test_the_device_is_in_the_keys_unless_it_is_the_cpu():
-    before = run.code_of(Variant("V"))
+    before = memo.base(plan.TARGET)
     assert device.VARIABLE not in before["environment"]
     device.use("gpu")
     assert device.chosen() == "gpu"
-    assert run.code_of(Variant("V"))["environment"] == before["environment"] | {device.VARIABLE: "gpu"}
+    assert memo.base(plan.TARGET)["environment"] == before["environment"] | {device.VARIABLE: "gpu"}
     device.use("cpu")
-    assert run.code_of(Variant("V")) == before
+    assert memo.base(plan.TARGET) == before
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -99,7 +99,7 @@ def test_only_what_is_missing_is_trained(fresh, expected, workers, journal):
 NO_DISK = """
 from privacy_report.datasets import prepared
 from privacy_report.errors import UserError
-from privacy_report.training import interval
+from privacy_report.training import worker
 
 def missing(*folder):
     raise UserError("no such file")
@@ -109,9 +109,9 @@ def noted(digest, data):
         file.write("received" + chr(10))
     receive(digest, data)
 
-receive = vars(interval).setdefault("plain_receive", interval.receive)  # Dask loads a preload twice
+receive = vars(worker).setdefault("plain_receive", worker.receive)  # Dask loads a preload twice
 prepared.files_digest = prepared.read = missing
-interval.receive = noted
+worker.receive = noted
 """
 
 

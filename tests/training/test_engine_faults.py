@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 
+import psutil
 import pytest
 from dask_processes import LONG, Journal, alive, started, wait_until
 from reference_runs import ALL, AT, DIE, edit, first_two, phi, reference, same
@@ -73,15 +74,22 @@ def local_stage(sandbox: Sandbox, journal: Journal) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+WAIT = f"(FOLDER / 'reached').touch() or __import__('time').sleep({LONG})"
+"""Tells the test that a worker is there, and keeps it there."""
+
+
 def test_a_killed_stage_takes_its_workers_with_it_and_goes_on_later(fresh, expected, workers, journal):
+    """Those, too, that have not begun: they would begin after the stage's end, on a busy machine."""
     journal.clear()
-    journal.fault(AT + "os.kill(os.getppid(), signal.SIGKILL)")
-    stage = local_stage(fresh, journal)
+    journal.fault(AT + WAIT)
+    stage, reached = local_stage(fresh, journal), journal.folder / "reached"
+    wait_until(lambda: reached.exists() or stage.poll() is not None)
+    family = psutil.Process(stage.pid).children(recursive=True)
+    assert {note.pid for note in journal.notes("work")} <= {one.pid for one in family}
+    stage.kill()
     stage.communicate(timeout=LONG)
-    assert stage.returncode == -signal.SIGKILL
-    pids = {note.pid for note in journal.notes("begin")}
-    wait_until(lambda: not any(map(alive, pids)))
-    kept = len(list((fresh.root / ".store/reference").iterdir()))
+    wait_until(lambda: not any(alive(one.pid) for one in family))
+    kept = len(list((fresh.root / ".store/reference").glob("*.npz")))  # and not what was half-written
     assert 1 <= kept < 6
     journal.clear()
     assert reference(fresh, workers(2).address).returncode == 0
@@ -89,20 +97,45 @@ def test_a_killed_stage_takes_its_workers_with_it_and_goes_on_later(fresh, expec
     assert same(phi(fresh), first_two(expected))
 
 
-def test_ctrl_c_ends_a_run_and_its_workers(fresh, journal):
-    """From a terminal it goes to the workers, too, which say nothing of their own."""
+ENDS = {
+    "ctrl-c": (os.killpg, signal.SIGINT, 130, "interrupted"),
+    "kill": (os.kill, signal.SIGTERM, 143, "terminated"),
+    "timeout": (os.killpg, signal.SIGTERM, 143, "terminated"),
+}
+"""From a terminal Ctrl-C goes to the workers, too, as does SIGTERM from `timeout` or systemd."""
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_ctrl_c_and_sigterm_end_a_run_and_its_workers_in_one_line(how, fresh, journal):
+    send, number, code, word = ENDS[how]
     journal.clear()
     edit(fresh, {"epochs": 2000})
     edit(fresh, epochs=2000)
     stage = local_stage(fresh, journal)
-    wait_until(lambda: journal.notes("epoch") or stage.poll() is not None)
-    os.killpg(stage.pid, signal.SIGINT)
+    finished = fresh.root / ".store/reference"
+    wait_until(lambda: any(finished.glob("*.npz")) or stage.poll() is not None)
+    begun = {path: path.read_bytes() for path in finished.glob("*.npz")}
+    family = psutil.Process(stage.pid).children(recursive=True)
+    assert {note.pid for note in journal.notes("work")} <= {one.pid for one in family}
+    send(stage.pid, number)
     _, errors = stage.communicate(timeout=LONG)
-    assert stage.returncode == 130
+    assert stage.returncode == code
     lines = [line for line in errors.splitlines() if "checkpoints" not in line]
-    assert lines == ["error: interrupted; finished work is kept"]
-    pids = {note.pid for note in journal.notes("work")}
-    wait_until(lambda: not any(map(alive, pids)))
+    assert lines == [f"error: {word}; finished work is kept"]
+    wait_until(lambda: not any(alive(one.pid) for one in family))
+    assert all(path.read_bytes() == held for path, held in begun.items())
+
+
+def test_sigterm_while_the_cluster_starts_is_one_line_too(fresh, journal):
+    """Sent as soon as the stage has a child: the resource tracker, or a worker that is on its way."""
+    edit(fresh, {"epochs": 2000})
+    edit(fresh, epochs=2000)
+    stage = local_stage(fresh, journal)
+    process = psutil.Process(stage.pid)
+    wait_until(lambda: process.children() or stage.poll() is not None)
+    stage.send_signal(signal.SIGTERM)
+    _, errors = stage.communicate(timeout=LONG)
+    assert (stage.returncode, errors) == (143, "error: terminated; finished work is kept\n")
 
 
 ODD_ERROR = """
@@ -144,6 +177,6 @@ def test_a_model_that_kills_its_workers_ends_the_run(base, journal, here, tmp_pa
 
 def test_a_model_that_diverges_ends_the_run(fresh, workers, here):
     edit(fresh, {"learning_rate": 1e30})
-    said = r"^cnn2 reference \d of seed 0: diverged, \d+ of 1797 outputs are not finite after epoch 2$"
+    said = r"^cnn2 reference \d of seed 0: diverged in epoch [12], its .+ is NaN or infinite; a smaller"
     with pytest.raises(UserError, match=said):
         here(fresh, workers(2).address)

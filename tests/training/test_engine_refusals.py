@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import dask
 import pytest
 from dask_processes import kill, wait_until
@@ -10,7 +13,9 @@ from reference_runs import NOWHERE, edit, reference
 from privacy_report.errors import UserError
 from privacy_report.pipeline.component import Component
 from privacy_report.training import cluster as cluster_module
-from privacy_report.training import interval
+from privacy_report.training import engine, worker
+from privacy_report.training.job import NOWHERE as NO_EXAMPLES
+from privacy_report.training.plan import job_of
 from privacy_report.training.schema import Variant
 
 pytestmark = pytest.mark.pipeline
@@ -22,12 +27,12 @@ importlib.metadata.version = lambda name, real=importlib.metadata.version: (
 )
 """
 
-HAVE_NO_PACKAGE = "import sys; sys.modules['privacy_report.training.interval'] = None"
+HAVE_NO_PACKAGE = "import sys; sys.modules['privacy_report.training.worker'] = None"
 
 OTHERS: dict[str, tuple[str, int, dict[str, str], str]] = {
     "code": ("", 1, {}, "has other code than this checkout; bring both to the same commit"),
     "loaded": (
-        "from privacy_report.training import interval",
+        "from privacy_report.training import worker",
         1,
         {},
         "has loaded code that has changed since",
@@ -40,7 +45,7 @@ OTHERS: dict[str, tuple[str, int, dict[str, str], str]] = {
         "has other environment: .*'AVX'.*}, expected {(?!.*AVX)",
     ),
     "threads": ("", 3, {}, "has 3 threads; start it with --nthreads 1"),
-    "package": (HAVE_NO_PACKAGE, 1, {}, "cannot train .*ModuleNotFoundError.*training.interval"),
+    "package": (HAVE_NO_PACKAGE, 1, {}, "cannot train .*ModuleNotFoundError.*training.worker"),
 }
 
 """What is odd about a worker: what it preloads, threads, environment, and what is said of it."""
@@ -64,24 +69,28 @@ def test_a_worker_that_may_compute_something_else_is_refused_by_its_address(odd,
 
 
 def test_code_that_changes_while_a_worker_loads_it_is_noticed(monkeypatch):
-    kind = next(iter(interval.KINDS))
-    assert not interval._changed_while_loading.__wrapped__(kind)
-    monkeypatch.setattr(interval, "LOADED", {})
-    assert interval._changed_while_loading.__wrapped__(kind)
+    kind = next(iter(worker.KINDS))
+    assert not worker._changed_while_loading.__wrapped__(kind)
+    monkeypatch.setattr(worker, "LOADED", {})
+    assert worker._changed_while_loading.__wrapped__(kind)
+
+
+def own_job(path):
+    """A reference of a user's own model."""
+    return job_of("", Variant("", Component(path)), NO_EXAMPLES)
 
 
 def test_a_kind_of_model_that_is_met_later_must_find_the_code_that_was_loaded_before(monkeypatch):
-    config = Variant("", Component("nets.residual.residual_network"))
-    monkeypatch.setattr(interval, "KINDS", dict(interval.KINDS))
-    monkeypatch.setattr(interval, "LOADED", dict(interval.LOADED))
-    loaded = interval._loaded(config)
-    assert loaded == interval.code_of(config)
-    assert interval._loaded(config) is loaded
-    later = Variant("", Component("nets.perceptron.perceptron"))
-    first = next(iter(interval.LOADED))
-    monkeypatch.setitem(interval.LOADED, first, interval.LOADED[first] | {"code": "other"})
-    assert interval._loaded(later)["code"] == interval.STALE
-    assert len(interval.KINDS) == 3
+    residual, perceptron = own_job("nets.residual.residual_network"), own_job("nets.perceptron.perceptron")
+    monkeypatch.setattr(worker, "KINDS", dict(worker.KINDS))
+    monkeypatch.setattr(worker, "LOADED", dict(worker.LOADED))
+    loaded = worker._loaded(residual)
+    assert loaded == worker._code_of(residual)
+    assert worker._loaded(residual) is loaded
+    first = next(iter(worker.LOADED))
+    monkeypatch.setitem(worker.LOADED, first, worker.LOADED[first] | {"code": "other"})
+    assert worker._loaded(perceptron)["code"] == worker.STALE
+    assert len(worker.KINDS) == 3
 
 
 @pytest.mark.parametrize(
@@ -100,6 +109,21 @@ def test_wrong_numbers_are_refused_before_anything_starts(params, said, fresh):
 def test_no_worker_within_the_patience(base, outside, here):
     with pytest.raises(UserError, match=r"^no worker joined the scheduler within 1 s$"):
         here(base, outside.address, patience=0.6)
+
+
+def test_while_there_is_no_worker_it_is_said_for_what_and_until_when(
+    base, outside, here, capsys, monkeypatch
+):
+    monkeypatch.setattr(engine, "REMIND", 1.0)
+    start = time.time()
+    with pytest.raises(UserError, match="within 4 s"):
+        here(base, outside.address, patience=3.6)
+    said = re.findall(
+        rf"^waiting for a worker to join {outside.address}, until (\S+)$", capsys.readouterr().err, re.M
+    )
+    assert 2 <= len(said) <= 3
+    allowed = {time.strftime("%H:%M:%S", time.localtime(start + 3.6 + more)) for more in range(20)}
+    assert set(said) <= allowed
 
 
 def test_no_scheduler_at_the_address(base, here, monkeypatch, tmp_path):

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from small import small_cnn
+from small import make_trainer, small_cnn
 
 from privacy_report.training.data import Data
 from privacy_report.training.ordinary import Ordinary
-from privacy_report.training.run import make_trainer
 from privacy_report.training.schema import Variant
 
 MODEL = small_cnn(num_conv=1, filters=2, dense_units=4)

@@ -5,6 +5,8 @@ from sandbox import ROOT
 
 from privacy_report.errors import UserError
 from privacy_report.pipeline.component import Component
+from privacy_report.training import plan
+from privacy_report.training.job import NOWHERE
 from privacy_report.training.schema import Variant
 from stages.train import _check_declared
 
@@ -27,5 +29,7 @@ def test_a_module_that_dvc_does_not_see_is_refused(key):
 def test_modules_in_nets_and_installed_ones_are_taken():
     _check_declared(Variant("V", Component("nets.perceptron.perceptron")))
     _check_declared(Variant("V"))
+    absent = Variant("V", Component("no_such_nets.net"))
+    _check_declared(absent)  # it is in no folder
     with pytest.raises(UserError, match="no module 'no_such_nets'"):
-        _check_declared(Variant("V", Component("no_such_nets.net")))
+        plan.target("v", absent, NOWHERE)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from small import small_cnn
+from small import make_trainer, small_cnn
 
 from privacy_report.datasets import digits
 from privacy_report.datasets.prepared import Prepared
@@ -13,7 +13,6 @@ from privacy_report.pipeline.files import read_arrays, write_arrays
 from privacy_report.training import models
 from privacy_report.training.data import Data
 from privacy_report.training.optimizers import build
-from privacy_report.training.run import make_trainer
 from privacy_report.training.schema import Privacy, Variant
 from privacy_report.training.scoring import Scorer
 

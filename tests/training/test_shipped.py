@@ -5,13 +5,12 @@ import sys
 
 import numpy as np
 import pytest
-from small import small_cnn
+from small import make_trainer, small_cnn
 
 from privacy_report.datasets.prepared import Prepared
 from privacy_report.errors import UserError
 from privacy_report.pipeline.component import Component
 from privacy_report.training.data import of_variant
-from privacy_report.training.run import make_trainer
 from privacy_report.training.schema import Variant
 from privacy_report.training.scoring import Scorer
 from privacy_report.training.shipped import difference, ship

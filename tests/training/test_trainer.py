@@ -5,14 +5,15 @@ import math
 import keras
 import numpy as np
 import pytest
-from small import small_cnn
+from small import make_trainer, small_cnn
 
 from privacy_report.datasets import digits
 from privacy_report.errors import UserError
+from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.contract import HISTORY
 from privacy_report.pipeline.files import read_arrays, write_arrays
 from privacy_report.training.data import Data
-from privacy_report.training.run import make_trainer
+from privacy_report.training.epochs import Epoch
 from privacy_report.training.schema import Privacy, Variant
 
 SMALL = small_cnn(filters=4, dense_units=8)
@@ -52,17 +53,69 @@ def test_resumed_epochs_are_bit_identical(privacy, data, tmp_path):
         assert len(weights(a)) > 10
         for x, y in zip(weights(a), weights(b), strict=True):
             np.testing.assert_array_equal(x, y)
-        assert [float(a[f"history/{k}"]) for k in HISTORY[:4]] == [
-            float(b[f"history/{k}"]) for k in HISTORY[:4]
-        ]
+        for key in HISTORY[:4]:
+            np.testing.assert_array_equal(a[f"history/{key}"], b[f"history/{key}"])
 
 
-def test_variants_and_seeds_start_and_go_differently(data):
-    runs = [
-        make_trainer(name, variant(seed=seed), data).run(1) for name, seed in (("a", 0), ("b", 0), ("a", 1))
-    ]
-    kernels = [run["weights/000"] for run in runs]
-    assert not any(np.array_equal(kernels[i], kernels[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
+def test_variants_and_seeds_start_from_other_weights_and_go_other_ways(data):
+    makers = [make_trainer(name, variant(seed=seed), data) for name, seed in (("a", 0), ("b", 0), ("a", 1))]
+    starts = [np.array(trainer.model.get_weights()[0]) for trainer in makers]
+    orders = [trainer.regime.batches(1).rows for trainer in makers]
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        assert not np.array_equal(starts[i], starts[j])
+        assert not np.array_equal(orders[i], orders[j])
+    again = make_trainer("a", variant(seed=1), data).model.get_weights()[0]
+    np.testing.assert_array_equal(starts[2], again)
+
+
+RUNNING = ("history/running_loss", "history/running_accuracy")
+
+
+def test_running_measurements_of_private_examples_are_kept_only_where_asked_for(data):
+    silent, said = (
+        make_trainer("v", variant(privacy=private(keep_running=keep)), data).run(1) for keep in (False, True)
+    )
+    assert all(math.isnan(float(silent[key])) for key in RUNNING)
+    assert all(0 < float(said[key]) < 5 for key in RUNNING)
+    for key in said.keys() - set(RUNNING):  # weights, generators, and what other data measure
+        np.testing.assert_array_equal(silent[key], said[key])
+
+
+def diverged(what: str) -> str:
+    return rf"^v: diverged in epoch 1, its {what} is NaN or infinite; a smaller learning_rate may help$"
+
+
+@pytest.mark.parametrize("privacy", [None, private(noise_multiplier=1e3)], ids=["ordinary", "private"])
+def test_a_model_whose_weights_overflow_ends_at_that_epoch(privacy, data):
+    """Plain gradient descent with steps of 1e38, without other examples that would show it."""
+    alone = Data(data.images, data.labels, data.train, np.empty(0, np.int64), data.n_classes)
+    config = variant(optimizer=Component("keras.optimizers.SGD"), learning_rate=1e38, privacy=privacy)
+    with pytest.raises(UserError, match=diverged(r"(training loss|weight \S+)")):
+        make_trainer("v", config, alone).run(1)
+
+
+@pytest.mark.parametrize(
+    ("privacy", "ends"),
+    [(None, True), (private(keep_running=True), True), (private(), False)],
+    ids=["ordinary", "private, kept", "private"],
+)
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_training_loss_ends_the_run_where_it_is_kept_and_decides_nothing_else(loss, privacy, ends, data):
+    trainer = make_trainer("v", variant(privacy=privacy), data)
+    trainer._train = lambda batches: Epoch(loss, 0.5)
+    if not ends:
+        assert math.isnan(float(trainer.run(1)["history/running_loss"]))
+        return
+    with pytest.raises(UserError, match=diverged("training loss")):
+        trainer.run(1)
+
+
+@pytest.mark.parametrize("logit", [math.nan, math.inf])
+def test_a_validation_loss_that_is_not_finite_ends_the_run(logit, data):
+    trainer = make_trainer("v", variant(privacy=private()), data)
+    trainer.predict = lambda images, rows: np.full((len(rows), 10), logit, np.float32)
+    with pytest.raises(UserError, match=diverged("validation loss")):
+        trainer.run(1)
 
 
 def test_private_history_has_the_budget_of_the_steps_taken_and_ordinary_has_none(data):

@@ -1,4 +1,4 @@
-"""Train a target whose canaries are in by a coin each.
+"""Training without the canaries whose coin keeps them out.
 
 All batches are drawn as if every canary were in, and those that are out are then left out of them. So the
 batches of all other examples do not depend on the coins. Under Poisson sampling each example is still drawn
@@ -8,29 +8,10 @@ those of the nominal number of members, which says nothing about the coins.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from privacy_report.datasets.canaries import World
-from privacy_report.training import run
-from privacy_report.training.data import Data, of_variant
 from privacy_report.training.epochs import Batches, Gradient
 from privacy_report.training.regime import Regime, Spent
-from privacy_report.training.schema import Variant
-from privacy_report.training.trainer import Trainer
-
-
-@dataclass(frozen=True)
-class TargetData(Data):
-    """The examples of a target: `absent`, bool (n_train,), marks the rows of `train` that are not in."""
-
-    absent: np.ndarray
-
-
-def target_data(found: World) -> TargetData:
-    """What a target is trained and validated on; canaries are no part of the validation."""
-    return TargetData(**vars(of_variant(found.everyone)), absent=found.absent)
 
 
 class WithoutAbsent:
@@ -58,16 +39,3 @@ class WithoutAbsent:
 
     def spent(self, epoch: int) -> Spent:
         return self.regime.spent(epoch)
-
-
-def target_trainer(name: str, config: Variant, found: World) -> Trainer:
-    """The trainer of a variant with canaries, on its examples."""
-    return make_target(name, config, target_data(found))
-
-
-def make_target(name: str, config: Variant, data: Data) -> Trainer:
-    """The trainer of a target; that of `run.make_trainer` where all of `data` are in."""
-    trainer = run.make_trainer(name, config, data)
-    if isinstance(data, TargetData) and data.absent.any():
-        trainer.regime = WithoutAbsent(trainer.regime, data.absent, keeps_empty=config.privacy is not None)
-    return trainer

@@ -1,0 +1,52 @@
+"""One attack, ready to be made: all that its numbers depend on next to the files that it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from privacy_report.attack.slices import Groups
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One attack.
+
+    examples, scores, measure: dotted names of functions; needs, least, caveat: see `registry.Attack`;
+    both_ends, any_delta: see `registry.Mode`; settings: what the scores' function reads. slices, groups,
+    delta, seed: see `schema.AttackParams`.
+    """
+
+    attack: str
+    examples: str
+    scores: str
+    measure: str
+    needs: str
+    least: int
+    caveat: str
+    both_ends: bool
+    any_delta: bool
+    settings: Mapping[str, Any]
+    slices: tuple[str, ...]
+    groups: Groups | None
+    delta: float
+    seed: int
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """The functions that the attack is made of."""
+        return self.examples, self.scores, self.measure
+
+    @property
+    def chosen(self) -> list[str]:
+        """The import path of what the user chose, if anything."""
+        return [self.settings["path"]] if "path" in self.settings else []
+
+    def inputs(self) -> dict[str, Any]:
+        """Everything above as JSON-able values, groups in their order."""
+        groups = list(self.groups.items()) if self.groups else []
+        return vars(self) | {
+            "settings": dict(self.settings),
+            "groups": [[name, asdict(group)] for name, group in groups],
+        }

@@ -1,0 +1,75 @@
+"""The files of an audit, and a try whether they can be written before minutes of attacks."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from privacy_report.attack import tables
+from privacy_report.attack.checkpoint import CheckpointFindings
+from privacy_report.audits.models import Attacked
+from privacy_report.errors import UserError
+from privacy_report.pipeline.contract import PRIVACY_COLUMNS
+from privacy_report.pipeline.files import write_json
+from privacy_report.pipeline.outputs import Outputs
+from privacy_report.pipeline.tables import Row, write_table
+
+EXAMPLE_COLUMNS = ("side", "index", "label", "loss", "probability")
+
+
+def try_folder(folder: Path, option: str) -> None:
+    """UserError where nothing can be written to a folder, or it cannot be made; leaves no trace."""
+    there = folder.absolute()
+    while not there.exists() and not there.is_symlink():
+        there = there.parent
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise UserError(f"{option}: cannot write to {there} ({error.strerror})") from None
+
+
+def try_file(path: Path, option: str) -> None:
+    """UserError where a file cannot be written."""
+    if path.is_dir():
+        raise UserError(f"{option}: is a folder, allowed: the name of a file")
+    try_folder(path.parent, option)
+
+
+def write(folder: Path, found: Attacked) -> None:
+    """Write privacy.csv, summary.json and examples.csv to `folder`, with canaries one_run.json, too.
+
+    examples.csv and one_run.json are of the last checkpoint. UserError when they cannot be written.
+    """
+    try:
+        if found.last is not None:
+            last = list(found.results.values())[-1]
+            write_table(folder / "privacy.csv", found.rows, PRIVACY_COLUMNS)
+            write_json(folder / "summary.json", summary(found))
+            write_table(folder / "examples.csv", _examples(last, found.last), EXAMPLE_COLUMNS)
+        if found.coins:
+            write_json(folder / "one_run.json", asdict(found.coins))
+    except OSError as error:
+        raise UserError(f"{folder}: cannot write there ({error.strerror})") from None
+
+
+def summary(found: Attacked) -> dict[str, object]:
+    """Each attack's numbers at the last checkpoint (`tables.summary`), its input, and all warnings."""
+    epoch = max(found.inputs)
+    checked = {"epoch": epoch} | found.inputs[epoch].plain()
+    return {**tables.summary(found.rows), "input": checked, "warnings": list(found.warnings)}
+
+
+def _examples(result: CheckpointFindings, outputs: Outputs) -> Iterator[Row]:
+    """Loss and membership probability of every example, one by one: there may be millions."""
+    sides = (
+        ("member", outputs.member_labels, result.member_loss),
+        ("nonmember", outputs.nonmember_labels, result.nonmember_loss),
+    )
+    probability = iter(result.probability)
+    for side, labels, losses in sides:
+        for index, (label, loss) in enumerate(zip(labels, losses, strict=True)):
+            values = (side, index, label, loss, next(probability))
+            yield dict(zip(EXAMPLE_COLUMNS, values, strict=True))

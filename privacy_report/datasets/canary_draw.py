@@ -1,0 +1,62 @@
+"""Draw canaries: training examples that are in by a fair coin each, so that one run can be audited.
+
+A canary takes the place of a member that was drawn by lot. Who is one, what it looks like and its coin come
+from streams of their own and are a file, written before anything is trained: nobody has to infer who was in.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from privacy_report.datasets.canaries import Canaries
+from privacy_report.datasets.canary_params import CanaryParams
+from privacy_report.datasets.prepared import Prepared
+from privacy_report.errors import refuse
+from privacy_report.pipeline.files import write_arrays
+
+STREAM = 0x63616E61
+CHOICE, COINS = range(2)
+"""Streams of random numbers that no other purpose has, next to STREAM."""
+
+
+def drawn(found: Prepared, params: CanaryParams | None) -> Canaries:
+    """A variant's canaries, none without `params`. UserError for more than there are members or colours."""
+    shape, nobody = found.images.shape[1:], np.asarray(found.images[:0])
+    if params is None:
+        nothing = np.empty(0, np.int32)
+        return Canaries(nothing, nothing, nobody, nothing.astype(bool))
+    if params.count > len(found.member):
+        raise refuse("canaries.count", params.count, f"at most {len(found.member)}, the members")
+    choice, coins = (
+        np.random.default_rng(np.random.SeedSequence(params.seed, spawn_key=(STREAM, purpose)))
+        for purpose in (CHOICE, COINS)
+    )
+    index = np.sort(choice.permutation(np.asarray(found.member))[: params.count])
+    n_classes, labels = found.about["n_classes"], np.asarray(found.labels)[index]
+    images = nobody
+    if params.kind == "mislabelled":
+        labels = (labels + choice.integers(1, n_classes, len(index))) % n_classes
+    elif params.kind == "blank":
+        if len(shape) != 3 or found.images.dtype != np.uint8:
+            raise refuse("canaries.kind", "blank", "mislabelled or natural, where the examples are no images")
+        labels = choice.integers(0, n_classes, len(index))
+        images = np.broadcast_to(_colours(choice, len(index), shape[-1]), (len(index), *shape))
+    is_member = coins.random(len(index)) < 0.5
+    return Canaries(index, labels.astype(np.int32), np.ascontiguousarray(images), is_member)
+
+
+def _colours(rng: np.random.Generator, count: int, channels: int) -> np.ndarray:
+    """Colours uint8 (count, 1, 1, channels), no two alike: one canary must not stand in for another."""
+    most = 256 ** min(channels, 3)
+    if count > most:
+        raise refuse("canaries.count", count, f"at most {most} blank images, one a colour")
+    codes = rng.choice(most, count, replace=False, shuffle=False)
+    digits = [codes // 256**i % 256 for i in range(channels)]
+    return np.stack(digits, axis=1).astype(np.uint8)[:, None, None, :]
+
+
+def write(path: Path, canaries: Canaries) -> None:
+    """Write canaries as an .npz of their four arrays."""
+    write_arrays(path, vars(canaries))

@@ -1,0 +1,61 @@
+"""What prepare leaves behind, written: four arrays and dataset.json."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from privacy_report.datasets import duplicates
+from privacy_report.datasets.labelled import LabelledImages
+from privacy_report.datasets.splits import Membership
+from privacy_report.pipeline.blocks import blocks
+from privacy_report.pipeline.files import atomic, write_json
+
+
+def write(folder: Path, name: str, examples: LabelledImages, membership: Membership) -> dict[str, Any]:
+    """Write images.npy, labels.npy, member.npy, nonmember.npy and last dataset.json, which is returned.
+
+    The bytes depend on the arguments alone: nothing says which source the examples came from.
+    """
+    arrays = {
+        "images": examples.images,
+        "labels": examples.labels,
+        "member": membership.member,
+        "nonmember": membership.nonmember,
+    }
+    # dataset.json is there only when all that it describes is.
+    (folder / "dataset.json").unlink(missing_ok=True)
+    for stem, array in arrays.items():
+        with atomic(folder / f"{stem}.npy") as file:
+            kind = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}
+            np.lib.format.write_array_header_1_0(file, kind)
+            for _, block in blocks(array):
+                file.write(np.ascontiguousarray(block).data)
+    description = {
+        "name": name,
+        "n_classes": len(examples.class_names),
+        "class_names": list(examples.class_names),
+        "shape": list(examples.images.shape[1:]),
+        "n_member": len(membership.member),
+        "n_nonmember": len(membership.nonmember),
+        "dtype": examples.images.dtype.name,
+        "duplicates": duplicates.count(examples.images, membership),
+        "digest": digest(arrays),
+    }
+    write_json(folder / "dataset.json", description)
+    return description
+
+
+def digest(arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 (hex) of named arrays: their names, types, shapes and values, in the order of the names."""
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        total.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        for _, block in blocks(array):
+            total.update(np.ascontiguousarray(block).data)
+    return total.hexdigest()

@@ -1,0 +1,46 @@
+"""What is measured of an attack: slices, halves, metrics by name, and the one level of confidence.
+
+It is in the key of every attack; columns and names that no attack computes are in `contract`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Row = dict[str, Any]
+"""Column -> cell: text as str, numbers as float, NaN where nothing was measured."""
+
+LEVEL = 0.05
+"""One minus the confidence of every interval, and the level at which leaks are declared."""
+
+ENTIRE = "entire dataset"
+CLASS, GROUP, LOSS_PERCENTILE = "class=", "group=", "loss_percentile="
+CORRECT, INCORRECT = "correct", "incorrect"
+
+SELECT, REPORT = "select", "report"
+"""The two halves of the examples: one to choose a checkpoint by, one to report it."""
+
+FPRS = {"tpr_at_1pct_fpr": 0.01, "tpr_at_0p1pct_fpr": 0.001}
+"""Column -> the false positive rate at which it gives the share of members found."""
+ENDS = ("", "_low", "_high")
+
+
+def with_ends(column: str) -> tuple[str, str, str]:
+    """A measured column and the columns of its 95% interval's ends."""
+    return column, f"{column}_low", f"{column}_high"
+
+
+EPSILON_JOINT = "epsilon_fixed_split_joint"
+"""The lower bound of epsilon that holds, with 95% confidence, for all rows of a variant at once."""
+
+METRICS = (
+    *with_ends("auc"),
+    *with_ends("advantage"),
+    "advantage_p",
+    "ppv",
+    *(name for column in FPRS for name in with_ends(column)),
+    "balanced_accuracy",
+    "epsilon_fixed_split",
+    EPSILON_JOINT,
+)
+"""What is measured on each attack, slice and checkpoint."""

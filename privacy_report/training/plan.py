@@ -1,0 +1,121 @@
+"""What a variant's training and scoring depend on, and their results from the store or else computed now.
+
+This module is light: TensorFlow is imported only when there is work. What computes is `target`, `reference`
+and `scoring`; they get their parameters from here, and so this module is in their keys, alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
+
+from privacy_report.datasets import canaries, prepared
+from privacy_report.pipeline import memo
+from privacy_report.pipeline.component import Component
+from privacy_report.pipeline.digests import Arrays, arrays_digest, digest
+from privacy_report.pipeline.memo import Memo
+from privacy_report.training.job import Job, Source
+from privacy_report.training.schema import Variant
+
+TARGET = "privacy_report.training.target"
+SCORING = "privacy_report.training.scoring"
+HANDS = (__name__,)
+"""What hands over the parameters that the keys state."""
+ORDINARY = "privacy_report.training.ordinary.Ordinary"
+PRIVATE = "privacy_report.training.private.Private"
+
+
+def source_of(variant: str) -> Source:
+    """The examples of a variant as they are on disk now. UserError where there are none."""
+    path = canaries.path_of(variant)
+    folder = prepared.FOLDER
+    return Source(str(folder.resolve()), str(path.resolve()), canaries.files_digest(path, folder))
+
+
+def essential(config: Variant) -> Variant:
+    """A variant's parameters, less those that no epoch's result depends on.
+
+    Canaries are data, with a digest. The number of epochs counts where the noise is solved from a target
+    epsilon. What is left out is out of the training's sight, so that it cannot be used unnoticed.
+    """
+    solved = config.privacy is not None and config.privacy.target_epsilon is not None
+    return replace(
+        config, label="", epochs=config.epochs if solved else 1, epochs_per_report=1, canaries=None
+    )
+
+
+def job_of(name: str, config: Variant, source: Source) -> Job:
+    """The training of a model called `name`; a private one if the variant has a section `privacy`."""
+    return Job(name, essential(config), PRIVATE if config.privacy else ORDINARY, source)
+
+
+def inputs_of(root: str, job: Job, hands: tuple[str, ...] = HANDS) -> dict[str, Any]:
+    """What all that `root`, a job's module, makes of a model depends on; of the examples their digest."""
+    base = memo.base(root, job.regime, chosen=job.config.chosen, hands=hands)
+    return base | {"name": job.name, "config": asdict(job.config), "data": job.source.digest}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A target to train, and what every epoch of it depends on."""
+
+    job: Job
+    inputs: dict[str, Any]
+
+    def epochs(self, kept: Memo, last: int) -> Iterator[tuple[int, Arrays]]:
+        """(epoch, its arrays) for each epoch up to `last`, from the store or else trained now.
+
+        An epoch's key has a digest of the epoch before it. With secret noise an epoch that was lost comes
+        back different; what had been trained from the lost one is no longer the same run, and epsilon counts
+        one run.
+        """
+        state, before = None, None
+        for epoch in range(1, last + 1):
+            key = digest(self.inputs | {"epoch": epoch, "before": before})
+            state = kept.recall("epoch", key, partial(_train, self.job, state, epoch))
+            before = arrays_digest(state)
+            yield epoch, state
+
+
+def target(name: str, config: Variant, source: Source) -> Target:
+    """The target of a variant."""
+    job = job_of(name, config, source)
+    return Target(job, inputs_of(TARGET, job))
+
+
+def _train(job: Job, state: Arrays | None, epoch: int) -> Arrays:
+    from privacy_report.training import target  # brings TensorFlow
+
+    return target.epoch(job, state, epoch)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The outputs of a variant's checkpoints, and what all of them depend on."""
+
+    model: Component
+    source: Source
+    inputs: dict[str, Any]
+
+    def of(self, kept: Memo, arrays: Arrays, name: str, canaries: bool) -> Arrays:
+        """A checkpoint's scores, from the store or else computed now; see `scoring.score`.
+
+        Its optimizer and its history have no part in them.
+        """
+        used = {key: value for key, value in arrays.items() if key.startswith(("architecture", "weights/"))}
+        key = digest(self.inputs | {"model": arrays_digest(used), "canaries": canaries})
+        return kept.recall("score", key, partial(_score, self.model, self.source, canaries, used, name))
+
+
+def scores(model: Component, source: Source) -> Scores:
+    """The outputs of a variant's checkpoints."""
+    base = memo.base(SCORING, chosen=[model.path], hands=HANDS)
+    return Scores(model, source, base | {"settings": model.settings, "data": source.digest})
+
+
+def _score(model: Component, source: Source, canaries: bool, arrays: Arrays, name: str) -> Arrays:
+    from privacy_report.training import scoring  # brings TensorFlow
+
+    return scoring.score(model, source, canaries, arrays, name)

@@ -1,0 +1,376 @@
+"""The work of a small study, job by job, as its stages do it, in processes that have a copy's code alone.
+
+A process is forked from one that has imported the libraries and nothing of ours, so that a job takes a second
+or two. What is here runs in such a process: nothing of ours may be imported at the top.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import pickle
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from sandbox import Sandbox, make_sandbox
+
+EXPERIMENT = """# @package _global_
+defaults:
+  - override /dataset: digits
+variants:
+  cnn2: {epochs: 2, epochs_per_report: 1, model: &small {settings: {filters: 4, dense_units: 8}}}
+  residual: {epochs: 2, epochs_per_report: 1, model: {settings: {widths: [4, 4]}}}
+  cnn3_dp:
+    {epochs: 2, epochs_per_report: 1, model: *small, batch_size: 100,
+     privacy: {target_epsilon: null, noise_multiplier: 1.0}}
+  cnn2_canary: {epochs: 2, epochs_per_report: 1, model: *small, canaries: {count: 40}}
+reference: {models: 0, per_variant: {cnn2: 4, residual: 2}}
+"""
+ORDINARY, OWN, PRIVATE, CANARIES = VARIANTS = ("cnn2", "residual", "cnn3_dp", "cnn2_canary")
+LIBRARIES = (
+    "dask",
+    "distributed",
+    "dp_accounting",
+    "keras",
+    "omegaconf",
+    "scipy.stats",
+    "sklearn.linear_model",
+)
+FORK = multiprocessing.get_context("forkserver")
+
+
+def in_process(function: Callable[..., Any], root: Path, *given: Any) -> Any:
+    """What `function(*given)` returns in a process of its own whose code is that of the copy `root`."""
+    pinned = {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    for name, value in (pinned | {"PYTHONDONTWRITEBYTECODE": "1"}).items():
+        os.environ.setdefault(name, value)  # the server inherits them when it starts
+    FORK.set_forkserver_preload(["tensorflow", *LIBRARIES])
+    ours, theirs = FORK.Pipe(duplex=False)
+    process = FORK.Process(target=_enter, args=(theirs, str(root), function, given))
+    process.start()
+    theirs.close()
+    try:
+        found = ours.recv()
+    except EOFError:
+        raise AssertionError(f"{function.__name__}{given}: the process died") from None
+    process.join()
+    if isinstance(found, BaseException):
+        raise found
+    return found
+
+
+def _enter(answer: Connection, root: str, function: Callable[..., Any], given: tuple[Any, ...]) -> None:
+    os.chdir(root)
+    sys.path.insert(0, root)
+    sys.dont_write_bytecode = True
+    assert "privacy_report" not in sys.modules
+    try:
+        with open(os.devnull, "w") as null, redirect_stdout(null):
+            found = function(*given)
+    except Exception as error:  # it is raised again where it was asked for
+        found = AssertionError(f"{type(error).__name__}: {error}")
+    answer.send(found)
+    answer.close()
+
+
+@dataclass
+class Call:
+    """A job as the memo was asked for it.
+
+    name: tells it apart; kind, key: of its entry; function, given: the library's function that does it, and
+    what it gets; code: the digest of its code, as its key has it.
+    """
+
+    name: str
+    kind: str
+    key: str
+    function: str
+    given: tuple[Any, ...]
+    code: str
+
+
+@dataclass
+class Noted:
+    """A memo that notes what it is asked for, and computes what the store lacks."""
+
+    variant: str
+    code_of: Callable[[Any], str] = lambda compute: ""
+    calls: list[Call] = field(default_factory=list)
+    computed: dict[str, str] = field(default_factory=dict)
+    moved: set[str] = field(default_factory=set)
+    fresh: bool = False
+    keep: bool = False
+
+    def recall(self, kind: str, key: str, compute: Any) -> Any:
+        from privacy_report.pipeline import store
+        from privacy_report.pipeline.digests import arrays_digest
+
+        function = f"{compute.func.__module__}.{compute.func.__name__}"
+        name = f"{kind} {len(self.calls)} of {self.variant}"
+        code, function = self.code_of(compute), WHOLE.get(function, function)
+        self.calls.append(Call(name, kind, key, function, compute.args, code))
+        entry = store.get(kind, key)
+        if entry is None:
+            self.moved.add(name)
+        arrays = compute() if entry is None or self.fresh else entry.arrays
+        if self.fresh:
+            self.computed[name] = arrays_digest(arrays)
+        if entry is None and self.keep:
+            store.put(kind, key, store.Entry(arrays, 0.0, ""))
+        return arrays if entry is None else entry.arrays
+
+
+WHOLE = {
+    "privacy_report.training.plan._train": "privacy_report.training.target.epoch",
+    "privacy_report.training.plan._score": "privacy_report.training.scoring.score",
+    "key_jobs._interval": "privacy_report.training.reference.interval",
+}
+"""Functions that only import TensorFlow first -> those that they call."""
+
+
+def train(variant: str, kept: Noted) -> None:
+    from privacy_report.pipeline.params import load
+    from privacy_report.training.plan import source_of, target
+    from privacy_report.training.schema import Variant
+
+    planned = target(variant, load(f"variants.{variant}", Variant), source_of(variant))
+    kept.code_of = lambda compute: planned.inputs["code"]
+    for _ in planned.epochs(kept, 2):
+        pass
+
+
+def score(variant: str, kept: Noted) -> None:
+    from privacy_report.pipeline.component import Component
+    from privacy_report.pipeline.files import read_arrays
+    from privacy_report.pipeline.params import load
+    from privacy_report.training.plan import scores, source_of
+
+    planned = scores(load(f"variants.{variant}.model", Component), source_of(variant))
+    kept.code_of = lambda compute: planned.inputs["code"]
+    for file in sorted(Path("data/train", variant).glob("epoch_*.npz")):
+        for canaries in {False, variant == CANARIES}:
+            planned.of(kept, read_arrays(file), str(file), canaries)
+
+
+def reference(variant: str, kept: Noted) -> None:
+    from functools import partial
+
+    from privacy_report.training.engine import KIND
+
+    each = _references(variant)[0]
+    kept.code_of = lambda compute: each.inputs["code"]
+    epochs = range(1, each.epochs[0] + 1)
+    kept.recall(KIND, each.key(epochs[-1]), partial(_interval, each, None, epochs))
+
+
+def _references(variant: str) -> list[Any]:
+    from privacy_report.datasets import prepared
+    from privacy_report.pipeline.params import load
+    from privacy_report.training.memberships import ReferenceParams
+    from privacy_report.training.plan import source_of
+    from privacy_report.training.references import planned
+    from privacy_report.training.schema import Variant
+
+    data = prepared.read()
+    n = len(data.member) + len(data.nonmember)
+    config, params = load(f"variants.{variant}", Variant), load("reference", ReferenceParams)
+    return planned(variant, config, params, n, source_of(variant))
+
+
+def _work(reference: Any, state: Any, epochs: range) -> Any:
+    """What a worker of the cluster does with an interval."""
+    from privacy_report.training import worker
+
+    worker.get_worker = lambda: SimpleNamespace(address="here")
+    done = pickle.loads(pickle.dumps(worker.work(reference, state, epochs)))
+    assert not done.refused, done.refused
+    return done
+
+
+def _interval(reference: Any, state: Any, epochs: range) -> dict[str, Any]:
+    return {"phi": _work(reference, state, epochs).phi}
+
+
+def attack(variant: str, kept: Noted) -> None:
+    from privacy_report.attack.canaries import read_canaries
+    from privacy_report.attack.schema import AttackParams
+    from privacy_report.attack.variant import attack_checkpoint_of, facts_of_references, read_inputs
+    from privacy_report.pipeline.params import load
+
+    params = load("attack", AttackParams)
+    folders = Path("data/score", variant), Path("data/reference", variant)
+    for found in filter(None, (read_inputs(params, None, *folders), read_canaries(params, *folders))):
+
+        def code_of(compute: Any, found: Any = found) -> str:
+            plan = compute.args[0]
+            facts = found.facts.get(compute.func.__module__)
+            code: str = (facts or found.attacks.inputs[getattr(plan, "attack", "")])["code"]
+            return code
+
+        kept.code_of = code_of
+        results = {epoch: attack_checkpoint_of(found, epoch, kept) for epoch in found.files}
+        facts_of_references(found, results, kept)
+
+
+KINDS = {"train": train, "score": score, "reference": reference, "attack": attack}
+
+
+def measured(
+    work: list[tuple[str, str]], fresh: bool, environment: dict[str, str] | None = None, keep: bool = False
+) -> tuple[set[str], dict[str, str]]:
+    """(Jobs whose keys the store has not, job -> digest of what it computes now) of (kind, variant) pairs.
+
+    fresh: compute what the store has, too; the digests are empty otherwise. keep: store what it lacks.
+    """
+    os.environ.update(environment or {})
+    moved, computed = set(), {}
+    for kind, variant in work:
+        kept = Noted(variant, fresh=fresh, keep=keep)
+        KINDS[kind](variant, kept)
+        moved |= kept.moved
+        computed |= kept.computed
+    return moved, computed
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A job to be done by its function alone.
+
+    given: pickled, what the function gets; covered: the files of code that its key holds; data: the files
+    whose digests its key holds; stored: the digest of what the store has.
+    """
+
+    name: str
+    function: str
+    given: bytes
+    covered: frozenset[str]
+    data: frozenset[str]
+    stored: str
+
+
+def whole_jobs(kind: str, variant: str) -> list[Whole]:
+    """The jobs of a stage, of several that differ in their data alone the last."""
+    from privacy_report.pipeline import memo, store
+    from privacy_report.pipeline.digests import arrays_digest
+
+    covered, code_of = {}, memo.code_of
+
+    def noted(*roots: str, **more: Any) -> Any:
+        code = code_of(*roots, **more)
+        covered[code.digest()] = frozenset(os.path.relpath(path) for path in code.files)
+        return code
+
+    memo.code_of = noted
+    kept = Noted(variant)
+    KINDS[kind](variant, kept)
+    prepared = {*map(str, Path("data/prepare").iterdir()), f"data/canaries/{variant}.npz"}
+    found = {}
+    for call in kept.calls:
+        given = call.given
+        if call.kind == "reference":
+            each, state, epochs = given
+            given = (each.job, each.trains, state, epochs)
+        entry = store.get(call.kind, call.key)
+        assert entry is not None, call
+        data = frozenset(map(os.path.relpath, _paths(given)) if kind == "attack" else prepared)
+        found[call.function, call.code, getattr(given[0], "attack", "")] = Whole(
+            call.name,
+            call.function,
+            pickle.dumps(given),
+            covered[call.code],
+            data,
+            arrays_digest(entry.arrays),
+        )
+    return list(found.values())
+
+
+def _paths(value: Any) -> Iterator[Path]:
+    """All paths in what a function gets."""
+    if isinstance(value, Path):
+        yield value
+    elif isinstance(value, dict):
+        yield from _paths(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _paths(one)
+    elif hasattr(value, "__dataclass_fields__"):
+        yield from _paths(vars(value))
+
+
+def alone(job: Whole) -> tuple[set[str], set[str], str]:
+    """Do a job by its function alone, in a fresh process: files below the working folder that were opened or
+    imported, those of the functions that ran, and the digest of what came out.
+    """
+    here, opened, ran = os.getcwd() + os.sep, set[str](), set[str]()
+
+    def heard(event: str, given: tuple[Any, ...]) -> None:
+        if event == "open" and isinstance(given[0], str | bytes):
+            opened.add(os.path.abspath(os.fsdecode(given[0])))
+        elif event == "import":
+            imported.add(given[0])
+
+    def profiled(frame: Any, event: str, _: Any) -> None:
+        if event == "call":
+            ran.add(frame.f_code.co_filename)
+
+    imported: set[str] = set()
+    sys.addaudithook(heard)
+    sys.setprofile(profiled)
+    given = pickle.loads(job.given)
+    module, _, name = job.function.rpartition(".")
+    found = getattr(importlib.import_module(module), name)(*given)
+    sys.setprofile(None)
+    for name in imported:
+        opened.add(str(getattr(sys.modules.get(name), "__file__", None)))
+    if isinstance(found, tuple):  # phi, and the state to go on from
+        found = {"phi": found[0]}
+    arrays_digest = importlib.import_module("privacy_report.pipeline.digests").arrays_digest
+
+    def below(paths: set[str]) -> set[str]:
+        return {os.path.relpath(path) for path in paths if path.startswith(here)}
+
+    return below(opened), below(ran), arrays_digest(found)
+
+
+def finish() -> None:
+    """All stages up to the attacks, with the reference models trained in this process."""
+    for name in ("compose", "prepare"):
+        _stage(name)
+    for variant in VARIANTS:
+        for name in ("canaries", "train", "score"):
+            _stage(name, variant)
+    for each in _references(ORDINARY):
+        _train_reference(each, each.epochs)
+    _train_reference(_references(OWN)[0], (1,))
+    for name in ("reference", "attack"):
+        _stage(name, ORDINARY)
+
+
+def _stage(name: str, *variant: str) -> None:
+    importlib.import_module(f"stages.{name}").main(variant)
+
+
+def _train_reference(each: Any, epochs: tuple[int, ...]) -> None:
+    from privacy_report.training import engine
+
+    state = None
+    for epoch in epochs:
+        done = _work(each, state, range(epoch, epoch + 1))
+        engine._keep(each, epoch - 1, epoch, done)
+        state = done.state
+
+
+def make_study(target: Path) -> Sandbox:
+    """A copy of the repository in which all jobs of the study have run."""
+    sandbox = make_sandbox(target)
+    (target / "conf/experiment/smallest.yaml").write_text(EXPERIMENT)
+    sandbox.edit("conf/config.yaml", "variant: [cnn2, cnn3, cnn3_dp]", f"variant: [{', '.join(VARIANTS)}]")
+    in_process(finish, target)
+    return sandbox

@@ -1,0 +1,311 @@
+"""What code a result passes through: small libraries and folders, edited one place at a time."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from sandbox import ROOT
+
+from privacy_report.errors import UserError
+from privacy_report.pipeline import code
+from privacy_report.pipeline.code import code_of, own_folder
+from privacy_report.pipeline.digests import file_digest
+
+ROOT_NAME = "privacy_report.main.run"
+
+
+def put(folder: Path, files: dict[str, str | bytes]) -> None:
+    """Write files by their paths; one without a suffix is Python."""
+    for name, content in files.items():
+        path = folder / (name if "." in Path(name).name else f"{name}.py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    importlib.invalidate_caches()
+
+
+@pytest.fixture
+def library(tmp_path, monkeypatch, forget):
+    """A function that writes modules of a library in the place of ours."""
+    folder = tmp_path / "privacy_report"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    monkeypatch.setattr(code, "LIBRARY", folder)
+    return lambda files: put(folder, files)
+
+
+def both(text: str) -> list[str]:
+    """The text before and after its edit "«old|new»"."""
+    before, mark, rest = text.partition("«")
+    if not mark:
+        return [text, text]
+    edit, _, after = rest.partition("»")
+    return [before + side + after for side in edit.split("|")]
+
+
+def digests(write, files: dict[str, str], root: str = ROOT_NAME) -> list[str]:
+    """The code's digest before and after an edit."""
+    found = []
+    for side in (0, 1):
+        write({name: both(text)[side] for name, text in files.items()})
+        found.append(code_of(root).digest())
+    return found
+
+
+OTHER = "def f():\n    return «1|2»"
+MOVES = {
+    "its own body": {"main": "def run():\n    return «1|2»"},
+    "a name that nobody reads": {"main": "X = «1|2»\ndef run():\n    return 1"},
+    "an error's text": {"main": "def run():\n    raise ValueError('«one|two»')"},
+    "the order of statements": {"main": "«A = 1\nB = 2|B = 2\nA = 1»"},
+    "an import at the top": {"main": "from privacy_report.other import f", "other": OTHER},
+    "an import within a function": {"main": "def run():\n    import privacy_report.other", "other": OTHER},
+    "an import for type checkers": {
+        "main": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import privacy_report.other",
+        "other": OTHER,
+    },
+    "either import of a pair": {
+        "main": "try:\n    import nothing\nexcept ImportError:\n    from privacy_report import other as o",
+        "other": OTHER,
+    },
+    "an import of everything": {"main": "from privacy_report.other import *", "other": OTHER},
+    "a dotted name in a table": {"main": "ALL = {'a': 'privacy_report.other.f'}", "other": OTHER},
+    "a dotted name as a default": {"main": "def run(path='privacy_report.other.f'): ...", "other": OTHER},
+    "two imports away": {
+        "main": "from privacy_report import one",
+        "one": "def f():\n    from privacy_report.other import f",
+        "other": OTHER,
+    },
+    "a package's __init__": {
+        "main": "from privacy_report.deep.other import f",
+        "deep/__init__": "X = «1|2»",
+        "deep/other": "def f(): ...",
+    },
+    "what a package's __init__ hands on": {
+        "main": "from privacy_report.deep import f",
+        "deep/__init__": "from privacy_report.other import f",
+        "other": OTHER,
+    },
+    "two modules that import each other": {
+        "main": "from privacy_report import other",
+        "other": "from privacy_report import main\nX = «1|2»",
+    },
+    "a module swapped by its name in a string": {
+        "main": "import sys\ndef run():\n    return getattr(sys.modules['privacy_report.other'], 'f')",
+        "other": OTHER,
+    },
+}
+"""Case -> a library with one edit: what the closure over modules must see."""
+
+STAYS = {
+    "a comment": {"main": "def run():\n    return 1  «# one|# another»"},
+    "a module's docstring": {"main": '"""«One|Another»."""\nX = 1'},
+    "a docstring": {"main": 'def run():\n    """«One|Another»."""\n    return 1'},
+    "a docstring added": {"main": 'def run():\n    «|"""One."""»\n    return 1'},
+    "a class of a docstring alone": {"main": 'class C:\n    «"""One."""|pass»'},
+    "an attribute's docstring": {"main": 'X = 1\n"""«One|Another»."""'},
+    "formatting": {"main": "def run(x):\n    return «x + 1|(x\n            + 1)»"},
+    "the way a number is written": {"main": "X = «1e-3|0.001»"},
+    "quotes": {"main": "X = «'a'|\"a\"»"},
+    "a module that nobody imports": {"main": "X = 1", "other": OTHER},
+    "a name in a sentence": {"main": "X = 'see privacy_report.other.f for more'", "other": OTHER},
+}
+"""Case -> a library with one edit that cannot change what it does."""
+
+
+@pytest.mark.parametrize("case", MOVES)
+def test_an_edit_in_the_closure_moves_the_digest(case, library):
+    before, after = digests(library, MOVES[case])
+    assert before != after
+
+
+@pytest.mark.parametrize("case", STAYS)
+def test_an_edit_that_cannot_change_the_result_leaves_the_digest(case, library):
+    before, after = digests(library, STAYS[case])
+    assert before == after
+
+
+def test_roots_count_each_in_any_order_and_a_root_may_be_a_module_or_what_is_in_it(library):
+    library({"main": "X = 1", "other": "X = 2"})
+    one, other = (f"privacy_report.{name}" for name in ("main", "other"))
+    assert code_of(one, other).digest() == code_of(other, one).digest()
+    assert len({code_of(*roots).digest() for roots in ([one, other], [one], [other])}) == 3
+    assert code_of(one).digest() == code_of(f"{one}.X").digest()
+
+
+def test_nothing_is_imported_or_run(library):
+    library({"main": "raise SystemExit"})
+    assert set(code_of(ROOT_NAME).modules) == {"privacy_report", "privacy_report.main"}
+
+
+def test_an_edited_module_is_read_again_in_the_same_process(library):
+    found = []
+    for number in (1, 20, 1):
+        library({"main": f"X = {number}"})
+        found.append(code_of(ROOT_NAME).digest())
+    assert found[0] == found[2] != found[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("def run(:", r"main\.py: no Python \(invalid syntax"),
+        ("X = '\0'", r"main\.py: no Python"),
+        ("from . import other", r"privacy_report\.main: a relative import, allowed: absolute ones"),
+        ("from .other import f", r"privacy_report\.main: a relative import"),
+    ],
+)
+def test_what_cannot_be_followed_is_one_line(text, words, library):
+    library({"main": text})
+    with pytest.raises(UserError, match=words) as error:
+        code_of(ROOT_NAME)
+    assert "\n" not in str(error.value)
+
+
+def test_a_chosen_module_that_does_not_exist_is_one_line():
+    with pytest.raises(UserError, match=r"no module 'no_such_nets': is it installed, or next to dvc\.yaml"):
+        code_of(chosen=["no_such_nets.net"])
+
+
+def test_libraries_are_those_of_all_imports_with_their_versions_and_pythons(library):
+    library(
+        {"main": "import numpy\nimport json\ndef f():\n    from sklearn import svm\n    import yaml.nodes"}
+    )
+    found = code_of(ROOT_NAME)
+    assert found.libraries >= {"numpy", "sklearn", "yaml"}
+    assert set(found.versions()) == {"Python", "numpy", "sklearn", "yaml"}
+
+
+OWN = "own_nets_of_a_test"
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("a/b.py", "X = 1", "X = 2"),
+        ("a/b.py", "X = 1", "X = 1  # the file may read itself"),
+        ("a/c.py", "X = 1", "X = 2"),
+        ("__init__.py", "", "X = 1"),
+        ("widths.json", "[1, 2]", "[2, 1]"),
+        ("deep/weights.npz", b"\0\1", b"\0\2"),
+        ("late.py", None, "X = 1"),
+    ],
+)
+def test_every_byte_of_every_file_of_a_users_own_folder_counts(name, old, new, beside):
+    put(beside / OWN, {"__init__": "", "a/b": "X = 1", "a/c": "X = 1"})
+    if old is not None:
+        put(beside / OWN, {name: old})
+    before = code_of(chosen=[f"{OWN}.a.b.net"]).digest()
+    put(beside / OWN, {name: new})
+    assert code_of(chosen=[f"{OWN}.a.b.net"]).digest() != before
+
+
+def test_what_python_compiles_does_not_count(beside):
+    put(beside / OWN, {"__init__": "", "__pycache__/a.pyc": b"1"})
+    assert set(code_of(chosen=[f"{OWN}.X"]).own) == {f"{OWN}/__init__.py"}
+
+
+def test_a_lone_file_is_a_module(beside):
+    put(beside, {OWN: "X = 1"})
+    assert set(code_of(chosen=[f"{OWN}.X"]).own) == {f"{OWN}.py"}
+    assert own_folder(f"{OWN}.X") == beside / f"{OWN}.py"
+
+
+def test_own_code_brings_what_it_imports_of_ours_of_libraries_and_of_other_folders(beside):
+    imports = "from privacy_report import errors\nimport yaml\nimport more_of_a_test"
+    put(beside, {f"{OWN}/a": imports, "more_of_a_test": "X = 1"})
+    found = code_of(chosen=[f"{OWN}.a.net"])
+    assert set(found.own) == {f"{OWN}/a.py", "more_of_a_test.py"}
+    assert "privacy_report.errors" in found.modules
+    assert "yaml" in found.libraries
+    assert found.files >= {beside / "more_of_a_test.py", ROOT / "privacy_report/errors.py"}
+
+
+def test_a_folder_that_has_a_librarys_name_is_a_users_own(beside, monkeypatch):
+    """The one next to dvc.yaml is imported, whatever is installed or comes with Python."""
+    put(beside, {"threadpoolctl/__init__": "", "this/__init__": ""})
+    for top in ("threadpoolctl", "this"):
+        monkeypatch.delitem(sys.modules, top, raising=False)
+        assert set(code_of(chosen=[f"{top}.a.X"]).own) == {f"{top}/__init__.py"}
+        assert own_folder(f"{top}.a.X") == beside / top
+
+
+@pytest.mark.parametrize("path", ["json.loads", "keras.optimizers.Adam", "no_such_nets.net", "os.path.join"])
+def test_what_is_installed_or_pythons_own_is_in_no_users_folder(path):
+    assert own_folder(path) is None
+
+
+@pytest.mark.parametrize("target", ["folder", "file.py"])
+def test_links_whose_targets_dvc_does_not_watch_are_refused(target, beside):
+    put(beside, {"folder/a": "X = 1", "file": "X = 1", f"{OWN}/__init__": ""})
+    (beside / OWN / "link").symlink_to(beside / target)
+    with pytest.raises(UserError, match="link: a link, allowed: files and folders"):
+        code_of(chosen=[f"{OWN}.net"])
+
+
+def installed(folder: Path, name: str, file: str, **url: str) -> None:
+    """A distribution as pip leaves it: METADATA, RECORD, and direct_url.json (PEP 610) where it has one."""
+    about = folder / f"{name}-1.0.dist-info"
+    about.mkdir(exist_ok=True)
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (about / "RECORD").write_text(f"{file},sha256={file_digest(folder / file)},1\n")
+    if url:
+        (about / "direct_url.json").write_text(json.dumps(url))
+    importlib.invalidate_caches()
+
+
+def test_an_installed_package_counts_by_version_and_an_editable_one_by_its_bytes(
+    beside, tmp_path, monkeypatch
+):
+    put(beside / OWN, {"__init__": "X = 1"})
+    installed(beside, "nets_of_a_test", f"{OWN}/__init__.py")
+    copied = code_of(chosen=[f"{OWN}.X"])
+    assert not copied.own
+    assert copied.versions()["nets_of_a_test"] == "1.0"
+    # an editable package's files lie where no distribution keeps what it installed
+    other = tmp_path / "site"
+    other.mkdir()
+    (beside / "nets_of_a_test-1.0.dist-info").rename(other / "nets_of_a_test-1.0.dist-info")
+    monkeypatch.syspath_prepend(str(other))
+    code._providers.cache_clear()
+    importlib.invalidate_caches()
+    assert set(code_of(chosen=[f"{OWN}.X"]).own) == {f"{OWN}/__init__.py"}
+    assert own_folder(f"{OWN}.X") == beside / OWN
+
+
+def test_a_package_installed_from_a_folder_counts_by_its_files_under_one_version(beside):
+    found = []
+    for text in ("X = 1", "X = 1000"):
+        put(beside / OWN, {"__init__": text})
+        installed(beside, "nets_of_a_test", f"{OWN}/__init__.py", url="file:///nets")
+        code._version.cache_clear()
+        found.append(code_of(chosen=[f"{OWN}.X"]).versions()["nets_of_a_test"])
+    assert found[0] != found[1]
+    assert all(version.startswith("1.0 ") for version in found)
+
+
+def test_of_a_package_in_two_folders_the_file_that_is_imported_counts(beside, tmp_path, monkeypatch):
+    for folder, text in ((beside, "X = 1"), (tmp_path / "second", "X = 2")):
+        put(folder / OWN, {"a": text})
+    monkeypatch.syspath_prepend(str(tmp_path / "second"))
+    monkeypatch.syspath_prepend(str(beside))
+    found = code_of(chosen=[f"{OWN}.a.X"])
+    assert found.own == {f"{OWN}/a.py": beside / OWN / "a.py"}
+
+
+def test_the_library_names_no_module_by_a_text_that_is_put_together():
+    """The closure follows whole dotted names; a name in pieces would hide a module."""
+    pieces = []
+    for path in (ROOT / "privacy_report").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            parts = node.values if isinstance(node, ast.JoinedStr) else ()
+            sides = [node.left] if isinstance(node, ast.BinOp) else []
+            for part in (*parts, *sides):
+                text = part.value if isinstance(part, ast.Constant) else ""
+                if isinstance(text, str) and text.startswith("privacy_report."):
+                    pieces.append(f"{path.name}: {text}")
+    assert pieces == ["__main__.py: privacy_report.commands."], "the command line, which no key holds"
