@@ -40,7 +40,8 @@ def test_results_alone_change_nothing_and_inputs_do(repository):
     assert commit(repository.root) == said
     repository.append("conf/file", "an edit")
     assert commit(repository.root) == f"{said}, and changes that were not committed"
-    assert commit(repository.root) == f"{save(repository, '2024-03-02T12:00:00+00:00')} of 2024-03-02"
+    second = save(repository, "2024-03-02T12:00:00+00:00")
+    assert commit(repository.root) == f"{second} of 2024-03-02"
     (repository.root / "own_data/new").touch()
     assert commit(repository.root).endswith(" of 2024-03-02, and changes that were not committed")
 
