@@ -116,6 +116,11 @@ def test_a_folder_is_called_by_its_name_from_within(here, monkeypatch):
     assert model.name == "mine"
 
 
+def test_a_single_file_of_a_folder_keeps_the_epoch_in_its_name(here):
+    (model,) = models_at([run_of(here / "mine", (4,))])
+    assert list(model.files) == [4]
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [

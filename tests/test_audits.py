@@ -287,3 +287,11 @@ def test_python_warns_of_probabilities_and_takes_them(here):
     found = audit(*probs, *labels, attacks=["threshold"], probabilities=True)
     given = audit(member, nonmember, *labels, attacks=["threshold"])
     assert found.rows[0]["auc"] == pytest.approx(given.rows[0]["auc"], abs=1e-4)
+
+
+def test_python_takes_labels_as_pandas_has_them(here):
+    member, nonmember, *labels = arrays_in_order()
+    names = np.array(["cat", "dog", "bird"])
+    text = [names[side].astype(object) for side in labels]
+    found = audit(member, nonmember, *text, attacks=["threshold"], classes=list(names))
+    assert found.rows == audit(member, nonmember, *labels, attacks=["threshold"]).rows
