@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 from sandbox import Sandbox, make_sandbox
 
@@ -49,12 +50,11 @@ FORK = multiprocessing.get_context("forkserver")
 def in_process(function: Callable[..., Any], root: Path, *given: Any) -> Any:
     """What `function(*given)` returns in a process of its own whose code is that of the copy `root`."""
     pinned = {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    for name, value in (pinned | {"PYTHONDONTWRITEBYTECODE": "1"}).items():
-        os.environ.setdefault(name, value)  # the server inherits them when it starts
     FORK.set_forkserver_preload(["tensorflow", *LIBRARIES])
     ours, theirs = FORK.Pipe(duplex=False)
     process = FORK.Process(target=_enter, args=(theirs, str(root), function, given))
-    process.start()
+    with patch.dict(os.environ, pinned):  # the server inherits them when it starts
+        process.start()
     theirs.close()
     try:
         found = ours.recv()
@@ -334,7 +334,9 @@ def alone(job: Whole) -> tuple[set[str], set[str], str]:
     arrays_digest = importlib.import_module("privacy_report.pipeline.digests").arrays_digest
 
     def below(paths: set[str]) -> set[str]:
-        return {os.path.relpath(path) for path in paths if path.startswith(here)}
+        return {
+            os.path.relpath(path) for path in paths if path.startswith(here) and "__pycache__" not in path
+        }
 
     return below(opened), below(ran), arrays_digest(found)
 

@@ -137,6 +137,26 @@ def test_roots_count_each_in_any_order_and_a_root_may_be_a_module_or_what_is_in_
     assert code_of(one).digest() == code_of(f"{one}.X").digest()
 
 
+def test_what_hands_over_counts_alone(library):
+    library({"main": "X = 1", "hand": "from privacy_report import other", "other": "X = 1"})
+
+    def found():
+        return code_of(ROOT_NAME, hands=["privacy_report.hand"]).digest()
+
+    before = found()
+    library({"other": "X = 2"})
+    assert found() == before
+    library({"hand": "from privacy_report import other\nX = 1"})
+    assert found() != before
+
+
+def test_a_hand_that_is_in_the_closure_is_followed_all_the_same(library):
+    library(
+        {"main": "from privacy_report import hand", "hand": "from privacy_report import other", "other": ""}
+    )
+    assert "privacy_report.other" in code_of(ROOT_NAME, hands=["privacy_report.hand"]).modules
+
+
 def test_nothing_is_imported_or_run(library):
     library({"main": "raise SystemExit"})
     assert set(code_of(ROOT_NAME).modules) == {"privacy_report", "privacy_report.main"}
@@ -265,7 +285,7 @@ def test_an_installed_package_counts_by_version_and_an_editable_one_by_its_bytes
     installed(beside, "nets_of_a_test", f"{OWN}/__init__.py")
     copied = code_of(chosen=[f"{OWN}.X"])
     assert not copied.own
-    assert copied.versions()["nets_of_a_test"] == "1.0"
+    assert copied.versions()[OWN] == "1.0"
     # an editable package's files lie where no distribution keeps what it installed
     other = tmp_path / "site"
     other.mkdir()
@@ -283,7 +303,7 @@ def test_a_package_installed_from_a_folder_counts_by_its_files_under_one_version
         put(beside / OWN, {"__init__": text})
         installed(beside, "nets_of_a_test", f"{OWN}/__init__.py", url="file:///nets")
         code._version.cache_clear()
-        found.append(code_of(chosen=[f"{OWN}.X"]).versions()["nets_of_a_test"])
+        found.append(code_of(chosen=[f"{OWN}.X"]).versions()[OWN])
     assert found[0] != found[1]
     assert all(version.startswith("1.0 ") for version in found)
 

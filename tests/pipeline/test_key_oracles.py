@@ -82,7 +82,7 @@ def test_every_function_that_runs_between_a_miss_and_its_answer_is_in_the_key(
 QUICK = (
     "members and non-members are swapped as they are read",
     "references train on the others",
-    "weights are put in and halved",
+    "weights are put in and doubled",
     "how score files are read",
     "who trained on whom",
     "handing over: the epoch",
