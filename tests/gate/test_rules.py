@@ -17,9 +17,12 @@ def test_accuracy_bound_is_exact():
 
 def test_accuracy_times_n_is_the_whole_number_that_it_was():
     """29 / 100 * 100 is 28.999999999999996."""
+    row = written_row("threshold", ENTIRE, SELECT)
     for n in (50, 100, 1000):
         for right in range(1, n):
-            assert accuracy_low(right / n, n) == pytest.approx(beta.ppf(0.025, right, n - right + 1))
+            of_n = Checkpoint(2, [row | {"val_accuracy": right / n, "n_nonmember": float(n)}])
+            low = worst("min_val_accuracy", of_n).value
+            assert low == pytest.approx(beta.ppf(0.025, right, n - right + 1))
 
 
 @pytest.mark.parametrize("rule", RULES)
