@@ -43,6 +43,7 @@ LIBRARIES = (
     "omegaconf",
     "scipy.stats",
     "sklearn.linear_model",
+    "tensorflow",
 )
 FORK = multiprocessing.get_context("forkserver")
 
@@ -50,7 +51,7 @@ FORK = multiprocessing.get_context("forkserver")
 def in_process(function: Callable[..., Any], root: Path, *given: Any) -> Any:
     """What `function(*given)` returns in a process of its own whose code is that of the copy `root`."""
     pinned = {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    FORK.set_forkserver_preload(["tensorflow", *LIBRARIES])
+    FORK.set_forkserver_preload(list(LIBRARIES))
     ours, theirs = FORK.Pipe(duplex=False)
     process = FORK.Process(target=_enter, args=(theirs, str(root), function, given))
     with patch.dict(os.environ, pinned):  # the server inherits them when it starts

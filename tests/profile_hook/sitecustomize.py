@@ -49,7 +49,7 @@ def note(frame, event, result) -> None:
 
 def write() -> None:
     with open(os.path.join(FOLDER, f"{os.getpid()}.json"), "w", encoding="utf-8") as file:
-        json.dump({"ran": sorted(ran), "covered": sorted(covered)}, file)
+        json.dump({"ran": sorted(ran.copy()), "covered": sorted(covered.copy())}, file)
 
 
 sys.setprofile(note)
