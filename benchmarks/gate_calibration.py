@@ -6,7 +6,7 @@ all checkpoints are exactly at a limit, so that every "keeps the policy" is fals
 that every leak detected is.
 
 `python -m benchmarks.gate_calibration` writes benchmarks/gate_calibration.json and prints Markdown. It takes
-some 15 CPU minutes. Draws are seeded by their number.
+some five CPU minutes. Draws are seeded by their number.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ TOP = float(norm.isf(FPR))
 LIMIT, ACCURACY = 0.1, 0.5
 WIDTH = 1e-9
 """Of a cluster of memorised members: no non-member is within it."""
+INDEPENDENT = (0.0,)
+"""Correlations at which a choice among checkpoints helps chance most."""
 STRICT = {"max_advantage": LIMIT, "max_tpr_at_1pct_fpr": 0.03, "max_class_advantage": 0.2}
 
 Scores = tuple[np.ndarray, np.ndarray]
@@ -100,15 +102,16 @@ class Case:
     accuracy: float = 0.7
     majority: float = 0.5
     correlations: Sequence[float] = (0.0, 0.9)
-    draws: int = 1_000
 
 
 CANARY_RULE = {"max_advantage": 1.0, "max_canary_tpr_at_1pct_fpr": LIMIT}
 CASES = {
-    "advantage at its limit": Case({"max_advantage": LIMIT}, two_points),
+    "advantage at its limit": Case({"max_advantage": LIMIT}, two_points, correlations=INDEPENDENT),
     "members found at their limit, smooth": Case({"max_tpr_at_1pct_fpr": LIMIT}, smooth),
     "members found at their limit, a cluster": Case({"max_tpr_at_1pct_fpr": LIMIT}, cluster),
-    "advantage of the worst class at its limit": Case({"max_class_advantage": LIMIT}, two_points),
+    "advantage of the worst class at its limit": Case(
+        {"max_class_advantage": LIMIT}, two_points, correlations=INDEPENDENT
+    ),
     "canaries found at their limit, smooth": Case(CANARY_RULE, canaries=smooth),
     "canaries found at their limit, a cluster": Case(CANARY_RULE, canaries=cluster),
     "every second checkpoint: members or canaries, clusters": Case(
@@ -116,12 +119,17 @@ CASES = {
         examples=cluster,
         others=(alike, cluster),
     ),
-    "accuracy at its limit": Case({"max_advantage": 1.0, "min_val_accuracy": ACCURACY}, accuracy=ACCURACY),
+    "accuracy at its limit": Case(
+        {"max_advantage": 1.0, "min_val_accuracy": ACCURACY}, accuracy=ACCURACY, correlations=INDEPENDENT
+    ),
     "accuracy that of the largest class": Case(
-        {"max_advantage": 1.0, "min_val_accuracy": "majority"}, accuracy=0.6, majority=0.6
+        {"max_advantage": 1.0, "min_val_accuracy": "majority"},
+        accuracy=0.6,
+        majority=0.6,
+        correlations=INDEPENDENT,
     ),
 }
-NOTHING = Case(STRICT | {"max_canary_tpr_at_1pct_fpr": LIMIT})
+NOTHING = Case(STRICT | {"max_canary_tpr_at_1pct_fpr": LIMIT}, correlations=(0.9,))
 
 
 def measured(scores: Scores, at: int, members: slice, nonmembers: slice) -> Row:
@@ -204,10 +212,10 @@ def seeded(name: str, correlation: float, draw: int) -> np.random.Generator:
     return np.random.default_rng([draw, round(100 * correlation), zlib.crc32(name.encode())])
 
 
-def false_keeps(name: str, case: Case, correlation: float) -> int:
+def false_keeps(name: str, case: Case, correlation: float, draws: int) -> int:
     """In how many draws a variant that is at a limit everywhere "keeps the policy"."""
     kept = 0
-    for draw in range(case.draws):
+    for draw in range(draws):
         rng = seeded(name, correlation, draw)
         made = variant(case, rng, correlation)
         canaries: Rows = []
@@ -221,11 +229,11 @@ def false_keeps(name: str, case: Case, correlation: float) -> int:
     return kept
 
 
-def false_leaks(correlation: float) -> dict[str, int]:
+def false_leaks(correlation: float, draws: int) -> dict[str, int]:
     """Where nothing leaks: in how many draws the verdict says that a leak was detected, and by what."""
     counts = dict.fromkeys(("by its own rows", "by the twin's canaries", "by the one-run audit", "by any"), 0)
     counts["keeps the policy"] = 0
-    for draw in range(NOTHING.draws):
+    for draw in range(draws):
         rng = seeded("nothing leaks", correlation, draw)
         made, twin = (variant(NOTHING, rng, correlation) for _ in range(2))
         coins = drawn(NOTHING, rng, correlation, canaries=True)
@@ -283,25 +291,20 @@ def main(argv: Sequence[str]) -> None:
     """Write the JSON and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gate_calibration", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/gate_calibration.json"))
-    parser.add_argument("--share", type=float, default=1.0, help="of the draws (default: all)")
+    parser.add_argument("--draws", type=int, default=500, help="of each case (default: %(default)s)")
     args = parser.parse_args(argv)
     keeps, nothing = [], []
     for name, case in CASES.items():
-        case = scaled(case, args.share)
         for correlation in case.correlations:
-            count = false_keeps(name, case, correlation)
-            keeps.append({"truth": name, "correlation": correlation, **rate(count, case.draws)})
+            count = false_keeps(name, case, correlation, args.draws)
+            keeps.append({"truth": name, "correlation": correlation, **rate(count, args.draws)})
             print(keeps[-1], flush=True)
     for correlation in NOTHING.correlations:
-        for said, count in false_leaks(correlation).items():
-            nothing.append({"said": said, "correlation": correlation, **rate(count, NOTHING.draws)})
+        for said, count in false_leaks(correlation, args.draws).items():
+            nothing.append({"said": said, "correlation": correlation, **rate(count, args.draws)})
     found = {"checkpoints": CHECKPOINTS, "keeps": keeps, "nothing leaks": nothing}
     write_json(args.out, found)
     print("\n".join(table(found)))
-
-
-def scaled(case: Case, share: float) -> Case:
-    return Case(**{**vars(case), "draws": max(1, round(case.draws * share))})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The command `privacy-report`: audit, score, gate, store. Stages are run as `python -m stages.<stage>`."""
+"""The command `privacy-report`: audit, score, gate, store, verify. Stages: `python -m stages.<stage>`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ COMMANDS = {
     "score": "run your own Keras model, or its checkpoints, over members and non-members",
     "gate": "turn the verdicts of the last pipeline run into an exit code",
     "store": "show or prune the store of finished work",
+    "verify": "remove outputs and objects of DVC's cache that are not what was recorded",
 }
 
 

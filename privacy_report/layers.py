@@ -135,7 +135,7 @@ def _defaults(conf: Path) -> list[Any]:
     """The list `defaults` of config.yaml."""
     file = conf / CONFIG
     try:
-        found = yaml.safe_load(file.read_text())
+        found = yaml.safe_load(file.read_bytes())
     except FileNotFoundError:
         raise UserError(f"{file}: no such file") from None
     except yaml.YAMLError as error:

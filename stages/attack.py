@@ -19,6 +19,7 @@ from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Memo
 from privacy_report.pipeline.outputs import read_outputs
 from privacy_report.pipeline.params import load, refuse
+from privacy_report.pipeline.recorded import checked
 
 SCORES, REFERENCES, COINS = Path("data/score"), Path("data/reference"), Path("data/canaries")
 MEMBER, GROUPS = Path("data/prepare/member.npy"), Path("conf/groups")
@@ -82,4 +83,4 @@ def _member(variant: str, results: tables.Results, files: dict[int, Path]) -> np
 
 
 if __name__ == "__main__":
-    run(main)
+    run(checked(main))

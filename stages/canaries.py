@@ -9,6 +9,7 @@ from privacy_report.pipeline import memo
 from privacy_report.pipeline.command import run, variant_named
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.params import load
+from privacy_report.pipeline.recorded import checked
 from privacy_report.training.schema import Variant
 
 
@@ -32,4 +33,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(checked(main))

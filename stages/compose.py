@@ -19,6 +19,7 @@ from privacy_report.layers import shadowed
 from privacy_report.pipeline import leftovers
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import atomic
+from privacy_report.pipeline.recorded import checked
 
 PARAMS = Path("params.yaml")
 
@@ -69,4 +70,4 @@ def _read(path: Path) -> Any:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(checked(main))

@@ -14,6 +14,7 @@ from privacy_report.gate.schema import GateParams, Policy
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.params import load
+from privacy_report.pipeline.recorded import checked
 
 
 def main(argv: Sequence[str]) -> None:
@@ -38,9 +39,9 @@ def write_verdict(variant: str, policy: Policy, evidence: Evidence) -> None:
     """Judge a variant by its own rows and by its twin's canaries."""
     verdict = verdict_on(variant, policy, evidence)
     write_json(path_of(variant), verdict)
-    found = metrics(verdict, evidence.rows, evidence.epsilon, evidence.one_run)
+    found = metrics(verdict, evidence.rows, evidence.claim, evidence.one_run)
     write_json(FOLDER / f"{variant}.json", found)
 
 
 if __name__ == "__main__":
-    run(main)
+    run(checked(main))

@@ -11,6 +11,7 @@ from privacy_report.pipeline import memo
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.params import load
+from privacy_report.pipeline.recorded import checked
 
 DESCRIPTION = """\
 Read the dataset that params.yaml names and write it as plain arrays to data/prepare:
@@ -43,4 +44,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(checked(main))

@@ -13,6 +13,7 @@ from privacy_report.pipeline.files import atomic, empty_folder
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Memo
 from privacy_report.pipeline.params import load
+from privacy_report.pipeline.recorded import checked
 from privacy_report.training.announce import announce
 from privacy_report.training.memberships import ReferenceParams
 from privacy_report.training.plan import source_of
@@ -70,4 +71,4 @@ def _save(path: Path, array: np.ndarray) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(checked(main))

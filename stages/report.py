@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from privacy_report.pipeline import leftovers
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.params import load
+from privacy_report.pipeline.recorded import checked
 from privacy_report.report.build import build_plots
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import Study
@@ -32,4 +33,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(checked(main))

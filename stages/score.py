@@ -15,6 +15,7 @@ from privacy_report.pipeline.files import empty_folder, read_arrays, write_array
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Memo
 from privacy_report.pipeline.params import load
+from privacy_report.pipeline.recorded import checked
 from privacy_report.training.announce import announce
 from privacy_report.training.plan import Scores, scores, source_of
 
@@ -62,4 +63,4 @@ def _checkpoints(source: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(checked(main))

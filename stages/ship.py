@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,15 +13,18 @@ from privacy_report.gate.check import read_verdict
 from privacy_report.gate.inputs import read_claim
 from privacy_report.gate.words import KEEPS
 from privacy_report.pipeline.command import run, variant_named
+from privacy_report.pipeline.commit import commit
 from privacy_report.pipeline.digests import file_digest
 from privacy_report.pipeline.files import atomic, empty_folder, read_arrays
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.params import load
+from privacy_report.pipeline.recorded import checked
 from privacy_report.pipeline.tables import read_rows
 from privacy_report.training.announce import announce
 from privacy_report.training.schema import Variant
 
 OUTPUTS = Path("models")
+NO_GIT = "unknown, no git"
 
 
 def main(argv: Sequence[str]) -> None:
@@ -45,7 +47,7 @@ def main(argv: Sequence[str]) -> None:
             shipped = _ship(name, config, f"{name}/epoch_{epoch:04}.npz")
         about = prepared.read().about
         halves, claim = read_rows(f"data/attack/{name}/halves.csv"), read_claim(name)
-        text = card(name, asdict(config), verdict, halves, claim, about, _commit(), shipped)
+        text = card(name, asdict(config), verdict, halves, claim, about, commit() or NO_GIT, shipped)
         with atomic(OUTPUTS / name / f"{name}.md") as file:
             file.write(text.encode())
     print(f"{name}: {shipped.file if shipped else 'no checkpoint is recommended, no file'}", flush=True)
@@ -61,15 +63,5 @@ def _ship(name: str, config: Variant, checkpoint: str) -> Shipped:
     return Shipped(path.name, file_digest(path), tried, furthest)
 
 
-def _commit() -> str:
-    """The commit that is checked out; its results are committed after it."""
-    command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*"]
-    try:
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown, no git"
-    return f"`{done.stdout.strip()}`, or the one after it"
-
-
 if __name__ == "__main__":
-    run(main)
+    run(checked(main))

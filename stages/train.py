@@ -17,6 +17,7 @@ from privacy_report.pipeline.files import empty_folder, write_arrays
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Memo
 from privacy_report.pipeline.params import load
+from privacy_report.pipeline.recorded import checked
 from privacy_report.pipeline.tables import write_table
 from privacy_report.training.announce import announce
 from privacy_report.training.claim import claim_of
@@ -77,4 +78,4 @@ def _says(finished: tuple[int, Arrays]) -> str:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(checked(main))

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 from sandbox import Sandbox, make_sandbox
+
+# An example's time says how busy the machine is, not whether the code is right.
+settings.register_profile("on any machine", deadline=None)
+settings.load_profile("on any machine")
 
 FIRST = ("test_branches.py", "test_resume.py")
 """Of two processes one makes the finished study for both; the other has work meanwhile that needs none."""

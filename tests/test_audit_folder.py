@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -64,10 +65,60 @@ def test_a_folder_gives_curves_the_gates_verdict_and_the_page(here, capsys):
     assert {path.name for path in here.iterdir()} == {"mine", "out", "policy.yaml", "page.html"}
 
 
+def references(n=N, models=8):
+    """Reference models that know nothing of any example."""
+    rng = np.random.default_rng(2)
+    trains = rng.permuted(np.tile(np.arange(models)[:, None] % 2 == 0, 2 * n), axis=0)
+    return {"reference_phi": rng.normal(size=(models, 2 * n)), "reference_is_member": trains}
+
+
+@pytest.mark.parametrize(
+    ("with_references", "said"),
+    [((2, 4, 6), "keeps the policy at epoch 2"), ((4, 6), "breaks the policy"), ((), "breaks the policy")],
+)
+def test_reference_models_count_for_the_file_that_has_them(here, capsys, with_references, said):
+    """Of these files the first alone keeps the limit of the advantage."""
+    for epoch in (2, 4, 6):
+        run_of(here / "mine", (2, 4, 6), **(references() if epoch in with_references else {}))
+        os.makedirs("run", exist_ok=True)
+        os.replace(f"mine/epoch_{epoch:04}.npz", f"run/epoch_{epoch:04}.npz")
+    Path("policy.yaml").write_text(POLICY + "min_reference_models: 8\n")
+    options = ["--slices", "entire", "--attacks", "threshold,rmia", "--gate", "policy.yaml"]
+    if said.startswith("breaks"):
+        with pytest.raises(SystemExit) as stopped:
+            main(["run", *options])
+        assert stopped.value.code == 1
+    else:
+        main(["run", *options])
+    assert f"run: {said}" in capsys.readouterr().out
+
+
+def test_a_one_run_bound_above_0_is_a_detected_leak(here, capsys):
+    canaries = {"member_is_canary": np.arange(N) < 100, "nonmember_is_canary": np.arange(N) < 100}
+    run_of(here / "mine", (2,), **canaries)
+    main(["mine", "--slices", "entire", "--attacks", "threshold", "--gate", "policy.yaml"])
+    said = capsys.readouterr().out
+    assert json.loads(Path("audit/one_run.json").read_text())["epsilon_one_run"] == 0
+    assert "no leak detected at epoch 1 (" in said
+    path = here / "mine/epoch_0002.npz"
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays["member_logits"][np.arange(100), arrays["member_labels"][:100]] += 9  # remembers these alone
+    write_arrays(path, arrays)
+    main(["mine", "--slices", "entire", "--attacks", "threshold", "--gate", "policy.yaml"])
+    assert json.loads(Path("audit/one_run.json").read_text())["epsilon_one_run"] > 1
+    assert re.search(r"leak detected at epoch 1 by (.* and )?the one-run audit; ", capsys.readouterr().out)
+
+
 def test_a_folder_is_called_by_its_name_from_within(here, monkeypatch):
     monkeypatch.chdir(run_of(here / "mine"))
     (model,) = models_at([Path()])
     assert model.name == "mine"
+
+
+def test_a_single_file_of_a_folder_keeps_the_epoch_in_its_name(here):
+    (model,) = models_at([run_of(here / "mine", (4,))])
+    assert list(model.files) == [4]
 
 
 @pytest.mark.parametrize(

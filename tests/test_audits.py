@@ -43,11 +43,14 @@ def code(*args):
 
 def test_exit_code_says_whether_all_keep_the_policy(here, capsys):
     assert code("a.npz", "--gate", "loose.yaml") == 0
-    assert "a: keeps the policy at epoch 1; no leak detected (an advantage of " in capsys.readouterr().out
+    assert (
+        "a: keeps the policy at epoch 1; no leak detected at epoch 1 (an advantage of "
+        in capsys.readouterr().out
+    )
     assert code("a.npz", "b.npz", "--gate", "loose.yaml") == 1
     said = capsys.readouterr().out
     assert "a: keeps the policy" in said
-    assert "b: breaks the policy; leak detected by threshold" in said
+    assert "b: breaks the policy; leak detected at epoch 1 by threshold" in said
     assert code("a.npz", "--gate", "strict.yaml") == 1  # so few examples cannot show so little
     for name in ("a", "b"):
         assert Path(f"audit/{name}/privacy.csv").exists()
@@ -81,7 +84,7 @@ def test_the_page_is_the_reports(here):
     text = Path("page.html").read_text()
     assert "Verdict: reference models and canaries not tried" in text
     assert "Keeps the policy at epoch 1: no leak detected." in text
-    assert "Breaks the policy: leak detected." in text
+    assert "Breaks the policy: leak detected at epoch 1." in text
     assert "<svg" in text
     assert "<li><img" not in text  # nobody said that the data were public
     with pytest.raises(UserError, match="--html: the page is a verdict and needs a policy"):
@@ -258,7 +261,9 @@ def test_as_in_a_notebook(here, monkeypatch):
     auc = found.rows[0]["auc"], found.rows[0]["auc_low"], found.rows[0]["auc_high"]
     assert "<td>{:.3f} [{:.3f}, {:.3f}]</td>".format(*auc) in text
     assert "<td></td>" in text  # too few non-members for 1% FPR
-    assert found.in_words("strict.yaml").startswith("mine: breaks the policy; leak detected by threshold")
+    assert found.in_words("strict.yaml").startswith(
+        "mine: breaks the policy; leak detected at epoch 1 by threshold"
+    )
     assert found.gate("strict.yaml")["verdict"] == "breaks the policy"
     calm = audit(*arrays_in_order(), attacks=["threshold"])
     assert calm.leaks == []
@@ -282,3 +287,11 @@ def test_python_warns_of_probabilities_and_takes_them(here):
     found = audit(*probs, *labels, attacks=["threshold"], probabilities=True)
     given = audit(member, nonmember, *labels, attacks=["threshold"])
     assert found.rows[0]["auc"] == pytest.approx(given.rows[0]["auc"], abs=1e-4)
+
+
+def test_python_takes_labels_as_pandas_has_them(here):
+    member, nonmember, *labels = arrays_in_order()
+    names = np.array(["cat", "dog", "bird"])
+    text = [names[side].astype(object) for side in labels]
+    found = audit(member, nonmember, *text, attacks=["threshold"], classes=list(names))
+    assert found.rows == audit(member, nonmember, *labels, attacks=["threshold"]).rows

@@ -194,7 +194,7 @@ def test_compose_says_how_many_nonmembers_the_policy_needs(conf, capsys):
     compose.main([])
     (said,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("gate: non-members"))
     assert said == (
-        "gate: non-members that the policy needs, half of them in each half: "
-        "1476 for max_advantage, 1000 for max_tpr_at_1pct_fpr, "
-        "94 of each class for max_class_advantage, 1000 canaries for max_canary_tpr_at_1pct_fpr"
+        "gate: non-members that the policy needs in each half: "
+        "738 for max_advantage, 500 for max_tpr_at_1pct_fpr, 47 of each class for max_class_advantage, "
+        "500 canaries in all that are out for max_canary_tpr_at_1pct_fpr"
     )

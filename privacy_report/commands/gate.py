@@ -6,8 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from privacy_report.gate.check import FOLDER as VERDICTS
 from privacy_report.gate.check import check, refuse_stale
 from privacy_report.gate.inputs import variant_names
+from privacy_report.gate.metrics import FOLDER as METRICS
+from privacy_report.pipeline.recorded import refuse_changed
 
 EPILOG = """Exit code: 0 every variant keeps the policy, 1 one breaks it or cannot be judged, 2 there are no
 verdicts, or they do not belong to the code, data and parameters that are here. The limits are in conf/gate;
@@ -35,6 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def judge(allow_unconfirmed: bool) -> None:
     """Print the lines; exit with 1 when a variant has not passed. UserError for stale verdicts."""
     refuse_stale()
+    refuse_changed([str(VERDICTS), str(METRICS)])
     lines, passed = check(variant_names(), allow_unconfirmed)
     print("\n".join(lines))
     if not passed:

@@ -11,6 +11,7 @@ from typing import Any
 from privacy_report.gate.policy import in_words
 from privacy_report.gate.twins import AUDIT
 from privacy_report.gate.words import line
+from privacy_report.pipeline.claim import Claim
 from privacy_report.pipeline.contract import EARLY, ENTIRE, OUTPUTS, REFERENCES, REPORT, kind_of, with_ends
 from privacy_report.pipeline.tables import Row, where
 
@@ -45,14 +46,14 @@ def card(
     section: Mapping[str, Any],
     verdict: Mapping[str, Any],
     halves: Sequence[Row],
-    claim: float,
+    claim: Claim | None,
     dataset: Mapping[str, Any],
     commit: str,
     shipped: Shipped | None,
 ) -> str:
     """The card as Markdown.
 
-    section: the variant's in params.yaml; halves: halves.csv; claim: the claimed epsilon, NaN for none;
+    section: the variant's in params.yaml; halves: halves.csv; claim: None without differential privacy;
     dataset: dataset.json; shipped: None without a recommendation; then the numbers are the last checkpoint's.
     """
     epoch = verdict["scope"]["epoch"]
@@ -61,6 +62,7 @@ def card(
         f"# {section.get('label', variant)} (`{variant}`)\n\n{line(variant, dict(verdict))}\n",
         _file(shipped, dataset) if shipped else _no_file(verdict),
         f"## Checkpoint\n\n{_checkpoint(epoch, claim, rows, verdict['public_seed'])}",
+        *([_claim(claim)] if claim else []),
         _found(epoch, rows),
         _policy(verdict),
         _origin(variant, section, dataset, commit),
@@ -108,17 +110,23 @@ def _no_file(verdict: Mapping[str, Any]) -> str:
     return f"## No file\n\n{why}, so no model is shipped.\n" + (f"\n{reasons}" if reasons else "")
 
 
-def _checkpoint(epoch: int, epsilon: float, rows: Sequence[Row], public_seed: str) -> str:
+def _checkpoint(epoch: int, claim: Claim | None, rows: Sequence[Row], public_seed: str) -> str:
     whole = rows[0]
-    claim = "none, it was not trained privately" if math.isnan(epsilon) else f"{epsilon:.4g}"
-    if public_seed == "yes" and not math.isnan(epsilon):
-        claim += ", against nobody who reads the committed seed of its noise"
+    epsilon = f"{claim.epsilon:.4g}" if claim else "none, it was not trained privately"
+    if public_seed == "yes" and claim:
+        epsilon += ", against nobody who reads the committed seed of its noise"
     return f"""| | |
 | --- | --- |
 | completed epochs | {epoch} |
 | accuracy on members / on non-members | {whole["accuracy"]:.4f} / {whole["val_accuracy"]:.4f} |
-| claimed epsilon of differential privacy | {claim} |
+| claimed epsilon of differential privacy | {epsilon} |
 """
+
+
+def _claim(claim: Claim) -> str:
+    """What the training claims, and the phrases that say what it does not."""
+    phrases = "".join(f"- {phrase}\n" for phrase in claim.not_covered)
+    return f"## Differential privacy\n\nClaimed: {claim.in_words()}. The claim does not cover:\n\n{phrases}"
 
 
 def _found(epoch: int, rows: Sequence[Row]) -> str:

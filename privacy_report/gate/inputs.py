@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,8 @@ import yaml
 from privacy_report.errors import UserError
 from privacy_report.gate import twins
 from privacy_report.gate.policy import Evidence
+from privacy_report.pipeline import claim
+from privacy_report.pipeline.claim import Claim
 from privacy_report.pipeline.files import read_json
 from privacy_report.pipeline.tables import read_rows
 
@@ -54,15 +55,9 @@ def read_evidence(variant: str) -> Evidence:
     )
 
 
-def read_claim(variant: str) -> float:
-    """The claimed epsilon of whichever checkpoint is recommended; NaN without differential privacy.
-
-    It is that of the last epoch that was compared (history.csv): the choice has looked at that one, too.
-    """
-    compared = {row["epoch"] for row in read_rows(f"data/attack/{variant}/halves.csv")}
-    rows = read_rows(f"data/train/{variant}/history.csv")
-    claims = {row["epoch"]: row["epsilon"] for row in rows if row["epoch"] in compared}
-    return claims[max(claims)] if claims else math.nan
+def read_claim(variant: str) -> Claim | None:
+    """What a private variant claims (data/train/<variant>/claim.json); None without differential privacy."""
+    return claim.read(claim.path_of(variant))
 
 
 def read_references(variant: str) -> dict[int, int]:

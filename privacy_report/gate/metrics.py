@@ -9,6 +9,7 @@ from typing import Any
 from privacy_report.gate.policy import numbers
 from privacy_report.gate.rules import Checkpoint
 from privacy_report.gate.twins import audited_epsilon
+from privacy_report.pipeline.claim import Claim
 from privacy_report.pipeline.contract import ENTIRE
 from privacy_report.pipeline.tables import Row, where
 
@@ -17,24 +18,26 @@ DIGITS = 4  # significant; the intervals do not support more
 
 
 def metrics(
-    verdict: Mapping[str, Any], rows: Sequence[Row], claim: float, one_run: Mapping[str, Any] | None
+    verdict: Mapping[str, Any], rows: Sequence[Row], claim: Claim | None, one_run: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """Verdict and numbers of one checkpoint, `epoch`, on all examples; what was not measured is left out.
 
-    The epoch is the recommended one, else the last. rows: privacy.csv; claim: the claimed epsilon, NaN for
-    none; one_run: the audit of the variant or its audit twin. leak_detected: yes, no, or not measured.
+    The epoch is the recommended one, else the last. rows: privacy.csv; claim: None without
+    differential privacy; one_run: the audit of the variant or its audit twin. leak_detected: yes, no, or not
+    measured.
     """
     scope = verdict["scope"]
     epoch = scope["epoch"]
     at = list(where(rows, epoch=float(epoch)))
-    found, whole = numbers(Checkpoint(epoch, at, claim)), next(where(at, slice=ENTIRE))
+    found, whole = numbers(Checkpoint(epoch, at)), next(where(at, slice=ENTIRE))
     values = {
         "train_accuracy": whole["accuracy"],
         "val_accuracy": whole["val_accuracy"],
         "auc": found.get("auc"),
         "advantage": found.get("advantage"),
         "tpr_at_1pct_fpr": found.get("tpr_at_1pct_fpr"),
-        "epsilon": found.get("epsilon"),
+        "epsilon": claim.epsilon if claim else None,
+        "delta": claim.delta if claim else None,
         "epsilon_audited": audited_epsilon(one_run, epoch),
     }
     leak = "yes" if scope["leaks"] else "no" if scope["power"] is not None else "not measured"

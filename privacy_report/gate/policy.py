@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from privacy_report.errors import UserError
@@ -13,6 +13,7 @@ from privacy_report.gate.schema import Policy
 from privacy_report.gate.scope import scope_of
 from privacy_report.gate.twins import AUDIT, canaries_until
 from privacy_report.gate.words import BREAKS, KEEPS, UNJUDGED
+from privacy_report.pipeline.claim import Claim
 from privacy_report.pipeline.contract import ENTIRE, REFERENCES, REPORT, SELECT, with_ends
 from privacy_report.pipeline.tables import Row
 
@@ -23,15 +24,15 @@ PUBLIC_SEED = "the seed is public: whoever reads params.yaml can subtract the no
 class Evidence:
     """All that the gate knows of a variant.
 
-    halves, rows: halves.csv and privacy.csv with numbers (NaN for empty cells); epsilon: the claim for
-    whichever of these checkpoints is chosen, NaN for none; references: how many reference models there are by
+    halves, rows: halves.csv and privacy.csv with numbers (NaN for empty cells); claim: of a private variant,
+    for whichever of these checkpoints is chosen; references: how many reference models there are by
     epoch; public_seed: whether the noise's seed is committed; canaries: rows of the audit twin's privacy.csv
     on its canaries; one_run: the twin's one-run audit; twin: whether the variant is a twin itself.
     """
 
     halves: Sequence[Row]
     rows: Sequence[Row]
-    epsilon: float = math.nan
+    claim: Claim | None = None
     references: Mapping[int, int] = field(default_factory=dict)
     public_seed: bool = False
     canaries: Sequence[Row] = ()
@@ -49,7 +50,7 @@ def checkpoints(evidence: Evidence, half: str, void: str = "") -> list[Checkpoin
         Checkpoint(
             epoch,
             [*epochs[epoch], *canaries_until(epoch, evidence.canaries, epochs)],
-            evidence.epsilon,
+            evidence.claim.epsilon if evidence.claim else math.nan,
             evidence.references.get(epoch, 0),
             void,
         )
@@ -96,6 +97,7 @@ def verdict_on(variant: str, policy: Policy, evidence: Evidence) -> dict[str, An
     verdict: dict[str, Any] = {
         "verdict": AUDIT if evidence.twin else UNJUDGED if open_ else BREAKS,
         "policy": policy_in_rows(policy),
+        "claim": asdict(evidence.claim) if evidence.claim else None,
         "public_seed": "yes" if evidence.public_seed else "no",
         "reference_models": 0,
         "checkpoints": len(select),

@@ -37,7 +37,7 @@ def remove(variants: Collection[str]) -> list[Path]:
 def _written() -> dict[Path, dict[str, Any]]:
     """All outputs in dvc.lock, which keeps those of stages that are no more."""
     try:
-        stages = yaml.safe_load(LOCK.read_text())["stages"]
+        stages = yaml.safe_load(LOCK.read_bytes())["stages"]
         return {Path(out["path"]): out for stage in stages.values() for out in stage.get("outs", [])}
     except (OSError, yaml.YAMLError, LookupError, TypeError, AttributeError):
         return {}

@@ -18,7 +18,7 @@ def blamed(message: str) -> str:
     An error names a key, the last part of a variant's key, or a text that is the value.
     """
     try:
-        values = yaml.safe_load(FILE.read_text())
+        values = yaml.safe_load(FILE.read_bytes())
     except (OSError, yaml.YAMLError):
         return ""
     named = [f"{key} {value}" for key, value in _leaves(values) if _names(message, key, value)]

@@ -1,6 +1,7 @@
-"""Where the numbers come from: parameters, data, versions.
+"""Where the numbers come from: parameters, data, commit, versions.
 
-No commit and no times: equal inputs give an equal page, which DVC keeps like any other output.
+No times of a run, and of commits the one that last changed the inputs: equal inputs give an equal page,
+which DVC keeps like any other output.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from privacy_report.pipeline import store
+from privacy_report.pipeline.commit import commit, last_change
 from privacy_report.report.study import Study
 
 STAGES = ("train", "score", "reference", "attack")
 MOST_CHARACTERS = 40_000  # of params.yaml, on the page
-PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "dp-accounting", "dvc")
+PACKAGES = ("privacy-report", "tensorflow", "keras", "numpy", "scipy", "scikit-learn", "dp-accounting", "dvc")
 
 
 def versions() -> dict[str, str]:
@@ -64,9 +66,12 @@ def seeds(value: Any, path: str = "") -> list[str]:
 def facts(study: Study) -> dict[str, Any]:
     """What the page says about its own origin; left_out: how many characters of params.yaml it does not."""
     parameters = (study.root / "params.yaml").read_text(encoding="utf-8")
+    source = (study.params.get("dataset") or {}).get("path")
     kinds = processors(store.root() / "notes", stage_names(study.labels))
     return {
         "dataset": study.dataset,
+        "data_of": last_change(source, study.root) if source else "",
+        "commit": commit(study.root),
         "parameters": parameters[:MOST_CHARACTERS],
         "left_out": len(parameters[MOST_CHARACTERS:]),
         "seeds": ", ".join(seeds(study.params)) or "none named",

@@ -17,7 +17,7 @@ from privacy_report.report.study import Study
 class Line:
     """A checkpoint in words: which it is, and its numbers ready to print ("-" where there is none).
 
-    claimed: the epsilon of the last checkpoint, which holds for whichever is chosen.
+    claimed: the epsilon that holds for whichever checkpoint is chosen.
     """
 
     name: str
@@ -69,6 +69,7 @@ def _line(study: Study, variant: str, which: str, epoch: int) -> Line:
         if row := study.strongest(variant, epoch, column):
             values |= {name: row[name] for name in with_ends(column)}
             values["val_accuracy"] = row["val_accuracy"]
+    claim = study.claim(variant)
     return Line(
         name=variant,
         variant=study.labels[variant],
@@ -78,7 +79,7 @@ def _line(study: Study, variant: str, which: str, epoch: int) -> Line:
         auc=interval(values, "auc"),
         advantage=interval(values, "advantage"),
         tpr=interval(values, "tpr_at_1pct_fpr", percent=True),
-        claimed=number(study.claimed(variant, study.shown(variant)["last"]), digits=2),
+        claimed=number(claim.epsilon if claim else None, digits=2),
         audited=number(audited_epsilon(study.one_run(variant), epoch), digits=2),
         verdict=said_of(study.verdict(variant), epoch),
     )

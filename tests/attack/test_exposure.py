@@ -20,6 +20,13 @@ def test_membership_probability_is_calibrated():
         assert abs(is_member[bin_].mean() - probability[bin_].mean()) < 0.03
 
 
+def test_the_seed_draws_the_halves(outputs):
+    some = pool(outputs(n_member=2000, n_nonmember=1000))
+    found = [membership_probability(some, seed) for seed in (0, 1, 0)]
+    assert np.array_equal(found[0], found[2])
+    assert not np.array_equal(found[0], found[1])
+
+
 def test_no_leak_no_risk(outputs):
     probability = membership_probability(pool(outputs(n_member=5000, n_nonmember=3000)), seed=0)
     assert np.abs(probability - 0.5).mean() < 0.08

@@ -72,7 +72,10 @@ def test_advantage_of_shifted_uniforms():
 def test_ppv_counts_the_base_rate_and_distrusts_handfuls():
     tpr, fpr = np.array([0.0, 0.5, 1.0]), np.array([0.0, 0.1, 1.0])
     assert ppv(tpr, fpr, ratio=0.2) == pytest.approx(0.5 / (0.5 + 0.1 * 0.2))
-    assert ppv(np.array([0, 0.001, 1.0]), np.array([0, 0.0, 1.0]), ratio=0.2) == pytest.approx(1 / 1.2)
+    for ratio in (0.2, 5.0):  # one member found and nobody else says no more than the base rate
+        assert ppv(np.array([0, 0.001, 1.0]), np.array([0, 0.0, 1.0]), ratio) == pytest.approx(
+            1 / (1 + ratio)
+        )
 
 
 @settings(max_examples=30)
@@ -86,6 +89,9 @@ def test_thin_keeps_small_fprs_exactly(seed):
     for at in (0.0, 0.001, 0.01, 0.1):
         assert tpr[np.searchsorted(fpr, at + 1e-9, side="right") - 1] == tpr_at_fpr(curve, at)
     assert np.trapezoid(tpr, fpr) == pytest.approx(auc(curve), abs=0.002)
+    # Every point is one of the whole's, so that none lies above it: the best TPR at its own FPR.
+    assert tpr.tolist() == [curve.tpr[curve.fpr <= x].max() for x in fpr]
+    assert set(fpr) <= set(curve.fpr)
 
 
 def test_auc_agrees_with_sklearn_on_many_examples():

@@ -4,9 +4,11 @@ import pytest
 import yaml
 
 from privacy_report.attack.audit import DEFAULTS, audit_params
+from privacy_report.attack.epsilon_bound import GIVEN_AWAY
 from privacy_report.attack.schema import AttackParams
 from privacy_report.errors import UserError
 from privacy_report.pipeline.params import check
+from privacy_report.training.schema import Privacy
 
 CONF = Path(__file__).parents[2] / "conf" / "attack"
 
@@ -36,6 +38,14 @@ def test_full_has_every_named_attack():
         "knn",
         "gradient_boosting",
     ]
+
+
+def test_epsilon_is_bounded_at_a_delta_above_0_unless_told_otherwise():
+    """At delta 0 a bound says nothing of the claim of a private variant, which has a delta."""
+    delta = read("default.yaml")["delta"]
+    assert AttackParams().delta == audit_params().delta == delta
+    assert 0 < delta <= GIVEN_AWAY / 50_000
+    assert Privacy(noise_multiplier=1.0).delta == delta
 
 
 @pytest.mark.parametrize(

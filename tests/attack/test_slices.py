@@ -43,6 +43,15 @@ def test_deciles_go_up_with_the_loss(outputs):
     assert means == sorted(means)
 
 
+def test_an_example_on_an_edge_is_in_the_decile_above():
+    """Eleven losses, each the edge of a decile: the largest has none above it."""
+    labels = np.zeros(11, int)
+    examples = Examples(np.column_stack([np.arange(11.0)[::-1], np.zeros(11)]), labels, labels == 0)
+    order = np.argsort(examples.loss)
+    masks = [mask[order] for _, mask in slices(examples, ["percentile"])]
+    assert [np.flatnonzero(mask).tolist() for mask in masks] == [*[[i] for i in range(9)], [9, 10]]
+
+
 def test_parity_deciles_count_boundaries_twice():
     labels = np.zeros(11, int)
     examples = Examples(np.column_stack([np.arange(11.0), np.zeros(11)]), labels, labels == 0)

@@ -70,6 +70,31 @@ def test_a_new_variant_is_one_file_and_one_name(finished: Sandbox):
     assert set(finished.repro()) == {"compose", *(f"{stage}@wide" for stage in stages), *JUDGED, "report"}
 
 
+def test_a_removed_variant_leaves_nothing_and_the_next_run_has_nothing_to_do(finished: Sandbox):
+    def of_cnn3() -> set[str]:
+        found = finished.root.rglob("cnn3*")
+        return {str(one.relative_to(finished.root)) for one in found if ".dvc/" not in str(one)}
+
+    config = "conf/config.yaml"
+    finished.edit(config, "variant: [cnn2, cnn3, cnn3_dp]", "variant: [cnn2, cnn3_dp]")
+    done = finished.dvc("repro", check=False)
+    assert (
+        "error: conf/experiment/smallest.yaml: variants: got 'cnn3', allowed: the variants that"
+        in done.stderr
+    )
+    before = of_cnn3()
+    finished.edit(
+        "conf/experiment/smallest.yaml", "  cnn3: {epochs: 2, epochs_per_report: 1, model: *small}\n", ""
+    )
+    done = finished.dvc("repro")
+    assert set(ran(done.stdout)) == {"compose", "gate@cnn2", "gate@cnn3_dp", "report"}
+    gone = {"metrics/cnn3.json", "models/cnn3", "data/gate/cnn3.json", "data/canaries/cnn3.npz"}
+    gone |= {f"data/{stage}/cnn3" for stage in ("train", "score", "reference", "attack")}
+    assert {one for one in before - of_cnn3() if "/cnn3/" not in one} == gone
+    assert all(f"{path}: deleted, it belongs to no variant" in done.stdout for path in gone)
+    assert finished.repro() == []
+
+
 def test_params_edited_by_hand_are_restored_and_the_difference_printed(finished: Sandbox):
     finished.edit("params.yaml", "label: 2 Layers", "label: Two Layers")
     done = finished.dvc("repro")

@@ -1,8 +1,7 @@
 """The card of a shipped model: its numbers are those of the tables, and without a file it says why."""
 
-import math
-
 import pytest
+from claims import claimed
 
 from privacy_report.gate.card import Shipped, card
 from privacy_report.gate.policy import Evidence, verdict_on
@@ -29,15 +28,15 @@ def tables(rows):
     return found
 
 
-def judged(tables, limits, epsilon=math.nan, public_seed=False, twin=False):
+def judged(tables, limits, epsilon=None, public_seed=False, twin=False):
     rows = [row | {"leaks": "no"} for row in tables if row["half"] == "select"]
-    evidence = Evidence(tables, rows, epsilon, dict.fromkeys((2, 4), 8), public_seed, twin=twin)
+    evidence = Evidence(tables, rows, claimed(epsilon), dict.fromkeys((2, 4), 8), public_seed, twin=twin)
     return verdict_on("cnn2", Policy(limits), evidence)
 
 
-def text(tables, limits, shipped, epsilon=math.nan, public_seed=False):
+def text(tables, limits, shipped, epsilon=None, public_seed=False):
     verdict = judged(tables, limits, epsilon, public_seed)
-    return card("cnn2", SECTION, verdict, tables, epsilon, ABOUT, "`c0ffee`", shipped)
+    return card("cnn2", SECTION, verdict, tables, claimed(epsilon), ABOUT, "`c0ffee`", shipped)
 
 
 def test_a_card_says_what_the_tables_say(tables):
@@ -55,7 +54,15 @@ def test_a_card_says_what_the_tables_say(tables):
     for word in ("`d1935`", "`c0ffee`", "| non-members that equal a member | 3 |", "dvc repro ship@cnn2"):
         assert word in found
     assert "none, it was not trained privately" in found
-    assert "| claimed epsilon of differential privacy | 7.734 |" in text(tables, LIMITS, FILE, 7.734)
+    assert "## Differential privacy" not in found
+
+
+def test_a_card_says_what_is_claimed_and_what_the_claim_does_not_cover(tables):
+    found = text(tables, LIMITS, FILE, 7.734)
+    assert "| claimed epsilon of differential privacy | 7.734 |" in found
+    assert "Claimed: epsilon 7.73 at delta 1e-05 up to epoch 4, whichever of 2 checkpoints is chosen" in found
+    assert "noise multiplier 0.7, clipping norm 1, 400 steps that draw each example with probability" in found
+    assert "The claim does not cover:\n\n- the attacks' rates\n" in found
 
 
 def test_a_card_says_where_the_file_differs_from_the_scores(tables):
@@ -90,6 +97,6 @@ def test_without_a_confirmation_the_card_says_what_stands_against_it(tables):
 
 def test_a_twin_is_never_shipped(tables):
     verdict = judged(tables, LIMITS, twin=True)
-    found = card("cnn2", SECTION, verdict, tables, math.nan, ABOUT, "`c0ffee`", None)
+    found = card("cnn2", SECTION, verdict, tables, None, ABOUT, "`c0ffee`", None)
     assert "An audit twin, trained with canaries, is never shipped." in found
     assert "No checkpoint keeps" not in found

@@ -2,6 +2,7 @@ import math
 import re
 
 import pytest
+from claims import claimed
 
 from privacy_report.errors import UserError
 from privacy_report.gate import policy
@@ -22,7 +23,7 @@ def limits(variant="cnn2", **rules):
 
 def verdict_on(variant, table, rules, epsilon, **more):
     whole = [row for row in table if row["half"] == "select"]
-    return policy.verdict_on(variant, rules, Evidence(table, whole, epsilon, **more))
+    return policy.verdict_on(variant, rules, Evidence(table, whole, claimed(epsilon), **more))
 
 
 def test_best_accuracy_among_those_that_pass(rows, no_epsilon):
@@ -114,7 +115,7 @@ WANTED = {"min_reference_models": 8, "max_advantage": 1.0}
 
 
 def judged_references(table, counts):
-    verdict = verdict_on("cnn2", table, limits(**WANTED), math.nan, references=counts)
+    verdict = verdict_on("cnn2", table, limits(**WANTED), None, references=counts)
     return verdict["verdict"], verdict.get("recommended_epoch"), verdict["reference_models"]
 
 
@@ -143,7 +144,7 @@ def test_a_class_too_small_for_any_attack_cannot_be_judged(rows, attack, rule):
     rules = {"max_class_advantage": 1.0}
     if rule == "per_slice":
         rules = {"max_advantage": 1.0, "per_slice": {"class=1": {"max_advantage": 1.0}}}
-    verdict = verdict_on("cnn2", table, limits(**rules), math.nan)
+    verdict = verdict_on("cnn2", table, limits(**rules), None)
     (finding,) = verdict["failing"]
     assert (verdict["verdict"], finding["slice"]) == (UNJUDGED, "class=1")
     assert finding["reason"] == "cannot be judged: not attacked: 3 members"
@@ -153,7 +154,7 @@ def test_a_limit_of_one_class_is_not_held_against_classes_whose_names_begin_alik
     table = rows(2) + rows(2, slice_="class=1")
     table += [row | {"slice": "class=10"} for row in rows(2, slice_="class=1", advantage=0.4)]
     rules = {"max_advantage": 1.0, "per_slice": {"class=1": {"max_advantage": 0.2}}}
-    assert verdict_on("cnn2", table, limits(**rules), math.nan)["verdict"] == KEEPS
+    assert verdict_on("cnn2", table, limits(**rules), None)["verdict"] == KEEPS
 
 
 def test_halves_must_match(rows, no_epsilon):

@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from scipy.stats import binom
+from scipy.stats import beta, binom
 from written import written_row
 
 from privacy_report.gate.rules import RULES, Checkpoint, rate_low, worst
@@ -13,6 +13,16 @@ def test_accuracy_bound_is_exact():
     assert binom.sf(139, 200, low) == pytest.approx(0.025)  # P(at least 140 right | low)
     assert rate_low(0, 50, 0.025) == 0.0
     assert 0.9 < rate_low(50, 50, 0.025) < 1.0
+
+
+def test_accuracy_times_n_is_the_whole_number_that_it_was():
+    """29 / 100 * 100 is 28.999999999999996."""
+    row = written_row("threshold", ENTIRE, SELECT)
+    for n in (50, 100, 1000):
+        for right in range(1, n):
+            of_n = Checkpoint(2, [row | {"val_accuracy": right / n, "n_nonmember": float(n)}])
+            low = worst("min_val_accuracy", of_n).value
+            assert low == pytest.approx(beta.ppf(0.025, right, n - right + 1))
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -44,6 +44,25 @@ def test_power_falls_with_tests_and_rises_with_examples(rows):
     assert power(refused, [refused]) == 1.0
 
 
+def test_power_counts_the_family_of_holm(rows):
+    """All attacks, slices and checkpoints; rows that were not tested do not count, nor does the placebo."""
+    table = [
+        row | {"slice": name}
+        for epoch in (2, 4, 6)
+        for attack in ("threshold", "logistic")
+        for name in (ENTIRE, "class=0")
+        for row in rows(epoch, attack, half="select", n_member=3000.0, n_nonmember=1000.0, advantage_high=1.0)
+    ]
+    untested = [row | {"advantage_p": math.nan, "auc": math.nan, "slice": "class=1"} for row in table]
+    placebo = [row | {"attack": "placebo"} for row in table]
+    v = 1 / 3000 + 1 / 1000
+    expected = math.sqrt(v * math.log(12 / LEVEL) / 2) + 1.6449 * math.sqrt(v) / 2
+    assert power(table[0], [*table, *untested]) == pytest.approx(expected, abs=1e-4)
+    assert scope_of([*table, *untested, *placebo], 4, references=0)["power"] == pytest.approx(
+        expected, abs=1e-4
+    )
+
+
 def test_scope_names_who_tried_and_what_was_found(rows):
     table = [
         *rows(attack="threshold", half="select", leaks="no"),

@@ -2,16 +2,19 @@ import contextlib
 import json
 import math
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import yaml
+from claims import claimed
 
 from privacy_report.commands import gate as gate_command
 from privacy_report.errors import UserError
 from privacy_report.gate.check import path_of
-from privacy_report.gate.inputs import public_seed, read_claim, read_references
-from privacy_report.pipeline.contract import HALVES_COLUMNS, HISTORY_COLUMNS, PRIVACY_COLUMNS
+from privacy_report.gate.inputs import public_seed, read_references
+from privacy_report.pipeline import claim
+from privacy_report.pipeline.contract import HALVES_COLUMNS, PRIVACY_COLUMNS
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.tables import read_rows, write_table
 from stages.gate import main
@@ -40,8 +43,7 @@ def project(tmp_path, monkeypatch, rows):
             whole = [{name: row[name] for name in PRIVACY_COLUMNS} for row in table[:1]]
             write_table(f"data/attack/{variant}/privacy.csv", whole, PRIVACY_COLUMNS)
             write_json(f"data/attack/{variant}/references.json", {"models": 0})
-            history = dict.fromkeys(HISTORY_COLUMNS) | {"variant": variant, "epoch": 2}
-            write_table(f"data/train/{variant}/history.csv", [history], HISTORY_COLUMNS)
+            claim.write(claim.path_of(variant), None)
 
     return write
 
@@ -127,16 +129,11 @@ def test_metrics_are_flat_and_few(project):
         assert isinstance(value, str) or value == float(f"{value:.4g}")
 
 
-def test_the_claim_is_that_of_the_last_epoch_that_was_compared(project, rows):
+def test_the_claim_is_the_same_whichever_checkpoint_is_chosen(project, rows):
     project(0.1)
     table = rows(2) + rows(4)
     write_table("data/attack/cnn3/halves.csv", table, HALVES_COLUMNS)
-    claims = [
-        dict.fromkeys(HISTORY_COLUMNS) | {"variant": "cnn3", "epoch": i, "epsilon": i / 4}
-        for i in range(1, 6)
-    ]
-    write_table("data/train/cnn3/history.csv", claims, HISTORY_COLUMNS)
-    assert read_claim("cnn3") == 1.0  # neither epoch 1 nor 5, of which there is no checkpoint
+    claim.write(claim.path_of("cnn3"), claimed(1.25))
     whole = [{name: row[name] for name in PRIVACY_COLUMNS} for row in table[::2]]
     write_table("data/attack/cnn3/privacy.csv", whole, PRIVACY_COLUMNS)
     for advantage, recommended in ((0.05, 2), (0.9, None)):
@@ -144,7 +141,14 @@ def test_the_claim_is_that_of_the_last_epoch_that_was_compared(project, rows):
         write_table("data/attack/cnn3/halves.csv", table, HALVES_COLUMNS)
         main(["cnn3"])
         found = json.loads(Path("metrics/cnn3.json").read_text())
-        assert (found.get("recommended_epoch"), found["epsilon"]) == (recommended, 1.0)
+        assert (found.get("recommended_epoch"), found["epsilon"], found["delta"]) == (recommended, 1.25, 1e-5)
+        assert json.loads(path_of("cnn3").read_text())["claim"] == asdict(claimed(1.25)) | {
+            "compared": [2, 4],
+            "not_covered": ["the attacks' rates"],
+        }
+    claim.path_of("cnn3").unlink()
+    with pytest.raises(UserError, match=r"^data/train/cnn3/claim\.json: missing or damaged; "):
+        main(["cnn3"])
 
 
 def test_references_are_those_of_the_checkpoints_that_they_attacked(project):

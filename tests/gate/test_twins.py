@@ -13,6 +13,7 @@ from privacy_report.errors import UserError
 from privacy_report.gate.check import path_of
 from privacy_report.gate.twins import twin_of
 from privacy_report.gate.words import line
+from privacy_report.pipeline import claim
 from privacy_report.pipeline.contract import (
     CANARIES,
     CANARY_COLUMNS,
@@ -63,8 +64,7 @@ def project(tmp_path, monkeypatch, rows):
                 whole += [canary(epoch, high) for epoch, high in found]
             write_table(f"data/attack/{variant}/privacy.csv", whole, PRIVACY_COLUMNS)
             write_json(f"data/attack/{variant}/references.json", {"models": 0})
-            history = [dict.fromkeys(HISTORY_COLUMNS) | {"variant": variant, "epoch": i} for i in (2, 4)]
-            write_table(f"data/train/{variant}/history.csv", history, HISTORY_COLUMNS)
+            claim.write(claim.path_of(variant), None)
         one_run = {"epoch": 4, "epsilon_one_run": 2.34567, "epsilon_ceiling": 4.3}
         write_json("data/attack/twin/one_run.json", one_run)
 

@@ -1,14 +1,18 @@
 """The memo: computed once, recalled ever after; digests of what keys are made of."""
 
+import errno
 import json
 import os
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from privacy_report.errors import UserError
 from privacy_report.pipeline import memo, store
-from privacy_report.pipeline.memo import Memo, arrays_digest, digest, file_digest
+from privacy_report.pipeline.digests import arrays_digest, digest, file_digest
+from privacy_report.pipeline.files import read_arrays, write_arrays
+from privacy_report.pipeline.memo import Memo
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
@@ -42,6 +46,33 @@ def test_the_note_tells_of_the_work_and_not_of_its_recall(monkeypatch):
     later.close()
     note = json.loads((store.root() / "notes/train@a.json").read_text())
     assert note == {"seconds": 5.0 + 7.0 + 1.0, "processors": ["Xeon A", "Xeon B"]}
+
+
+def test_an_entry_that_was_edited_is_computed_again_and_not_recalled():
+    """Another weight under the entry's own words of itself: valid, and not what was put."""
+    Memo("train@v").recall("epoch", "k", lambda: {"weights/000": np.ones(3)})
+    path, calls = store.path_of("epoch", "k"), []
+    entry = read_arrays(path)
+    assert set(entry) == {"weights/000", store.ABOUT}
+    entry["weights/000"][1] = 2.0
+    write_arrays(path, entry)
+    found = Memo("train@v").recall("epoch", "k", lambda: calls.append(1) or {"weights/000": np.ones(3)})
+    np.testing.assert_array_equal(found["weights/000"], np.ones(3))
+    assert calls == [1]
+    assert path.with_suffix(store.DAMAGED).exists()
+    assert store.get("epoch", "k") is not None
+
+
+def test_nothing_is_computed_for_a_store_that_cannot_be_written(monkeypatch):
+    """Better before hours of work than after them; what is there is recalled all the same."""
+    Memo("train@v").recall("epoch", "1", work([], 1.0))
+    refused = Mock(side_effect=OSError(errno.EROFS, "Read-only file system"))
+    monkeypatch.setattr(store.tempfile, "TemporaryFile", refused)
+    kept, calls = Memo("train@v"), []
+    assert kept.recall("epoch", "1", work(calls, 2.0))["a"][0] == 1.0
+    with pytest.raises(UserError, match=r"^\.store: cannot be written \(Read-only file system\), and not"):
+        kept.recall("epoch", "2", work(calls, 2.0))
+    assert calls == []
 
 
 def test_work_that_fails_is_not_kept():

@@ -11,6 +11,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 import yaml
+from claims import claimed
 
 from privacy_report.pipeline import claim
 from privacy_report.pipeline.contract import (
@@ -101,13 +102,8 @@ class Study:
         return dict.fromkeys(("running_loss", "running_accuracy"), math.nan) if name in self.dp else {}
 
     def _claim(self, name: str, compared: list[int]) -> None:
-        found = None
-        if name in self.dp:
-            epsilon = self._epsilon(name, self.epochs)
-            found = claim.Claim(
-                "DP-SGD", epsilon, 1e-5, self.epochs, compared, 0.7, 1.0, 0.01, 100 * self.epochs,
-                ("the attacks' rates",),
-            )  # fmt: skip
+        epsilon = self._epsilon(name, compared[-1]) if name in self.dp else None
+        found = claimed(epsilon, compared=tuple(compared))
         claim.write(claim.path_of(name, self.root / claim.FOLDER), found)
 
     def _variant(self, position: int, name: str) -> None:

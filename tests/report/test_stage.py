@@ -6,6 +6,7 @@ import math
 import re
 import resource
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -221,13 +222,28 @@ def test_the_page_names_processors_where_several_kinds_were_mixed(study):
     assert "Xeon A; Xeon B. Results of several kinds" in Path("plots/report.html").read_text()
 
 
-def test_neither_commit_nor_time_changes_the_page(study):
+def test_a_commit_of_results_and_time_change_no_page_and_one_of_inputs_is_named(study):
     study(epochs=10)
-    main([])
-    first = digests()
     subprocess.run(["git", "init", "--quiet"], check=True)
     who = ["-c", "user.name=tests", "-c", "user.email=tests@example.org"]
-    subprocess.run(["git", *who, "commit", "--quiet", "--allow-empty", "--message=another"], check=True)
+
+    def commit(*paths):
+        subprocess.run(["git", "add", *paths], check=True)
+        subprocess.run(["git", *who, "commit", "--quiet", "--message=x"], check=True)
+        return subprocess.run(
+            ["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    Path("conf").mkdir()
+    Path("conf/config.yaml").write_text("{}")
+    main([])
+    assert "<dt>Commit</dt><dd>before the first commit</dd>" in Path("plots/report.html").read_text()
+    inputs = commit("conf")
+    main([])
+    first, text = digests(), Path("plots/report.html").read_text()
+    assert f"<dt>Commit</dt><dd>{inputs} of " in text
+    assert f"privacy-report {version('privacy-report')}, " in text
+    commit("plots", "params.yaml")
     main([])
     assert digests() == first
 

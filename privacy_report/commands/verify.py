@@ -1,0 +1,41 @@
+"""`privacy-report verify`: remove outputs and objects of DVC's cache that are not what was recorded."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from privacy_report.errors import UserError
+from privacy_report.pipeline.recorded import changed, damaged
+
+
+def main(argv: Sequence[str]) -> None:
+    """Print a line for each file that is removed; exit with 1 when there is one."""
+    argparse.ArgumentParser(
+        prog="privacy-report verify",
+        description="Read all outputs of the pipeline that are here and all of DVC's cache. What does not "
+        "have the bytes that dvc.lock, or its name in the cache, says is removed; `dvc repro` makes it anew.",
+        epilog="Exit code: 0 all is what was recorded, 1 something was removed, 2 this is no DVC repository.",
+    ).parse_args(argv)
+    wrong = {Path(path): f"is not what {stage} has written" for path, stage in changed()}
+    wrong |= dict.fromkeys(damaged(_cache()), "an object of DVC's cache, is not what its name says")
+    for path, why in wrong.items():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        print(f"{path}: {why}; removed")
+    if wrong:
+        sys.exit(1)
+    print("all outputs that are here are what dvc.lock says, and so is DVC's cache")
+
+
+def _cache() -> Path:
+    """The folder of DVC's cache, which may be shared."""
+    asked = [sys.executable, "-m", "dvc", "cache", "dir"]
+    done = subprocess.run(asked, capture_output=True, encoding="utf-8", check=False)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        raise UserError(f"dvc cache dir: {lines[-1] if lines else 'failed'}")
+    return Path(done.stdout.strip())

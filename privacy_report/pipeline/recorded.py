@@ -1,0 +1,100 @@
+"""What DVC has recorded of outputs, held against the bytes that are there.
+
+DVC trusts what its cache holds as long as it may only be read, and what it has checked out until that is
+touched. An object that was edited in place and is read-only, by root or by whoever put its mode back, comes
+out of `dvc checkout` as an output that `dvc status` calls up to date. So a stage looks at its inputs itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+import yaml
+
+from privacy_report.errors import UserError
+
+FOLDER = ".dir"
+"""The end of a folder's MD5: it is that of a list of its files."""
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+BEING_WRITTEN = 5.0  # seconds for which another run may be at dvc.lock
+
+
+def checked(main: Callable[[Sequence[str]], None]) -> Callable[[Sequence[str]], None]:
+    """A stage's `main`, which under DVC raises UserError for an input that is not what was recorded."""
+
+    def look_first(argv: Sequence[str]) -> None:
+        if stage := os.environ.get("DVC_STAGE"):
+            refuse_changed(_inputs(stage))
+        main(argv)
+
+    return look_first
+
+
+def refuse_changed(paths: Sequence[str]) -> None:
+    """UserError where an output at, in or around one of `paths` has other bytes than dvc.lock says."""
+    for output, stage in changed(lambda output: any(_meet(output, path) for path in paths)):
+        raise UserError(
+            f"{output}: is not what {stage} has written; `privacy-report verify` removes it, `dvc repro` "
+            "makes it again"
+        )
+
+
+def changed(asked: Callable[[str], bool] = lambda output: True) -> Iterator[tuple[str, str]]:
+    """(path, stage) of each output that is asked for, is there and has other bytes than dvc.lock says."""
+    for stage, about in _read("dvc.lock").items():
+        for output in about.get("outs", ()):
+            path = output["path"]
+            if asked(path) and os.path.exists(path) and md5(Path(path)) != output["md5"]:
+                yield path, stage
+
+
+def damaged(cache: Path) -> Iterator[Path]:
+    """The objects of DVC's cache, a folder, whose bytes are not those that they are named after."""
+    for path in sorted((cache / "files/md5").glob("??/*")):
+        if path.is_file() and md5(path) != (path.parent.name + path.name).removesuffix(FOLDER):
+            yield path
+
+
+def md5(path: Path) -> str:
+    """The MD5 (hex) by which DVC knows a file, or a folder."""
+    if path.is_dir():
+        files = (one for one in path.rglob("*") if one.is_file())
+        found = [{"md5": md5(one), "relpath": one.relative_to(path).as_posix()} for one in files]
+        listed = json.dumps(sorted(found, key=lambda one: one["relpath"]), sort_keys=True)
+        return hashlib.md5(listed.encode(), usedforsecurity=False).hexdigest() + FOLDER
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _meet(one: str, other: str) -> bool:
+    """Whether two paths are the same, or one is in the other."""
+    a, b = PurePath(one), PurePath(other)
+    return a.is_relative_to(b) or b.is_relative_to(a)
+
+
+def _inputs(stage: str) -> list[str]:
+    """The paths that dvc.yaml declares for a stage such as "score@cnn2"."""
+    name, _, variant = stage.partition("@")
+    deps = _read("dvc.yaml").get(name, {}).get("deps", ())
+    return [dep.replace("${item.variant}", variant) for dep in deps]
+
+
+def _read(name: str) -> dict[str, Any]:
+    """The stages in one of DVC's files; none where it is not there yet."""
+    until = time.monotonic() + BEING_WRITTEN
+    while True:
+        try:
+            found: dict[str, Any] = yaml.load(Path(name).read_bytes(), LOADER)["stages"]
+            return found
+        except FileNotFoundError:
+            return {}
+        except (yaml.YAMLError, KeyError, TypeError):
+            if time.monotonic() > until:
+                raise UserError(f"{name}: no file of DVC's with stages") from None
+            time.sleep(0.1)
