@@ -115,6 +115,19 @@ def test_readmes_sentence_on_leaks_is_true_of_the_committed_run():
     assert "a leak was detected in all three, and `cnn3` has no audit twin" in README.read_text()
 
 
+def test_the_share_of_null_audits_that_detect_a_leak_is_what_was_measured():
+    found = json.loads((ROOT / "benchmarks/calibration.json").read_text())["audits"]
+    rows = [
+        ["all attacks and slices", f"{found['leak_detected']:.1%}"],
+        [
+            "the slices of one attack, for comparison",
+            f"{found['leak_detected_by_families_of_an_attack']:.1%}",
+        ],
+    ]
+    said = table(["Holm's correction over", f'"yes" in {found["audits"]:,} audits'], rows)
+    check_block(DOCS / "statistics.md", "audits", said)
+
+
 def test_power_table_is_what_was_measured():
     found = json.loads((ROOT / "benchmarks/calibration.json").read_text())
     rows = []

@@ -9,14 +9,17 @@ import pytest
 import yaml
 from sandbox import ROOT, Sandbox
 
-from privacy_report.attack import checkpoint, registry
-from privacy_report.attack.audit import audit_params, default_estimators
+from benchmarks import calibration, null_audits
+from privacy_report.attack import registry
+from privacy_report.attack.audit import default_estimators
+from privacy_report.audits.models import attack_model, models_at
 from privacy_report.pipeline.contract import STRONGEST, STRONGEST_ON_OUTPUTS
 
 # Learning curves of the codelab as tensorflow_privacy's reference notebook gives them: 2 runs of 50 epochs.
 REFERENCE = Path(__file__).parent / "codelab_curves.csv"
 CACHED = [f"plots{line}" for line in (ROOT / "plots/.gitignore").read_text().split()]
 CALIBRATION = json.loads((ROOT / "benchmarks/calibration.json").read_text())
+AUDITS = "audits"
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 
 
@@ -135,17 +138,39 @@ def test_no_attack_cries_wolf(data, attack):
     assert found["epsilon_above_0"] <= 0.07
 
 
-def test_calibration_is_of_the_committed_code():
-    """Rows of the default mode name the digest of their code; `benchmarks.calibration` measures them anew."""
-    old = []
-    for key, found in CALIBRATION.items():
-        _, mode, attack = key.split(", ")
-        if mode != registry.DEFAULT:
-            continue  # measured with earlier code, in part, as docs/statistics.md says
-        params = audit_params([attack], [], mode)
-        if found["code"] != checkpoint.inputs(params, None)[attack]["code"]:
-            old.append(key)
-    assert old == []
+@pytest.mark.parametrize("attack", [*calibration.THRESHOLD_ATTACKS, "logistic"])
+def test_calibration_is_of_the_committed_code(attack):
+    """The first draw of each row that needs no score file comes out as it did."""
+    draws = {"null gaussian": calibration.gaussian} | {
+        f"power d={d}": calibration.shifted(d) for d in calibration.SHIFTS
+    }
+    for table, draw in draws.items():
+        if kept := CALIBRATION.get(f"{table}, {registry.DEFAULT}, {attack}"):
+            found = calibration.first_of(draw, attack, registry.DEFAULT)
+            assert found == pytest.approx(kept["first"], rel=1e-9)
+
+
+def test_whole_audits_do_not_cry_wolf():
+    """At most 5% and the chance of 1,000 audits."""
+    found = CALIBRATION[AUDITS]
+    assert (found["audits"], found["tested"]) == (1000, len(null_audits.ATTACKS) * 11)
+    assert found["leak_detected"] <= 0.065
+
+
+def test_the_null_audits_are_those_of_the_command(tmp_path):
+    """The first of them as the command makes it, from a file: the same rows and p-value."""
+    outputs = null_audits.null_outputs(0)
+    names = ("member_logits", "member_labels", "nonmember_logits", "nonmember_labels")
+    np.savez(tmp_path / "model.npz", **{name: getattr(outputs, name) for name in names})
+    (model,) = models_at([tmp_path / "model.npz"])
+    found = attack_model(model, None, {"slices": ["entire", "class"]})
+    cells = ("attack", "slice", "advantage_p", "leaks")
+    shortcut = null_audits.audit(0)
+    assert [[row[cell] for cell in cells] for row in found.rows] == [
+        [row[c] for c in cells] for row in shortcut
+    ]
+    kept = CALIBRATION[AUDITS]["smallest_p"][0]
+    assert min(row["advantage_p"] for row in found.rows) == pytest.approx(kept, rel=1e-6)
 
 
 @pytest.mark.parametrize("shift", [0.1, 0.5, 1.0, 2.0])

@@ -56,13 +56,15 @@ def test_tpr_interval_covers_the_truth_where_scores_tie(step):
     assert hits / 300 >= 0.94
 
 
-def crowded(rng, share, at, m=25_000, n=5_000, top=0.05):
-    """The curve of uniform scores, written as false positive rates, where a share of the members scores `at`.
+def crowded(rng, share, side, m=25_000, n=5_000, top=0.05):
+    """The curve of uniform non-members and of members that crowd just above or below their threshold of 1%.
 
-    Only the top is drawn one by one; all others share the last threshold.
+    Scores are written as false positive rates. Where the crowd is below, as many members score above
+    everyone; all other members, and the non-members that nothing depends on, share the last threshold.
     """
-    crowd = rng.binomial(m, share)
-    members = np.append(np.full(crowd, at), rng.random(rng.binomial(m - crowd, top)) * top)
+    above = rng.binomial(m, share)
+    below = rng.binomial(m - above, share / (1 - share)) if side == "below" else 0
+    members = np.repeat([0.0 if below else 0.0099999, 0.0100001], [above, below])
     curve = roc_curve(-members, -rng.random(rng.binomial(n, top)) * top)
     return Roc(np.append(curve.thresholds, -1.0), np.append(curve.tp, m), np.append(curve.fp, n))
 
@@ -70,13 +72,11 @@ def crowded(rng, share, at, m=25_000, n=5_000, top=0.05):
 @pytest.mark.parametrize("share", [0.03, 0.1, 0.3])
 @pytest.mark.parametrize("side", ["above", "below"])
 def test_each_end_of_the_tpr_errs_in_2_5_percent_where_members_crowd_at_the_threshold(share, side):
-    at = 0.0099999 if side == "above" else 0.0100001
-    truth = 0.01 * (1 - share) + share * (side == "above")
     rng, draws, too_low, too_high = np.random.default_rng(7), 3000, 0, 0
     for _ in range(draws):
-        low, high = tpr_interval(crowded(rng, share, at), 0.01)
-        too_low += high < truth
-        too_high += low > truth
+        low, high = tpr_interval(crowded(rng, share, side), 0.01)
+        too_low += high < share
+        too_high += low > share
     most = binom.ppf(0.99, draws, 0.025)
     assert too_low <= most
     assert too_high <= most
