@@ -165,7 +165,7 @@ def test_whole_audits_do_not_cry_wolf():
 
 
 def test_the_null_audits_are_those_of_the_command(tmp_path):
-    """The first of them as the command makes it, from a file: the same rows, and the p-value that was kept."""
+    """The first one as the command makes it, from a file: the same rows, and the p-value that was kept."""
     outputs = null_audits.null_outputs(0)
     names = ("member_logits", "member_labels", "nonmember_logits", "nonmember_labels")
     np.savez(tmp_path / "model.npz", **{name: getattr(outputs, name) for name in names})
