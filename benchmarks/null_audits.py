@@ -41,6 +41,9 @@ SHOWN = 5
 """Audits whose smallest p-value is kept, to be held against the code of today."""
 
 
+MEASURE = "benchmarks.null_audits.p_value_alone"
+
+
 def null_outputs(seed: int) -> Outputs:
     """Outputs of N members and N non-members of one distribution."""
     rng = np.random.default_rng([seed, 23])
@@ -63,7 +66,7 @@ def audit(seed: int) -> list[Row]:
             row
             for attack in ATTACKS
             for row in attack_examples(
-                examples, replace(checkpoint.plan(attack, params, None), measure=p_value_alone)
+                examples, replace(checkpoint.plan(attack, params, None), measure=MEASURE)
             )[0]
         )
 
