@@ -99,7 +99,7 @@ def test_a_one_run_bound_above_0_is_a_detected_leak(here, capsys):
     main(["mine", "--slices", "entire", "--attacks", "threshold", "--gate", "policy.yaml"])
     said = capsys.readouterr().out
     assert json.loads(Path("audit/one_run.json").read_text())["epsilon_one_run"] == 0
-    assert "no leak detected at epoch 1 (" in said
+    assert "no leak detected at epoch 2 (" in said
     path = here / "mine/epoch_0002.npz"
     with np.load(path) as file:
         arrays = dict(file)
@@ -107,7 +107,7 @@ def test_a_one_run_bound_above_0_is_a_detected_leak(here, capsys):
     write_arrays(path, arrays)
     main(["mine", "--slices", "entire", "--attacks", "threshold", "--gate", "policy.yaml"])
     assert json.loads(Path("audit/one_run.json").read_text())["epsilon_one_run"] > 1
-    assert re.search(r"leak detected at epoch 1 by (.* and )?the one-run audit; ", capsys.readouterr().out)
+    assert re.search(r"leak detected at epoch 2 by (.* and )?the one-run audit; ", capsys.readouterr().out)
 
 
 def test_a_folder_is_called_by_its_name_from_within(here, monkeypatch):
