@@ -5,8 +5,8 @@ coins that have nothing to do with the scores; and a (0, delta)-private one, whi
 coins away at once, so that its canaries are anything but independent. The older bound is the audited epsilon
 of a fixed split (`epsilon_bound`), which counts canaries as independent trials.
 
-`python -m benchmarks.one_run` writes benchmarks/one_run.json and prints Markdown. Every row names the digest
-of the code that made it, every draw is seeded by its number.
+`python -m benchmarks.one_run` writes benchmarks/one_run.json and prints Markdown; every draw is seeded by its
+number.
 """
 
 from __future__ import annotations
@@ -25,12 +25,10 @@ from scipy import stats
 from privacy_report.attack import epsilon_bound
 from privacy_report.attack.findings import SELECTS
 from privacy_report.attack.one_run import OF_GUESSES, correct_guesses, epsilon_low
-from privacy_report.pipeline import memo
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import write_json
 
 DRAWS = 2_000
-CODE = ("privacy_report.attack.one_run", "privacy_report.attack.epsilon_bound")
 
 Told = Callable[[np.random.Generator, np.ndarray], np.ndarray]
 """(generator, coins bool (m,)) -> what the mechanism tells, scores (m,)."""
@@ -143,11 +141,6 @@ def measure(name: str, case: Case, draws: int = DRAWS) -> dict[str, Any]:
     }
 
 
-def code() -> str:
-    """The digest of the code that the figures come from."""
-    return memo.base(*CODE)["code"]
-
-
 def cells(name: str, row: dict[str, Any]) -> list[str]:
     """A row of the table in docs/canaries.md."""
     shares = [row["above_truth"], row["above_truth_of_theory"], row["older_above_truth"]]
@@ -161,7 +154,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     args = parser.parse_args(argv)
     rows = {name: measure(name, case) for name, case in cases().items()}
-    write_json(args.out, {"code": code(), "rows": rows})
+    write_json(args.out, {"rows": rows})
     for name, row in rows.items():
         print(f"| {' | '.join(cells(name, row))} |")
 

@@ -152,8 +152,11 @@ def test_a_short_simulation(name):
 
 
 def test_the_committed_simulation_is_of_todays_code():
-    assert MEASURED["code"] == bench.code()
+    """Its cheap cases, all draws of them, come out as they did."""
     assert list(MEASURED["rows"]) == sorted(CASES)
+    for name, case in CASES.items():
+        if case.theory is not None:
+            assert bench.measure(name, case) == MEASURED["rows"][name]
 
 
 @pytest.mark.parametrize("name", CASES)
