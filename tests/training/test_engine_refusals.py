@@ -21,10 +21,8 @@ from privacy_report.training.schema import Variant
 pytestmark = pytest.mark.pipeline
 
 SAY_OTHER_LIBRARY = """
-import importlib.metadata
-importlib.metadata.version = lambda name, real=importlib.metadata.version: (
-    "1.0" if name == "numpy" else real(name)
-)
+from privacy_report.pipeline import code
+code._version = lambda name, real=code._version: "1.0" if name == "numpy" else real(name)
 """
 
 HAVE_NO_PACKAGE = "import sys; sys.modules['privacy_report.training.worker'] = None"
