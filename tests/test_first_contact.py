@@ -24,7 +24,7 @@ case "$*" in
   "-m uv pip install "*--requirement*)
     echo "index: $UV_DEFAULT_INDEX" >> "$LOG"
     [ -z "$SLOW" ] || sleep "$SLOW"
-    [ -z "$INTERRUPTED" ] || kill -INT 0
+    [ -z "$INTERRUPTED" ] || { trap "exit 130" INT; kill -INT 0; }
     printf 'Resolved 2 packages\n + one==1.0\n'
     exit ${BROKEN:-0} ;;
 esac
