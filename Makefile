@@ -14,6 +14,19 @@ VARIANTS = $(shell $(VENV)/bin/python -c 'import yaml; print(*yaml.safe_load(ope
 # Side by side (make -jN), each TensorFlow gets one thread; results do not depend on it.
 THREADS = $(if $(findstring jobserver,$(MAKEFLAGS)),TF_NUM_INTEROP_THREADS=1)
 
+PIP = $(VENV)/bin/python -m pip install --disable-pip-version-check
+UV = $(VENV)/bin/python -m uv pip install --python $(VENV)/bin/python
+
+# uv reads nothing of pip's configuration, so it is told pip's index where one is set.
+INDEX = index=$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(VENV)/bin/python -m pip config get global.index-url 2>/dev/null)}}}; \
+	[ -z "$$index" ] || export UV_DEFAULT_INDEX="$$index"
+
+# Pass lines on, except for uv's list of all packages; after each five seconds without one say how far it is.
+ALIVE = { SECONDS=0; shopt -s nullglob; while :; do \
+	if IFS= read -r -t 5 line; then case "$$line" in " + "*) ;; *) echo "$$line" ;; esac; \
+	elif [ $$? -gt 128 ]; then set -- $(VENV)/lib/python*/site-packages/*.dist-info; echo "$$SECONDS s: packages in place: $$\#"; \
+	else break; fi; done; }
+
 # pip names each package that it fetches, with its line in requirements.lock.
 FETCHED = { all=0; while read -r line; do all=$$((all + 1)); done < requirements.lock; \
 	while read -r word name from; do case "$$word $$from" in \
@@ -42,9 +55,11 @@ clone:
 $(VENV)/installed: requirements.lock pyproject.toml | clone
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "error: $(PYTHON) is missing or older than 3.11; name a newer one, as in make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(VENV)/bin/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
-	@echo "installing into $(VENV): this fetches packages from the index, and takes some minutes"
-	@$(VENV)/bin/python -m pip install --disable-pip-version-check --requirement requirements.lock | $(FETCHED)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@echo "installing into $(VENV): this fetches packages from the index, with uv in less than a minute, with pip in some"
+	@trap 'exit 130' INT; $(INDEX); \
+	if $(PIP) --quiet uv 2>/dev/null | $(ALIVE) && $(UV) --requirement requirements.lock 2>&1 | $(ALIVE) && $(UV) --quiet --no-deps --editable .; then :; \
+	else echo "uv cannot be had, or failed: pip goes on"; \
+	$(PIP) --requirement requirements.lock | $(FETCHED) | $(ALIVE) && $(PIP) --quiet --no-deps --editable .; fi
 	$(VENV)/bin/python -m privacy_report.report.offline .dvc/tmp/plots_offline.html
 	$(VENV)/bin/dvc config --local plots.html_template tmp/plots_offline.html
 	touch $@
@@ -55,7 +70,12 @@ quickstart: install ## the whole pipeline on the embedded digits, in a git repos
 	@if git -C $(SANDBOX) rev-parse --quiet --verify HEAD >/dev/null 2>&1 && [ -d $(SANDBOX)/.git ]; then \
 	echo "$(SANDBOX)/ is there already: $(IN_SANDBOX). README.md goes on from there; make clean-quickstart makes room for a fresh one"; \
 	else $(MAKE) --no-print-directory $(SANDBOX)/.git && cd $(SANDBOX) && $(REPRO) && git add --all && $(QUICKSTART_COMMIT) && \
-	echo "$(SANDBOX)/ is a git repository with this result on its branch main; README.md goes on from there"; fi
+	printf '%s\n' \
+	"$(SANDBOX)/ is a git repository with this result on its branch main; README.md goes on from there" \
+	"the page: $(SANDBOX)/plots/report.html" "next:" \
+	"  source .venv/bin/activate && cd $(SANDBOX)" \
+	"  dvc exp run -S variants.cnn3.learning_rate=0.0005" \
+	"  dvc exp diff"; fi
 
 $(SANDBOX)/.git:
 	@rm -rf $(SANDBOX).part && mkdir $(SANDBOX).part

@@ -11,12 +11,19 @@ from privacy_report.attack import tables
 from privacy_report.attack.canaries import audit_variant, read_canaries, with_canaries
 from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.slices import Groups, load_groups
-from privacy_report.attack.variant import Inputs, attack_checkpoint_of, facts_of_references, read_inputs
+from privacy_report.attack.variant import (
+    Inputs,
+    attack_checkpoint_of,
+    batches,
+    bytes_of_worker,
+    facts_of_references,
+    read_inputs,
+)
+from privacy_report.attack.workers import Ahead, ahead
 from privacy_report.errors import UserError
 from privacy_report.pipeline.command import run, track, variant_named
 from privacy_report.pipeline.files import read_arrays, write_json
 from privacy_report.pipeline.locks import exclusive
-from privacy_report.pipeline.memo import Memo
 from privacy_report.pipeline.outputs import read_outputs
 from privacy_report.pipeline.params import load, refuse
 from privacy_report.pipeline.recorded import checked
@@ -41,12 +48,15 @@ def main(argv: Sequence[str]) -> None:
         return read_inputs(params, _groups(params), *folders), read_canaries(params, *folders)
 
     with exclusive(f"attack@{variant}", inputs) as (found, canaries):
-        kept, folder = Memo(f"attack@{variant}"), Path("data/attack", variant)
-        epochs = track(found.files, len(found.files), f"attack@{variant}: checkpoints")
-        results = {epoch: attack_checkpoint_of(found, epoch, kept) for epoch in epochs}
-        facts, members = facts_of_references(found, results, kept)
+        kept, folder = Ahead(f"attack@{variant}"), Path("data/attack", variant)
+        jobs = [batch for one in (found, canaries) if one for batch in batches(one, kept)]
+        with ahead(kept, jobs, bytes_of_worker(found)):
+            epochs = track(found.files, len(found.files), f"attack@{variant}: checkpoints")
+            results = {epoch: attack_checkpoint_of(found, epoch, kept) for epoch in epochs}
+            facts, members = facts_of_references(found, results, kept)
+            if canaries:
+                coins = {epoch: attack_checkpoint_of(canaries, epoch, kept) for epoch in canaries.files}
         if canaries:
-            coins = {epoch: attack_checkpoint_of(canaries, epoch, kept) for epoch in canaries.files}
             results = with_canaries(results, coins)
             write_json(folder / "one_run.json", audit_variant(canaries, kept))
         else:

@@ -5,19 +5,28 @@ Python, pip and DVC are played by a script on PATH that writes down what it was 
 
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 from sandbox import ROOT
 
-# What the Makefile asks of Python: is it new enough and whole, `-m venv FOLDER`, and `-m pip install`.
+# What the Makefile asks of Python: is it new enough and whole, `-m venv FOLDER`, and to install.
 PYTHON = """#!/bin/bash
 echo "$0 $*" >> "$LOG"
 case "$*" in
   "-c "*) exit ${OLD:-0} ;;
   "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && cp "$0" "$3/bin/dvc" ;;
+  "-m pip install "*" uv") exit ${OFFLINE:-${WITHOUT_UV:-0}} ;;
   "-m pip install "*) exit ${OFFLINE:-0} ;;
+  "-m pip config get global.index-url") [ -z "$CONFIGURED" ] || echo "$CONFIGURED" ;;
+  "-m uv pip install "*--requirement*)
+    echo "index: $UV_DEFAULT_INDEX" >> "$LOG"
+    [ -z "$SLOW" ] || sleep "$SLOW"
+    [ -z "$INTERRUPTED" ] || { trap "exit 130" INT; kill -INT 0; }
+    printf 'Resolved 2 packages\n + one==1.0\n'
+    exit ${BROKEN:-0} ;;
 esac
 """
 
@@ -62,10 +71,11 @@ class Machine:
             capture_output=True,
             text=True,
             check=False,
+            start_new_session=True,
         )
-        assert done.returncode in (0, 2)
-        said = (done.stdout + done.stderr).splitlines()
-        return [*(line for line in said if line.startswith("error: ")), f"exit {done.returncode}"]
+        assert done.returncode in (0, 2, -signal.SIGINT)
+        self.said = (done.stdout + done.stderr).splitlines()
+        return [*(line for line in self.said if line.startswith("error: ")), f"exit {done.returncode}"]
 
     def asked(self) -> str:
         return self.log.read_text() if self.log.exists() else ""
@@ -136,3 +146,62 @@ def test_an_interrupted_installation_goes_on(machine: Machine):
     before = machine.asked()
     assert machine.install() == ["exit 0"]
     assert machine.asked() == before
+
+
+WITH_UV = "-m uv pip install --python .venv/bin/python --requirement requirements.lock"
+WITH_PIP = "-m pip install --disable-pip-version-check --requirement requirements.lock"
+
+
+def test_uv_installs_the_list_and_pip_only_uv(machine: Machine):
+    machine.clone()
+    assert machine.install() == ["exit 0"]
+    assert WITH_UV in machine.asked()
+    assert WITH_PIP not in machine.asked()
+    assert "Resolved 2 packages" in machine.said
+    assert " + one==1.0" not in machine.said
+
+
+@pytest.mark.parametrize("why", ["WITHOUT_UV", "BROKEN"])
+def test_pip_installs_where_uv_cannot_be_had_or_fails(machine: Machine, why: str):
+    machine.clone()
+    assert machine.install(**{why: "1"}) == ["exit 0"]
+    assert (WITH_UV in machine.asked()) == (why == "BROKEN")
+    assert WITH_PIP in machine.asked()
+    assert "uv cannot be had, or failed: pip goes on" in machine.said
+    assert machine.done
+
+
+@pytest.mark.parametrize(
+    ("env", "index"),
+    [
+        ({}, ""),
+        ({"CONFIGURED": "https://configured.example/simple"}, "https://configured.example/simple"),
+        ({"CONFIGURED": "a", "PIP_INDEX_URL": "b"}, "b"),
+        ({"CONFIGURED": "a", "PIP_INDEX_URL": "b", "UV_INDEX_URL": "c"}, "c"),
+        ({"CONFIGURED": "a", "UV_INDEX_URL": "c", "UV_DEFAULT_INDEX": "d"}, "d"),
+    ],
+    ids=["none", "pip's file", "pip's variable", "uv's old variable", "uv's variable"],
+)
+def test_uv_asks_the_index_that_is_configured(machine: Machine, env: dict[str, str], index: str):
+    machine.clone()
+    assert machine.install(**env) == ["exit 0"]
+    assert f"index: {index}" in machine.asked().splitlines()
+
+
+def test_silence_is_broken_every_five_seconds(machine: Machine):
+    machine.clone()
+    machine.has("sleep")
+    (machine.root / ".venv/lib/python3/site-packages/some.dist-info").mkdir(parents=True)
+    (machine.root / ".venv/bin").mkdir()
+    machine.put(machine.root / ".venv/bin/python")
+    machine.put(machine.root / ".venv/bin/dvc")
+    assert machine.install(SLOW="6") == ["exit 0"]
+    assert [line for line in machine.said if "in place" in line] == ["5 s: packages in place: 1"]
+
+
+def test_ctrl_c_does_not_start_pip(machine: Machine):
+    machine.clone()
+    machine.install(INTERRUPTED="1")
+    assert WITH_UV in machine.asked()
+    assert WITH_PIP not in machine.asked()
+    assert not machine.done

@@ -69,7 +69,15 @@ def clone(tmp_path):
     return made
 
 
-DONE = "quickstart/ is a git repository with this result on its branch main; README.md goes on from there"
+DONE = [
+    "quickstart/ is a git repository with this result on its branch main; README.md goes on from there",
+    "the page: quickstart/plots/report.html",
+    "next:",
+    "  source .venv/bin/activate && cd quickstart",
+    "  dvc exp run -S variants.cnn3.learning_rate=0.0005",
+    "  dvc exp diff",
+    "exit 0",
+]
 
 
 def test_the_whole_in_one_go_says_which_stage_of_how_many(clone):
@@ -78,8 +86,7 @@ def test_the_whole_in_one_go_says_which_stage_of_how_many(clone):
         "a line of the stage's own",
         "2 of 3: Stage 'prepare' didn't change, skipping",
         "3 of 3: Running stage 'report':",
-        DONE,
-        "exit 0",
+        *DONE,
     ]
     assert clone.quickstart.run("git", "status", "--porcelain").stdout == ""
     assert "result.json" in clone.quickstart.run("git", "ls-files").stdout
@@ -89,7 +96,7 @@ def test_the_whole_in_one_go_says_which_stage_of_how_many(clone):
 def test_a_stopped_one_goes_on_and_a_finished_one_stays(clone):
     assert clone.make("quickstart", STOPPED="1")[-1] == "exit 2"
     (clone.quickstart.root / "finished_epochs").write_text("minutes of work")
-    assert clone.make("quickstart")[-2:] == [DONE, "exit 0"]
+    assert clone.make("quickstart")[-len(DONE) :] == DONE
     assert (clone.quickstart.root / "finished_epochs").read_text() == "minutes of work"
     (clone.quickstart.root / "mine.txt").write_text("mine")
     clone.quickstart.run("git", "switch", "--quiet", "--create", "faster")
@@ -105,6 +112,19 @@ def test_a_stopped_one_goes_on_and_a_finished_one_stays(clone):
     assert clone.asked() == asked  # no stage ran
     assert clone.make("clean")[-1] == "exit 0"
     assert (clone.quickstart.root / "mine.txt").exists()
+
+
+def test_the_last_lines_are_true():
+    page = DONE[1].removeprefix("the page: quickstart/")
+    outputs = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["report"]["outs"]
+    assert page in [name for out in outputs for name in ([out] if isinstance(out, str) else out)]
+    key, _, value = DONE[4].split()[-1].partition("=")
+    parameter = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for name in key.split("."):
+        parameter = parameter[name]
+    assert parameter != float(value)
+    readme = (ROOT / "README.md").read_text()
+    assert all(line.strip() in readme for line in DONE[4:6])
 
 
 @pytest.mark.parametrize("answer", ["", "\n", "n\n", "yes please\n"])

@@ -21,7 +21,7 @@ from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.tables import Row
 
 JOB = "privacy_report.attack.job"
-HANDS = (__name__, "privacy_report.attack.variant")
+HANDS = (__name__, "privacy_report.attack.variant", "privacy_report.attack.workers")
 """What hands over the files and the plan that the keys state."""
 
 

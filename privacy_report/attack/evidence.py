@@ -33,11 +33,11 @@ class ReferenceFiles:
 
     def memberships(self) -> np.ndarray:
         """Bool (models, n): which reference trained on which example."""
-        return np.load(self.trains, allow_pickle=False)
+        return np.load(self.trains, "r", allow_pickle=False)
 
     def at(self, epoch: int) -> References:
         """The references as they were after `epoch` epochs. UserError where one of them diverged."""
-        return References(np.load(self.phi[epoch], allow_pickle=False), self.memberships())
+        return References(np.load(self.phi[epoch], "r", allow_pickle=False), self.memberships())
 
 
 def reference_files(folder: Path) -> ReferenceFiles | None:

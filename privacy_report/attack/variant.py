@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from privacy_report.attack.job import Files
 from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.signals import Examples
 from privacy_report.attack.slices import Groups
+from privacy_report.attack.workers import KIND, Job, Jobs
 from privacy_report.errors import UserError
 from privacy_report.pipeline import memo
 from privacy_report.pipeline.digests import Arrays, digest, file_digest
@@ -27,6 +28,8 @@ from privacy_report.pipeline.outputs import read_outputs
 CHOICE = "privacy_report.attack.choice"
 EXPOSURE = "privacy_report.attack.example_exposure"
 RECIPE = "privacy_report.attack.reference_facts"
+LIBRARIES, AN_EXAMPLE, COPIES = 300e6, 1000, 4
+"""Bytes of a worker without examples, and of each example; copies of the references of an epoch."""
 
 
 @dataclass(frozen=True)
@@ -69,19 +72,56 @@ def read_inputs(params: AttackParams, groups: Groups | None, scores: Path, refer
 
 def attack_checkpoint_of(found: Inputs, epoch: int, kept: Memo) -> CheckpointFindings:
     """All attacks on the checkpoint of one epoch, each from the store where it was made before."""
+    arrays = {name: _recall(kept, one) for name, one in _attacks_on(found, epoch, kept).items()}
+    risks = arrays.pop("")
+    return CheckpointFindings({name: Findings.from_arrays(one) for name, one in arrays.items()}, **risks)
+
+
+def batches(found: Inputs, kept: Memo) -> Sequence[Jobs]:
+    """All that attacks on a variant compute, a batch for each checkpoint; then what references say."""
+    on_checkpoints = [dict(_attacks_on(found, epoch, kept).values()) for epoch in found.files]
+    return on_checkpoints + [dict([one]) for one in _of_references(found, kept).values()]
+
+
+def bytes_of_worker(found: Inputs) -> float:
+    """Bytes of memory that attacks on one checkpoint take at most; outputs are mapped, and not counted."""
+    examples = read_outputs(next(iter(found.files.values())))
+    n = len(examples.member_labels) + len(examples.nonmember_labels)
+    phi = found.references.phi.values() if found.references else ()
+    return LIBRARIES + n * AN_EXAMPLE + COPIES * max((path.stat().st_size for path in phi), default=0)
+
+
+def _recall(kept: Memo, one: Job) -> Arrays:
+    key, compute = one
+    return kept.recall(KIND, key, compute)
+
+
+def _attacks_on(found: Inputs, epoch: int, kept: Memo) -> dict[str, Job]:
+    """By attack what finds it at one checkpoint; "" the examples' risks."""
     files, attacks = _files(found, epoch, kept), found.attacks
-
-    def recall(name: str, compute: Any) -> Arrays:
-        return kept.recall(
-            "attack", found.key(attacks.inputs[name], *files.used(attacks.needs(name))), compute
-        )
-
-    by_attack = {
-        name: Findings.from_arrays(recall(name, partial(job.find, plan, files.used(plan.needs))))
-        for name, plan in attacks.plans.items()
+    jobs: dict[str, Any] = {
+        name: partial(job.find, plan, files.used(plan.needs)) for name, plan in attacks.plans.items()
     }
-    risks = recall("", partial(job.risks, attacks.examples, files.outputs, attacks.seed))
-    return CheckpointFindings(by_attack, **risks)
+    jobs[""] = partial(job.risks, attacks.examples, files.outputs, attacks.seed)
+    return {
+        name: (found.key(attacks.inputs[name], *files.used(attacks.needs(name))), compute)
+        for name, compute in jobs.items()
+    }
+
+
+def _of_references(found: Inputs, kept: Memo) -> dict[int | str, Job]:
+    """What references say beyond one checkpoint: EXPOSURE, and recipes by epoch; nothing without any."""
+    files, last = found.references, max(found.files)
+    if files is None:
+        return {}
+    read = found.files[last], files.trains, files.phi[_chosen(found, files, last, kept)]
+    jobs: dict[int | str, Job] = {
+        EXPOSURE: (found.key(found.facts[EXPOSURE], *read), partial(example_exposure.of_members, *read))
+    }
+    for epoch in files.phi:
+        read = files.trains, files.phi[epoch], files.phi[_chosen(found, files, epoch, kept)]
+        jobs[epoch] = found.key(found.facts[RECIPE], *read), partial(reference_facts.recipe_of, *read)
+    return jobs
 
 
 def _files(found: Inputs, epoch: int, kept: Memo) -> Files:
@@ -97,7 +137,7 @@ def _chosen(found: Inputs, references: ReferenceFiles, epoch: int, kept: Memo) -
     """The references' epoch from which the checkpoint of `epoch` is attacked."""
     inputs = found.facts[CHOICE] | {"epochs": list(references.phi)}
     key = found.key(inputs, references.trains, *references.phi.values())
-    arrays = kept.recall("attack", key, partial(choice.chosen, references))
+    arrays = kept.recall(KIND, key, partial(choice.chosen, references))
     at = list(arrays["nearest"]).index(nearest(references.phi, epoch))  # stands for the target in the choice
     return int(arrays["chosen"][at])
 
@@ -111,26 +151,17 @@ def facts_of_references(
     how well LT-IQR agrees. Arrays: of each member at the last checkpoint (`example_exposure.of_members`),
     empty without reference models.
     """
-    files, last = found.references, max(found.files)
+    files = found.references
     if files is None:
         return {"models": 0}, {}
 
-    chosen = {epoch: _chosen(found, files, epoch, kept) for epoch in (*found.files, *files.phi)}
-    read = found.files[last], files.trains, files.phi[chosen[last]]
-    key = found.key(found.facts[EXPOSURE], *read)
-    arrays = kept.recall("attack", key, partial(example_exposure.of_members, *read))
-    recipe = {}
-    for epoch in files.phi:
-        read = files.trains, files.phi[epoch], files.phi[chosen[epoch]]
-        key = found.key(found.facts[RECIPE], *read)
-        measures = kept.recall("attack", key, partial(reference_facts.recipe_of, *read))
-        if measures:
-            recipe[epoch] = reference_facts.recipe_summary(measures)
+    measures = {name: _recall(kept, one) for name, one in _of_references(found, kept).items()}
+    arrays = measures.pop(EXPOSURE)
     losses = np.stack([result.member_loss for result in results.values()])
     facts = {
         "models": len(files.memberships()),
-        "chosen_epochs": {epoch: chosen[epoch] for epoch in found.files},
-        "recipe": recipe,
+        "chosen_epochs": {epoch: _chosen(found, files, epoch, kept) for epoch in found.files},
+        "recipe": {epoch: reference_facts.recipe_summary(one) for epoch, one in measures.items() if one},
         "lt_iqr": reference_facts.agreement(losses, arrays["found_at_fpr"], arrays["exposure"]),
     }
     return facts, arrays

@@ -18,6 +18,17 @@ def make_outputs(n_member=400, n_nonmember=200, n_classes=4, shift=0.0, seed=0) 
     return Outputs(logits[:n_member], labels[:n_member], logits[n_member:], labels[n_member:])
 
 
+@pytest.fixture(autouse=True)
+def cores(monkeypatch):
+    """How many cores stage attack sees: one, so that it computes by itself, unless a test sets more."""
+
+    def set_cores(number):
+        monkeypatch.setattr("privacy_report.attack.workers._cores", lambda: number)
+
+    set_cores(1)
+    return set_cores
+
+
 @pytest.fixture
 def outputs():
     return make_outputs
