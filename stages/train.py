@@ -9,7 +9,7 @@ from pathlib import Path
 from privacy_report.datasets import prepared
 from privacy_report.errors import UserError
 from privacy_report.pipeline import claim
-from privacy_report.pipeline.code import own_folder
+from privacy_report.pipeline.code import code_of, own_folder
 from privacy_report.pipeline.command import run, track, variant_named
 from privacy_report.pipeline.contract import HISTORY, HISTORY_COLUMNS
 from privacy_report.pipeline.digests import Arrays
@@ -59,7 +59,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _check_declared(config: Variant) -> None:
-    """Refuse a user's own module where DVC does not see it change."""
+    """Refuse a user's own module, and what it imports, where DVC does not see it change."""
     chosen = {"model": config.model, "optimizer": config.optimizer, "schedule": config.schedule}
     for key, path in ((key, one.path) for key, one in chosen.items() if one):
         folder = own_folder(path)
@@ -68,6 +68,12 @@ def _check_declared(config: Variant) -> None:
                 f"{key}.path: {path} is in {folder}, allowed: a module in {OWN}/, which dvc.yaml declares, "
                 "or one that is installed"
             )
+        for file in code_of(chosen=[path]).own.values() if folder else ():
+            if not file.resolve().is_relative_to(OWN.resolve()):
+                raise UserError(
+                    f"{key}.path: {path} imports {file}, allowed: modules in {OWN}/, which dvc.yaml "
+                    "declares, and those that are installed"
+                )
 
 
 def _says(finished: tuple[int, Arrays]) -> str:

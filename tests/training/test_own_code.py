@@ -26,6 +26,22 @@ def test_a_module_that_dvc_does_not_see_is_refused(key):
     assert "\n" not in str(error.value)
 
 
+def test_a_module_that_one_in_nets_imports_is_refused_where_dvc_does_not_see_it(tmp_path, monkeypatch):
+    """The memo would see an edit of it, but no stage would run."""
+    monkeypatch.setattr("stages.train.OWN", tmp_path / "nets_of_test")
+    monkeypatch.syspath_prepend(tmp_path)
+    for path, text in (("nets_of_test/a.py", "import beside_nets"), ("beside_nets.py", "")):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    said = (
+        r"^model\.path: nets_of_test\.a\.net imports .*/beside_nets\.py, allowed: modules in .*nets_of_test/"
+    )
+    with pytest.raises(UserError, match=said):
+        _check_declared(Variant("V", Component("nets_of_test.a.net")))
+    (tmp_path / "nets_of_test/a.py").write_text("import numpy")
+    _check_declared(Variant("V", Component("nets_of_test.a.net")))
+
+
 def test_modules_in_nets_and_installed_ones_are_taken():
     _check_declared(Variant("V", Component("nets.perceptron.perceptron")))
     _check_declared(Variant("V"))
