@@ -10,6 +10,8 @@ from filelock import FileLock
 from hypothesis import settings
 from sandbox import Sandbox, make_sandbox
 
+from privacy_report.pipeline import memo
+
 # An example's time says how busy the machine is, not whether the code is right.
 settings.register_profile("on any machine", deadline=None)
 settings.load_profile("on any machine")
@@ -21,6 +23,12 @@ FIRST = ("test_branches.py", "test_resume.py")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that run pipelines take minutes: first, so that no process is left with one at the end."""
     items.sort(key=lambda item: (item.get_closest_marker("pipeline") is None, item.path.name not in FIRST))
+
+
+@pytest.fixture(autouse=True)
+def _no_keys_of_other_tests() -> None:
+    """A `Memo` looks after the code of all keys that its process has made."""
+    memo._used.clear()
 
 
 @pytest.fixture

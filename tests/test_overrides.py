@@ -152,6 +152,18 @@ def test_a_key_that_is_gone_cannot_be_said_and_conf_stays_as_it_was(conf, overri
     assert (conf / "overrides.yaml").read_bytes() == before
 
 
+@pytest.mark.parametrize("section", ["gate", "reference"])
+def test_the_name_of_no_variant_is_refused_and_conf_stays_as_it_was(conf, section):
+    before = (conf / "overrides.yaml").read_bytes()
+    value = {"gate": "{max_advantage: 0.5}", "reference": "8"}[section]
+    params = yaml.safe_load(experiment(conf, f"+{section}.per_variant.nobody={value.replace(': ', ':')}"))
+    assert "nobody" in params[section]["per_variant"]
+    with pytest.raises(UserError, match=rf"{section}\.per_variant: got 'nobody', allowed: "):
+        write_overrides(conf, params)
+    assert (conf / "overrides.yaml").read_bytes() == before
+    composed(conf)  # the next `dvc repro` does not meet it
+
+
 def test_the_graph_has_the_variants_of_the_parameters():
     """dvc.yaml reads their names from conf/config.yaml, by the place of a line in it."""
     variants = list(yaml.safe_load((ROOT / "params.yaml").read_text())["variants"])

@@ -56,6 +56,7 @@ class Ahead(Memo):
     def _keep(self, future: Future[Made]) -> None:
         """Store what a worker returned."""
         made, error = future.result()
+        self.require_unchanged()  # workers have loaded the code after this process
         for key, entry in made.items():
             store.put(KIND, key, entry)
         if error:

@@ -12,7 +12,7 @@ from typing import Any
 from privacy_report.errors import UserError
 from privacy_report.gate.metrics import FOLDER as METRICS
 from privacy_report.gate.twins import AUDIT
-from privacy_report.gate.words import KEEPS, VERDICTS, headline, line
+from privacy_report.gate.words import BREAKS, KEEPS, VERDICTS, headline, line
 from privacy_report.pipeline.files import read_json
 
 FOLDER = Path("data/gate")
@@ -81,7 +81,8 @@ def _committed(variant: str) -> dict[str, Any]:
 
 def _passes(verdict: dict[str, Any], allow_unconfirmed: bool) -> bool:
     # whatever does not say that it keeps the policy has not passed; a twin is not asked
-    return verdict["verdict"] in (KEEPS, AUDIT) or (allow_unconfirmed and "recommended_epoch" in verdict)
+    unconfirmed = verdict["verdict"] == BREAKS and "recommended_epoch" in verdict
+    return verdict["verdict"] in (KEEPS, AUDIT) or (allow_unconfirmed and unconfirmed)
 
 
 def refuse_stale() -> None:

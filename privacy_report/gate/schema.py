@@ -46,7 +46,7 @@ class Limits:
             self._check(f"per_variant.{variant}.", _mapping(f"per_variant.{variant}", limits))
         for name, limits in self.per_slice.items():
             key = f"per_slice.{name}"
-            if not re.fullmatch(rf"{CLASS}\d+", name):
+            if not re.fullmatch(rf"{CLASS}(0|[1-9]\d*)", name):
                 raise refuse("per_slice", name, "classes by number, such as class=3")
             for rule in (limits := _mapping(key, limits)):
                 one_of(key, rule, BY_SLICE)
@@ -81,7 +81,8 @@ class Limits:
             if limit is not None
         }
         slices = {
-            name: {rule: float(limit) for rule, limit in of.items()} for name, of in self.per_slice.items()
+            name: {rule: float(limit) for rule, limit in of.items() if limit is not None}
+            for name, of in self.per_slice.items()
         }
         return Policy(limits, slices, self.allow_committed_seed)
 

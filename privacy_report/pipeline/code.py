@@ -55,9 +55,18 @@ class Code:
         return {*self.modules.values(), *self.own.values()}
 
     def digest(self) -> str:
-        """SHA-256 (hex) of the modules' syntax and of the other files' bytes."""
-        syntax = {name: _syntax(path, *_changed(path), name).digest for name, path in self.modules.items()}
-        return digest([syntax, {name: file_digest(path) for name, path in self.own.items()}])
+        """SHA-256 (hex) of what all files say."""
+        said = self.says()
+        syntax = {name: said[path] for name, path in self.modules.items()}
+        return digest([syntax, {name: said[path] for name, path in self.own.items()}])
+
+    def says(self) -> dict[Path, str]:
+        """SHA-256 (hex) of what each file that is there says now: a module's syntax, another file's bytes."""
+        said = {path: file_digest(path) for path in self.own.values() if path.exists()}
+        for name, path in self.modules.items():
+            if path.exists():
+                said[path] = _syntax(path, *_changed(path), name).digest
+        return said
 
     def versions(self) -> dict[str, str]:
         """Top-level package -> the versions of the distributions that provide it; Python's own, too."""

@@ -8,18 +8,20 @@ depend on, and what the caller adds: data, parameters, seeds, what came before.
 
 from __future__ import annotations
 
+import importlib
 import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from privacy_report.errors import UserError
 from privacy_report.pipeline import store
-from privacy_report.pipeline.code import code_of
+from privacy_report.pipeline.code import Code, code_of
 from privacy_report.pipeline.digests import Arrays
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.policy import read_policy
@@ -40,7 +42,9 @@ def base(*roots: str, chosen: Iterable[str] = (), hands: Iterable[str] = (), **i
 
     Of the environment: all variables with the PREFIXES, and those that a user's own code names anywhere.
     """
+    chosen, hands = tuple(chosen), tuple(hands)
     code = code_of(*roots, chosen=chosen, hands=hands)
+    _used[repr((roots, chosen, hands))] = _Used(code, code.says(), chosen)
     return {
         "code": code.digest(),
         "versions": code.versions(),
@@ -51,6 +55,19 @@ def base(*roots: str, chosen: Iterable[str] = (), hands: Iterable[str] = (), **i
         },
         **inputs,
     }
+
+
+@dataclass(frozen=True)
+class _Used:
+    """Code that a key was made of: what its files said then, and what a user chose of it."""
+
+    code: Code
+    said: dict[Path, str]
+    chosen: tuple[str, ...]
+
+
+_used: dict[str, _Used] = {}
+"""All code that keys were made of, until a `Memo` takes them."""
 
 
 def _is_named(name: str, strings: frozenset[str]) -> bool:
@@ -73,7 +90,9 @@ class Memo:
         self.stage = stage
         self.seconds = 0.0
         self.processors: set[str] = set()
-        self._may_put = False
+        self._begun = False
+        self._used = list(_used.values())
+        _used.clear()
 
     def recall(self, kind: str, key: str, compute: Callable[[], Arrays]) -> Arrays:
         """The arrays stored under `key`, or else those that `compute` returns, which are stored.
@@ -82,7 +101,7 @@ class Memo:
         """
         entry = store.get(kind, key)
         if entry is None:
-            self._require_writable()
+            self._begin()
             started = time.monotonic()
             arrays = compute()
             entry = store.Entry(arrays, time.monotonic() - started, processor())
@@ -91,10 +110,30 @@ class Memo:
         self.processors.add(entry.processor)
         return entry.arrays
 
-    def _require_writable(self) -> None:
-        if not self._may_put:
-            store.require_writable()
-            self._may_put = True
+    def _begin(self) -> None:
+        """Before the first result is computed: whether it can be kept, and by what it is computed.
+
+        A process computes with the code that it has imported, and an edit after that is none of its business.
+        So all of it is imported at once, and must say then what it said when the keys were made.
+        """
+        if self._begun:
+            return
+        store.require_writable()
+        for used in self._used:
+            for name in used.code.modules:
+                importlib.import_module(name)
+            for path in used.chosen:
+                with suppress(Exception):  # of a user's own module; it is raised again where it is used
+                    importlib.import_module(path.rpartition(".")[0])
+        self.require_unchanged()
+        self._begun = True
+
+    def require_unchanged(self) -> None:
+        """UserError where code says something else than when the keys were made of it."""
+        for used in self._used:
+            now = used.code.says()
+            if changed := [path for path, said in used.said.items() if now.get(path) != said]:
+                raise UserError(f"{changed[0]}: edited while this run began to use it; run again")
 
     def close(self) -> None:
         """Note how long all the results took when they were computed, and on which kinds of processor.

@@ -105,14 +105,14 @@ class Scores:
         Its optimizer and its history have no part in them.
         """
         used = {key: value for key, value in arrays.items() if key.startswith(("architecture", "weights/"))}
-        key = digest(self.inputs | {"model": arrays_digest(used), "canaries": canaries})
+        key = digest(self.inputs | {"weights": arrays_digest(used), "canaries": canaries})
         return kept.recall("score", key, partial(_score, self.model, self.source, canaries, used, name))
 
 
 def scores(model: Component, source: Source) -> Scores:
     """The outputs of a variant's checkpoints."""
     base = memo.base(SCORING, chosen=[model.path], hands=HANDS)
-    return Scores(model, source, base | {"settings": model.settings, "data": source.digest})
+    return Scores(model, source, base | {"model": asdict(model), "data": source.digest})
 
 
 def _score(model: Component, source: Source, canaries: bool, arrays: Arrays, name: str) -> Arrays:

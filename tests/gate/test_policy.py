@@ -240,6 +240,15 @@ def test_limits_differ_by_class(rows, no_epsilon):
     assert verdict_on("cnn2", table, missing, no_epsilon)["verdict"] == UNJUDGED
 
 
+def test_null_takes_a_class_s_limit_back(rows, no_epsilon):
+    """What `-S gate.per_slice.class=7.max_advantage=null` leaves: the class counts like the others again."""
+    rules = limits(max_class_advantage=0.2, per_slice={"class=7": {"max_advantage": None}})
+    assert not any(rules.slices.values())
+    table = rows(2) + rows(2, slice_="class=1") + rows(2, slice_="class=7", advantage=0.4)
+    (finding,) = verdict_on("cnn2", table, rules, no_epsilon)["failing"]
+    assert (finding["rule"], finding["slice"]) == ("max_class_advantage", "class=7")
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
@@ -247,6 +256,7 @@ def test_limits_differ_by_class(rows, no_epsilon):
         ({"per_variant": {"cnn2": {"max_advantage": 2}}}, "per_variant.cnn2.max_advantage: got 2, allowed: "),
         ({"per_variant": {"cnn2": 0.1}}, "per_variant.cnn2: got 0.1, allowed: a mapping"),
         ({"per_slice": {"cat": {"max_advantage": 0.1}}}, "per_slice: got 'cat', allowed: classes by number"),
+        ({"per_slice": {"class=03": {"max_advantage": 0.1}}}, "per_slice: got 'class=03', allowed: classes"),
         ({"per_slice": {"class=1": {"max_epsilon": 1}}}, "per_slice.class=1: got 'max_epsilon', allowed: "),
         (
             {"min_val_accuracy": "half"},

@@ -75,6 +75,35 @@ def test_nothing_is_computed_for_a_store_that_cannot_be_written(monkeypatch):
     assert calls == []
 
 
+def edited_between(folder, text):
+    """What a key's first result comes to where a user's module says something else by then."""
+    path = folder / f"own_net_{text is None}.py"  # a name that was not imported yet
+    path.write_text("X = 1\n")
+    memo.base("privacy_report.pipeline.blocks", chosen=[f"{path.stem}.X"])
+    kept = Memo("train@a")
+    path.unlink() if text is None else path.write_text(text)
+    return kept.recall("epoch", "k", lambda: {"a": np.zeros(1)})
+
+
+@pytest.mark.parametrize("text", ["X = 2\n", None])
+def test_code_that_is_edited_before_it_is_imported_makes_no_entry(text, beside):
+    with pytest.raises(UserError, match=r"own_net_\w+\.py: edited while this run began to use it; run again"):
+        edited_between(beside, text)
+    assert store.get("epoch", "k") is None
+
+
+def test_a_library_module_with_another_comment_is_the_same_code(monkeypatch):
+    memo.base("privacy_report.pipeline.blocks")
+    kept = Memo("train@a")
+    said = dict(kept._used[0].said)
+    assert said == kept._used[0].code.says()
+    kept.recall("epoch", "k", lambda: {"a": np.zeros(1)})
+    monkeypatch.setitem(kept._used[0].said, next(iter(said)), "something else")
+    kept.recall("epoch", "other", lambda: {"a": np.zeros(1)})  # edited after the import
+    with pytest.raises(UserError, match="edited while"):
+        kept.require_unchanged()
+
+
 def test_work_that_fails_is_not_kept():
     def fail():
         raise KeyboardInterrupt
