@@ -66,7 +66,7 @@ def test_one_row_an_attack_strongest_first_and_nothing_is_cut(world, width):
     best = sorted(rows, key=lambda row: -row["auc"])
     assert [cells[0] for cells in shown] == [row["attack"] for row in best]
     for cells, row in zip(shown, best, strict=True):
-        assert cells[1] == ("outputs" if row["attack"].startswith("threshold") else "features")
+        assert cells[1] == "outputs"
         assert cells[2:4] == [f"{row['auc']:.3f}", f"({row['auc_low']:.3f}-{row['auc_high']:.3f})"]
         assert f"{row['advantage']:.3f}" in cells[4:]
         tpr = row["tpr_at_1pct_fpr"]

@@ -40,8 +40,8 @@ Results = Mapping[int, CheckpointFindings]
 def with_leaks(rows: Iterable[Row]) -> list[Row]:
     """Rows with `leaks` yes or no: Holm at 5% over all attacks, slices and checkpoints (of a half).
 
-    The placebo is no attack: its rows are a family of their own. A row that was not attacked says no; its
-    note says that nothing was tested.
+    The placebo is no attack: its rows are a family of their own. Of a row in which nothing was tested
+    `leaks` is None, which is an empty cell; its note says why.
     """
     rows = list(rows)
     families: dict[tuple[Any, Any], list[int]] = {}
@@ -53,7 +53,11 @@ def with_leaks(rows: Iterable[Row]) -> list[Row]:
     for members in families.values():
         rejected = holm(np.array([rows[i]["advantage_p"] for i in members]))
         leaking.update(i for i, leaks in zip(members, rejected, strict=True) if leaks)
-    return [row | {"leaks": "yes" if i in leaking else "no"} for i, row in enumerate(rows)]
+    tested = {i for members in families.values() for i in members}
+    return [
+        row | {"leaks": ("yes" if i in leaking else "no") if i in tested else None}
+        for i, row in enumerate(rows)
+    ]
 
 
 def with_joint_epsilon(rows: list[Row]) -> list[Row]:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from privacy_report.attack import registry
 from privacy_report.attack.audit import EPOCH, default_estimators
+from privacy_report.attack.needs import FEATURES, OUTPUTS
 from privacy_report.attack.one_run import OneRun
 from privacy_report.audits.checks import Side
 from privacy_report.audits.models import Attacked
@@ -120,10 +121,11 @@ def _worst(rows: Sequence[Row]) -> Iterator[Row]:
 
 
 def _needs(row: Row, wide: bool) -> str:
-    """What an attack needs; on a narrow terminal its first word."""
+    """What an attack needs of its user; on a narrow terminal its first word."""
     if kind_of(row["attack"]) == PLACEBO:
         return "no attack"
     needs = registry.find(row["attack"], registry.DEFAULT, default_estimators()).needs
+    needs = OUTPUTS if needs == FEATURES else needs  # trained attackers take no more than the outputs, too
     return needs if wide else needs.partition(" ")[0]
 
 
