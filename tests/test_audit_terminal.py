@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
+from sandbox import ROOT
 from test_audit import arrays
 from test_audit_folder import run_of
 
@@ -269,3 +270,29 @@ def test_errors_of_attacks_name_the_file(tmp_path, monkeypatch):
         main(["mine.npz", *QUICKLY, "--groups", "groups.json"])
     with pytest.raises(UserError, match=r"^mine\.npz: --guesses"):
         main(["mine.npz", *QUICKLY, "--guesses", "4"])
+
+
+def test_an_end_of_0_that_the_test_excludes_is_marked(tmp_path):
+    """60 examples a side: the exact test rejects where the interval's rougher bound is still 0."""
+    np.savez(tmp_path / "few.npz", **arrays(shift=1.2, n_member=60, n_nonmember=60, seed=3))
+    (model,) = models_at([tmp_path / "few.npz"])
+    found = attack_model(model, ["threshold"], OPTIONS | {"slices": ["entire"]})
+    (row,) = found.rows
+    assert (row["leaks"], row["advantage_low"]) == ("yes", 0.0)
+    assert f"(>0.000-{row['advantage_high']:.3f})" in "".join(printed(found, 160))
+    row["leaks"] = "no"
+    assert f"(0.000-{row['advantage_high']:.3f})" in "".join(printed(found, 160))
+
+
+def test_a_reader_that_has_gone_costs_no_file_and_gives_no_verdict(tmp_path):
+    np.savez(tmp_path / "mine.npz", **arrays())
+    read, written = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "privacy_report", "audit", "mine.npz", *QUICKLY],
+        cwd=tmp_path, stdout=written, stderr=subprocess.PIPE, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    os.close(written)
+    assert (done.returncode, done.stderr) == (141, "")
+    assert (tmp_path / "audit/privacy.csv").is_file()

@@ -42,7 +42,14 @@ def tell(found: Attacked, full: bool = False, console: Console | None = None) ->
 
 def stdout() -> Console:
     """The terminal; in a pipe as wide as COLUMNS says, else PIPED."""
-    return Console() if Console().is_terminal or os.environ.get("COLUMNS") else Console(width=PIPED)
+    return _Stdout() if Console().is_terminal or os.environ.get("COLUMNS") else _Stdout(width=PIPED)
+
+
+class _Stdout(Console):
+    """Rich's console, which leaves a closed pipe to the command: Rich's own exit code is 1, a verdict's."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 def in_short(found: OneRun) -> str:
@@ -221,8 +228,9 @@ def _number(value: float | None) -> str:
 
 
 def _interval(row: Row, name: str, end: str = " ") -> str:
-    """A value and, after `end`, its interval."""
+    """A value and, after `end`, its interval; an end of 0 that the test of `leaks` excludes is ">0.000"."""
     if row[name] is None:
         return "-"
     value, low, high = (row[column] for column in with_ends(name))
-    return f"{value:.3f}{end}({low:.3f}-{high:.3f})"
+    excluded = ">" if name == "advantage" and not low and row["leaks"] == "yes" else ""
+    return f"{value:.3f}{end}({excluded}{low:.3f}-{high:.3f})"

@@ -47,7 +47,7 @@ a warning, and changes no exit code."""
 
 
 def main(argv: Sequence[str]) -> None:
-    """Attack, print, write; with --gate exit with 1 when a model does not keep the policy."""
+    """Attack, write, print; with --gate exit with 1 when a model does not keep the policy."""
     parser = _parser()
     if not argv:
         parser.print_help()
@@ -71,9 +71,8 @@ def main(argv: Sequence[str]) -> None:
         found.append(attack_model(model, attacks, options, policy is not None, args.guesses))
         for warning in found[-1].warnings:
             print(f"warning: {warning}", file=sys.stderr, flush=True)
+        write(folders[model.name], found[-1])  # before it is printed: the reader of a pipe may have gone
         tell(found[-1], args.full)
-    for one in found:
-        write(folders[one.name], one)
     if policy is None:
         return
     verdicts = {one.name: verdict(one, policy) for one in found}

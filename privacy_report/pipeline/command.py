@@ -26,7 +26,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def run(main: Callable[[Sequence[str]], None]) -> None:
     """Call `main(argv)`; a UserError or a full disk becomes one line on stderr and exit code 2.
 
-    Ctrl-C: exit code 130; SIGTERM, which ends it in the same way: 143. What the locale's encoding lacks is
+    Ctrl-C: exit code 130; SIGTERM, which ends it in the same way: 143; a reader of stdout that has gone, such
+    as `head`: 141, as the shell says of SIGPIPE. What the locale's encoding lacks is
     printed with backslashes.
     """
     for stream in (sys.stdout, sys.stderr):
@@ -35,6 +36,10 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's last flush
+        sys.exit(141)
     except UserError as error:
         sys.exit(_fail(f"{error}{blamed(str(error))}", 2))
     except OSError as error:
