@@ -16,6 +16,7 @@ MEMO, STORE, CODE = (
     os.path.join(ROOT, "privacy_report/pipeline", f"{name}.py") for name in ("memo", "store", "code")
 )
 WORKER = os.path.join(ROOT, "privacy_report/training/worker.py")
+ATTACKING = os.path.join(ROOT, "privacy_report/attack/workers.py")
 FUNCTION = 1  # a code object's flag: neither a module's nor a class's body
 
 ran: set[str] = set()
@@ -28,8 +29,8 @@ def starts(frame) -> bool:
     before, code = frame.f_back, frame.f_code
     if code.co_filename == WORKER and code.co_name == "work":
         return True
-    recalls = before is not None and before.f_code.co_filename == MEMO and before.f_code.co_name == "recall"
-    return recalls and code.co_filename not in (MEMO, STORE)
+    caller = (before.f_code.co_filename, before.f_code.co_name) if before is not None else None
+    return caller in ((MEMO, "recall"), (ATTACKING, "_make")) and code.co_filename not in (MEMO, STORE)
 
 
 def note(frame, event, result) -> None:
