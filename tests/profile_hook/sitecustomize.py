@@ -46,6 +46,7 @@ def note(frame, event, result) -> None:
             write()
         elif STAGE and code.co_filename == CODE and code.co_name == "code_of" and result is not None:
             covered.update(os.path.relpath(path, ROOT) for path in result.files)
+            write()  # a stage whose workers compute has no other moment
 
 
 def write() -> None:
