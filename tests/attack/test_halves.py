@@ -21,6 +21,15 @@ def second_logit(examples):
     return examples.by_row(lambda logits, labels: logits[:, 1])
 
 
+NOTED = []
+"""The parts of the examples that `noted` has scored."""
+
+
+def noted(part):
+    NOTED.append(part)
+    return first_logit(part)
+
+
 def advantage_alone(scores, is_member, selects, ratio, delta):
     return {"advantage": advantage(sorted_roc(scores, is_member)), "note": ""}
 
@@ -51,15 +60,11 @@ def examples(scores, n_member):
 
 @pytest.mark.parametrize(("n_member", "n_nonmember"), [(60, 60), (51, 20), (2, 3)])
 def test_no_example_is_in_both_halves_and_none_is_left_out(n_member, n_nonmember):
-    seen = []
-
-    def note(part):
-        seen.append((set(first_logit(part)), int(part.is_member.sum())))
-        return first_logit(part)
-
+    NOTED.clear()
     n = n_member + n_nonmember
-    rows = attack_halves(examples(np.arange(n, dtype=float), n_member), plan(note))
-    (first, first_members), (second, second_members) = seen
+    rows = attack_halves(examples(np.arange(n, dtype=float), n_member), plan("noted"))
+    first, second = (set(first_logit(part)) for part in NOTED)
+    first_members, second_members = (int(part.is_member.sum()) for part in NOTED)
     assert not first & second
     assert first | second == set(range(n))
     assert (first_members, second_members) == ((n_member + 1) // 2, n_member // 2)
@@ -71,16 +76,11 @@ def test_halves_depend_on_the_seed_alone():
     """Every attack and checkpoint cuts alike: a half means the same examples throughout."""
     rng, cuts = np.random.default_rng(0), []
     for seed in (0, 0, 1):
-        ids = []
-
-        def note(part, ids=ids):
-            ids.append(second_logit(part).tolist())
-            return first_logit(part)
-
+        NOTED.clear()
         found = examples(rng.normal(size=80), 40)
         found.logits[:, 1] = np.arange(80)
-        attack_halves(found, plan(note, seed))
-        cuts.append(ids)
+        attack_halves(found, plan("noted", seed))
+        cuts.append([second_logit(part).tolist() for part in NOTED])
     assert cuts[0] == cuts[1]
     assert cuts[0] != cuts[2]
 
