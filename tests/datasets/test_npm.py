@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sandbox import ROOT
 
-from privacy_report.datasets import npm, prepared, sources, splits, tfds_reader
+from privacy_report.datasets import npm, preparation, sources, splits, tfds_reader
 from privacy_report.datasets.labelled import UnavailableError
 from privacy_report.datasets.schema import DatasetParams
 
@@ -101,4 +101,4 @@ def test_the_real_package_is_the_real_cifar10(tmp_path: Path, monkeypatch: pytes
     membership = splits.membership(DatasetParams("cifar10"), read.splits, read.labels)
     assert (len(membership.member), len(membership.nonmember)) == (50_000, 10_000)
     arrays = {"images": read.images, "labels": read.labels, **vars(membership)}
-    assert prepared.digest(arrays) == "c4d37a9b34ac8cb1cd9bbc02dd018373846220d779979d044a02139674841b23"
+    assert preparation.digest(arrays) == "c4d37a9b34ac8cb1cd9bbc02dd018373846220d779979d044a02139674841b23"
