@@ -175,7 +175,7 @@ def test_pip_installs_where_uv_cannot_be_had_or_fails(machine: Machine, why: str
     ("env", "index"),
     [
         ({}, ""),
-        ({"CONFIGURED": "https://configured.example/simple"}, "https://configured.example/simple"),
+        ({"CONFIGURED": "a"}, "a"),
         ({"CONFIGURED": "a", "PIP_INDEX_URL": "b"}, "b"),
         ({"CONFIGURED": "a", "PIP_INDEX_URL": "b", "UV_INDEX_URL": "c"}, "c"),
         ({"CONFIGURED": "a", "UV_INDEX_URL": "c", "UV_DEFAULT_INDEX": "d"}, "d"),
