@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from privacy_report.attack.audit_file import read_audit_file
-from privacy_report.audits.models import models_at
+from privacy_report.audits.models import attack_model, models_at
 from privacy_report.commands.audit import main
 from privacy_report.errors import UserError
 from privacy_report.pipeline.files import write_arrays
@@ -70,6 +70,13 @@ def references(n=N, models=8):
     rng = np.random.default_rng(2)
     trains = rng.permuted(np.tile(np.arange(models)[:, None] % 2 == 0, 2 * n), axis=0)
     return {"reference_phi": rng.normal(size=(models, 2 * n)), "reference_is_member": trains}
+
+
+def test_each_file_has_its_own_number_of_reference_models(here):
+    for epoch, models in ((2, 8), (4, 4)):
+        run_of(here / "run", (epoch,), **references(models=models))
+    (model,) = models_at([Path("run")])
+    assert attack_model(model, ["rmia"], {"slices": ["entire"]}).references == {2: 8, 4: 4}
 
 
 @pytest.mark.parametrize(
