@@ -55,7 +55,7 @@ clone:
 $(VENV)/installed: requirements.lock pyproject.toml | clone
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "error: $(PYTHON) is missing or older than 3.11; name a newer one, as in make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(VENV)/bin/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
-	@echo "installing into $(VENV): this fetches packages from the index, with uv in less than a minute, with pip in some"
+	@echo "installing into $(VENV): this fetches packages from the index, with uv in less than a minute, with pip in a few"
 	@trap 'exit 130' INT; $(INDEX); \
 	if $(PIP) --quiet uv 2>/dev/null | $(ALIVE) && $(UV) --requirement requirements.lock 2>&1 | $(ALIVE) && $(UV) --quiet --no-deps --editable .; then :; \
 	else echo "uv cannot be had, or failed: pip goes on"; \
