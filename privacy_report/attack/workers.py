@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import connection, resource_tracker
+from multiprocessing import connection
 
 from threadpoolctl import threadpool_limits
 
 from privacy_report.errors import UserError
 from privacy_report.pipeline import store
 from privacy_report.pipeline.digests import Arrays
+from privacy_report.pipeline.interrupts import without_ctrl_c
 from privacy_report.pipeline.mapped import memory_at_hand
 from privacy_report.pipeline.memo import Memo, processor
 
@@ -81,7 +81,7 @@ def ahead(kept: Ahead, batches: Sequence[Jobs], size: float, cores: int | None =
     store.require_writable()
     pool = ProcessPoolExecutor(most, multiprocessing.get_context("spawn"), _start)
     try:
-        with _without_ctrl_c():
+        with without_ctrl_c():
             for jobs in lacking:
                 kept.coming |= dict.fromkeys(jobs, pool.submit(_make, jobs))
         yield
@@ -141,14 +141,3 @@ def _end_with_parent() -> None:
     assert parent is not None
     connection.wait([parent.sentinel])
     os._exit(1)
-
-
-@contextmanager
-def _without_ctrl_c() -> Iterator[None]:
-    """Processes that start in the block never get the Ctrl-C of a terminal; we do, after it."""
-    resource_tracker.ensure_running()  # Python 3.11 clears the mask of the thread that starts it
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

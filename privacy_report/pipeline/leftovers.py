@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
-import yaml
+from privacy_report.pipeline.recorded import md5, outputs
 
 PLACES = ("metrics", "models", *(f"data/{stage}" for stage in ("canaries", "train", "score")))
 PLACES += tuple(f"data/{stage}" for stage in ("reference", "attack", "gate"))
 """Folders in which each entry is named after its variant."""
-LOCK = Path("dvc.lock")
 
 
 def left(variants: Collection[str]) -> list[Path]:
@@ -24,8 +21,8 @@ def left(variants: Collection[str]) -> list[Path]:
 
 def remove(variants: Collection[str]) -> list[Path]:
     """Delete of these what dvc.lock says that the pipeline wrote and nobody has changed; what was deleted."""
-    written = _written()
-    removed = [path for path in left(variants) if path in written and _is_as_written(path, written[path])]
+    written = {Path(path): digest for path, (_, digest) in outputs().items()}
+    removed = [path for path in left(variants) if not _has_links(path) and written.get(path) == md5(path)]
     for path in removed:
         if path.is_dir():
             shutil.rmtree(path)
@@ -34,21 +31,6 @@ def remove(variants: Collection[str]) -> list[Path]:
     return removed
 
 
-def _written() -> dict[Path, dict[str, Any]]:
-    """All outputs in dvc.lock, which keeps those of stages that are no more."""
-    try:
-        stages = yaml.safe_load(LOCK.read_bytes())["stages"]
-        return {Path(out["path"]): out for stage in stages.values() for out in stage.get("outs", [])}
-    except (OSError, yaml.YAMLError, LookupError, TypeError, AttributeError):
-        return {}
-
-
-def _is_as_written(path: Path, out: dict[str, Any]) -> bool:
-    """Whether a file has DVC's digest, or a folder its number of files and bytes. A link has neither."""
-    if path.is_symlink():
-        return False
-    if path.is_file():
-        return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() == out.get("md5")
-    inside = [one for one in path.rglob("*") if one.is_symlink() or not one.is_dir()]
-    size = sum(one.lstat().st_size for one in inside)
-    return (len(inside), size) == (out.get("nfiles"), out.get("size"))
+def _has_links(path: Path) -> bool:
+    """Whether a file or folder is a link or has one: what it leads to is not the pipeline's."""
+    return path.is_symlink() or any(one.is_symlink() for one in path.rglob("*"))

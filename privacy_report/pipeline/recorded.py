@@ -47,11 +47,18 @@ def refuse_changed(paths: Sequence[str]) -> None:
 
 def changed(asked: Callable[[str], bool] = lambda output: True) -> Iterator[tuple[str, str]]:
     """(path, stage) of each output that is asked for, is there and has other bytes than dvc.lock says."""
-    for stage, about in _read("dvc.lock").items():
-        for output in about.get("outs", ()):
-            path = output["path"]
-            if asked(path) and os.path.exists(path) and md5(Path(path)) != output["md5"]:
-                yield path, stage
+    for path, (stage, digest) in outputs().items():
+        if asked(path) and os.path.exists(path) and md5(Path(path)) != digest:
+            yield path, stage
+
+
+def outputs() -> dict[str, tuple[str, str]]:
+    """All outputs in dvc.lock, those of stages that are no more as well: path -> (stage, MD5)."""
+    stages = _read("dvc.lock")
+    try:
+        return {out["path"]: (stage, out["md5"]) for stage in stages for out in stages[stage].get("outs", ())}
+    except (AttributeError, KeyError, TypeError):
+        raise UserError("dvc.lock: no file of DVC's with stages") from None
 
 
 def damaged(cache: Path) -> Iterator[Path]:

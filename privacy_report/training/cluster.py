@@ -12,13 +12,13 @@ import logging
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from multiprocessing import resource_tracker
 
 import dask
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
 
 from privacy_report.errors import UserError, one_line
+from privacy_report.pipeline.interrupts import without_ctrl_c
 
 RETRIES = 2  # a task that failed three times is given up
 ANSWER = 30  # seconds to wait for a scheduler's answer
@@ -45,7 +45,7 @@ def connected(most: int) -> Iterator[Client]:
                 yield client
         else:
             with ExitStack() as stack:  # so that what ends the first block closes the cluster, too
-                with _without_ctrl_c(), _without_sigterm():
+                with without_ctrl_c(), _without_sigterm():
                     cluster = stack.enter_context(_local(min(CPU_COUNT, most)))
                 yield stack.enter_context(Client(cluster))
 
@@ -62,21 +62,6 @@ def _silence() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-@contextmanager
-def _without_ctrl_c() -> Iterator[None]:
-    """Processes and threads that start in the block never get the Ctrl-C of a terminal; we do, after it.
-
-    Dask's thread starts the workers, also those in place of lost ones, and hands the mask on. They end with
-    this process. A worker that was interrupted itself would print a traceback.
-    """
-    resource_tracker.ensure_running()  # Python 3.11 clears the mask of the thread that starts it
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

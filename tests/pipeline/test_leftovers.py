@@ -1,11 +1,11 @@
 """What removed variants left is deleted only where it is what the pipeline wrote; all else is named."""
 
-import hashlib
-
 import pytest
 import yaml
 
+from privacy_report.errors import UserError
 from privacy_report.pipeline import leftovers
+from privacy_report.pipeline.recorded import md5
 
 FILES = {
     "metrics/{}.json": "numbers",
@@ -18,17 +18,8 @@ OUTS = ("metrics/{}.json", "models/{}", "data/attack/{}", "data/gate/{}.json")
 
 
 def out_of(root, path):
-    """An output as DVC writes it into dvc.lock; the digest of a folder plays no part."""
-    there = root / path
-    if there.is_file():
-        return {"path": path, "md5": hashlib.md5(there.read_bytes()).hexdigest(), "size": 1}
-    files = [one for one in there.rglob("*") if one.is_file()]
-    return {
-        "path": path,
-        "md5": "0.dir",
-        "size": sum(one.stat().st_size for one in files),
-        "nfiles": len(files),
-    }
+    """An output as DVC writes it into dvc.lock."""
+    return {"path": path, "md5": md5(root / path)}
 
 
 @pytest.fixture
@@ -81,8 +72,22 @@ def test_what_somebody_changed_or_made_is_named_and_stays(root):
     assert (root / "data/prepare/labels.npy").read_text() == "of all"
 
 
-@pytest.mark.parametrize("lock", [None, "stages: [", "stages: 3", "stages: {a: {outs: [{}]}}"])
-def test_without_a_readable_lock_nothing_goes(lock, root):
-    (root / "dvc.lock").unlink() if lock is None else (root / "dvc.lock").write_text(lock)
+def test_a_folder_that_was_edited_stays_where_its_size_is_the_same(root):
+    (root / "models/old/old.md").write_text("CARD of old")
+    assert root / "models/old" not in [root / path for path in leftovers.remove(["now"])]
+    assert (root / "models/old/old.md").read_text() == "CARD of old"
+
+
+def test_without_a_lock_nothing_goes(root):
+    (root / "dvc.lock").unlink()
     assert leftovers.remove(["now"]) == []
+    assert len(leftovers.left(["now"])) == len(OUTS)
+
+
+@pytest.mark.parametrize("lock", ["stages: [", "stages: 3", "stages: {a: {outs: [{}]}}"])
+def test_a_damaged_lock_is_one_line_and_nothing_goes(lock, root, monkeypatch):
+    monkeypatch.setattr("privacy_report.pipeline.recorded.BEING_WRITTEN", 0.0)
+    (root / "dvc.lock").write_text(lock)
+    with pytest.raises(UserError, match=r"^dvc\.lock: no file of DVC's with stages$"):
+        leftovers.remove(["now"])
     assert len(leftovers.left(["now"])) == len(OUTS)
