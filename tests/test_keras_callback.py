@@ -133,7 +133,9 @@ def test_a_dataset_is_read_once_so_that_all_files_are_of_the_same_order(batched,
     np.testing.assert_array_equal(last.member_labels, LABELS[:50][place])
 
 
-PAIRS = tf.data.Dataset.from_tensor_slices(MEMBERS)
+def dataset() -> tf.data.Dataset:
+    """The members; made in a test, since TensorFlow takes no setting of its threads after its first tensor."""
+    return tf.data.Dataset.from_tensor_slices(MEMBERS)
 
 
 @pytest.mark.parametrize(
@@ -150,11 +152,11 @@ PAIRS = tf.data.Dataset.from_tensor_slices(MEMBERS)
         ({"members": (FEATURES, FEATURES)}, r"members: labels: got float32 \(90, 4\), several numbers a row"),
         ({"members": (FEATURES, np.array(["a"] * 90))}, "members: labels are text, allowed: integers"),
         ({"nonmembers": (FEATURES[:, :2], LABELS)}, r"of shape \[\(4,\)\], nonmembers \[\(2,\)\]"),
-        ({"members": PAIRS.repeat()}, "members: the dataset never ends"),
-        ({"members": PAIRS.take(0)}, "members: the dataset is empty"),
-        ({"members": PAIRS.map(lambda x, y: x)}, "members: the dataset holds TensorSpec"),
+        ({"members": lambda: dataset().repeat()}, "members: the dataset never ends"),
+        ({"members": lambda: dataset().take(0)}, "members: the dataset is empty"),
+        ({"members": lambda: dataset().map(lambda x, y: x)}, "members: the dataset holds TensorSpec"),
         (
-            {"members": PAIRS.map(lambda x, y: (x, tf.one_hot(y, 3)))},
+            {"members": lambda: dataset().map(lambda x, y: (x, tf.one_hot(y, 3)))},
             "single examples, allowed: batches",
         ),
         ({"folder": "/proc/scores"}, "folder: /proc/scores cannot be written to"),
@@ -162,6 +164,7 @@ PAIRS = tf.data.Dataset.from_tensor_slices(MEMBERS)
     ],
 )
 def test_the_constructor_refuses_in_one_line(given, words, tmp_path):
+    given = {name: value() if callable(value) else value for name, value in given.items()}
     with pytest.raises(UserError, match=words) as error:
         ScoreCheckpoint(**({"members": MEMBERS, "nonmembers": NONMEMBERS, "folder": tmp_path} | given))
     assert "\n" not in str(error.value)

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.util
 import os
 import platform
 import re
+import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -203,10 +203,11 @@ def _changed(path: Path) -> tuple[int, int]:
 
 @cache
 def _spec(top: str) -> ModuleSpec | None:
-    try:
-        return importlib.util.find_spec(top)
-    except (ImportError, ValueError):
-        return None
+    """Where a module would be imported from, whether it is loaded or not: TensorFlow adds to its own path."""
+    for finder in sys.meta_path:
+        if (spec := finder.find_spec(top, None)) is not None:
+            return spec
+    return None
 
 
 @cache

@@ -317,6 +317,15 @@ def test_of_a_package_in_two_folders_the_file_that_is_imported_counts(beside, tm
     assert found.own == {f"{OWN}/a.py": beside / OWN / "a.py"}
 
 
+def test_what_a_loaded_module_does_to_its_path_is_not_followed(forget):
+    """TensorFlow adds a folder of its own to its path, in which no distribution is installed."""
+    import tensorflow
+
+    assert len(tensorflow.__spec__.submodule_search_locations) > 1
+    found = code_of(chosen=["tensorflow"])
+    assert (found.libraries, found.own) == (frozenset(["tensorflow"]), {})
+
+
 def test_the_library_names_no_module_by_a_text_that_is_put_together():
     """The closure follows whole dotted names; a name in pieces would hide a module."""
     pieces = []
