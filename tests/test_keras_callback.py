@@ -134,7 +134,7 @@ def test_a_dataset_is_read_once_so_that_all_files_are_of_the_same_order(batched,
 
 
 def dataset() -> tf.data.Dataset:
-    """The members; made in a test, since TensorFlow takes no setting of its threads after its first tensor."""
+    """The members; made within a test, since TensorFlow's threads cannot be set after its first tensor."""
     return tf.data.Dataset.from_tensor_slices(MEMBERS)
 
 
