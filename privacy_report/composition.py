@@ -21,7 +21,8 @@ from privacy_report.pipeline.files import atomic
 from privacy_report.pipeline.params import check, refuse
 from privacy_report.report.schema import ReportParams
 from privacy_report.training.memberships import ReferenceParams
-from privacy_report.training.schema import BackendParams, Variant
+from privacy_report.training.schema import BackendParams
+from privacy_report.training.section import Section
 
 SECTIONS: dict[str, type] = {
     "dataset": DatasetParams,
@@ -59,7 +60,7 @@ def check_params(params: Any) -> None:
     for name, values in params["variants"].items():
         if not re.fullmatch(NAME, str(name)):
             raise UserError(f"variants: got the name {name!r}, allowed: letters, digits, _ and -")
-        variant = check(f"variants.{name}", values, Variant)
+        variant = check(f"variants.{name}", values, Section)
         if variant.privacy and variant.privacy.delta > attack.delta:
             most = f"at most attack.delta, {attack.delta}, at which its claim is audited, and below 1/members"
             raise refuse(f"variants.{name}.privacy.delta", variant.privacy.delta, most)

@@ -11,6 +11,7 @@ from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.params import load
 from privacy_report.pipeline.recorded import checked
 from privacy_report.training.schema import Variant
+from privacy_report.training.section import Section
 
 
 def main(argv: Sequence[str]) -> None:
@@ -23,7 +24,7 @@ def main(argv: Sequence[str]) -> None:
     )
 
     def inputs() -> tuple[Variant, str]:
-        return load(f"variants.{name}", Variant), prepared.files_digest()
+        return load(f"variants.{name}", Section), prepared.files_digest()
 
     with exclusive(f"canaries@{name}", inputs) as (config, _), memo.timed(f"canaries@{name}"):
         drawn = canary_draw.drawn(prepared.read(), config.canaries)

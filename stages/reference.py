@@ -18,7 +18,7 @@ from privacy_report.training.announce import announce
 from privacy_report.training.memberships import ReferenceParams
 from privacy_report.training.plan import source_of
 from privacy_report.training.references import Reference, memberships, planned
-from privacy_report.training.schema import Variant
+from privacy_report.training.section import Section
 
 OUTPUTS = Path("data/reference")
 
@@ -36,7 +36,7 @@ def main(argv: Sequence[str]) -> None:
     announce(f"reference@{name}")
 
     def inputs() -> tuple[list[Reference], ReferenceParams, int]:
-        config, params = load(f"variants.{name}", Variant), load("reference", ReferenceParams)
+        config, params = load(f"variants.{name}", Section), load("reference", ReferenceParams)
         data, source = prepared.read(), source_of(name)
         n = len(data.member) + len(data.nonmember)
         return planned(name, config, params, n, source), params, n

@@ -21,8 +21,11 @@ from privacy_report.pipeline.recorded import checked
 from privacy_report.pipeline.tables import write_table
 from privacy_report.training.announce import announce
 from privacy_report.training.claim import claim_of
-from privacy_report.training.plan import Target, source_of, target
+from privacy_report.training.plan import Target, source_of
+from privacy_report.training.private_files import write_private
+from privacy_report.training.private_plan import target
 from privacy_report.training.schema import Variant
+from privacy_report.training.section import Section
 
 OWN = Path("nets")
 """The folder of a user's code that dvc.yaml declares."""
@@ -34,13 +37,14 @@ def main(argv: Sequence[str]) -> None:
         "train",
         "Train one variant on the members of data/prepare, less the canaries that are out. "
         "Writes to data/train/VARIANT epoch_NNNN.npz (weights and optimizer) and, growing with every epoch, "
-        "history.csv, and claim.json, what a private variant claims. "
+        "history.csv, and claim.json, what a private variant claims; of a private one privacy_check.json, what "
+        "its training checked of itself, and gradient_canaries.npz where it has gradient canaries. "
         "Finished epochs are taken from the store; a killed run goes on where it stopped.",
     )
     announce(f"train@{name}")
 
     def inputs() -> tuple[Variant, Target]:
-        config = load(f"variants.{name}", Variant)
+        config = load(f"variants.{name}", Section)
         _check_declared(config)
         return config, target(name, config, source_of(name))
 
@@ -54,6 +58,8 @@ def main(argv: Sequence[str]) -> None:
             measured = {column: float(arrays[f"history/{column}"]) for column in HISTORY}
             history.append({"variant": name, "epoch": epoch, **measured})
             write_table(folder / "history.csv", history, HISTORY_COLUMNS)  # grows while the run goes on
+            if config.privacy:
+                write_private(folder, arrays)
         claim.write(folder / "claim.json", claim_of(config, prepared.read().about["n_member"], history))
         kept.close()
 
