@@ -159,8 +159,8 @@ def _sampling(epoch: int, drawn: Drawn, seen: Seen) -> Iterator[Check]:
 
 
 def _repeated(seen: Seen, before: np.ndarray) -> Check:
-    """Whether noise is that of another step, of this epoch or of an earlier one."""
-    now = fingerprints(seen)
+    """Whether noise is that of another step, of this epoch or of an earlier one; no noise is none's."""
+    now = fingerprints(seen)[seen.signs.any(axis=1)]
     every = np.concatenate([before, now])
     repeated = len(every) - len(np.unique(every))
     pairs, bits = len(now) * len(every), min(seen.signs.shape[1], 64)
@@ -172,19 +172,24 @@ def _correlations(seen: Seen) -> Iterator[Check]:
     norms, d = np.sqrt(seen.squares.sum(axis=1)), int(seen.dimensions.sum())
     others = {"noise of successive steps": norms[:-1], "noise and the first step's": norms[:1]}
     for column, (name, other) in enumerate(others.items()):
-        r = seen.products[1:, column] / (norms[1:] * other)
+        with np.errstate(invalid="ignore"):
+            r = seen.products[1:, column] / (norms[1:] * other)
         yield _correlation(name, r, np.full(len(r), d))
-    r = seen.pairs[:, 0] / np.sqrt(seen.pairs[:, 1] * seen.pairs[:, 2])
+    with np.errstate(invalid="ignore"):
+        r = seen.pairs[:, 0] / np.sqrt(seen.pairs[:, 1] * seen.pairs[:, 2])
     common = np.minimum(seen.dimensions[1:], seen.dimensions[:-1]) * len(seen.squares)
     yield _correlation("noise of different variables", r, common)
 
 
 def _correlation(name: str, r: np.ndarray, dimensions: np.ndarray) -> Check:
-    """The largest of some correlations of normal vectors of mean 0, each of so many dimensions."""
+    """The largest of some correlations of normal vectors of mean 0, each of so many dimensions.
+
+    NaN is the correlation of no noise.
+    """
     r, dimensions = r[dimensions > 1], dimensions[dimensions > 1]
     if not len(r):
         return Check(name, np.nan, "")
-    p = stats.beta.sf(np.minimum(np.nan_to_num(r, nan=1.0) ** 2, 1.0), 0.5, (dimensions - 1) / 2)
+    p = stats.beta.sf(np.minimum(np.nan_to_num(r) ** 2, 1.0), 0.5, (dimensions - 1) / 2)
     worst = int(np.argmin(p))
     return Check(name, min(1.0, float(p[worst]) * len(r)), f"noise correlates by {r[worst]:.3f}")
 
