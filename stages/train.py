@@ -37,8 +37,8 @@ def main(argv: Sequence[str]) -> None:
         "train",
         "Train one variant on the members of data/prepare, less the canaries that are out. "
         "Writes to data/train/VARIANT epoch_NNNN.npz (weights and optimizer) and, growing with every epoch, "
-        "history.csv, and claim.json, what a private variant claims; of a private one also privacy_check.json, "
-        "what its training checked of itself, and gradient_canaries.npz if it has such canaries. "
+        "history.csv; claim.json, what a private variant claims; of a private one privacy_check.json, what "
+        "its training checked of itself, and gradient_canaries.npz if it has such canaries. "
         "Finished epochs are taken from the store; a killed run goes on where it stopped.",
     )
     announce(f"train@{name}")

@@ -19,7 +19,8 @@ from privacy_report.training.private_arrays import FINGERPRINTS, P_VALUES
 from privacy_report.training.private_gradient import Step
 from privacy_report.training.regime import Spent
 from privacy_report.training.schema import Privacy, Variant
-from privacy_report.training.self_check import Drawn
+from privacy_report.training.section import has_gradient_canaries
+from privacy_report.training.self_check import Drawn, adjusted, rounded
 from privacy_report.training.watch import Watch
 
 MOST_STEPS = 10**7
@@ -29,13 +30,14 @@ MOST_STEPS = 10**7
 class Private:
     """Each example's gradient clipped, the sum noised, over the expected batch size. See `regime.Regime`.
 
-    config.canaries: gradient canaries, if any; those of other kinds are examples as others. Raises UserError
-    for a delta that is no guarantee, an unreachable target or a batch size above n.
+    Of config.canaries, gradients are added here; those of other kinds are examples as others. Raises
+    UserError for a delta that is no guarantee, an unreachable target or a batch size above n.
     """
 
     def __init__(self, name: str, config: Variant, n: int):
         assert config.privacy is not None
-        self.name, self.canary_params = name, config.canaries
+        self.name = name
+        self.canary_params = config.canaries if has_gradient_canaries(config) else None
         self.privacy: Privacy = config.privacy
         self.n, self.batch_size = n, config.batch_size
         sampling.check_batch_size(n, self.batch_size)
@@ -91,16 +93,20 @@ class Private:
 
     def _check(self, epoch: int, watch: Watch) -> None:
         assert self._drawn is not None
-        seen, before = watch.seen(), [one for number, one in self._fingerprints.items() if number < epoch]
-        found = self_check.checks(epoch, self._drawn, seen, np.concatenate([np.empty(0, np.uint64), *before]))
+        seen = watch.seen()
+        key = self._entropy.to_bytes(sampling.ENTROPY_BITS // 8, "big")
+        fingerprints = self_check.fingerprints(seen, key)
+        before = [one for number, one in self._fingerprints.items() if number < epoch]
+        earlier = np.concatenate([np.empty(0, np.uint64), *before])
+        found = self_check.checks(epoch, self._drawn, seen, earlier, fingerprints)
         for name, p, says in found:
-            if self_check.adjusted(epoch, p) < self_check.LEVEL:
+            if adjusted(epoch, p) < self_check.LEVEL:
                 raise UserError(
                     f"{self.name}, epoch {epoch}: {says}; this is not the mechanism that epsilon is computed "
                     f"for (self-check: {name})"
                 )
-        self._fingerprints[epoch] = self_check.fingerprints(seen)
-        self._p_values[epoch] = np.array([self_check.adjusted(epoch, check.p) for check in found])
+        self._fingerprints[epoch] = fingerprints
+        self._p_values[epoch] = np.array([rounded(adjusted(epoch, check.p)) for check in found])
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Go on from what `arrays` gave after an epoch, empty before the first."""
@@ -115,7 +121,7 @@ class Private:
         """What the checks and the canaries leave next to the model's state, a row an epoch so far.
 
         check/fingerprints: uint64 (epochs, steps), see `self_check.fingerprints`; check/p: float64
-        (epochs, checks), corrected p-values in the order of `self_check.CHECKS`.
+        (epochs, checks), corrected p-values in the order of `self_check.CHECKS`, rounded.
         """
         kept = {FINGERPRINTS: self._fingerprints, P_VALUES: self._p_values}
         found = {name: np.stack([rows[epoch] for epoch in sorted(rows)]) for name, rows in kept.items()}

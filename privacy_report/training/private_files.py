@@ -17,9 +17,9 @@ GRADIENT_CANARIES = "gradient_canaries.npz"
 def write_private(folder: Path, arrays: Arrays) -> None:
     """Write into a variant's folder what the epochs so far left, by the state after the last.
 
-    privacy_check.json: the smallest corrected p-value of each check and the epochs that it was made in; an
-    epoch that fails one leaves no state. gradient_canaries.npz, of an audit twin with such canaries:
-    canary_scores and canary_is_member, as `privacy-report audit` reads them.
+    privacy_check.json: of each check the smallest corrected p-value, rounded down, and in how many epochs it
+    was made; an epoch that fails one leaves no state. gradient_canaries.npz, of an audit twin with such
+    canaries: canary_scores and canary_is_member, as `privacy-report audit` reads them.
     """
     p = arrays[P_VALUES]
     made = ~np.isnan(p)

@@ -8,9 +8,9 @@ has p 0 or 1.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
@@ -86,16 +86,16 @@ class Check(NamedTuple):
     found: str
 
 
-def checks(epoch: int, drawn: Drawn, seen: Seen, before: np.ndarray) -> list[Check]:
+def checks(epoch: int, drawn: Drawn, seen: Seen, before: np.ndarray, now: np.ndarray) -> list[Check]:
     """All checks of an epoch, in the order of CHECKS; p is NaN where one could not be made.
 
-    before: the `fingerprints` of the earlier epochs, uint64.
+    before, now: the `fingerprints` of the earlier epochs and of this one, uint64.
     """
     found = [
         _clipping(seen),
         _recomputed(seen),
         *_sampling(epoch, drawn, seen),
-        _repeated(seen, before),
+        _repeated(seen, before, now),
         *_correlations(seen),
         *_variance(seen),
     ]
@@ -112,12 +112,18 @@ def adjusted(epoch: int, p: float) -> float:
     return float(np.minimum(1.0, p * len(CHECKS) * (np.pi * epoch) ** 2 / 6))  # NaN stays
 
 
-def fingerprints(seen: Seen) -> np.ndarray:
-    """A number for the noise of each step, uint64 (steps,): the same for the same noise.
+def rounded(p: float) -> float:
+    """A corrected p-value down to a power of ten: whoever reads it learns little of the noise."""
+    return float(10.0 ** np.floor(np.log10(np.maximum(p, 1e-300))))  # NaN stays
 
-    A hash of signs: rounding leaves them alone, and no noise can be computed from it and subtracted.
+
+def fingerprints(seen: Seen, key: bytes) -> np.ndarray:
+    """A number for the noise of each step, uint64 (steps,): the same for the same noise and key.
+
+    A hash of signs, which rounding leaves alone. key: at most 64 bytes, as secret as the noise; without it
+    anybody could try whether a noise that they suspect is the right one.
     """
-    hashes = [hashlib.sha256(np.packbits(row).tobytes()).digest()[:8] for row in seen.signs]
+    hashes = [blake2b(np.packbits(row).tobytes(), key=key, digest_size=8).digest() for row in seen.signs]
     return np.frombuffer(b"".join(hashes), np.uint64)
 
 
@@ -158,9 +164,9 @@ def _sampling(epoch: int, drawn: Drawn, seen: Seen) -> Iterator[Check]:
     yield Check("sampling examples", p, says)
 
 
-def _repeated(seen: Seen, before: np.ndarray) -> Check:
+def _repeated(seen: Seen, before: np.ndarray, now: np.ndarray) -> Check:
     """Whether noise is that of another step, of this epoch or of an earlier one; no noise is none's."""
-    now = fingerprints(seen)[seen.signs.any(axis=1)]
+    now = now[seen.signs.any(axis=1)]
     every = np.concatenate([before, now])
     repeated = len(every) - len(np.unique(every))
     pairs, bits = len(now) * len(every), min(seen.signs.shape[1], 64)

@@ -2,7 +2,7 @@
 
 The watcher gets what the optimizer gets, and takes the noise from that: not from what was meant to be added.
 One random step in every fifth epoch is kept whole and recomputed by a path that shares nothing with the
-training's: one example at a time, clipped and summed by NumPy in float64.
+training's: a tape for one example at a time, clipped and summed in float64.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ SIGNS = 256
 STEP = 0x73746570
 """Of the random numbers that choose a step."""
 NEVER = -1
+TINY = 1e-300
+"""In place of the norm of no gradient, whose factor is 1."""
 
 
 class Watch:
@@ -52,7 +54,7 @@ class Watch:
         def zeros(*shape: int, dtype: tf.DType = tf.float64) -> tf.Variable:
             return tf.Variable(tf.zeros(shape, dtype), trainable=False)
 
-        self._row, self._kept_row = (tf.Variable(NEVER, dtype=tf.int32, trainable=False) for _ in range(2))
+        self._row, self._kept_row = (tf.Variable(at, dtype=tf.int32, trainable=False) for at in (0, NEVER))
         self._squares, self._products, self._pairs = zeros(steps, n), zeros(steps, 2), zeros(n - 1, 3)
         self._sizes, self._largest = zeros(steps, dtype=tf.int32), zeros(steps, dtype=tf.float32)
         self._signs = zeros(steps, len(self._signs_at), dtype=tf.bool)
@@ -61,7 +63,7 @@ class Watch:
         self._sum = zeros(d, dtype=tf.float32)
         self._images = _of_any_size(tf.float32, model.input_shape[1:])
         self._labels = _of_any_size(tf.int32, ())
-        self._one_gradient = _one_gradient(model)
+        self._sum_of_single = _sum_of_single(model, l2_norm_clip)
 
     def begin(self, epoch: int) -> None:
         """Watch an epoch, 1-based, from its first step on."""
@@ -130,20 +132,13 @@ class Watch:
         """The clipped sum of the kept step, float64 (d,), example by example."""
         variables = self.model.trainable_variables
         now = [variable.numpy() for variable in variables]
-        total = np.zeros(int(self.dimensions.sum()))
         try:
             for variable, kept in zip(variables, self._weights, strict=True):
                 variable.assign(kept)
-            for image, label in zip(self._images.numpy(), self._labels.numpy(), strict=True):
-                found = self._one_gradient(tf.constant(image[None]), tf.constant(label[None]))
-                one = found.numpy().astype(np.float64)
-                norm = np.linalg.norm(one)
-                if np.isfinite(norm):
-                    total += one * min(1.0, self.l2_norm_clip / max(norm, np.finfo(np.float64).tiny))
+            return self._sum_of_single(self._images, self._labels).numpy()
         finally:
             for variable, value in zip(variables, now, strict=True):
                 variable.assign(value)
-        return total
 
 
 def _of_any_size(dtype: tf.DType, shape: tuple[int | None, ...]) -> tf.Variable:
@@ -159,16 +154,28 @@ def _products(one: tf.Tensor, other: tf.Tensor) -> list[tf.Tensor]:
     return [tf.tensordot(a, b, 1) for a, b in ((one, other), (one, one), (other, other))]
 
 
-def _one_gradient(model: keras.Model) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """The gradient of one example's loss, flat, of images (1, ...) and labels (1,)."""
+def _sum_of_single(model: keras.Model, l2_norm_clip: float) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """The sum over examples of their clipped gradients, float64 (d,), of images (b, ...) and labels (b,)."""
 
-    @tf.function
+    @tf.function(reduce_retracing=True)
     def found(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            logits = model(images, training=True)
-            loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-        variables = model.trainable_variables
-        gradients = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        return tf.concat([tf.reshape(one, [-1]) for one in gradients], 0)
+        total = tf.zeros(sum(tf.size(v.value) for v in model.trainable_variables), tf.float64)
+        for i in tf.range(tf.shape(images)[0]):
+            one = tf.cast(_gradient_of_one(model, images[i : i + 1], labels[i : i + 1]), tf.float64)
+            norm = tf.norm(one)
+            clipped = one * tf.minimum(l2_norm_clip / tf.maximum(norm, TINY), 1.0)
+            total += tf.where(tf.math.is_finite(norm), clipped, 0.0)
+        return total
 
     return found
+
+
+def _gradient_of_one(model: keras.Model, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """The gradient of one example's loss, float32 (d,)."""
+    with tf.GradientTape() as tape:
+        logits = model(images, training=True)
+        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    gradients = tape.gradient(
+        loss, model.trainable_variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
+    return tf.concat([tf.reshape(one, [-1]) for one in gradients], 0)
