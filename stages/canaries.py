@@ -11,7 +11,7 @@ from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.params import load
 from privacy_report.pipeline.recorded import checked
 from privacy_report.training.schema import Variant
-from privacy_report.training.section import Section
+from privacy_report.training.section import Section, has_gradient_canaries
 
 
 def main(argv: Sequence[str]) -> None:
@@ -20,16 +20,18 @@ def main(argv: Sequence[str]) -> None:
         "canaries",
         "Draw the canaries of one variant among the members of data/prepare, as its section "
         "`canaries` says, and flip a coin for each. Writes data/canaries/VARIANT.npz: index, labels, images, "
-        "is_member; all of them empty for a variant without canaries.",
+        "is_member; all of them empty for a variant without canaries, "
+        "and for one whose canaries are gradients: they are no examples, and their training adds them.",
     )
 
     def inputs() -> tuple[Variant, str]:
         return load(f"variants.{name}", Section), prepared.files_digest()
 
     with exclusive(f"canaries@{name}", inputs) as (config, _), memo.timed(f"canaries@{name}"):
-        drawn = canary_draw.drawn(prepared.read(), config.canaries)
+        of_examples = None if has_gradient_canaries(config) else config.canaries
+        drawn = canary_draw.drawn(prepared.read(), of_examples)
         canary_draw.write(canaries.path_of(name), drawn)
-    if config.canaries:
+    if of_examples:
         print(f"{name}: {len(drawn.index)} canaries, {drawn.is_member.sum()} of them in", flush=True)
 
 

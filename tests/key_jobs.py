@@ -130,6 +130,7 @@ class Noted:
 
 WHOLE = {
     "privacy_report.training.plan._train": "privacy_report.training.target.epoch",
+    "privacy_report.training.private_plan._train": "privacy_report.training.private_target.epoch",
     "privacy_report.training.plan._score": "privacy_report.training.scoring.score",
     "key_jobs._interval": "privacy_report.training.reference.interval",
 }
@@ -138,7 +139,8 @@ WHOLE = {
 
 def train(variant: str, kept: Noted) -> None:
     from privacy_report.pipeline.params import load
-    from privacy_report.training.plan import source_of, target
+    from privacy_report.training.plan import source_of
+    from privacy_report.training.private_plan import target
     from privacy_report.training.schema import Variant
 
     planned = target(variant, load(f"variants.{variant}", Variant), source_of(variant))

@@ -19,17 +19,12 @@ from privacy_report.pipeline.files import write_arrays
 STREAM = 0x63616E61
 CHOICE, COINS = range(2)
 """Streams of random numbers that no other purpose has, next to STREAM."""
-GRADIENT = "gradient"
-"""The kind of canaries that are no examples: see `privacy_report.training.gradient_canaries`."""
 
 
 def drawn(found: Prepared, params: CanaryParams | None) -> Canaries:
-    """The examples that are a variant's canaries, none without `params` and where canaries are gradients.
-
-    UserError for more than there are members or colours.
-    """
+    """A variant's canaries, none without `params`. UserError for more than there are members or colours."""
     shape, nobody = found.images.shape[1:], np.asarray(found.images[:0])
-    if params is None or params.kind == GRADIENT:
+    if params is None:
         nothing = np.empty(0, np.int32)
         return Canaries(nothing, nothing, nobody, nothing.astype(bool))
     if params.count > len(found.member):

@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from privacy_report.datasets.canary_draw import GRADIENT
 from privacy_report.datasets.canary_params import CANARY_KINDS, CanaryParams
 from privacy_report.errors import one_of, refuse
 from privacy_report.training.schema import Variant
+
+GRADIENT = "gradient"
+"""The kind of canaries that are no examples: see `gradient_canaries`."""
 
 
 @dataclass
