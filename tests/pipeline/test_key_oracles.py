@@ -68,14 +68,8 @@ def test_every_function_that_runs_between_a_miss_and_its_answer_is_in_the_key(
     shutil.rmtree(copy.root / ".store")
     (tmp_path / "profiled").mkdir()
     path = os.pathsep.join([str(ROOT / "tests/profile_hook"), str(copy.root)])
-    (copy.root / "data/fit").exists() and shutil.rmtree(copy.root / "data/fit")
-    copy.python(
-        "-m",
-        f"stages.{stage}",
-        *filter(None, [variant]),
-        PYTHONPATH=path,
-        PROFILED=str(tmp_path / "profiled"),
-    )
+    arguments = [f"stages.{stage}", variant] if variant else [f"stages.{stage}"]
+    copy.python("-m", *arguments, PYTHONPATH=path, PROFILED=str(tmp_path / "profiled"))
     seen = [json.loads(file.read_text()) for file in (tmp_path / "profiled").iterdir()]
     covered = {name for one in seen for name in one["covered"]}
     ran = {name for one in seen for name in one["ran"]}

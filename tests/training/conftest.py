@@ -24,7 +24,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
     sandbox = make_sandbox(tmp_path_factory.mktemp("base") / "repository")
     sandbox.python("-m", "stages.compose")
     sandbox.python("-m", "stages.prepare")
-    for variant in ("cnn2", "cnn3_dp"):
+    for variant in ("cnn2", "cnn3", "cnn3_dp"):
         sandbox.python("-m", "stages.canaries", variant)
     edit(sandbox, {"epochs": 6, "epochs_per_report": 2}, models=2, per_variant={})
     return sandbox
