@@ -65,9 +65,9 @@ class Asked:
 def main(argv: Sequence[str]) -> None:
     argparse.ArgumentParser(prog="python -m stages.fit", description=DESCRIPTION).parse_args(argv)
     announce("fit")
-    with exclusive("fit", _asked) as asked:
+    with exclusive("fit", asked) as variants:
         chains, changed = list[Chain](), dict[Path, Any]()
-        for name, one in asked.items():
+        for name, one in variants.items():
             for folder, manifest in one.manifests().items():
                 path = OUTPUTS / folder / f"{name}.json"
                 if _said(path) != manifest:
@@ -80,7 +80,7 @@ def main(argv: Sequence[str]) -> None:
         for path, manifest in changed.items():  # at the end, so that a killed run has changed no output
             write_json(path, manifest)
         for path in OUTPUTS.glob("*/*.json"):
-            if path.stem not in asked:
+            if path.stem not in variants:
                 path.unlink()
 
 
@@ -92,7 +92,7 @@ def _said(path: Path) -> Any:
         return None
 
 
-def _asked() -> dict[str, Asked]:
+def asked() -> dict[str, Asked]:
     """Variant -> what the parameters ask for."""
     params, about = load("reference", ReferenceParams), prepared.read()
     members, n = len(about.member), len(about.member) + len(about.nonmember)

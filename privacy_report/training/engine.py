@@ -33,7 +33,7 @@ from privacy_report.training.worker import Done, FailedError, one_line
 
 PATIENCE = 300.0  # seconds without any worker
 REMIND = 10.0  # seconds after which to say again that there is none
-LOOK = 1.0  # seconds after which to look for new workers
+LOOK = 1.0  # seconds after which to look for workers that are new or gone
 POLL = 0.05
 
 
@@ -69,6 +69,7 @@ class _Training:
         self.running: dict[Future, Chain] = {}
         self.lost: Counter[str] = Counter()
         self.workers: set[str] = set()
+        self.looked = -LOOK
         self.seen = self.said = time.monotonic()  # when there was a worker last, and when it was said
 
     def run(self) -> None:
@@ -86,8 +87,11 @@ class _Training:
 
     def _look(self) -> None:
         """Greet the workers that are new. UserError where one must not compute, or there is none for long."""
+        if time.monotonic() - self.looked < LOOK:
+            return
         with _answering(self.client):
             workers = set(self.client.nthreads())
+        self.looked = time.monotonic()
         self.workers &= workers
         if workers - self.workers:
             self._greet(sorted(workers - self.workers))

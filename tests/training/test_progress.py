@@ -32,11 +32,11 @@ def test_the_longest_way_comes_first_and_before_it_what_nothing_is_known_of():
     pace = Pace()
     pace.note(fast, 1, 9.0)
     pace.note(fast, 2, 2.0)  # the first epoch builds a graph
-    pace.note(slow, 1, 7.0)
+    pace.note(slow, 1, 8.0)
     ranked = sorted([fast, slow, long, unknown], key=pace.rank, reverse=True)
     assert [chain.name for chain in ranked] == ["new", "slow", "long", "fast"]
-    assert [pace.epoch(chain) for chain in (fast, slow, long)] == [1.0, 7.0, 1.0]
-    assert pace.epoch(unknown) == 4.0  # the mean of those that are known
+    assert [pace.epoch(chain) for chain in (fast, slow, long)] == [1.0, 8.0, 1.0]
+    assert pace.epoch(unknown) == 4.5  # the mean of those that are known
 
 
 def test_the_time_left_is_the_longest_model_or_the_share_of_a_worker():
