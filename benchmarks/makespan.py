@@ -4,7 +4,7 @@
 of reference models, from the store of a finished study. Then `privacy_report.training.engine` trains models
 that only sleep, on Dask's own scheduler, with as many workers as WORKERS says, each a thread of this process.
 Next to it stand the least possible, which is the longest model's intervals one after the other or the share
-of a worker in all, and what Keras's `Model.fit` would take with that many cores for one model after the other:
+of a worker in all, and what Keras's `Model.fit` would take with that many cores for a model after the other:
 by Amdahl's law from its speed-up on two cores (`--model-fit`, on an idle machine), if it were as fast on one
 core as what was measured.
 

@@ -199,8 +199,8 @@ def test_the_study_on_paper_is_what_is_computed():
 
 def test_the_makespan_of_the_study_is_what_the_engine_took():
     found = json.loads((ROOT / "benchmarks/makespan.json").read_text())
-    said = f"({len(found['models'])} models, {sum(len(one['seconds']) for one in found['models'].values())} tasks)"
-    assert said in (DOCS / "scale.md").read_text()
+    tasks = sum(len(one["seconds"]) for one in found["models"].values())
+    assert f"({len(found['models'])} models, {tasks} tasks)" in (DOCS / "scale.md").read_text()
     head = ["workers", "engine", "least possible", "`Model.fit`"]
     check_block(DOCS / "scale.md", "makespan", table(head, makespan.table(found)))
 

@@ -51,23 +51,20 @@ def finished(arrays: Arrays, started: float) -> Entry:
 class Chain(ABC):
     """One model: the epochs that the store has, those that are left, and how it goes.
 
-    model: for the workers; last: its last epoch; size: the examples of one epoch; at: finished epochs;
-    said: what the last one measured, by name; NaN where it did not.
+    model: for the workers; last: its last epoch; size: the examples of one epoch; kind: of models that take
+    as long for an example; at: finished epochs; said: what the last one measured, by name, NaN where it did
+    not.
     """
 
     def __init__(self, model: Model, last: int, size: int):
         self.model, self.last, self.size = model, last, size
+        self.kind = f"{model.job.config} {model.job.regime}"
         self.at = 0
         self.said: dict[str, float] = {}
 
     @property
     def name(self) -> str:
         return self.model.job.name
-
-    @property
-    def kind(self) -> str:
-        """Models of one kind take as long for an example."""
-        return f"{self.model.job.config} {self.model.job.regime}"
 
     @property
     def left(self) -> int:
