@@ -78,18 +78,8 @@ def test_a_clone_without_a_store_trains_the_changed_variant_alone(finished: Sand
     assert not (clone.root / ".store/epoch").exists()
     clone.append("conf/config.yaml", "variants: {cnn3: {learning_rate: 0.002}}")
     assert {*clone.repro()} == {"compose", "fit", *OF_CNN3, *GATES, "report"}
-    assert {kind: len(names) for kind, names in stored(clone).items()} == {
-        "epoch": 2,
-        "score": 2,
-        "reference": 0,
-    }
-    clone.append("conf/config.yaml", "reference: {per_variant: {cnn3: 2}}")  # its references, and no target
-    clone.edit("conf/config.yaml", "variants: {cnn3", "variants: {cnn2: {label: Two}, cnn3")
-    before = stored(clone)
-    assert "train@cnn2" in (done := clone.repro())
-    assert {"reference@cnn3", "fit"} <= {*done}
-    assert "train@cnn3_dp" not in done
-    assert new(clone, before)["reference"] == 4
+    found = {kind: len(names) for kind, names in stored(clone).items()}
+    assert found == {"epoch": 2, "score": 2, "reference": 0}
 
 
 def test_a_stage_alone_computes_what_is_missing_and_fit_finds_it(finished: Sandbox):
