@@ -173,9 +173,9 @@ def scores(
     One output a row is that of class 1 of two: a probability where all lie in 0..1 and the last layer is not
     linear. The model is run in inference mode. Raises UserError that names `source` as `Outputs` does.
     """
-    _check_width(model, members, source)
     arrays, outputs = {}, {}
     for name, side in {"member": members, "nonmember": nonmembers}.items():
+        _check_width(model, side, source)
         found = model.predict(side.features, batch_size=batch_size, verbose=0)
         if keras.tree.is_nested(found):
             raise UserError(f"{source}: the model has {len(found)} outputs, allowed: one")
@@ -195,7 +195,7 @@ def _check_width(model: Any, side: Side, source: str) -> None:
         return
     got = side.features.shape
     if len(takes) != len(got) or any(a not in (None, b) for a, b in zip(takes[1:], got[1:], strict=True)):
-        raise UserError(f"{source}: got features of shape {got[1:]}, allowed: {takes[1:]} (None is any number)")
+        raise UserError(f"{source}: got features of shape {got[1:]}, allowed: {takes[1:]}")
 
 
 def _ends_linear(model: Any) -> bool:
