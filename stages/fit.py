@@ -35,7 +35,7 @@ DESCRIPTION = (
 
 @dataclass(frozen=True)
 class Asked:
-    """What the parameters ask for of one variant: its target, if it is trained here, and its references."""
+    """What the parameters ask for of one variant. size: the members that there would be with all canaries."""
 
     config: Variant
     size: int
@@ -94,8 +94,8 @@ def _said(path: Path) -> Any:
 
 def asked() -> dict[str, Asked]:
     """Variant -> what the parameters ask for."""
-    params, about = load("reference", ReferenceParams), prepared.read()
-    members, n = len(about.member), len(about.member) + len(about.nonmember)
+    params, data = load("reference", ReferenceParams), prepared.read()
+    members, n = len(data.member), len(data.member) + len(data.nonmember)
     found = {}
     for name, config in load_each("variants", Variant).items():
         check_declared(config)

@@ -64,10 +64,7 @@ class Reference:
 
 
 class ReferenceChain(Chain):
-    """A reference, of which phi is kept at each of its epochs, and the last state until there is a next.
-
-    Another checkpoint's state is not: whoever finds phi of the last epoch alone has nothing to go on from.
-    """
+    """A reference, of which phi is kept at each of its epochs, and of the states the last alone."""
 
     model: Reference
 
