@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
+from privacy_report.datasets.canary_params import CanaryParams
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.files import write_json
-from privacy_report.datasets.canary_params import CanaryParams
 from privacy_report.training import epochs, models, optimizers, private_gradient, watch
 from privacy_report.training.private import Private
 from privacy_report.training.schema import SMALL_CNN, Privacy, Variant
