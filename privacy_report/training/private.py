@@ -123,5 +123,5 @@ class Private:
         (epochs, checks), corrected p-values in the order of `self_check.CHECKS`, rounded.
         """
         kept = {FINGERPRINTS: self._fingerprints, P_VALUES: self._p_values}
-        found = {name: np.stack([rows[epoch] for epoch in sorted(rows)]) for name, rows in kept.items()}
+        found = {name: np.stack([rows[at] for at in sorted(rows)]) for name, rows in kept.items() if rows}
         return found | (self._canaries.arrays() if self._canaries else {})
