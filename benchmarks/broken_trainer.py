@@ -39,7 +39,6 @@ from privacy_report.training.job import NOWHERE
 from privacy_report.training.plan import job_of
 from privacy_report.training.private_arrays import COINS, P_VALUES, SCORES
 from privacy_report.training.schema import Privacy, Variant
-from privacy_report.training.section import Canaries
 from privacy_report.training.target import trainer_of
 
 SEEDS, SOUND_SEEDS = 5, 20
@@ -53,7 +52,7 @@ CONFIG = Variant(
     epochs=60,
     epochs_per_report=1,
     privacy=Privacy(target_epsilon=CLAIM, delta=DELTA),
-    canaries=Canaries(5_000, "gradient"),
+    canaries=CanaryParams(5_000, "gradient"),
 )
 
 

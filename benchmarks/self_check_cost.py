@@ -21,13 +21,13 @@ from typing import Any
 
 import numpy as np
 
+from privacy_report.datasets.canary_params import CanaryParams
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.files import write_json
 from privacy_report.training import epochs, models, optimizers, private_gradient, watch
 from privacy_report.training.private import Private
 from privacy_report.training.schema import SMALL_CNN, Privacy, Variant
-from privacy_report.training.section import Canaries
 
 SHAPE, CLASSES, N = (32, 32, 3), 10, 50_000
 PLAIN, CHECKED, CANARIES = "neither", "self-check", "self-check and 5,000 gradient canaries"
@@ -51,7 +51,7 @@ class Unwatched(Private):
 
 def ways() -> dict[str, Private]:
     """Way of training -> its regime."""
-    twin = replace(CONFIG, canaries=Canaries(5_000, "gradient"))
+    twin = replace(CONFIG, canaries=CanaryParams(5_000, "gradient"))
     return {
         PLAIN: Unwatched("v", CONFIG, N),
         CHECKED: Private("v", CONFIG, N),

@@ -11,7 +11,6 @@ from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.params import load
 from privacy_report.pipeline.recorded import checked
 from privacy_report.training.schema import Variant
-from privacy_report.training.section import Section, has_gradient_canaries
 
 
 def main(argv: Sequence[str]) -> None:
@@ -25,13 +24,12 @@ def main(argv: Sequence[str]) -> None:
     )
 
     def inputs() -> tuple[Variant, str]:
-        return load(f"variants.{name}", Section), prepared.files_digest()
+        return load(f"variants.{name}", Variant), prepared.files_digest()
 
     with exclusive(f"canaries@{name}", inputs) as (config, _), memo.timed(f"canaries@{name}"):
-        of_examples = None if has_gradient_canaries(config) else config.canaries
-        drawn = canary_draw.drawn(prepared.read(), of_examples)
+        drawn = canary_draw.drawn(prepared.read(), config.canaries)
         canary_draw.write(canaries.path_of(name), drawn)
-    if of_examples:
+    if config.canaries and config.canaries.are_examples:
         print(f"{name}: {len(drawn.index)} canaries, {drawn.is_member.sum()} of them in", flush=True)
 
 

@@ -22,7 +22,6 @@ from privacy_report.pipeline.recorded import checked
 from privacy_report.pipeline.tables import read_rows
 from privacy_report.training.announce import announce
 from privacy_report.training.schema import Variant
-from privacy_report.training.section import Section
 
 OUTPUTS = Path("models")
 NO_GIT = "unknown, no git"
@@ -39,7 +38,7 @@ def main(argv: Sequence[str]) -> None:
     announce(f"ship@{name}")
 
     def inputs() -> tuple[Variant, dict[str, Any]]:
-        return load(f"variants.{name}", Section), read_verdict(name)
+        return load(f"variants.{name}", Variant), read_verdict(name)
 
     with exclusive(f"ship@{name}", inputs) as (config, verdict):
         empty_folder(OUTPUTS / name)

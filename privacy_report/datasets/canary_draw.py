@@ -22,9 +22,12 @@ CHOICE, COINS = range(2)
 
 
 def drawn(found: Prepared, params: CanaryParams | None) -> Canaries:
-    """A variant's canaries, none without `params`. UserError for more than there are members or colours."""
+    """The examples that are a variant's canaries, none without `params` and where canaries are gradients.
+
+    UserError for more than there are members or colours.
+    """
     shape, nobody = found.images.shape[1:], np.asarray(found.images[:0])
-    if params is None:
+    if params is None or not params.are_examples:
         nothing = np.empty(0, np.int32)
         return Canaries(nothing, nothing, nobody, nothing.astype(bool))
     if params.count > len(found.member):

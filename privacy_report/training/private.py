@@ -26,7 +26,6 @@ from privacy_report.training.private_arrays import FINGERPRINTS, P_VALUES
 from privacy_report.training.private_gradient import Step
 from privacy_report.training.regime import Spent
 from privacy_report.training.schema import Privacy, Variant
-from privacy_report.training.section import has_gradient_canaries
 from privacy_report.training.self_check import Drawn, adjusted, rounded
 from privacy_report.training.watch import Watch
 
@@ -44,7 +43,7 @@ class Private:
     def __init__(self, name: str, config: Variant, n: int):
         assert config.privacy is not None
         self.name = name
-        self.canary_params = config.canaries if has_gradient_canaries(config) else None
+        self.canary_params = config.gradient_canaries
         self.privacy: Privacy = config.privacy
         self.n, self.batch_size = n, config.batch_size
         sampling.check_batch_size(n, self.batch_size)
@@ -131,5 +130,5 @@ class Private:
         (epochs, checks), corrected p-values in the order of `private_arrays.CHECKS`, rounded.
         """
         kept = {FINGERPRINTS: self._fingerprints, P_VALUES: self._p_values}
-        found = {name: np.stack([rows[epoch] for epoch in sorted(rows)]) for name, rows in kept.items()}
+        found = {name: np.stack([rows[at] for at in sorted(rows)]) for name, rows in kept.items() if rows}
         return found | (self._canaries.arrays() if self._canaries else {})

@@ -17,7 +17,7 @@ from privacy_report.pipeline import code, memo
 from privacy_report.pipeline.code import code_of
 from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.digests import digest
-from privacy_report.training import plan, private_plan, references
+from privacy_report.training import plan, references
 from privacy_report.training.job import Source
 from privacy_report.training.memberships import ReferenceParams
 from privacy_report.training.schema import ADAM, SMALL_CNN, Privacy, Variant
@@ -46,7 +46,7 @@ def source(data="data"):
 
 def train(config=ORDINARY, name="cnn2", data="data", states=(), epoch=1):
     kept = Keys(*states)
-    list(private_plan.target(name, config, source(data)).epochs(kept, epoch))
+    list(plan.target(name, config, source(data)).epochs(kept, epoch))
     return kept.keys[-1]
 
 
@@ -251,7 +251,7 @@ PRIVATE_MODULES = (
 )
 ROOTS = {
     "train": (plan.TARGET, plan.ORDINARY),
-    "train private": (private_plan.TARGET, plan.PRIVATE),
+    "train private": (plan.TARGET, plan.PRIVATE),
     "reference": (references.REFERENCE, plan.ORDINARY),
     "score": (plan.SCORING,),
     "attack": (checkpoint.JOB, *checkpoint.plan("lira", DEFAULT, None).roots),

@@ -11,22 +11,20 @@ from privacy_report.datasets.canary_draw import coins, drawn
 from privacy_report.datasets.canary_params import CanaryParams
 from privacy_report.datasets.prepared import Prepared
 from privacy_report.errors import UserError
-from privacy_report.training import private_target, target
 from privacy_report.training.data import Data
 from privacy_report.training.job import NOWHERE
 from privacy_report.training.plan import job_of
 from privacy_report.training.private_arrays import COINS, SCORES
-from privacy_report.training.schema import Privacy
-from privacy_report.training.section import Canaries, Section
+from privacy_report.training.schema import Privacy, Variant
 from privacy_report.training.target import trainer_of
 
 N, BATCH, NOISE, CLIP, M = 240, 20, 1.0, 0.5, 200
-CONFIG = Section(
+CONFIG = Variant(
     label="V",
     model=small_cnn(num_conv=1, filters=4, dense_units=8, activation="tanh"),
     batch_size=BATCH,
     privacy=Privacy(noise_multiplier=NOISE, delta=1e-4, l2_norm_clip=CLIP),
-    canaries=Canaries(M, "gradient", seed=3),
+    canaries=CanaryParams(M, "gradient", seed=3),
 )
 
 
@@ -88,7 +86,7 @@ def test_coins_are_those_of_other_kinds():
         {"n_classes": 3},
     )
     np.testing.assert_array_equal(
-        drawn(found, Canaries(M, "natural", seed=3)).is_member, coins(CONFIG.canaries)
+        drawn(found, CanaryParams(M, "natural", seed=3)).is_member, coins(CONFIG.canaries)
     )
 
 
@@ -104,45 +102,29 @@ def test_a_twin_draws_the_batches_of_its_variant_and_other_canaries_in_every_epo
     assert (draws[0] != draws[1]).any()
 
 
-def test_a_resumed_run_ends_in_the_same_bytes(monkeypatch):
-    def train(last, state=None, first=1):
-        trainers = {}
-
-        def trainer_in(state, identity, make):
-            made = trainers.setdefault(identity, trainer_of(job(), data()))
-            if state is not None:
-                made.restore(state)
-            return made
-
-        monkeypatch.setattr(private_target, "trainer_in", trainer_in)
-        states = []
-        for epoch in range(first, last + 1):
-            state = private_target.epoch(job(), state, epoch)
-            states.append(state)
-        return states
-
-    whole = train(3)
-    again = train(3, whole[0], first=2)[-1]  # in a process of its own, with what epoch 1 left
-    assert set(again) == set(whole[-1]) > {SCORES, COINS}
-    for name, value in whole[-1].items():
+def test_a_resumed_run_ends_in_the_same_bytes():
+    whole = trainer_of(job(), data())
+    states = [whole.run(epoch) for epoch in (1, 2, 3)]
+    resumed = trainer_of(job(), data())  # as in a process of its own, with what epoch 1 left
+    resumed.restore(states[0])
+    again = [resumed.run(epoch) for epoch in (2, 3)][-1]
+    assert set(again) == set(states[-1]) > {SCORES, COINS}
+    for name, value in states[-1].items():
         np.testing.assert_array_equal(value, again[name])
-    assert not np.array_equal(whole[0][SCORES], whole[1][SCORES])
-    assert len(target._last) == 0
+    assert not np.array_equal(states[0][SCORES], states[1][SCORES])
 
 
 def test_settings_that_cannot_be_are_refused():
     with pytest.raises(UserError, match="without a section privacy"):
         replace(CONFIG, privacy=None)
     with pytest.raises(UserError, match="gradient"):
-        Canaries(100, "odd")
+        CanaryParams(100, "odd")
     with pytest.raises(UserError, match="at least 10"):
-        Canaries(5, "gradient")
-    many = replace(CONFIG, canaries=Canaries(5_000, "gradient"))
+        CanaryParams(5, "gradient")
+    many = replace(CONFIG, canaries=CanaryParams(5_000, "gradient"))
     with pytest.raises(UserError, match=r"at most \d+, the weights"):
         trainer_of(job(many), data())
-    assert trainer_of(job(replace(CONFIG, canaries=Canaries(20, "natural"))), data()).regime._canaries is None
-
-
-def test_what_ordinary_variants_depend_on_knows_no_gradient_canaries():
-    with pytest.raises(UserError, match="allowed: blank, mislabelled, natural"):
-        CanaryParams(20, "gradient")
+    assert (
+        trainer_of(job(replace(CONFIG, canaries=CanaryParams(20, "natural"))), data()).regime._canaries
+        is None
+    )
