@@ -16,6 +16,7 @@ from privacy_report.attack.needs import FEATURES, OUTPUTS
 from privacy_report.attack.one_run import OneRun
 from privacy_report.audits.checks import Side
 from privacy_report.audits.models import Attacked
+from privacy_report.gate.named import named_in_words
 from privacy_report.pipeline.contract import CLASS, ENTIRE, GROUP, PLACEBO, kind_of, with_ends
 from privacy_report.pipeline.notes import reasons
 from privacy_report.pipeline.tables import Row, where
@@ -101,6 +102,7 @@ def _in_short(found: Attacked, console: Console) -> None:
         {"attack": row["attack"], "needs": _needs(row, wide)} | _cells(row, wide) for row in _measured(entire)
     ]
     _print(console, f"{at} entire dataset, strongest attack first", attacks, wide)
+    _say(console, "", f"{named_in_words(entire)}.")
     worst = [{"slice": row["slice"], "attack": row["attack"]} | _cells(row, wide) for row in _worst(rows)]
     _print(console, f"{at} worst classes, each by its strongest attack", worst, wide)
     for line in _counts(found.rows):

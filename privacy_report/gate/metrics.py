@@ -11,6 +11,7 @@ from privacy_report.gate.rules import Checkpoint
 from privacy_report.gate.twins import audited_epsilon
 from privacy_report.pipeline.claim import Claim
 from privacy_report.pipeline.contract import ENTIRE
+from privacy_report.pipeline.measured import NAMES
 from privacy_report.pipeline.tables import Row, where
 
 FOLDER = Path("metrics")
@@ -36,6 +37,7 @@ def metrics(
         "auc": found.get("auc"),
         "advantage": found.get("advantage"),
         "tpr_at_1pct_fpr": found.get("tpr_at_1pct_fpr"),
+        NAMES: found.get(NAMES),
         "epsilon": claim.epsilon if claim else None,
         "delta": claim.delta if claim else None,
         "epsilon_audited": audited_epsilon(one_run, epoch),

@@ -15,6 +15,7 @@ from privacy_report.gate.twins import AUDIT, canaries_until
 from privacy_report.gate.words import BREAKS, KEEPS, UNJUDGED
 from privacy_report.pipeline.claim import Claim
 from privacy_report.pipeline.contract import ENTIRE, REFERENCES, REPORT, SELECT, with_ends
+from privacy_report.pipeline.measured import NAMES
 from privacy_report.pipeline.tables import Row
 
 PUBLIC_SEED = "the seed is public: whoever reads params.yaml can subtract the noise (privacy.seed: committed)"
@@ -160,6 +161,8 @@ def numbers(checkpoint: Checkpoint) -> dict[str, Any]:
         found |= {name: row[name] for name in with_ends(column)} if row else {}
         if row and column == "advantage":
             found["attack"] = row["attack"]
+    if row := _worst_row(checkpoint, NAMES):
+        found[NAMES] = row[NAMES]
     if row := _worst_row(checkpoint, "epsilon_fixed_split"):
         found["epsilon_fixed_split"] = row["epsilon_fixed_split"]
     found["class_advantage_high"] = worst("max_class_advantage", checkpoint).value

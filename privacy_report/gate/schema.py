@@ -18,6 +18,9 @@ LEAKAGE = tuple(name for name in RULES if name.startswith("max_"))
 TPR_NEEDS = 500
 """Non-members, or canaries that are out, at which a TPR at 1% FPR is measured."""
 
+NAMED_NEEDS = 10
+"""The limit times one more than the non-members that calibrate (half of a half), from which on it is seen."""
+
 Limit = float | str
 
 
@@ -92,7 +95,9 @@ def nonmembers_needed(policy: Policy) -> dict[str, int | None]:
 
     For max_class_advantage they are of each class, for max_canary_tpr_at_1pct_fpr canaries that are out. Of
     an advantage it is where the upper end of an advantage of 0 reaches the limit (Hoeffding), however many
-    the members; of a TPR at 1% FPR where five false positives are expected (`attack.intervals`).
+    the members; of a TPR at 1% FPR where five false positives are expected (`attack.intervals`); of a share
+    of members that can be named where its floor is that share of many members (`attack.names.floor`). Of a
+    count of those it depends on the number of members.
     """
     needed: dict[str, int | None] = {}
     for rule, limit in policy.limits.items():
@@ -101,6 +106,8 @@ def nonmembers_needed(policy: Policy) -> dict[str, int | None]:
             needed[rule] = math.ceil(math.log(2 / LEVEL) / 2 / limit**2 - 1e-9) if limit else None
         elif rule.endswith("tpr_at_1pct_fpr"):
             needed[rule] = TPR_NEEDS
+        elif rule == "max_named_at_10pct_fdr" and float(limit) < 1:
+            needed[rule] = 2 * math.ceil(NAMED_NEEDS / float(limit) - 1e-9) - 3 if limit else None
     return needed
 
 
