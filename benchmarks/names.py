@@ -1,9 +1,9 @@
 """How many of the names that are given at a stated error rate are wrong, where the truth is known.
 
-5,000 candidates, and as many other non-members to calibrate by as there are among them. "Everybody": all members score 2 standard deviations
-higher; "half": every second member by 5; "ties": the same, scores rounded to halves; "equal": all scores are
-the same; "nobody": members score like non-members. Of a share of 0 every candidate is a non-member. The false
-discovery rate is the mean share of wrong names, 0 where nobody is named.
+5,000 candidates, and as many other non-members to calibrate by as there are among them. "Everybody": all
+members score 2 standard deviations higher; "half": every second member by 5; "ties": the same, scores rounded
+to halves; "equal": all scores are the same; "nobody": members score like non-members. Of a share of 0 every
+candidate is a non-member. The false discovery rate is the mean share of wrong names, 0 where nobody is named.
 
 `python -m benchmarks.names` writes benchmarks/names.json; every draw is seeded by its number and setting.
 """

@@ -138,10 +138,11 @@ def _attacker(examples: Examples, plan: Plan) -> tuple[Attacker, str]:
         if plan.needs == REFERENCES:
             if examples.references is None:
                 return _nothing, "there are no reference models"
-            return _by_signal(score(examples.phi, examples.references)), ""
+            seen = function(plan.seen)(examples) if plan.seen else examples.phi
+            return _by_signal(score(seen, examples.references)), ""
     except TooFewError as error:
         return _nothing, str(error)
-    return _by_signal(score(examples)), ""
+    return _by_signal(score(function(plan.seen)(examples) if plan.seen else examples)), ""
 
 
 def _nothing(mask: np.ndarray, seed: list[int]) -> Ranked:

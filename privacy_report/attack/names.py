@@ -17,7 +17,7 @@ import numpy as np
 from privacy_report.attack.roc import Roc
 from privacy_report.pipeline.measured import FLOOR, NAMED, Row
 
-CUTS = 10
+CUTS = 5
 """Random cuts of the non-members into two halves, each of which calibrates the other once."""
 MOST_RATE = max(rate for rate, _ in NAMED.values())
 
@@ -86,5 +86,5 @@ def measure(curve: Roc, n_member: int, rng: np.random.Generator) -> Row:
         least = floor(curve.n_member, curve.n_nonmember, rate, share)
         value = scale * float(np.mean([half.named(rate, share)[0] for half in cuts]))
         row[column] = value if least <= curve.n_member else None
-        row[column + FLOOR] = math.ceil(scale * least)
+        row[column + FLOOR] = float(math.ceil(scale * least))
     return row

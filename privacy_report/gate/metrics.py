@@ -30,7 +30,10 @@ def metrics(
     scope = verdict["scope"]
     epoch = scope["epoch"]
     at = list(where(rows, epoch=float(epoch)))
-    found, whole = numbers(Checkpoint(epoch, at)), next(where(at, slice=ENTIRE))
+    found, whole = (
+        numbers(Checkpoint(epoch, at, released=verdict.get("released"))),
+        next(where(at, slice=ENTIRE)),
+    )
     values = {
         "train_accuracy": whole["accuracy"],
         "val_accuracy": whole["val_accuracy"],

@@ -23,6 +23,7 @@ from privacy_report.pipeline.contract import (
     OUTPUTS,
     PLACEBO,
     REFERENCES,
+    counts,
     kind_of,
 )
 from privacy_report.pipeline.measured import FLOOR, NAMES
@@ -35,7 +36,8 @@ class Checkpoint:
 
     Rows on canaries are the audit twin's, of this epoch and of all before it. epsilon: the claim for
     whichever checkpoint is chosen (NaN: not DP); references: how many reference models there are at this
-    epoch; void: why the claim is none, empty where it stands.
+    epoch; void: why the claim is none, empty where it stands; released: what the service returns, so that
+    attackers who see more do not count (`contract.counts`).
     """
 
     epoch: int
@@ -43,6 +45,7 @@ class Checkpoint:
     epsilon: float = math.nan
     references: int = 0
     void: str = ""
+    released: str | None = None
 
     def of(self, kind: str) -> list[Row]:
         """Rows of the slice `kind`, or of all slices that begin with it where it ends with "=" (CLASS).
@@ -60,12 +63,18 @@ class Checkpoint:
 
     def _counts(self, row: Row) -> bool:
         kind = kind_of(row["attack"])
+        if not self._sees(row):
+            return False
         return kind == OUTPUTS or (kind != PLACEBO and _place(row) in self._made)
+
+    def _sees(self, row: Row) -> bool:
+        """Whether the service returns what the attack needs."""
+        return counts(row["attack"], self.released)
 
     @cached_property
     def _made(self) -> set[tuple[str, str, float]]:
         """Attack, ENTIRE or CANARIES, and epoch, where the attack measured something on the whole of them."""
-        wholes = (row for row in self.rows if row["slice"] in (ENTIRE, CANARIES))
+        wholes = (row for row in self.rows if row["slice"] in (ENTIRE, CANARIES) and self._sees(row))
         return {_place(row) for row in wholes if not math.isnan(row["auc"])}
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, make_dataclass
 from typing import Any
 
 from privacy_report.gate.rules import BY_SLICE, MAJORITY, RULES
-from privacy_report.pipeline.contract import CLASS, LEVEL
+from privacy_report.pipeline.contract import CLASS, LEVEL, RELEASES
 from privacy_report.pipeline.params import one_of, refuse
 
 LEAKAGE = tuple(name for name in RULES if name.startswith("max_"))
@@ -28,18 +28,21 @@ Limit = float | str
 class Policy:
     """What one variant has to keep: rule -> limit; of single slices, slice -> rule -> limit.
 
-    allow_committed_seed: whether an epsilon counts whose noise anybody can compute from the repository.
+    allow_committed_seed: whether an epsilon counts whose noise anybody can compute from the repository;
+    released: what the service returns (of `contract.RELEASES`): attackers who see more do not count.
     """
 
     limits: Mapping[str, Limit] = field(default_factory=dict)
     slices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     allow_committed_seed: bool = False
+    released: str | None = None
 
 
 class Limits:
     """What the limits of all rules have in common."""
 
     allow_committed_seed: bool
+    released: str | None
     per_variant: dict[str, Any]
     per_slice: dict[str, Any]
 
@@ -54,6 +57,8 @@ class Limits:
             for rule in (limits := _mapping(key, limits)):
                 one_of(key, rule, BY_SLICE)
             self._check(f"{key}.", limits)
+        if self.released is not None:
+            one_of("released", self.released, RELEASES)
         for variant in ("", *self.per_variant):
             if not set(self.policy(variant).limits) & set(LEAKAGE):
                 key = f"per_variant.{variant}" if variant else "max_advantage"
@@ -87,7 +92,7 @@ class Limits:
             name: {rule: float(limit) for rule, limit in of.items() if limit is not None}
             for name, of in self.per_slice.items()
         }
-        return Policy(limits, slices, self.allow_committed_seed)
+        return Policy(limits, slices, self.allow_committed_seed, self.released)
 
 
 def nonmembers_needed(policy: Policy) -> dict[str, int | None]:
@@ -122,6 +127,7 @@ GateParams = make_dataclass(
     [
         *((name, Any, MAJORITY if name == "min_val_accuracy" else None) for name in RULES),
         ("allow_committed_seed", bool, False),
+        ("released", str | None, None),
         ("per_variant", dict[str, Any], field(default_factory=dict)),
         ("per_slice", dict[str, Any], field(default_factory=dict)),
     ],

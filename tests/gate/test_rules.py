@@ -105,3 +105,25 @@ def test_the_placebo_is_no_attack_and_missing_evidence_is_none():
     assert worst("max_advantage", Checkpoint(2, stronger)).attack == "rmia"
     unmeasured = [*rows, written_row("threshold", ENTIRE, SELECT, **nothing)]
     assert math.isnan(worst("max_advantage", Checkpoint(2, unmeasured)).value)
+
+
+def test_a_release_decides_which_attackers_count():
+    rows = [
+        written_row("threshold", ENTIRE, SELECT, advantage_high=0.9)
+        | {"attack": attack, "advantage_high": high}
+        for attack, high in (("rmia", 0.9), ("rmia_top", 0.5), ("gap", 0.3), ("placebo", 0.99))
+    ]
+    read = {
+        released: worst("max_advantage", Checkpoint(2, rows, released=released)).value
+        for released in (None, "logits", "rounded_2", "top", "label")
+    }
+    assert read == {None: 0.9, "logits": 0.9, "rounded_2": 0.5, "top": 0.5, "label": 0.3}
+
+
+def test_references_count_only_where_their_attack_does():
+    rows = [written_row("threshold", ENTIRE, SELECT) | {"attack": attack} for attack in ("rmia", "gap")]
+    models = {
+        released: worst("min_reference_models", Checkpoint(2, rows, references=8, released=released)).value
+        for released in (None, "label")
+    }
+    assert models == {None: 8.0, "label": 0.0}
