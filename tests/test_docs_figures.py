@@ -11,7 +11,7 @@ import yaml
 from doc_blocks import DOCS, README, check_block, table
 from sandbox import ROOT
 
-from benchmarks import key_edits, on_paper, one_run, scale
+from benchmarks import key_edits, makespan, on_paper, one_run, scale
 from privacy_report.attack import registry
 from privacy_report.attack.audit import default_estimators
 from privacy_report.gate.twins import twin_of
@@ -209,6 +209,20 @@ def test_the_curves_of_cost_are_what_was_measured():
 
 def test_the_study_on_paper_is_what_is_computed():
     check_block(DOCS / "scale.md", "on paper", on_paper.table().splitlines())
+
+
+def test_the_makespan_of_the_study_is_what_the_engine_took():
+    found = json.loads((ROOT / "benchmarks/makespan.json").read_text())
+    tasks = sum(len(one["seconds"]) for one in found["models"].values())
+    assert f"({len(found['models'])} models, {tasks} tasks)" in (DOCS / "scale.md").read_text()
+    head = ["workers", "engine", "least possible", "`Model.fit`"]
+    check_block(DOCS / "scale.md", "makespan", table(head, makespan.table(found)))
+
+
+def test_the_speed_up_of_two_cores_says_that_of_many():
+    assert makespan.amdahl(10.0, 5.0, 10) == 0.1
+    assert makespan.amdahl(10.0, 10.0, 10) == 1.0
+    assert makespan.amdahl(10.0, 7.5, 2) == 0.75
 
 
 def test_many_workers_are_what_was_simulated():
