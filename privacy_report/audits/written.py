@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from privacy_report.attack import tables
+from privacy_report.attack.audit_scores import SCORES
 from privacy_report.attack.checkpoint import CheckpointFindings
 from privacy_report.audits.models import Attacked
 from privacy_report.errors import UserError
@@ -48,7 +49,8 @@ def write(folder: Path, found: Attacked) -> None:
             last = list(found.results.values())[-1]
             write_table(folder / "privacy.csv", found.rows, PRIVACY_COLUMNS)
             write_json(folder / "summary.json", summary(found))
-            write_table(folder / "examples.csv", _examples(last, found.last), EXAMPLE_COLUMNS)
+            given = found.inputs[max(found.inputs)].given
+            write_table(folder / "examples.csv", _examples(last, found.last, given), EXAMPLE_COLUMNS)
         if found.coins:
             write_json(folder / "one_run.json", asdict(found.coins))
     except OSError as error:
@@ -62,8 +64,11 @@ def summary(found: Attacked) -> dict[str, object]:
     return {**tables.summary(found.rows), "input": checked, "warnings": list(found.warnings)}
 
 
-def _examples(result: CheckpointFindings, outputs: Outputs) -> Iterator[Row]:
-    """Loss and membership probability of every example, one by one: there may be millions."""
+def _examples(result: CheckpointFindings, outputs: Outputs, given: str) -> Iterator[Row]:
+    """Loss and membership probability of every example, one by one: there may be millions.
+
+    given: of predictions and scores no loss is known, of scores no label.
+    """
     sides = (
         ("member", outputs.member_labels, result.member_loss),
         ("nonmember", outputs.nonmember_labels, result.nonmember_loss),
@@ -71,5 +76,6 @@ def _examples(result: CheckpointFindings, outputs: Outputs) -> Iterator[Row]:
     probability = iter(result.probability)
     for side, labels, losses in sides:
         for index, (label, loss) in enumerate(zip(labels, losses, strict=True)):
-            values = (side, index, label, loss, next(probability))
+            known = None if given == SCORES else label, None if given else loss
+            values = (side, index, *known, next(probability))
             yield dict(zip(EXAMPLE_COLUMNS, values, strict=True))

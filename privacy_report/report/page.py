@@ -20,6 +20,7 @@ from privacy_report.report.exposed import Exhibit
 from privacy_report.report.figures import attackers
 from privacy_report.report.provenance import facts
 from privacy_report.report.recommendation import recommendation
+from privacy_report.report.released import names, released
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import MORE_THAN_OUTPUTS, Study
 from privacy_report.report.style import Look
@@ -67,6 +68,8 @@ def write(
         canary_lines=side_by_side(study),
         canary_coins=coins(study),
         placebos=placebos(study),
+        releases=released(study),
+        names=names(study),
         refused=unmeasured[:MOST_REASONS],
         not_listed=len(unmeasured[MOST_REASONS:]),
         facts=facts(study),
