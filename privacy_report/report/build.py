@@ -45,7 +45,7 @@ def pictures(study: Study, look: Look, exhibits: dict[str, list[exposed.Exhibit]
         figures.vulnerability(study, look),
         figures.privacy_vs_accuracy(study, look),
         figures.roc_picture(study, look),
-        classes.classes_picture(study),
+        classes.classes_picture(study, look),
         losses.losses_picture(study, look),
         exposed.exposed_picture(study, exhibits),
         figures.epsilon_picture(study, look),

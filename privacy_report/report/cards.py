@@ -9,6 +9,7 @@ from privacy_report.gate.rules import RULES
 from privacy_report.gate.scope import not_tried
 from privacy_report.gate.twins import AUDIT
 from privacy_report.gate.words import KEEPS, UNJUDGED, headline, leaks_in_words, tried_in_words
+from privacy_report.pipeline.contract import CANARIES, EARLY, OUTPUTS, REFERENCES
 from privacy_report.report.study import Study
 
 # What there may be without end is cut, and the page says where the rest is.
@@ -66,6 +67,14 @@ def seed(study: Study, variant: str) -> str:
         return said
     void = any(one["rule"] == "max_epsilon" and one["judged"] == "no" for one in verdict["failing"])
     return f"{said} {'The policy does not accept it.' if void else 'The policy accepts it all the same.'}"
+
+
+def tried(study: Study) -> list[str]:
+    """The kinds of attacker that tried on any variant that may be shipped, in words."""
+    names = {OUTPUTS: "model outputs", EARLY: "early checkpoints", REFERENCES: "reference models"}
+    names |= {CANARIES: "canaries"}
+    scopes = [study.verdict(variant)["scope"]["tried"] for variant in study.candidates]
+    return [words for kind, words in names.items() if any(scope[kind] for scope in scopes)]
 
 
 def untried(study: Study) -> list[str]:

@@ -260,7 +260,7 @@ function showState() {
   for (const name of ["attack", "slice", "measure"]) at(name).value = state[name];
   for (const button of at("legend").querySelectorAll("button")) button.setAttribute("aria-pressed", all.variants.find(one => one.name === button.value).on);
   at("sentence").replaceChildren(...sentences().map(text => Object.assign(document.createElement("p"), {textContent: text})));
-  at("h-scores").textContent = `Scores of members and non-members${shown()[0] ? ": " + shown()[0].label : ""}`;
+  at("scores-of").textContent = ": " + shown()[0].label;
 }
 
 async function change(changes, names = Object.keys(DATA)) {
@@ -330,7 +330,7 @@ function sortable(headings, sort) {
 const compare = (a, b) => a === b ? 0 : a === null || a === "" ? 1 : b === null || b === "" ? -1 : a < b ? -1 : 1;
 
 function sortVariants() {
-  const table = document.querySelector(".variants"), headings = [...table.querySelectorAll("thead th")];
+  const table = document.querySelector(".variants"), headings = [...table.tHead.rows[0].cells];
   sortable(headings, (place, sign, heading) => {
     const value = body => { const text = body.rows[0].cells[place].dataset.value; return heading.dataset.sort === "text" ? text : text === "" || isNaN(text) ? null : Number(text); };
     const own = [...table.tBodies].filter(body => !body.dataset.twinOf);
@@ -359,7 +359,7 @@ function list() {
   at("t-more").hidden = listing.rows.length <= listing.most;
 }
 
-/** The rows as privacy.csv has them, with five significant digits. */
+/** The rows as privacy.csv has them, with six significant digits. */
 function csv() {
   const quoted = value => value === null ? "" : /[",\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : String(value);
   const names = Object.keys(column);

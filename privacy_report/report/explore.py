@@ -34,7 +34,7 @@ from privacy_report.report.study import Study
 from privacy_report.report.style import Look
 from privacy_report.report.views import views
 
-DIGITS = 5  # of each number of privacy.csv: more than its interval supports
+DIGITS = 6  # of each number of privacy.csv: more than its interval supports
 PER_DECADE = 15  # false-positive rates of the slider
 HOLDS = {
     OUTPUTS: "Model outputs only",

@@ -16,15 +16,15 @@ from privacy_report.pipeline.contract import EARLY
 from privacy_report.pipeline.files import atomic
 from privacy_report.pipeline.notes import reasons
 from privacy_report.report.canaries import coins, side_by_side
-from privacy_report.report.cards import card, untried
+from privacy_report.report.cards import card, tried, untried
 from privacy_report.report.differential_privacy import private
 from privacy_report.report.explore import bundle, contents, packed
 from privacy_report.report.exposed import Exhibit
-from privacy_report.report.figures import attackers
+from privacy_report.report.figures import FEWEST_FALSE_POSITIVES, attackers
 from privacy_report.report.glossary import GLOSSARY
 from privacy_report.report.provenance import facts
 from privacy_report.report.recommendation import recommendation
-from privacy_report.report.rows import first_screen
+from privacy_report.report.rows import first_screen, measured
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import MORE_THAN_OUTPUTS, Study
 from privacy_report.report.style import Look
@@ -70,16 +70,20 @@ def write(
 
 def _decision(study: Study, look: Look) -> dict[str, Any]:
     """What the first screen and the captions of the views need."""
+    rows = first_screen(study, {name: look.color(name) for name in study.labels})
     return {
         "recommended": recommendation(study),
-        "rows": first_screen(study, {name: look.color(name) for name in study.labels}),
+        "rows": rows,
+        "measured": measured(rows),
         "cards": {name: card(study, name) for name in study.labels},
+        "tried": tried(study),
         "untried": untried(study),
         "policies": policies(study),
         "attackers": attackers(study),
         "more": study.attacks(MORE_THAN_OUTPUTS),
         "early": study.attacks([EARLY]),
         "no_classes": no_classes(study),
+        "few": FEWEST_FALSE_POSITIVES,
         "closely": len(study.close(study.labels)),
     }
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from privacy_report.gate.twins import AUDIT
+from privacy_report.pipeline.contract import CANARIES
 from privacy_report.pipeline.tables import Row
 from privacy_report.report.study import Study
 
@@ -32,9 +35,17 @@ def recommendation(study: Study) -> Recommendation:
     if n > 1:
         say += ": the only variant" if len(keeping) == 1 else f": the most accurate of {len(keeping)} variants"
         say += f" that pass{'es' if len(keeping) == 1 else ''} the policy"
-    say += ". A leak was detected in it." if verdict["scope"]["leaks"] else ". No leak was detected in it."
+    say += f". {_leak(verdict)}"
     price = " ".join(filter(None, (_of_policy(study, chosen), _of_noise(study, keeping))))
     return Recommendation(chosen, say, price)
+
+
+def _leak(verdict: Mapping[str, Any]) -> str:
+    """Whether a leak was detected at the recommended checkpoint, in a sentence."""
+    slices = {one["slice"] for one in verdict["scope"]["leaks"]}
+    if not slices:
+        return "No leak was detected in it."
+    return "Its canaries show a leak." if slices == {CANARIES} else "A leak was detected in it."
 
 
 def _accuracy(study: Study, variant: str) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,8 @@ from privacy_report.report.summary import number
 FOUND = "tpr_at_1pct_fpr"
 NAMED = "named_at_10pct_fdr"
 LIMITED_BY = {"advantage": "max_advantage", FOUND: "max_tpr_at_1pct_fpr"}
-WIDTHS = ("low", "value", "high", "limit")
+COLUMNS = (("advantage", "Advantage", "advantage"), (FOUND, "Found at 1% FPR", "found"))
+"""The bars: column, heading, key in the glossary."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ def first_screen(study: Study, colors: Mapping[str, str]) -> list[Line]:
     shown = {name: values[name] for name in study.candidates}
     most = {column: _most(study, shown, column) for column in LIMITED_BY}
     return [_line(study, colors[name], name, values[name], most) for name in names]
+
+
+def measured(rows: Sequence[Line]) -> list[tuple[str, str, str]]:
+    """Those of COLUMNS that have a number in any row."""
+    return [column for column in COLUMNS if any(row.bars[column[0]] for row in rows)]
 
 
 def _values(study: Study, variant: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from privacy_report.report.charts import EPOCH, Layer, Series, number, tip
 from privacy_report.report.study import Study
 from privacy_report.report.style import Look
 
+RULE = {"type": "rule", "strokeWidth": 1.5, "color": charts.CHANCE_INK, "aria": False}
 HOVER = {"filter": "datum.key === hover"}
 POINT = [
     tip("variant", "Variant"),
@@ -86,7 +87,7 @@ def _lines_across(axis: str, names: Sequence[str] = ("chance", "limit")) -> list
     layers: list[Layer] = []
     for name in names:
         only = {"data": {"name": "lines"}, "transform": [{"filter": f"datum.kind === '{name}'"}]}
-        mark = {"type": "rule", "strokeDash": styles[name], "strokeWidth": 1.5, "color": charts.CHANCE_INK}
+        mark = {**RULE, "strokeDash": styles[name]}
         place: Layer = {axis: {"field": "at", "type": "quantitative"}}
         end: Layer = {"x": {"value": "width"}} if axis == "y" else {"y": {"value": 0}}
         if axis == "x":
@@ -98,31 +99,22 @@ def _lines_across(axis: str, names: Sequence[str] = ("chance", "limit")) -> list
 
 
 def _at_epoch() -> Layer:
-    mark = {"type": "rule", "strokeWidth": 1.5, "color": charts.CHANCE_INK}
-    return {"data": {"values": [{}]}, "mark": mark, "encoding": {"x": {"datum": {"expr": "epoch"}, "type": "quantitative"}}}
+    where = {"x": {"datum": {"expr": "epoch"}, "type": "quantitative"}}
+    return {"data": {"values": [{}]}, "mark": RULE, "encoding": where}
 
 
 def _ring(encoding: Layer, series: Series) -> Layer:
     """A ring around the checkpoint that the pointer is on, in whichever view."""
-    found = series.layer({"type": "point", "size": 180, "strokeWidth": 2.5, "filled": False}, encoding)
+    found = series.layer({"type": "point", "size": 180, "strokeWidth": 2.5, "filled": False, "aria": False}, encoding)
     return found | {"transform": [HOVER]}
 
 
 def _by_epoch(series: Series) -> list[Layer]:
     y = _measure()
     band, line, dots = charts.over_epochs(y, ("low", "high"), series, POINT, 40)
-    where = {"x": EPOCH, "y": y}
-    hollow = charts.points({**where, "tooltip": POINT}, series, 40)
-    hollow["mark"] |= {"filled": False, "fill": "var(--paper)"}
-    return [
-        _at_epoch(),
-        *_lines_across("y"),
-        band,
-        line,
-        dots | {"transform": [{"filter": "datum.leak"}]},
-        hollow | {"transform": [{"filter": "!datum.leak"}]},
-        _ring(where, series),
-    ]
+    dots["mark"] |= {"filled": False}
+    dots["encoding"] |= {"fill": {"condition": {"test": "datum.leak", **series.color}, "value": "var(--paper)"}}
+    return [_at_epoch(), *_lines_across("y"), band, line, dots, _ring({"x": EPOCH, "y": y}, series)]
 
 
 def _trade_off(series: Series) -> list[Layer]:
@@ -133,20 +125,20 @@ def _trade_off(series: Series) -> list[Layer]:
     dots["encoding"] |= {"size": size}
     front = {
         "data": {"name": "front"},
-        "mark": {"type": "line", "interpolate": "step-before", "color": charts.CHANCE_INK, "strokeWidth": 1},
+        "mark": {"type": "line", "interpolate": "step-before", "color": charts.CHANCE_INK, "strokeWidth": 1, "aria": False},
         "encoding": {"x": x, "y": y},
     }
     forbidden = {
         "data": {"name": "region"},
-        "mark": {"type": "rect", "color": charts.CHANCE_INK, "opacity": 0.1},
+        "mark": {"type": "rect", "color": charts.CHANCE_INK, "opacity": 0.1, "aria": False},
         "encoding": {"y": {"field": "at", "type": "quantitative"}, "y2": {"value": 0}},
     }
     return [forbidden, *_lines_across("y"), front, line, dots, _ring({"x": x, "y": y}, series)]
 
 
 def _at_rate() -> Layer:
-    mark = {"type": "rule", "strokeWidth": 1.5, "color": charts.CHANCE_INK}
-    return {"data": {"values": [{}]}, "mark": mark, "encoding": {"x": {"datum": {"expr": "fpr"}, "type": "quantitative"}}}
+    where = {"x": {"datum": {"expr": "fpr"}, "type": "quantitative"}}
+    return {"data": {"values": [{}]}, "mark": RULE, "encoding": where}
 
 
 def _roc(series: Series, lowest: float, few: float) -> list[Layer]:
@@ -156,7 +148,7 @@ def _roc(series: Series, lowest: float, few: float) -> list[Layer]:
     said = "too few non-members"
     region = {
         "data": {"values": [{"fpr": lowest, "few": few}]},
-        "mark": {"type": "rect", "color": charts.CHANCE_INK, "opacity": 0.13},
+        "mark": {"type": "rect", "color": charts.CHANCE_INK, "opacity": 0.13, "aria": False},
         "encoding": {"x": axes["x"], "x2": {"field": "few"}},
     }
     word = {
@@ -179,7 +171,7 @@ def _classes(color: Layer) -> list[Layer]:
     beside = {"yOffset": {"field": "variant", "type": "nominal"}, "color": color}
     x = _measure()
     interval = {
-        "mark": {"type": "rule", "strokeWidth": 1.5, "opacity": 0.6},
+        "mark": {"type": "rule", "strokeWidth": 1.5, "opacity": 0.6, "aria": False},
         "encoding": {"x": x | {"field": "low"}, "x2": {"field": "high"}, "y": y, **beside},
     }
     dots = {
