@@ -51,7 +51,9 @@ def scope(verdict: Mapping[str, Any]) -> list[str]:
         rows = f"in {len(found['leaks'])} row{'s' if len(found['leaks']) > 1 else ''} of attack and slice"
         said.append(f"leak detected at epoch {found['epoch']} {rows}, by {', '.join(names)}")
         if found["power"] is not None:
-            said.append(f"an advantage of {found['power']:.3f} or more would be detected with 95% probability")
+            said.append(
+                f"an advantage of {found['power']:.3f} or more would be detected with 95% probability"
+            )
     else:
         said.append(leaks_in_words(found))
     return [f"{one[0].upper()}{one[1:]}." for one in said]
@@ -117,5 +119,9 @@ def why(verdict: Mapping[str, Any]) -> str:
         + (f" (cannot be judged at {sum(unjudged)} of them)" if any(unjudged) else "")
         for rule, unjudged in counts.items()
     ]
-    hint = " Not every rule could be judged; see what is missing below." if verdict["verdict"] == UNJUDGED else ""
+    hint = (
+        " Not every rule could be judged; see what is missing below."
+        if verdict["verdict"] == UNJUDGED
+        else ""
+    )
     return f"Of {n} checkpoint{'s' if n > 1 else ''}: {'; '.join(said)}.{hint}"

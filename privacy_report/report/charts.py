@@ -99,9 +99,7 @@ def over_epochs(
 
 def points(encoding: Layer, series: Series, size: int, opacity: float = 1, **more: Any) -> Layer:
     """Filled points, and what a pointer on them shows."""
-    return series.layer(
-        {"type": "point", "filled": True, "size": size, "opacity": opacity, **more}, encoding
-    )
+    return series.layer({"type": "point", "filled": True, "size": size, "opacity": opacity, **more}, encoding)
 
 
 def against_accuracy(y: Layer, series: Series, tooltip: list[Layer]) -> list[Layer]:

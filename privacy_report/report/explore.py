@@ -10,6 +10,7 @@ import gzip
 import json
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ LIMITS = {"max_advantage": "advantage", "max_tpr_at_1pct_fpr": "tpr_at_1pct_fpr"
 """Rules whose limits are lines in the views -> the measure that they limit."""
 
 
+@cache
 def bundle() -> str:
     """Vega-Lite and vega-embed, as vl-convert carries them, in one script."""
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", latest_vega_lite(6))
@@ -136,7 +138,7 @@ def grid(n: float) -> list[float]:
 
 
 def curves(study: Study, rates: Sequence[float]) -> dict[str, list[list[float]]]:
-    """"variant|epoch|attack" -> at each rate of the grid the false- and true-positive rates of its curve.
+    """ "variant|epoch|attack" -> at each rate of the grid the false- and true-positive rates of its curve.
 
     The point is the last one that accuses no more non-members than the rate allows, so that no more members
     are promised than the attack found.

@@ -88,9 +88,7 @@ def _decision(study: Study, look: Look) -> dict[str, Any]:
     }
 
 
-def _evidence(
-    study: Study, exhibits: Mapping[str, list[Exhibit]], report: ReportParams
-) -> dict[str, Any]:
+def _evidence(study: Study, exhibits: Mapping[str, list[Exhibit]], report: ReportParams) -> dict[str, Any]:
     """What stands below the views."""
     unmeasured = refused(study)
     return {

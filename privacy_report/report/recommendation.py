@@ -33,7 +33,9 @@ def recommendation(study: Study) -> Recommendation:
     verdict = study.verdict(chosen)
     say = f"Ship {study.labels[chosen]}, epoch {verdict['recommended_epoch']}"
     if n > 1:
-        say += ": the only variant" if len(keeping) == 1 else f": the most accurate of {len(keeping)} variants"
+        say += (
+            ": the only variant" if len(keeping) == 1 else f": the most accurate of {len(keeping)} variants"
+        )
         say += f" that pass{'es' if len(keeping) == 1 else ''} the policy"
     say += f". {_leak(verdict)}"
     price = " ".join(filter(None, (_of_policy(study, chosen), _of_noise(study, keeping))))

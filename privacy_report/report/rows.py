@@ -124,7 +124,10 @@ def _line(
         which="recommended" if verdict["verdict"] == KEEPS else "chosen" if values["half"] else "last",
         half=values["half"],
         accuracy=values.get("val_accuracy", math.nan),
-        bars={column: _bar(values, column, limits.get(rule), most[column]) for column, rule in LIMITED_BY.items()},
+        bars={
+            column: _bar(values, column, limits.get(rule), most[column])
+            for column, rule in LIMITED_BY.items()
+        },
         named=named(study, variant, epoch),
         claimed=number(claim.epsilon if claim else None, digits=2),
         audited=number(_audited(study, variant), digits=2),

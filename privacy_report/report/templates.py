@@ -42,7 +42,11 @@ def made(params: Mapping[str, Any]) -> dict[str, Layer]:
         "scale": {"range": params["report"]["palette"]},
         "legend": stroke | {"symbolStrokeWidth": 3},
     }
-    return {"epochs": epochs(variant, params["attack"]["attacks"]), "training": training(variant), "roc": roc(variant)}
+    return {
+        "epochs": epochs(variant, params["attack"]["attacks"]),
+        "training": training(variant),
+        "roc": roc(variant),
+    }
 
 
 def _legends(variant: Layer) -> Layer:
@@ -80,7 +84,11 @@ def _panel(title: str, layers: list[Layer], height: int = 220) -> Layer:
 
 
 def _choice(name: str, value: str, label: str, options: Sequence[str]) -> Layer:
-    return {"name": name, "value": value, "bind": {"input": "select", "name": label, "options": list(options)}}
+    return {
+        "name": name,
+        "value": value,
+        "bind": {"input": "select", "name": label, "options": list(options)},
+    }
 
 
 def epochs(variant: Layer, attacks: Sequence[str]) -> Layer:

@@ -29,7 +29,10 @@ def views(study: Study, look: Look, lowest: float, few: float) -> dict[str, Laye
     color: Layer = {
         "field": "variant",
         "type": "nominal",
-        "scale": {"domain": list(study.labels.values()), "range": [look.color(name) for name in study.labels]},
+        "scale": {
+            "domain": list(study.labels.values()),
+            "range": [look.color(name) for name in study.labels],
+        },
         "legend": None,
     }
     series = Series(color, detail={"field": "variant"})
@@ -42,18 +45,14 @@ def views(study: Study, look: Look, lowest: float, few: float) -> dict[str, Laye
             _trade_off(series),
             (*MEASURE, "hover"),
         ),
-        "roc": _view(
-            "ROC curves at the chosen epoch", _roc(series, lowest, few), ("fpr",), height=300
-        ),
+        "roc": _view("ROC curves at the chosen epoch", _roc(series, lowest, few), ("fpr",), height=300),
         "classes": _view("Leak by class at the chosen epoch", _classes(color), MEASURE),
         "scores": _view(
             "Members and non-members by the false-positive rate that names them",
             _scores(series, lowest),
             ("fpr",),
         ),
-        "epsilon": _view(
-            "Claimed epsilon and lower bounds by epoch", _epsilon(series), ("epoch",)
-        ),
+        "epsilon": _view("Claimed epsilon and lower bounds by epoch", _epsilon(series), ("epoch",)),
     }
 
 
@@ -105,7 +104,9 @@ def _at_epoch() -> Layer:
 
 def _ring(encoding: Layer, series: Series) -> Layer:
     """A ring around the checkpoint that the pointer is on, in whichever view."""
-    found = series.layer({"type": "point", "size": 180, "strokeWidth": 2.5, "filled": False, "aria": False}, encoding)
+    found = series.layer(
+        {"type": "point", "size": 180, "strokeWidth": 2.5, "filled": False, "aria": False}, encoding
+    )
     return found | {"transform": [HOVER]}
 
 
@@ -113,7 +114,9 @@ def _by_epoch(series: Series) -> list[Layer]:
     y = _measure()
     band, line, dots = charts.over_epochs(y, ("low", "high"), series, POINT, 40)
     dots["mark"] |= {"filled": False}
-    dots["encoding"] |= {"fill": {"condition": {"test": "datum.leak", **series.color}, "value": "var(--paper)"}}
+    dots["encoding"] |= {
+        "fill": {"condition": {"test": "datum.leak", **series.color}, "value": "var(--paper)"}
+    }
     return [_at_epoch(), *_lines_across("y"), band, line, dots, _ring({"x": EPOCH, "y": y}, series)]
 
 
@@ -125,7 +128,13 @@ def _trade_off(series: Series) -> list[Layer]:
     dots["encoding"] |= {"size": size}
     front = {
         "data": {"name": "front"},
-        "mark": {"type": "line", "interpolate": "step-before", "color": charts.CHANCE_INK, "strokeWidth": 1, "aria": False},
+        "mark": {
+            "type": "line",
+            "interpolate": "step-before",
+            "color": charts.CHANCE_INK,
+            "strokeWidth": 1,
+            "aria": False,
+        },
         "encoding": {"x": x, "y": y},
     }
     forbidden = {

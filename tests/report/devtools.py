@@ -113,7 +113,11 @@ class Browser:
         """The size of the window, the colour scheme, and whether scripts run."""
         phone = width < 600
         self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=phone,
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
@@ -124,7 +128,11 @@ class Browser:
         self.call("Page.navigate", url="about:blank")
         self.requests.clear()
         self.call("Page.navigate", url=page.absolute().as_uri() + address)
-        self.until("document.documentElement?.dataset.ready === 'yes'" if ready else "document.readyState === 'complete'")
+        self.until(
+            "document.documentElement?.dataset.ready === 'yes'"
+            if ready
+            else "document.readyState === 'complete'"
+        )
 
     def until(self, condition: str) -> None:
         """Wait until an expression is true. AssertionError after a minute."""
