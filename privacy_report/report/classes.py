@@ -22,7 +22,7 @@ def classes_picture(study: Study, look: Look) -> Picture:
     """
     panels = []
     for variant in study.close(study.candidates):
-        epoch = next(iter(study.shown(variant).values()), None)
+        epoch = next(iter(study.shown(variant).values()), 0)
         rows = worst_rows(study, variant, epoch)[:MOST_CLASSES]
         if rows:
             alt = _alt(study.labels[variant], epoch, rows, study.dataset["class_names"])
@@ -31,7 +31,7 @@ def classes_picture(study: Study, look: Look) -> Picture:
     return Picture("advantage_by_class", panels, columns=2)
 
 
-def worst_rows(study: Study, variant: str, epoch: int | None) -> list[Row]:
+def worst_rows(study: Study, variant: str, epoch: int) -> list[Row]:
     """The row of the strongest attack on each class at a checkpoint, those with the largest advantage first.
 
     A leak that was detected counts before a larger advantage that may be chance.
@@ -72,7 +72,7 @@ def _number(row: Row) -> int:
     return int(row["slice"].removeprefix(CLASS))
 
 
-def _alt(label: str, epoch: int | None, rows: list[Row], classes: list[str]) -> str:
+def _alt(label: str, epoch: int, rows: list[Row], classes: list[str]) -> str:
     leaking, worst = sum(map(is_leak, rows)), rows[0]
     return (
         f"Dot plot of the attacker's advantage on {label}, epoch {epoch}, by class. "

@@ -13,7 +13,7 @@ from privacy_report.report.summary import interval
 
 SEEDS = {
     "committed": "The noise comes from the seed in params.yaml (privacy.seed: committed), so the training "
-    "is reproducible. The guarantee is void for anyone who knows the noise seed: they can subtract the noise.",
+    "is reproducible. It is void for anyone who knows the noise seed: they can subtract the noise.",
     "secret": "The noise comes from the operating system's entropy and is not kept (privacy.seed: secret). "
     "Nobody can recompute it, so the result is NOT reproducible.",
 }

@@ -110,7 +110,7 @@ def _variant(study: Study, look: Look, name: str) -> dict[str, Any]:
 
 
 def table(rows: Sequence[Row], columns: Sequence[str]) -> dict[str, Any]:
-    """Column -> its numbers (null where there is none), or the distinct texts and each row's place in them."""
+    """Column -> its numbers (null where there is none), or its texts and each row's place in them."""
     found: dict[str, Any] = {}
     for name in columns:
         cells = [row[name] for row in rows]
@@ -132,12 +132,12 @@ def shortened(value: float) -> float | int | None:
 
 
 def grid(n: float) -> list[float]:
-    """The false-positive rates that can be chosen, from one of `n` non-members to all, evenly in logarithm."""
+    """The false-positive rates to choose from: one of `n` non-members or less, to all; even in logarithm."""
     decades = max(1, math.ceil(math.log10(n)))
     return [float(f"{10 ** (step / PER_DECADE - decades):.3g}") for step in range(decades * PER_DECADE + 1)]
 
 
-def curves(study: Study, rates: Sequence[float]) -> dict[str, list[list[float]]]:
+def curves(study: Study, rates: Sequence[float]) -> dict[str, list[list[float | int | None]]]:
     """ "variant|epoch|attack" -> at each rate of the grid the false- and true-positive rates of its curve.
 
     The point is the last one that accuses no more non-members than the rate allows, so that no more members
@@ -154,7 +154,7 @@ def curves(study: Study, rates: Sequence[float]) -> dict[str, list[list[float]]]
 
 def _epsilon(study: Study) -> list[Mapping[str, Any]]:
     """Claimed epsilon and the lower bounds over the fixed split, by epoch, of the private variants."""
-    found = []
+    found: list[Mapping[str, Any]] = []
     kinds = {"lower bound, each row": "epsilon_fixed_split", "lower bound, all rows at once": EPSILON_JOINT}
     for variant in filter(study.is_private, study.labels):
         claimed = [("claimed", row["epoch"], row["epsilon"]) for row in study.training[variant]]

@@ -30,6 +30,7 @@ from privacy_report.report.study import MORE_THAN_OUTPUTS, Study
 from privacy_report.report.style import Look
 from privacy_report.report.summary import interval, number, rate
 
+SCRIPTS = ("explore.js", "tables.js", "controls.js")
 MOST_REASONS = 20  # listed; the page says how many more there are
 
 
@@ -41,7 +42,7 @@ def write(
     report: ReportParams,
     path: Path,
 ) -> None:
-    """Write the page. pictures: name -> (data URI, alt text) of its panels; exhibits: variant -> its images."""
+    """Write the page. pictures: name -> (data URI, alt text) a panel; exhibits: variant -> its images."""
     folder = Path(__file__).parent
     environment = Environment(
         loader=FileSystemLoader(folder),
@@ -56,7 +57,7 @@ def write(
         study=study,
         glossary=GLOSSARY,
         css=Markup((folder / "page.css").read_text(encoding="utf-8")),
-        script=Markup((folder / "explore.js").read_text(encoding="utf-8")),
+        script=Markup("\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS)),
         vega=packed(bundle()),
         contents=packed(contents(study, look)),
         pictures=pictures,

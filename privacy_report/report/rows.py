@@ -157,7 +157,7 @@ def named(study: Study, variant: str, epoch: int) -> str:
 
 
 def canaries(study: Study, variant: str, epoch: int) -> str:
-    """What the best attack finds of the canaries of the variant or its twin, at the epoch or the twin's last."""
+    """The highest AUC on the canaries of the variant or its twin, at the epoch or the twin's last."""
     twin = twin_of(variant, study.variants)
     rows = [] if twin is None else canary_rows(twin, study.root)
     rows = [row for row in rows if not math.isnan(row["auc"])]

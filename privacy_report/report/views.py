@@ -89,10 +89,7 @@ def _lines_across(axis: str, names: Sequence[str] = ("chance", "limit")) -> list
         mark = {**RULE, "strokeDash": styles[name]}
         place: Layer = {axis: {"field": "at", "type": "quantitative"}}
         end: Layer = {"x": {"value": "width"}} if axis == "y" else {"y": {"value": 0}}
-        if axis == "x":
-            word = charts.word(name, align="left", baseline="bottom", dx=2)
-        else:
-            word = charts.word(name)
+        word = charts.word(name, **({"align": "left", "dx": 2} if axis == "x" else {}))
         layers += [only | {"mark": mark, "encoding": place}, only | {"mark": word, "encoding": place | end}]
     return layers
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
-
 from report.conftest import read_page
 
 from privacy_report.pipeline.contract import EARLY, EPSILON_JOINT, OUTPUTS, PLACEBO, REFERENCES, kind_of

@@ -18,19 +18,22 @@ MEASURE = """(() => {
   const inside = e => e.closest(".scroll, pre, svg, .unseen");
   const named = e => e.tagName == "IMG" ? e.alt : e.tagName != "svg" || e.closest("[aria-label]");
   const size = e => parseFloat(getComputedStyle(e).fontSize);
-  const texts = seen.filter(e => !e.closest("svg") && [...e.childNodes].some(n => n.nodeType == 3 && n.data.trim()));
+  const worded = e => [...e.childNodes].some(n => n.nodeType == 3 && n.data.trim());
+  const texts = seen.filter(e => !e.closest("svg") && worded(e));
+  const right = e => e.getBoundingClientRect().right, target = e => document.getElementById(e.hash.slice(1));
   const prose = texts.filter(e => !e.closest("h1, h2, h3, .lead, pre, code"));
   return {
     scroll: document.documentElement.scrollWidth - width,
-    wide: seen.filter(e => !inside(e) && e.getBoundingClientRect().right > width + 1).map(e => e.outerHTML.slice(0, 90)),
+    wide: seen.filter(e => !inside(e) && right(e) > width + 1).map(e => e.outerHTML.slice(0, 90)),
     unnamed: all.filter(e => !named(e)).length,
     broken: all.filter(e => e.tagName == "IMG" && !e.naturalWidth).length,
     views: seen.filter(e => e.matches(".chart")).length,
     smallest: Math.min(...texts.map(size), ...[...document.querySelectorAll(".chart text")].map(size)),
     sizes: [...new Set(prose.map(size))].sort(),
-    deadLinks: [...document.querySelectorAll("a")].filter(e => !document.getElementById(e.hash.slice(1))).length,
+    deadLinks: all.filter(e => e.tagName == "A" && !target(e)).length,
     empty: seen.filter(e => e.matches("section") && !e.innerText.trim().includes("\\n")).length,
-    folded: (dispatchEvent(new Event("beforeprint")), all.filter(e => e.tagName == "DETAILS" && !e.open).length),
+    folded: (dispatchEvent(new Event("beforeprint")),
+      all.filter(e => e.matches("details:not([open])")).length),
   };
 })()"""
 

@@ -11,9 +11,8 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from sandbox import plain_python
-
 from report.conftest import read_page
+from sandbox import plain_python
 
 from privacy_report.report.classes import classes_picture
 from privacy_report.report.figures import vulnerability

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
-
 from report.conftest import read_page
 
 from privacy_report.errors import UserError

@@ -13,9 +13,8 @@ import pytest
 import yaml
 from matplotlib.figure import Figure
 from PIL import Image
-from sandbox import ROOT
-
 from report.conftest import read_page
+from sandbox import ROOT
 
 from privacy_report.errors import UserError
 from privacy_report.report import figures, losses, page

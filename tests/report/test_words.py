@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from report.conftest import read_page
 
 from stages.report import main
