@@ -53,7 +53,8 @@ def why(verdict: Mapping[str, Any]) -> str:
         return f"{passing} of {n} checkpoint{'s' if n > 1 else ''} pass{'es' if passing == 1 else ''}"
     if passing:
         return f"on the other half of the examples {breaches(verdict['against'])}"
-    return f"none of {n} checkpoints passes ({breaches(verdict['failing'])})"
+    none = "the only checkpoint fails" if n == 1 else f"none of {n} checkpoints passes"
+    return f"{none} ({breaches(verdict['failing'])})"
 
 
 def breaches(findings: Any) -> str:
