@@ -52,15 +52,16 @@ SHOWN = (
 class Audit:
     """What an audit found. Printed it is the command's tables, and a notebook shows it as one.
 
-    >>> import numpy as np, privacy_report as pr
-    >>> rng = np.random.default_rng(0)
-    >>> labels, logits = rng.integers(0, 3, 1200), rng.normal(size=(1200, 3))
-    >>> logits[np.arange(1200), labels] += np.repeat([4, 1], 600)  # members are learned by heart
-    >>> found = pr.audit(logits[:600], labels[:600], logits[600:], labels[600:], attacks=["threshold"])
-    >>> [row["slice"] for row in found.leaks]
-    ['entire dataset', 'class=0', 'class=1', 'class=2']
-    >>> found.gate()["verdict"]
-    'breaks the policy'
+    Examples:
+        >>> import numpy as np, privacy_report as pr
+        >>> rng = np.random.default_rng(0)
+        >>> labels, logits = rng.integers(0, 3, 1200), rng.normal(size=(1200, 3))
+        >>> logits[np.arange(1200), labels] += np.repeat([4, 1], 600)  # members are learned by heart
+        >>> found = pr.audit(logits[:600], labels[:600], logits[600:], labels[600:], attacks=["threshold"])
+        >>> [row["slice"] for row in found.leaks]
+        ['entire dataset', 'class=0', 'class=1', 'class=2']
+        >>> found.gate()["verdict"]
+        'breaks the policy'
     """
 
     found: Attacked
@@ -96,7 +97,7 @@ class Audit:
     def gate(self, policy: Path | str | Mapping[str, Any] = DEFAULT_POLICY) -> dict[str, Any]:
         """What a policy says: "verdict", "checkpoints" and so on, as `gate.policy.verdict_on` gives it.
 
-        policy: a file as conf/gate/default.yaml, which is the default, or limits as in one:
+        policy: a file as conf/gate/default.yaml, "default" for that one, or limits as in it:
         `{"max_advantage": 0.1}`. UserError for what is none.
         """
         return verdict_of(self.found, read_policy(policy))
@@ -159,13 +160,14 @@ def audit(
     ... as in the file of an audit. Warns of what is odd about the input (`checks.InputCheck`). UserError:
     impossible arrays or names, the same array on both sides.
 
-    >>> import numpy as np, privacy_report as pr
-    >>> rng = np.random.default_rng(0)
-    >>> labels, logits = rng.integers(0, 3, 200), rng.normal(size=(200, 3))
-    >>> logits[np.arange(200), labels] += 2
-    >>> found = pr.audit(logits[:100], labels[:100], logits[100:], labels[100:], attacks=["threshold"])
-    >>> found.leaks
-    []
+    Examples:
+        >>> import numpy as np, privacy_report as pr
+        >>> rng = np.random.default_rng(0)
+        >>> labels, logits = rng.integers(0, 3, 200), rng.normal(size=(200, 3))
+        >>> logits[np.arange(200), labels] += 2
+        >>> found = pr.audit(logits[:100], labels[:100], logits[100:], labels[100:], attacks=["threshold"])
+        >>> found.leaks
+        []
     """
     kind = "probs" if probabilities else "logits"
     arrays = {f"member_{kind}": member_logits, f"nonmember_{kind}": nonmember_logits}
@@ -187,15 +189,17 @@ def audit_file(
     path: an .npz or a .csv of one checkpoint, a folder of such files whose names end in their epochs, or a
     folder of .npy files. The others are as in `audit`. UserError names the file and what is wrong with it.
 
-    >>> import numpy as np, privacy_report as pr
-    >>> rng = np.random.default_rng(0)
-    >>> labels = rng.integers(0, 3, 100)
-    >>> sides = {side: rng.normal(size=(100, 3)) + 2 * np.eye(3)[labels] for side in ("member", "nonmember")}
-    >>> arrays = {f"{side}_logits": logits for side, logits in sides.items()}
-    >>> np.savez("mine.npz", **arrays, member_labels=labels, nonmember_labels=labels)
-    >>> found = pr.audit_file("mine.npz", attacks=["threshold"], slices=["entire"])
-    >>> [(row["variant"], row["attack"], row["leaks"]) for row in found.records]
-    [('mine', 'threshold', 'no')]
+    Examples:
+        >>> import numpy as np, privacy_report as pr
+        >>> rng = np.random.default_rng(0)
+        >>> labels = rng.integers(0, 3, 100)
+        >>> arrays = {"member_labels": labels, "nonmember_labels": labels}
+        >>> for name in ("member_logits", "nonmember_logits"):
+        ...     arrays[name] = rng.normal(size=(100, 3)) + 2 * np.eye(3)[labels]
+        >>> np.savez("mine.npz", **arrays)
+        >>> found = pr.audit_file("mine.npz", attacks=["threshold"], slices=["entire"])
+        >>> [(row["variant"], row["attack"], row["leaks"]) for row in found.records]
+        [('mine', 'threshold', 'no')]
     """
     (model,) = models_at([Path(path)])
     return _audited(model, attacks, slices, seed)

@@ -34,7 +34,9 @@ from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.params import check
 from privacy_report.pipeline.tables import Row
 
-DEFAULT_POLICY = Path(__file__).parents[1] / "gate/default.yaml"  # a link to conf/gate/default.yaml
+DEFAULT_POLICY = "default"
+POLICIES = {DEFAULT_POLICY: Path(__file__).parents[1] / "gate/default.yaml"}
+"""Policies that come with the package, by name; the file is a link to conf/gate/default.yaml."""
 QUICK = ("threshold", "threshold_confidence", "threshold_entropy", "threshold_modified_entropy", "logistic")
 """Attacks on outputs alone that take seconds at any size that fits into memory."""
 SLOWER = ("gradient_boosting", "random_forest", "mlp", "knn")
@@ -237,10 +239,13 @@ def _labels(file: AuditFile) -> np.ndarray:
 
 
 def read_policy(policy: Path | str | Mapping[str, Any]) -> Limits:
-    """A policy from a file as conf/gate/default.yaml, or its values. UserError where it is none."""
+    """A policy from a file as conf/gate/default.yaml, by name in POLICIES, or its values.
+
+    UserError where it is none.
+    """
     if isinstance(policy, Mapping):
         return check("policy", dict(policy), GateParams)
-    path = Path(policy)
+    path = POLICIES.get(str(policy), Path(policy))
     try:
         values = yaml.safe_load(path.read_bytes())
     except OSError as error:

@@ -30,15 +30,16 @@ def score(model: Any, x: Any, y: Any, batch_size: int = 256) -> tuple[np.ndarray
     that are probabilities become their logarithms, of which softmax gives the same probabilities back; one
     output a row is that of class 1 of two. UserError where the outputs are not one row an example.
 
-    >>> from sklearn.datasets import load_digits
-    >>> from sklearn.linear_model import LogisticRegression
-    >>> import privacy_report as pr
-    >>> x, y = load_digits(return_X_y=True)
-    >>> model = LogisticRegression(C=1e6, max_iter=500).fit(x[:600] / 16, y[:600])
-    >>> sides = pr.score(model, x[:600] / 16, y[:600]), pr.score(model, x[600:1200] / 16, y[600:1200])
-    >>> found = pr.audit(*sides[0], *sides[1], attacks=["threshold"], slices=["entire"])
-    >>> [row["leaks"] for row in found.records]
-    ['yes']
+    Examples:
+        >>> from sklearn.datasets import load_digits
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> import privacy_report as pr
+        >>> x, y = load_digits(return_X_y=True)
+        >>> model = LogisticRegression(C=1e6, max_iter=500).fit(x[:600] / 16, y[:600])
+        >>> sides = pr.score(model, x[:600] / 16, y[:600]), pr.score(model, x[600:1200] / 16, y[600:1200])
+        >>> found = pr.audit(*sides[0], *sides[1], attacks=["threshold"], slices=["entire"])
+        >>> [row["leaks"] for row in found.records]
+        ['yes']
     """
     labels = as_array(y)
     linear = False
