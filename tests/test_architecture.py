@@ -218,6 +218,13 @@ def test_every_stage_has_its_module_and_runs_it():
         assert GRAPH["stages"][name]["cmd"].split()[:3] == ["python", "-m", f"stages.{name}"]
 
 
+def test_stages_and_models_say_what_they_are():
+    """`dvc stage list` reads like a table of contents, and fits a terminal."""
+    said = [(name, one.get("desc", "")) for name, one in {**GRAPH["stages"], **GRAPH["artifacts"]}.items()]
+    assert [name for name, text in said if not 10 < len(text) < 80] == []
+    assert all(one["labels"] for one in GRAPH["artifacts"].values())
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_its_module(name):
     assert f"privacy_report.commands.{name}" in FILES
