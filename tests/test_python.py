@@ -301,6 +301,8 @@ def test_models_that_score_cannot_run_are_refused():
     ]:
         with pytest.raises(UserError, match=said):
             pr.score(Fixed(outputs), np.zeros((2, 5)), [1, 0])
+    with pytest.raises(UserError, match="got a list that is no array"):
+        pr.score(lambda x: [[1.0, 2.0], [3.0]], np.zeros((2, 5)), [1, 0])
     with pytest.raises(UserError, match="got str, allowed: a model of scikit-learn"):
         pr.score("model", np.zeros((2, 5)), [1, 0])
 

@@ -35,7 +35,7 @@ from privacy_report.pipeline.params import check
 from privacy_report.pipeline.tables import Row
 
 DEFAULT_POLICY = "default"
-POLICIES = {DEFAULT_POLICY: Path(__file__).parents[1] / "gate/default.yaml"}
+POLICIES = {DEFAULT_POLICY: Path(__file__).with_name("policy.yaml")}
 """Policies that come with the package, by name; the file is a link to conf/gate/default.yaml."""
 QUICK = ("threshold", "threshold_confidence", "threshold_entropy", "threshold_modified_entropy", "logistic")
 """Attacks on outputs alone that take seconds at any size that fits into memory."""

@@ -7,18 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from privacy_report.errors import UserError
+from privacy_report.errors import UserError, one_line
 
 CERTAIN = 1e-3
 """Rows whose sum is so near to 1 hold probabilities."""
 
 
 def as_array(values: Any) -> np.ndarray:
-    """An array of any library as NumPy's: by the array interface, PyTorch's detached and from any device."""
+    """An array of any library as NumPy's: by the array interface, PyTorch's detached and from any device.
+
+    UserError for rows of unequal lengths.
+    """
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         values = values.float() if str(values.dtype) == "torch.bfloat16" else values
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise UserError(f"got a {type(values).__name__} that is no array ({one_line(error)})") from None
     return array.astype(np.float32) if array.dtype.name == "bfloat16" else array  # of JAX and TensorFlow
 
 
