@@ -175,6 +175,13 @@ def test_the_picture_has_a_curve_an_attack_and_chance(here, monkeypatch):
         assert area == pytest.approx(row["auc"], abs=0.01)
     assert found.plot(axes) is axes
     axes.figure.clear()
+    coins = np.arange(200) % 2 == 0
+    np.savez("coins.npz", canary_scores=np.arange(200.0), canary_is_member=coins)
+    alone = pr.audit_file("coins.npz")
+    assert (alone.records, alone.coins.canaries) == ([], 200)
+    for of_outputs in (alone.plot, alone.gate):
+        with pytest.raises(UserError, match="coins: has canaries' scores alone"):
+            of_outputs()
     monkeypatch.setitem(sys.modules, "privacy_report.audits.picture", None)
     with pytest.raises(UserError, match="plot: pip install matplotlib"):
         found.plot()

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 
 from privacy_report.attack import tables
 from privacy_report.audits.models import Attacked
+from privacy_report.errors import UserError
 from privacy_report.pipeline.contract import ENTIRE, PLACEBO, kind_of
 from privacy_report.pipeline.tables import where
 
@@ -15,14 +16,17 @@ def roc(found: Attacked, ax: Axes | None = None) -> Axes:
     """Draw the curves of the last checkpoint with their AUC, the strongest first, and what chance gives.
 
     Both axes are logarithmic and begin at one half of a non-member: below one there is nothing to be seen.
+    UserError where canaries' scores alone were audited.
     """
+    if found.last is None:
+        raise UserError(f"{found.name}: has canaries' scores alone, curves are of a model's outputs")
     if ax is None:
         _, ax = plt.subplots(layout="constrained")
     epoch = max(found.results)
     rows = [row for row in where(found.rows, epoch=epoch, slice=ENTIRE) if row["auc"] is not None]
     attacks = [row for row in rows if kind_of(row["attack"]) != PLACEBO]
     curves = list(tables.roc_rows(found.name, {epoch: found.results[epoch]}))
-    least = 0.5 / rows[0]["n_nonmember"]
+    least = 0.5 / len(found.last.nonmember_labels)
     for row in sorted(attacks, key=lambda row: -row["auc"]):
         points = list(where(curves, attack=row["attack"], slice=ENTIRE))
         fpr, tpr = ([max(point[name], least) for point in points] for name in ("fpr", "tpr"))
