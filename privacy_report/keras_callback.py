@@ -6,6 +6,7 @@ and so is the process.
 
 from __future__ import annotations
 
+import re
 import shlex
 import tempfile
 import warnings
@@ -25,6 +26,8 @@ from privacy_report.pipeline.files import write_arrays
 from privacy_report.pipeline.outputs import outputs_of
 
 LONGEST = 300  # characters of an error; Keras writes pages
+FRAME = re.compile(r"\x1b\[\d*m|Exception encountered when calling \S+\(\)\.|Arguments received by (.|\n)*")
+"""What Keras writes around a layer's own words: colours, the outermost call's name, and its arguments."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,8 @@ def reason_of(error: Exception) -> str:
     """An error of Keras, or of somebody's model, as part of a line."""
     if isinstance(error, UserError):
         return str(error)
-    return one_line(f"{type(error).__name__}: {error}")[:LONGEST]
+    said = FRAME.sub("", str(error))
+    return one_line(f"{type(error).__name__}: {said}")[:LONGEST]
 
 
 def _try(folder: Path) -> None:
@@ -169,6 +173,7 @@ def scores(
     """
     arrays, outputs = {}, {}
     for name, side in {"member": members, "nonmember": nonmembers}.items():
+        _check_width(model, side, source)
         found = model.predict(side.features, batch_size=batch_size, verbose=0)
         if keras.tree.is_nested(found):
             raise UserError(f"{source}: the model has {len(found)} outputs, allowed: one")
@@ -179,3 +184,13 @@ def scores(
     arrays, _ = normalised(arrays, source)
     outputs_of(arrays, source)
     return arrays
+
+
+def _check_width(model: Any, side: Side, source: str) -> None:
+    """Refuse features that a model of one input does not take; TensorFlow would name a matrix inside it."""
+    takes = getattr(model, "input_shape", None)
+    if not isinstance(takes, tuple) or not isinstance(side.features, np.ndarray):
+        return
+    got = side.features.shape
+    if len(takes) != len(got) or any(a not in (None, b) for a, b in zip(takes[1:], got[1:], strict=True)):
+        raise UserError(f"{source}: got features of shape {got[1:]}, allowed: {takes[1:]}")

@@ -11,7 +11,7 @@ import yaml
 from doc_blocks import DOCS, README, check_block, table
 from sandbox import ROOT
 
-from benchmarks import key_edits, on_paper, one_run, scale
+from benchmarks import key_edits, makespan, on_paper, one_run, scale
 from privacy_report.attack import registry
 from privacy_report.attack.audit import default_estimators
 from privacy_report.gate.twins import twin_of
@@ -194,14 +194,13 @@ def test_the_memory_of_training_is_what_was_measured():
     check_block(DOCS / "scale.md", "training_memory", table(["images", "file", "peak memory"], rows))
 
 
-def test_edits_as_text_are_as_many_as_the_docs_say():
+def test_edits_as_text_are_those_that_were_tried():
+    rows = json.loads((ROOT / "benchmarks/key_edits.json").read_text())
     library, nets = len(key_edits.LIBRARY), len(key_edits.NETS)
-    said = " ".join((DOCS / "development.md").read_text().split())
-    assert f"{library} edits of the library and {nets} of models" in said
-    assert (
-        f"each of {library + nets} edits (`benchmarks/key_edits.yaml`)"
-        in (DOCS / "benchmarks.md").read_text()
-    )
+    assert len(rows) == len(key_edits.NOTHING) + library + nets
+    key_edits.require_sound(rows)
+    assert f"{library} edits of the library and {nets} of models" in (DOCS / "development.md").read_text()
+    assert f"each of {library + nets} edits" in (DOCS / "benchmarks.md").read_text()
 
 
 def test_the_curves_of_cost_are_what_was_measured():
@@ -214,6 +213,20 @@ def test_the_curves_of_cost_are_what_was_measured():
 
 def test_the_study_on_paper_is_what_is_computed():
     check_block(DOCS / "scale.md", "on paper", on_paper.table().splitlines())
+
+
+def test_the_makespan_of_the_study_is_what_the_engine_took():
+    found = json.loads((ROOT / "benchmarks/makespan.json").read_text())
+    tasks = sum(len(one["seconds"]) for one in found["models"].values())
+    assert f"({len(found['models'])} models, {tasks} tasks)" in (DOCS / "scale.md").read_text()
+    head = ["workers", "engine", "least possible", "`Model.fit`"]
+    check_block(DOCS / "scale.md", "makespan", table(head, makespan.table(found)))
+
+
+def test_the_speed_up_of_two_cores_says_that_of_many():
+    assert makespan.amdahl(10.0, 5.0, 10) == 0.1
+    assert makespan.amdahl(10.0, 10.0, 10) == 1.0
+    assert makespan.amdahl(10.0, 7.5, 2) == 0.75
 
 
 def test_many_workers_are_what_was_simulated():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -30,6 +29,7 @@ from privacy_report.audits.progress import progress
 from privacy_report.errors import UserError, one_line
 from privacy_report.gate.policy import Evidence, verdict_on
 from privacy_report.gate.schema import GateParams, Limits
+from privacy_report.pipeline.epoch_names import by_epoch
 from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.params import check
 from privacy_report.pipeline.tables import Row
@@ -43,6 +43,7 @@ SLOWER = ("gradient_boosting", "random_forest", "mlp", "knn")
 MOST_FOR_SLOWER, MOST_CLASSES_FOR_SLOWER = 60_000, 30
 """Examples and classes up to which all attacks together take less than a minute on one core."""
 SUFFIXES = (".npz", ".csv")
+REMEDY = "; --models takes each file as a model of its own"
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def models_at(paths: Sequence[Path], each: bool = False) -> list[Model]:
     for path in paths:
         files = sorted(file for file in path.glob("*") if file.suffix in SUFFIXES)
         if files and not each:
-            models.append(Model(path.resolve().name, _by_epoch(files)))
+            models.append(Model(path.resolve().name, by_epoch(files, REMEDY)))
         else:
             models += [
                 Model(one.stem if one.is_file() else one.resolve().name, {EPOCH: one})
@@ -95,22 +96,6 @@ def models_at(paths: Sequence[Path], each: bool = False) -> list[Model]:
             f"two models are called {twice[0]!r}, allowed: one of a name; rename a file or folder"
         )
     return models
-
-
-def _by_epoch(files: Sequence[Path]) -> dict[int, Path]:
-    """Epoch -> file, ascending."""
-    remedy = "; --models takes each file as a model of its own"
-    found: dict[int, Path] = {}
-    for file in files:
-        digits = re.findall(r"[0-9]+", file.stem)
-        if not digits:
-            raise UserError(
-                f"{file}: its name must end in its epoch, such as epoch_0002{file.suffix}{remedy}"
-            )
-        if (epoch := int(digits[-1])) in found:
-            raise UserError(f"{file}: epoch {epoch}, as {found[epoch]}{remedy}")
-        found[epoch] = file
-    return dict(sorted(found.items()))
 
 
 def default_attacks(file: AuditFile, mode: str = registry.DEFAULT) -> list[str]:

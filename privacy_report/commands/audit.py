@@ -88,7 +88,7 @@ def main(argv: Sequence[str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="privacy-report audit",
-        description="Attack the outputs of trained models: can their members be told from non-members?",
+        description="Attack the outputs of trained models: how well do they tell members from others?",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
