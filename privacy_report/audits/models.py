@@ -36,6 +36,9 @@ from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.params import check
 from privacy_report.pipeline.tables import Row
 
+DEFAULT_POLICY = "default"
+POLICIES = {DEFAULT_POLICY: Path(__file__).with_name("policy.yaml")}
+"""Policies that come with the package, by name; the file is a link to conf/gate/default.yaml."""
 QUICK = ("threshold", "threshold_confidence", "threshold_entropy", "threshold_modified_entropy", "logistic")
 """Attacks on outputs alone that take seconds at any size that fits into memory."""
 SLOWER = ("gradient_boosting", "random_forest", "mlp", "knn")
@@ -47,10 +50,10 @@ REMEDY = "; --models takes each file as a model of its own"
 
 @dataclass(frozen=True)
 class Model:
-    """A model to audit: its name, and the file of each of its checkpoints by epoch."""
+    """A model to audit: its name, and by epoch each of its checkpoints: a file, or what it holds."""
 
     name: str
-    files: Mapping[int, Path]
+    files: Mapping[int, Path | AuditFile]
 
 
 @dataclass(frozen=True)
@@ -168,10 +171,11 @@ def _attacked(
     groups = load_groups(asked.groups) if asked.groups else None
     results: dict[int, CheckpointFindings] = {}
     references, warnings, phi = dict[int, int](), list[str](), dict[int, np.ndarray]()
-    inputs: dict[int, InputCheck] = {}
+    inputs, checks = dict[int, InputCheck](), dict[str, InputCheck]()
     first: np.ndarray | None = None
-    for epoch, path in model.files.items():
-        file = read_audit_file(path)
+    for epoch, given in model.files.items():
+        path = given if isinstance(given, Path) else Path(model.name)
+        file = given if isinstance(given, AuditFile) else read_audit_file(given)
         warnings += file.warnings
         if file.outputs is None:
             if len(model.files) > 1:
@@ -180,7 +184,7 @@ def _attacked(
         first = _labels(file) if first is None else first
         if not np.array_equal(_labels(file), first):
             raise UserError(f"{path}: other labels than in the first file; the examples must be the same")
-        inputs[epoch] = replace(check_outputs(file.outputs), given=file.given)
+        inputs[epoch] = checks[str(path)] = replace(check_outputs(file.outputs), given=file.given)
         file = file if file.given else _with_early(model, epoch, file, phi)
         released = RELEASES[1:] if attacks is None and not file.given else ()
         names = default_attacks(file, asked.mode) if attacks is None else attacks
@@ -192,7 +196,7 @@ def _attacked(
         references[epoch] = len(file.references.phi) if file.references else 0
     with naming(path):
         coins = audited_coins(file, asked.delta, guesses)
-    warnings += said_once({str(model.files[epoch]): check for epoch, check in inputs.items()})
+    warnings += said_once(checks)
     rows = tables.privacy_rows(model.name, results)
     cut = tables.privacy_rows(model.name, results, halves=True) if halves else []
     return Attacked(model.name, rows, cut, results, file.outputs, references, tuple(warnings), coins, inputs)
@@ -227,8 +231,14 @@ def _labels(file: AuditFile) -> np.ndarray:
     return np.concatenate([file.outputs.member_labels, file.outputs.nonmember_labels])
 
 
-def read_policy(path: Path) -> Limits:
-    """A policy from a file as conf/gate/default.yaml. UserError where it is none."""
+def read_policy(policy: Path | str | Mapping[str, Any]) -> Limits:
+    """A policy from a file as conf/gate/default.yaml, by name in POLICIES, or its values.
+
+    UserError where it is none.
+    """
+    if isinstance(policy, Mapping):
+        return check("policy", dict(policy), GateParams)
+    path = POLICIES.get(str(policy), Path(policy))
     try:
         values = yaml.safe_load(path.read_bytes())
     except OSError as error:

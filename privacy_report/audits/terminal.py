@@ -41,8 +41,11 @@ MOST_PARTS = 3  # classes, and groups, that are shown
 LEFT = ("epoch", "returned", "attack", "needs", "slice", "strongest attack", "leak", "leaks")
 
 
-def tell(found: Attacked, full: bool = False, console: Console | None = None) -> None:
-    """Print what was found, and what canaries say; with `full` every row and note."""
+REST = "--full, or privacy.csv"
+
+
+def tell(found: Attacked, full: bool = False, console: Console | None = None, rest: str = REST) -> None:
+    """Print what was found, and what canaries say; with `full` every row and note. rest: where those are."""
     console = console or stdout()
     if found.rows:
         _header(found, console)
@@ -50,6 +53,7 @@ def tell(found: Attacked, full: bool = False, console: Console | None = None) ->
             _all_rows(found, console)
         else:
             _in_short(found, console)
+            _say(console, f"Every row and interval: {rest}")
     if found.coins:
         _say(console, in_short(found.coins))
 
@@ -205,7 +209,6 @@ def _counts(rows: Sequence[Row]) -> Iterator[str]:
         attacks = Counter(row["attack"] for row in noted)
         named = f"{', '.join(attacks)}: " if len(attacks) == 1 else ""
         yield f"{len(noted)} of {len(rows)} row{'s' if len(rows) > 1 else ''}: {named}{reason}"
-    yield "Every row and interval: --full, or privacy.csv"
 
 
 def _all_rows(found: Attacked, console: Console) -> None:

@@ -36,7 +36,7 @@ from privacy_report.pipeline.release import version
 
 EPILOG = """examples:
   privacy-report audit mine.npz
-  privacy-report audit scores --gate conf/gate/default.yaml --html page.html
+  privacy-report audit scores --gate default --html page.html
 
 The first file is written by
   np.savez("mine.npz", member_logits=..., member_labels=..., nonmember_logits=..., nonmember_labels=...)
@@ -54,7 +54,7 @@ def main(argv: Sequence[str]) -> None:
         sys.exit(2)  # nothing was audited: a script that lost its files has to notice
     args = parser.parse_args(argv)
     if args.html and not args.gate:
-        raise UserError("--html: the page is a verdict and needs a policy: --gate conf/gate/default.yaml")
+        raise UserError("--html: the page is a verdict and needs a policy: --gate default")
     policy = read_policy(args.gate) if args.gate else None
     if args.html:
         check_libraries()
@@ -152,7 +152,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--full", action="store_true", help="print every row: all attacks, slices, epochs and notes"
     )
-    parser.add_argument("--gate", type=Path, metavar="POLICY.yaml", help="a policy as conf/gate/default.yaml")
+    parser.add_argument(
+        "--gate",
+        type=Path,
+        metavar="POLICY.yaml",
+        help="a policy as conf/gate/default.yaml, or `default` for that one",
+    )
     parser.add_argument("--html", type=Path, metavar="PAGE.html", help="write the report page, too")
     return parser
 
