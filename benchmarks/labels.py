@@ -61,9 +61,13 @@ def on_labels(case: Case) -> Iterator[tuple[str, np.ndarray]]:
     yield "label_reference_offline", released.label_reference_offline(right, case.references)
 
 
-def calibration(data: Path, draws: int) -> dict[str, dict[str, float]]:
-    """Rows as of reference_calibration.json; the outputs of real models are those of `cnn2`."""
-    results = {}
+def calibration(data: Path, draws: int, out: Path) -> dict[str, dict[str, float]]:
+    """Rows as of reference_calibration.json; the outputs of real models are those of `cnn2`.
+
+    Tables of so many draws that `out` has already are left as they are, and each new one is written there.
+    """
+    kept = read_json(out) if out.exists() else {}
+    results = kept.get("calibration", {})
     files, _ = read_references(data, "cnn2")
     target = read_target(data, "cnn2")
     with tempfile.TemporaryDirectory() as folder:
@@ -73,11 +77,14 @@ def calibration(data: Path, draws: int) -> dict[str, dict[str, float]]:
         np.savez(real, phi=phi, is_member=trains, target_phi=target.phi[-1, 0])
         for table, draw, gap in reference_calibration.tables(real):
             for count in COUNTS:
+                if results.get(f"{table}, {count}, gap", {}).get("draws") == draws:
+                    continue
                 truth = reference_calibration.true_auc(gap, count, on_labels)
                 stream = crc32(table.encode())
                 rows = reference_calibration.summarise(draw, count, draws, truth, stream, on_labels)
                 results |= {f"{table}, {count}, {name}": row for name, row in rows.items()}
                 print(table, count, {name: row["leaks"] for name, row in rows.items()}, flush=True)
+                write_json(out, kept | {"calibration": results})
     return results
 
 
@@ -170,7 +177,7 @@ def main(argv: Sequence[str]) -> None:
     parts = {
         "released": targets,
         "recipe": recipes,
-        "calibration": partial(calibration, draws=args.draws),
+        "calibration": partial(calibration, draws=args.draws, out=args.out),
     }
     for name, part in parts.items():
         if args.only in (None, name):

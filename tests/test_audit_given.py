@@ -106,6 +106,15 @@ def test_scores_of_any_size_keep_their_order_and_ties():
             "of at least 0",
         ),
         (
+            {"member_scores": [1.0], "nonmember_scores": [1.0], "reference_phi": [[1.0, 2.0]]},
+            "scores and reference_phi",
+        ),
+        (
+            {name: [1] for name in ("member_predictions", "nonmember_predictions", "member_labels")}
+            | {"nonmember_labels": [2], "classes": ["a", "b"]},
+            "got class 2, allowed: 0..1",
+        ),
+        (
             {name: [0] for name in ("member_predictions", "nonmember_predictions", "member_labels")}
             | {"nonmember_labels": [0], "member_logits": [[1.0, 2.0]]},
             "predictions and member_logits",

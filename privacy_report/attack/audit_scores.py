@@ -17,6 +17,9 @@ from privacy_report.errors import UserError
 SIDES = ("member", "nonmember")
 CLASSES = "classes"
 PREDICTIONS, SCORES = "predictions", "scores"
+EARLY = {"early_logits", "early_phi"}
+REFERENCES = {"reference_logits", "reference_phi", "reference_is_member"}
+"""What no attack on predictions, or on scores, would use."""
 LARGEST = 1e99
 """Scores that are larger have no finite squares."""
 
@@ -29,10 +32,10 @@ def kind_of_input(arrays: Mapping[str, np.ndarray], path: Path | str) -> str:
     allowed = {f"{side}_{found[0]}" for side in SIDES}
     if missing := sorted(allowed - set(arrays)):
         raise UserError(f"{path}: lacks {missing[0]}, has {sorted(arrays)}")
-    others = [f"{side}_{kind}" for kind in ("logits", "probs", SCORES) for side in SIDES]
+    others = {f"{side}_{kind}" for kind in ("logits", "probs", SCORES) for side in SIDES} | EARLY
     if found[0] == SCORES:
-        others += [f"{side}_labels" for side in SIDES]
-    if twice := sorted(set(others) & set(arrays) - allowed):
+        others |= {f"{side}_labels" for side in SIDES} | REFERENCES
+    if twice := sorted(others & set(arrays) - allowed):
         raise UserError(f"{path}: has {found[0]} and {twice[0]}, allowed: one of them")
     return found[0]
 
@@ -51,7 +54,10 @@ def of_predictions(arrays: Mapping[str, np.ndarray], path: Path | str) -> dict[s
                 raise UserError(f"{path}: lacks {key}, has {sorted(arrays)}")
             found[key] = _classes(found[key], names, f"{path}: {key}")
     every = [found[f"{side}_{kind}"] for side in SIDES for kind in (PREDICTIONS, "labels")]
-    n_classes = len(names) if names is not None else max(2, 1 + max(int(one.max()) for one in every))
+    most = max(int(one.max()) for one in every)
+    n_classes = max(2, 1 + most) if names is None else len(names)
+    if most >= n_classes:
+        raise UserError(f"{path}: got class {most}, allowed: 0..{n_classes - 1}, the names in {CLASSES}")
     for side in SIDES:
         predicted = found.pop(f"{side}_{PREDICTIONS}")
         if len(predicted) != len(found[f"{side}_labels"]):

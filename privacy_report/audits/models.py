@@ -257,7 +257,7 @@ def verdict(found: Attacked, policy: Limits) -> dict[str, Any]:
     coins = {"epoch": max(found.results), **asdict(found.coins)} if found.coins else None
     halves, rows = measured(found.halves), measured(found.rows)
     evidence = Evidence(halves, rows, references=found.references, one_run=coins)
-    given = found.inputs[max(found.inputs)].given
+    given = found.inputs[max(found.inputs)].given if found.inputs else ""
     return verdict_on(found.name, policy_for(policy.policy(found.name), given), evidence)
 
 

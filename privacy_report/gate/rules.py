@@ -129,7 +129,10 @@ def _canaries(checkpoint: Checkpoint) -> list[Reading]:
     """
     rows = checkpoint.of(CANARIES)
     if not any(row["epoch"] == checkpoint.epoch for row in rows):
-        return [Reading(math.nan, slice=CANARIES, why_missing="no audit twin has such a checkpoint")]
+        made = any(row["slice"] == CANARIES and row["epoch"] == checkpoint.epoch for row in checkpoint.rows)
+        why = f"no attack on {checkpoint.released} was made on canaries (attack.attacks)"
+        why = why if made else "no audit twin has such a checkpoint"
+        return [Reading(math.nan, slice=CANARIES, why_missing=why)]
     readings = _worst_attack(CANARIES, "tpr_at_1pct_fpr_high")(checkpoint)
     earlier = [f", at epoch {row['epoch']:.0f}" if row["epoch"] < checkpoint.epoch else "" for row in rows]
     return [replace(one, remark=remark) for one, remark in zip(readings, earlier, strict=True)]

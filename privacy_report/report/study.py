@@ -116,7 +116,8 @@ class Study:
     @cached_property
     def privacy(self) -> list[Row]:
         """The rows of privacy.csv of attacks that see everything, a placebo's too."""
-        rows = on_logits(self.every_row)
+        by_variant = grouped(self.every_row, "variant")
+        rows = [row for rows in by_variant.values() for row in on_logits(rows)]
         if not rows:
             raise UserError("plots/privacy.csv: no rows, so there is nothing to report")
         return rows

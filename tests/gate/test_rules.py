@@ -127,3 +127,9 @@ def test_references_count_only_where_their_attack_does():
         for released in (None, "label")
     }
     assert models == {None: 8.0, "label": 0.0}
+
+
+def test_canaries_that_no_attack_on_the_release_was_made_on_say_so():
+    row = written_row("threshold", ENTIRE, SELECT) | {"slice": CANARIES, "epoch": 2.0}
+    reading = worst("max_canary_tpr_at_1pct_fpr", Checkpoint(2, [row], released="label"))
+    assert reading.why_missing == "no attack on label was made on canaries (attack.attacks)"
