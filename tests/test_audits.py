@@ -261,9 +261,7 @@ def test_as_in_a_notebook(here, monkeypatch):
     auc = found.rows[0]["auc"], found.rows[0]["auc_low"], found.rows[0]["auc_high"]
     assert "<td>{:.3f} [{:.3f}, {:.3f}]</td>".format(*auc) in text
     assert "<td></td>" in text  # too few non-members for 1% FPR
-    assert found.in_words("strict.yaml").startswith(
-        "mine: fails; leak detected at epoch 1 by threshold"
-    )
+    assert found.in_words("strict.yaml").startswith("mine: fails; leak detected at epoch 1 by threshold")
     assert found.gate("strict.yaml")["verdict"] == "breaks the policy"
     calm = audit(*arrays_in_order(), attacks=["threshold"])
     assert calm.leaks == []

@@ -240,10 +240,7 @@ def test_a_clone_without_data_is_judged_by_what_git_keeps(project, capsys, limit
     with contextlib.nullcontext() if code is None else pytest.raises(SystemExit) as stopped:
         main(["--check"])
     assert code is None or stopped.value.code == code
-    assert (
-        "cnn2: passes at epoch 2; leak detected at epoch 2 (metrics/cnn2.json)"
-        in capsys.readouterr().out
-    )
+    assert "cnn2: passes at epoch 2; leak detected at epoch 2 (metrics/cnn2.json)" in capsys.readouterr().out
     Path("metrics/cnn3.json").write_text('{"verdict": "pass"}')
     with pytest.raises(UserError, match=r"^metrics/cnn3\.json: missing or damaged"):
         main(["--check"])
