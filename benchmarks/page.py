@@ -38,9 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             start = time.perf_counter()
             browser.open(page)
             ready.append(time.perf_counter() - start)
-        print(
-            f"ready after {statistics.median(ready):.2f} s (of {ROUNDS}: {min(ready):.2f} to {max(ready):.2f})"
-        )
+        print(f"ready after {statistics.median(ready):.2f} s, from {min(ready):.2f} to {max(ready):.2f}")
         moves = browser.run(MOVES)
     for name in ("epoch", "fpr"):
         took = sorted(one for which, one in moves if which == name)
