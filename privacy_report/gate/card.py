@@ -142,8 +142,8 @@ def _claim(claim: Claim) -> str:
 def _found(epoch: int, rows: Sequence[Row]) -> str:
     """The strongest attack of each kind."""
     lines = [
-        f"## What attacks found\n\nEpoch {epoch}, on the half of the examples",
-        "that had no part in the choice. Of each kind the attack with the highest AUC, with 95% intervals.\n",
+        f"## What attacks found\n\nEpoch {epoch}, on the half of the examples without a part in the choice.",
+        "Of each kind the attack with the highest AUC, with 95% intervals.\n",
         "| attacker holds | attack | AUC | advantage | found at 1% FPR | epsilon, fixed split |",
         "| --- | --- | --- | --- | --- | --- |",
     ]

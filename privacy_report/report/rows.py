@@ -130,7 +130,7 @@ def _line(
         },
         named=named(study, variant, epoch),
         claimed=number(claim.epsilon if claim else None, digits=2),
-        audited=number(_audited(study, variant), digits=2),
+        audited=audited(study, variant, epoch),
         canaries=canaries(study, variant, epoch),
         twin=_twin_of_whom(study, variant),
     )
@@ -168,10 +168,13 @@ def canaries(study: Study, variant: str, epoch: int) -> str:
     return f"{best['auc']:.3f}" + (f" (epoch {at:.0f})" if at != epoch else "")
 
 
-def _audited(study: Study, variant: str) -> float | None:
-    """The bound of the one-run audit, which is about the twin's last checkpoint."""
+def audited(study: Study, variant: str, epoch: int) -> str:
+    """The bound of the one-run audit, with the epoch that it is about where that is another one."""
     audit = study.one_run(variant)
-    return None if audit is None else audited_epsilon(audit, audit["epoch"])
+    if audit is None:
+        return "-"
+    bound = number(audited_epsilon(audit, audit["epoch"]), digits=2)
+    return bound + (f" (epoch {audit['epoch']})" if audit["epoch"] != epoch else "")
 
 
 def _twin_of_whom(study: Study, variant: str) -> str | None:

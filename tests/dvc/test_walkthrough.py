@@ -278,7 +278,7 @@ def test_a_clone_without_a_cache_has_metrics_curves_and_the_picture(clone: Sandb
 
 @pytest.mark.browser
 def test_plots_show_draws_the_curves_in_a_browser_without_a_network(clone: Sandbox):
-    from report.devtools import CHROMIUM, Browser
+    from benchmarks.chromium import CHROMIUM, Browser
 
     if CHROMIUM is None:
         pytest.skip("needs Chromium (Debian's package chromium)")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from report.devtools import CHROMIUM, Browser
 
+from benchmarks.chromium import CHROMIUM, Browser
 from stages.report import main
 
 pytestmark = [

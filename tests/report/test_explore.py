@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from report.conftest import Study as MadeUp
-from report.devtools import CHROMIUM, Browser
 
+from benchmarks.chromium import CHROMIUM, Browser
 from privacy_report.pipeline.tables import read_rows, where
 from privacy_report.report import explore
 from stages.gate import main as gate

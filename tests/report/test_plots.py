@@ -14,9 +14,9 @@ import pytest
 import vl_convert
 import yaml
 from report.conftest import Study as MadeUp
-from report.devtools import CHROMIUM, Browser
 from sandbox import ROOT, environment
 
+from benchmarks.chromium import CHROMIUM, Browser
 from privacy_report.pipeline import contract
 from privacy_report.pipeline.tables import columns_of, read_cells, read_rows, where, write_table
 from privacy_report.report import curves, templates

@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,40 @@ def test_a_model_at_chance_exposes_no_image(study):
     text = page()
     assert text.count("<li><img") == 6
     assert "No image of 3 Layers, DP is shown: no attack detected a leak at the last checkpoint" in text
+
+
+def sentences(text: str) -> list[str]:
+    """What the page says in sentences, without tables, quoted results and what a policy or a claim lists."""
+    text = re.sub(r"<(script|style|pre|table|svg|nav)\b.*?</\1>", "", text, flags=re.DOTALL)
+    text = re.sub(r'<section id="epsilon">.*?</section>', "", text, flags=re.DOTALL)
+    blocks = re.findall(r"<(p|li|dd|figcaption)\b[^>]*>(.*?)</\1>", text, flags=re.DOTALL)
+    plain = [" ".join(unescape(re.sub(r"<[^>]+>", "", block)).split()) for _, block in blocks]
+    listed = ("The policy", "not attacked", "no tpr", "2 Layers, epoch", "dataset.seed", "Python ")
+    found = [one for text in plain for one in re.split(r"(?<=[.:;?!]) +", text)]
+    return [one for one in found if not one.startswith(listed)]
+
+
+@pytest.mark.parametrize("settings", [{"dp": ("cnn3_dp",)}, {"refused": True}, {"variants": 8}])
+def test_no_sentence_is_long(study, settings):
+    study(epochs=4, attacks=("threshold", "trajectory", "rmia", "placebo"), **settings)
+    found = sentences(page())
+    assert len(found) > 60
+    assert [one for one in found if len(one.split()) > 25] == []
+
+
+RIDDLES = (
+    "hardly err",
+    "stands Holm",
+    "rightly",
+    "nobody who",
+    "What stands",
+    "keeps it on",
+    "by lot",
+    "of one's own",
+)
+
+
+def test_no_riddle_is_left(study, capsys):
+    study(epochs=4, dp=("cnn3_dp",), attacks=("threshold", "rmia"))
+    said = page() + capsys.readouterr().out
+    assert [one for one in RIDDLES if one in said] == []
