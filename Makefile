@@ -35,7 +35,7 @@ REPRO = all=$$(dvc stage list --name-only | grep -c .) && dvc repro | { n=0; whi
 	"> "*|*"'dvc.lock'"|"Generating lock file"*|"To track the changes"*|*"git add "*|"Use "*"dvc push"*|"To enable auto"*|*"dvc config core.autostage"*|"") ;; \
 	*) echo "$$line" ;; esac; done; }
 
-.PHONY: help clone install quickstart clean-quickstart test repro lint format bench bench-scale lock clean
+.PHONY: help clone install quickstart clean-quickstart test repro lint docs format bench bench-scale lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -94,6 +94,10 @@ test: install ## all tests; those that need npm or a Chromium are skipped where 
 lint: install ## ruff and mypy
 	ruff check . && ruff format --check . && mypy
 
+docs: ## build the site of docs/ into ./site, with tools of its own
+	@[ -x .docs-venv/bin/mkdocs ] || { $(PYTHON) -m venv .docs-venv && .docs-venv/bin/python -m pip install --disable-pip-version-check --quiet '.[docs]'; }
+	NO_MKDOCS_2_WARNING=1 .docs-venv/bin/mkdocs build --quiet --strict
+
 format: install ## let ruff put the code into shape
 	ruff check --fix . && ruff format .
 
@@ -110,5 +114,5 @@ lock: ## pin the newest versions that pyproject.toml allows into requirements.lo
 	rm -rf .lock-venv
 
 clean: ## remove everything that git does not keep, the store of finished work included; not ./quickstart
-	rm -rf $(VENV) $(SANDBOX).part build .store data .dvc/cache .dvc/tmp .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) .docs-venv site dist $(SANDBOX).part build .store data .dvc/cache .dvc/tmp .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -102,11 +102,29 @@ def verdicts() -> list[str]:
     return table([*head, "members found at 1% FPR", "epsilon claimed"], lines)
 
 
-def test_readmes_results_are_those_of_the_committed_run():
-    check_block(README, "results", [*last_checkpoints(), *verdicts()])
+def in_short() -> list[str]:
+    """A row a variant: the last checkpoint by its strongest attack, and the recommended one."""
+    lines = []
+    for variant, settings in shippable().items():
+        row, _ = last_of(variant)
+        found = json.loads((ROOT / f"metrics/{variant}.json").read_text())
+        last = [f"{row['val_accuracy']:.3f}", f"{row['auc']:.3f}", f"{row['tpr_at_1pct_fpr']:.1%}"]
+        chosen = [f"{found['val_accuracy']:.3f}", f"{found['auc']:.3f}", f"{found['tpr_at_1pct_fpr']:.1%}"]
+        first, second = (
+            f"{epoch:.0f}: {' / '.join(numbers)}"
+            for epoch, numbers in ((row["epoch"], last), (found["recommended_epoch"], chosen))
+        )
+        lines.append([settings["label"], first, second, found["leak_detected"]])
+    values = "accuracy / AUC / found at 1% FPR"
+    return table(["variant", f"last epoch: {values}", f"recommended epoch: {values}", "leak there"], lines)
 
 
-def test_readmes_sentence_on_leaks_is_true_of_the_committed_run():
+def test_results_are_those_of_the_committed_run():
+    check_block(DOCS / "results.md", "results", [*last_checkpoints(), *verdicts()])
+    check_block(README, "results", in_short())
+
+
+def test_the_sentence_on_leaks_is_true_of_the_committed_run():
     """No verdict is unconditional: a leak in what is not private, and `cnn3` has no audit twin."""
     leaks = {
         name: json.loads((ROOT / f"metrics/{name}.json").read_text())["leak_detected"] for name in shippable()
@@ -114,8 +132,9 @@ def test_readmes_sentence_on_leaks_is_true_of_the_committed_run():
     assert leaks == {name: "no" if one["privacy"] else "yes" for name, one in shippable().items()}
     without = [name for name in shippable() if twin_of(name, PARAMS["variants"]) is None]
     assert without == ["cnn3"]
-    said = "a leak was detected in both variants without differential privacy, and `cnn3` has no audit twin"
-    assert said in " ".join(README.read_text().split())
+    said = "leak was detected in both variants without differential privacy, and `cnn3` has no audit twin"
+    for page in (README, DOCS / "results.md"):
+        assert said in " ".join(page.read_text().split())
 
 
 def test_the_share_of_null_audits_that_detect_a_leak_is_what_was_measured():
@@ -129,6 +148,21 @@ def test_the_share_of_null_audits_that_detect_a_leak_is_what_was_measured():
     ]
     said = table(["Holm's correction over", f'"yes" in {found["audits"]:,} audits'], rows)
     check_block(DOCS / "statistics.md", "audits", said)
+
+
+def test_the_share_of_wrong_names_is_what_was_measured():
+    found = json.loads((ROOT / "benchmarks/names.json").read_text())["rows"]
+    rows = []
+    for setting in dict.fromkeys(row["setting"] for row in found):
+        for share in dict.fromkeys(row["share"] for row in found):
+            here = list(where(found, setting=setting, share=share))
+            assert max(row["standard_error"] for row in here) <= 0.001
+            assert all(row["draws"] == 2000 for row in here)
+            wrong = [f"{row['false_discovery_rate']:.1%}" for row in here]
+            rows.append([setting, f"{share:g}", *wrong, *(f"{row['members_named']:.0f}" for row in here)])
+    head = ["members", "share of members", "wrong at one in ten", "wrong at one in a hundred"]
+    said = table([*head, "members named at one in ten", "at one in a hundred"], rows)
+    check_block(DOCS / "statistics.md", "names", said)
 
 
 def test_power_table_is_what_was_measured():
