@@ -61,7 +61,7 @@ def check_params(params: Any) -> None:
             raise UserError(f"variants: got the name {name!r}, allowed: letters, digits, _ and -")
         variant = check(f"variants.{name}", values, Variant)
         if variant.privacy and variant.privacy.delta > attack.delta:
-            most = f"at most attack.delta, {attack.delta}, at which its claim is audited, and below 1/members"
+            most = f"at most attack.delta, {attack.delta}, at which its claim is audited, and 0.5/members"
             raise refuse(f"variants.{name}.privacy.delta", variant.privacy.delta, most)
         if variant.privacy and sections["dataset"].fitted_on_members:
             raise UserError(

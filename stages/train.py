@@ -21,6 +21,7 @@ from privacy_report.training.announce import announce
 from privacy_report.training.claim import claim_of
 from privacy_report.training.declared import check_declared
 from privacy_report.training.plan import Target, source_of, target
+from privacy_report.training.private_files import write_private
 from privacy_report.training.schema import Variant
 
 
@@ -30,7 +31,8 @@ def main(argv: Sequence[str]) -> None:
         "train",
         "Train one variant on the members of data/prepare, less the canaries that are out. "
         "Writes to data/train/VARIANT epoch_NNNN.npz (weights and optimizer) and, growing with every epoch, "
-        "history.csv, and claim.json, what a private variant claims. "
+        "history.csv; claim.json, what a private variant claims; of a private one privacy_check.json, what "
+        "its training checked of itself, and gradient_canaries.npz if it has such canaries. "
         "Finished epochs are taken from the store, into which stage fit puts them; what it lacks is trained "
         "here.",
     )
@@ -51,6 +53,8 @@ def main(argv: Sequence[str]) -> None:
             measured = {column: float(arrays[f"history/{column}"]) for column in HISTORY}
             history.append({"variant": name, "epoch": epoch, **measured})
             write_table(folder / "history.csv", history, HISTORY_COLUMNS)  # grows while the run goes on
+            if config.privacy:
+                write_private(folder, arrays)
         claim.write(folder / "claim.json", claim_of(config, prepared.read().about["n_member"], history))
         kept.close()
 

@@ -39,13 +39,13 @@ def source_of(variant: str) -> Source:
 def essential(config: Variant) -> Variant:
     """A variant's parameters, less those that no epoch's result depends on.
 
-    Canaries are data, with a digest. The number of epochs counts where the noise is solved from a target
-    epsilon. What is left out is out of the training's sight, so that it cannot be used unnoticed.
+    Canaries are data, with a digest, unless they are gradients. The number of epochs counts where the noise
+    is solved from a target epsilon. What is left out is out of the training's sight, so that it cannot be
+    used unnoticed.
     """
     solved = config.privacy is not None and config.privacy.target_epsilon is not None
-    return replace(
-        config, label="", epochs=config.epochs if solved else 1, epochs_per_report=1, canaries=None
-    )
+    epochs = config.epochs if solved else 1
+    return replace(config, label="", epochs=epochs, epochs_per_report=1, canaries=config.gradient_canaries)
 
 
 def job_of(name: str, config: Variant, source: Source) -> Job:

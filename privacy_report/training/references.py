@@ -131,6 +131,7 @@ def planned(
             f"reference.epochs: got {params.epochs}, allowed: at least {config.epochs_per_report}, the first "
             f"checkpoint of {variant}"
         )
+    config = replace(config, canaries=None)
     if config.privacy:  # the attacker's own noise: nobody is protected by keeping it secret
         config = replace(config, privacy=replace(config.privacy, seed="committed"))
     references = []
