@@ -56,11 +56,11 @@ def test_a_folder_gives_curves_the_gates_verdict_and_the_page(here, capsys):
     assert np.isnan(first["auc"])  # nothing is before it
     assert last["auc"] > aucs[2]  # its own early checkpoints help
     said = capsys.readouterr().out
-    assert "mine: keeps the policy at epoch 2; " in said
-    assert "1 of 3 checkpoints keep it; tried: outputs; not tried: " in said
+    assert "mine: passes at epoch 2; " in said
+    assert "1 of 3 checkpoints passes; tried: outputs; not tried: " in said
     assert "nan" not in said
     text = Path("page.html").read_text()
-    assert "Keeps the policy at epoch 2: no leak detected." in text
+    assert "Passes at epoch 2; no leak detected." in text
     assert "<svg" in text
     assert {path.name for path in here.iterdir()} == {"mine", "out", "policy.yaml", "page.html"}
 
@@ -81,7 +81,7 @@ def test_each_file_has_its_own_number_of_reference_models(here):
 
 @pytest.mark.parametrize(
     ("with_references", "said"),
-    [((2, 4, 6), "keeps the policy at epoch 2"), ((4, 6), "breaks the policy"), ((), "breaks the policy")],
+    [((2, 4, 6), "passes at epoch 2"), ((4, 6), "fails"), ((), "fails")],
 )
 def test_reference_models_count_for_the_file_that_has_them(here, capsys, with_references, said):
     """Of these files the first alone keeps the limit of the advantage."""
@@ -91,7 +91,7 @@ def test_reference_models_count_for_the_file_that_has_them(here, capsys, with_re
         os.replace(f"mine/epoch_{epoch:04}.npz", f"run/epoch_{epoch:04}.npz")
     Path("policy.yaml").write_text(POLICY + "min_reference_models: 8\n")
     options = ["--slices", "entire", "--attacks", "threshold,rmia", "--gate", "policy.yaml"]
-    if said.startswith("breaks"):
+    if said == "fails":
         with pytest.raises(SystemExit) as stopped:
             main(["run", *options])
         assert stopped.value.code == 1

@@ -42,13 +42,13 @@ def code(*args):
 def test_exit_code_says_whether_all_keep_the_policy(here, capsys):
     assert code("a.npz", "--gate", "loose.yaml") == 0
     assert (
-        "a: keeps the policy at epoch 1; no leak detected at epoch 1 (an advantage of "
+        "a: passes at epoch 1; no leak detected at epoch 1 (detectable: an advantage of "
         in capsys.readouterr().out
     )
     assert code("a.npz", "b.npz", "--gate", "loose.yaml") == 1
     said = capsys.readouterr().out
-    assert "a: keeps the policy" in said
-    assert "b: breaks the policy; leak detected at epoch 1 by threshold" in said
+    assert "a: passes" in said
+    assert "b: fails; leak detected at epoch 1 by threshold" in said
     assert code("a.npz", "--gate", "strict.yaml") == 1  # so few examples cannot show so little
     for name in ("a", "b"):
         assert Path(f"audit/{name}/privacy.csv").exists()
@@ -80,9 +80,9 @@ def test_a_policy_that_cannot_be_judged_is_not_kept(here, capsys):
 def test_the_page_is_the_reports(here):
     assert code("a.npz", "b.npz", "--gate", "loose.yaml", "--html", "page.html") == 1
     text = Path("page.html").read_text()
-    assert "Verdict: reference models and canaries not tried" in text
-    assert "Keeps the policy at epoch 1: no leak detected." in text
-    assert "Breaks the policy: leak detected at epoch 1." in text
+    assert "<strong>Not tried: reference models, canaries.</strong>" in text
+    assert "Passes at epoch 1; no leak detected." in text
+    assert "Fails; leak detected at epoch 1." in text
     assert "<svg" in text
     assert "<li><img" not in text  # nobody said that the data were public
     with pytest.raises(UserError, match="--html: the page is a verdict and needs a policy"):
@@ -103,7 +103,7 @@ def test_a_folder_is_one_model_by_epoch(here, capsys):
     for epoch, shift in ((10, 3.0), (2, 0.0)):
         np.savez(f"run/epoch_{epoch}.npz", **arrays(shift=shift))
     assert code("run", "--gate", "loose.yaml") == 0
-    assert "run: keeps the policy at epoch 2" in capsys.readouterr().out
+    assert "run: passes at epoch 2" in capsys.readouterr().out
     with open("audit/privacy.csv", newline="") as file:
         assert list(dict.fromkeys(row["epoch"] for row in csv.DictReader(file))) == ["2", "10"]
 

@@ -150,6 +150,21 @@ def test_the_share_of_null_audits_that_detect_a_leak_is_what_was_measured():
     check_block(DOCS / "statistics.md", "audits", said)
 
 
+def test_the_share_of_wrong_names_is_what_was_measured():
+    found = json.loads((ROOT / "benchmarks/names.json").read_text())["rows"]
+    rows = []
+    for setting in dict.fromkeys(row["setting"] for row in found):
+        for share in dict.fromkeys(row["share"] for row in found):
+            here = list(where(found, setting=setting, share=share))
+            assert max(row["standard_error"] for row in here) <= 0.001
+            assert all(row["draws"] == 2000 for row in here)
+            wrong = [f"{row['false_discovery_rate']:.1%}" for row in here]
+            rows.append([setting, f"{share:g}", *wrong, *(f"{row['members_named']:.0f}" for row in here)])
+    head = ["members", "share of members", "wrong at one in ten", "wrong at one in a hundred"]
+    said = table([*head, "members named at one in ten", "at one in a hundred"], rows)
+    check_block(DOCS / "statistics.md", "names", said)
+
+
 def test_power_table_is_what_was_measured():
     found = json.loads((ROOT / "benchmarks/calibration.json").read_text())
     rows = []

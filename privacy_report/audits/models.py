@@ -25,10 +25,12 @@ from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.signals import pool
 from privacy_report.attack.slices import Groups, load_groups
 from privacy_report.audits.checks import InputCheck, check_outputs, said_once
+from privacy_report.audits.given import attacks_on, fitting, policy_for, stated
 from privacy_report.audits.progress import progress
 from privacy_report.errors import UserError, one_line
 from privacy_report.gate.policy import Evidence, verdict_on
 from privacy_report.gate.schema import GateParams, Limits
+from privacy_report.pipeline.contract import RELEASES
 from privacy_report.pipeline.epoch_names import by_epoch
 from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.params import check
@@ -101,6 +103,8 @@ def models_at(paths: Sequence[Path], each: bool = False) -> list[Model]:
 def default_attacks(file: AuditFile, mode: str = registry.DEFAULT) -> list[str]:
     """All of a mode that run within a minute, those included that the file has more evidence for."""
     assert file.outputs is not None
+    if file.given:
+        return attacks_on(file)
     n_classes = file.outputs.member_logits.shape[1]
     small = len(_labels(file)) <= MOST_FOR_SLOWER and n_classes <= MOST_CLASSES_FOR_SLOWER
     early = ["trajectory"] if file.early_phi is not None else []
@@ -116,13 +120,15 @@ def attack_file(
     groups: Groups | None = None,
     done: Callable[[], None] = lambda: None,
 ) -> CheckpointFindings:
-    """All attacks of `params` on one file; calls `done` after each of len(params.attacks) + 1 parts.
+    """All attacks of `params` on one file; calls `done` after each of len(params.made) + 1 parts.
 
     epsilon is bounded at the largest delta that so many members allow.
     """
     assert file.outputs is not None
     params = replace(params, delta=min(params.delta, GIVEN_AWAY / len(file.outputs.member_labels)))
-    return attack_outputs(file.outputs, params, groups, halves, file.early_phi, file.references, done)
+    params = fitting(params, file) if file.given else params
+    found = attack_outputs(file.outputs, params, groups, halves, file.early_phi, file.references, done)
+    return stated(found, file, params.attacks)
 
 
 def audited_coins(file: AuditFile, delta: float, guesses: int | None = None) -> OneRun | None:
@@ -178,12 +184,14 @@ def _attacked(
         first = _labels(file) if first is None else first
         if not np.array_equal(_labels(file), first):
             raise UserError(f"{path}: other labels than in the first file; the examples must be the same")
-        inputs[epoch] = checks[str(path)] = check_outputs(file.outputs)
-        file = _with_early(model, epoch, file, phi)
-        chosen = audit_params(default_attacks(file, asked.mode) if attacks is None else attacks, **options)
+        inputs[epoch] = checks[str(path)] = replace(check_outputs(file.outputs), given=file.given)
+        file = file if file.given else _with_early(model, epoch, file, phi)
+        released = RELEASES[1:] if attacks is None and not file.given else ()
+        names = default_attacks(file, asked.mode) if attacks is None else attacks
+        chosen = audit_params(names, released=released, **options)
         with naming(path):
             results[epoch] = attack_file(
-                file, chosen, halves, groups, partial(done, 1 / (len(chosen.attacks) + 1))
+                file, chosen, halves, groups, partial(done, 1 / (len(chosen.made) + 1))
             )
         references[epoch] = len(file.references.phi) if file.references else 0
     with naming(path):
@@ -249,7 +257,8 @@ def verdict(found: Attacked, policy: Limits) -> dict[str, Any]:
     coins = {"epoch": max(found.results), **asdict(found.coins)} if found.coins else None
     halves, rows = measured(found.halves), measured(found.rows)
     evidence = Evidence(halves, rows, references=found.references, one_run=coins)
-    return verdict_on(found.name, policy.policy(found.name), evidence)
+    given = found.inputs[max(found.inputs)].given if found.inputs else ""
+    return verdict_on(found.name, policy_for(policy.policy(found.name), given), evidence)
 
 
 def measured(rows: Sequence[Row]) -> list[Row]:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from privacy_report.attack import tables
+from privacy_report.attack.audit_scores import SCORES
 from privacy_report.audits.models import Attacked
 from privacy_report.errors import UserError
 from privacy_report.pipeline.contract import PRIVACY_COLUMNS
@@ -61,10 +62,12 @@ def summary(found: Attacked) -> dict[str, object]:
 
 def examples(found: Attacked) -> Iterator[Row]:
     """Loss and membership probability of every example at the last checkpoint, one by one: there may be
-    millions. None where canaries' scores alone were audited."""
+    millions. None where canaries' scores alone were audited; of predictions and scores no loss is known, of
+    scores no label."""
     if found.last is None:
         return
     outputs, result = found.last, found.results[max(found.results)]
+    given = found.inputs[max(found.inputs)].given
     sides = (
         ("member", outputs.member_labels, result.member_loss),
         ("nonmember", outputs.nonmember_labels, result.nonmember_loss),
@@ -72,5 +75,6 @@ def examples(found: Attacked) -> Iterator[Row]:
     probability = iter(result.probability)
     for side, labels, losses in sides:
         for index, (label, loss) in enumerate(zip(labels, losses, strict=True)):
-            values = (side, index, label, loss, next(probability))
+            known = None if given == SCORES else label, None if given else loss
+            values = (side, index, *known, next(probability))
             yield dict(zip(EXAMPLE_COLUMNS, values, strict=True))

@@ -105,7 +105,9 @@ def _parser() -> argparse.ArgumentParser:
         "attacks early_logits (k, n, n_classes) or early_phi (k, n) of earlier checkpoints, and "
         "reference_logits or reference_phi with reference_is_member bool (k, n) of reference models, members "
         "first, n = n_member + n_nonmember. Labels may be one-hot; labels of text need the array classes, "
-        "the columns' names. For the one-run audit canaries, in the training set by a fair coin each: "
+        "the columns' names. Instead of logits member_predictions and nonmember_predictions (n,), predicted "
+        "classes; or, of any model and without labels, member_scores and nonmember_scores (n,), higher = "
+        "more likely a member. For the one-run audit canaries, in the training set by a fair coin each: "
         "member_is_canary and nonmember_is_canary, bool; or canary_scores float (m,), higher = more likely "
         "in, and canary_is_member bool (m,), which need no other array",
     )

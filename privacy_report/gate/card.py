@@ -12,7 +12,16 @@ from privacy_report.gate.policy import in_words
 from privacy_report.gate.twins import AUDIT
 from privacy_report.gate.words import line
 from privacy_report.pipeline.claim import Claim
-from privacy_report.pipeline.contract import EARLY, ENTIRE, OUTPUTS, REFERENCES, REPORT, kind_of, with_ends
+from privacy_report.pipeline.contract import (
+    EARLY,
+    ENTIRE,
+    OUTPUTS,
+    REFERENCES,
+    REPORT,
+    counts,
+    kind_of,
+    with_ends,
+)
 from privacy_report.pipeline.tables import Row, where
 
 HOLDS = {
@@ -21,10 +30,10 @@ HOLDS = {
     REFERENCES: "outputs, reference models",
 }
 LIMITS = """\
-- These attacks found no more than this; others may.
-- Members and non-members must come from one distribution. Any other difference counts as leakage.
+- A low number is not safety: a stronger attacker may find more.
+- Members and non-members must be alike. Any other difference counts as a leak.
 - The intervals are about the examples. Another training run is another model.
-- Averages hide people: `data/attack/{variant}/exposed.csv` names the examples most at risk.
+- An average hides people: `data/attack/{variant}/exposed.csv` names the examples most at risk.
 """
 
 
@@ -57,7 +66,8 @@ def card(
     dataset: dataset.json; shipped: None without a recommendation; then the numbers are the last checkpoint's.
     """
     epoch = verdict["scope"]["epoch"]
-    rows = list(where(halves, epoch=float(epoch), half=REPORT, slice=ENTIRE))
+    at = where(halves, epoch=float(epoch), half=REPORT, slice=ENTIRE)
+    rows = [row for row in at if counts(row["attack"], verdict.get("released"))]
     parts = [
         f"# {section.get('label', variant)} (`{variant}`)\n\n{line(variant, dict(verdict))}\n",
         _file(shipped, dataset) if shipped else _no_file(verdict),
@@ -66,7 +76,7 @@ def card(
         _found(epoch, rows),
         _policy(verdict),
         _origin(variant, section, dataset, commit),
-        "## What this does not prove\n\n" + LIMITS.format(variant=variant),
+        "## Limits of this audit\n\n" + LIMITS.format(variant=variant),
     ]
     return "\n".join(parts)
 
@@ -88,7 +98,7 @@ def _file(shipped: Shipped, dataset: Mapping[str, Any]) -> str:
 
 `{shipped.file}`, SHA-256 `{shipped.sha256}`.
 
-- `keras.models.load_model` opens it; layers of one's own need the module that defines them.
+- `keras.models.load_model` opens it; your own layers need the module that defines them.
 - It takes {rows}.
 - It gives logits (n, {dataset["n_classes"]}) for {names}.
 - The logits of `predict` {tried}.
@@ -100,12 +110,12 @@ def _no_file(verdict: Mapping[str, Any]) -> str:
         return "## No file\n\nAn audit twin, trained with canaries, is never shipped.\n"
     if "recommended_epoch" in verdict:
         against = sorted({(one["rule"], one["reason"]) for one in verdict["against"]})
-        why = "The best checkpoint does not keep the policy on the half that had no part in the choice"
+        why = "The best checkpoint fails on the half of the examples that had no part in the choice"
     else:
         against = sorted(
             {(one["rule"], one["reason"]) for one in verdict["failing"] if one["judged"] == "no"}
         )
-        why = "No checkpoint keeps the policy below"
+        why = "No checkpoint passes the policy below"
     reasons = "".join(f"- `{rule}` {reason}\n" for rule, reason in against)
     return f"## No file\n\n{why}, so no model is shipped.\n" + (f"\n{reasons}" if reasons else "")
 
@@ -114,7 +124,7 @@ def _checkpoint(epoch: int, claim: Claim | None, rows: Sequence[Row], public_see
     whole = rows[0]
     epsilon = f"{claim.epsilon:.4g}" if claim else "none, it was not trained privately"
     if public_seed == "yes" and claim:
-        epsilon += ", against nobody who reads the committed seed of its noise"
+        epsilon += ", void for anyone who knows the noise seed, which is committed"
     return f"""| | |
 | --- | --- |
 | completed epochs | {epoch} |
@@ -132,9 +142,9 @@ def _claim(claim: Claim) -> str:
 def _found(epoch: int, rows: Sequence[Row]) -> str:
     """The strongest attack of each kind."""
     lines = [
-        f"## What attacks found\n\nEpoch {epoch}, on the half of the examples that had no part in the choice",
-        "of the checkpoint; of each kind the attack with the highest AUC; 95% intervals.\n",
-        "| attacker holds | attack | AUC | advantage | members found at 1% FPR | epsilon, fixed split |",
+        f"## What attacks found\n\nEpoch {epoch}, on the half of the examples without a part in the choice.",
+        "Of each kind the attack with the highest AUC, with 95% intervals.\n",
+        "| attacker holds | attack | AUC | advantage | found at 1% FPR | epsilon, fixed split |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for kind, holds in HOLDS.items():
@@ -162,7 +172,7 @@ def _policy(verdict: Mapping[str, Any]) -> str:
     rules = "".join(f"- {rule}\n" for rule in in_words(verdict["policy"]))
     lines = [f"## Policy\n\n{rules}"]
     lines.append(
-        f"{verdict['passing']} of {verdict['checkpoints']} checkpoints keep it on the half that chooses."
+        f"{verdict['passing']} of {verdict['checkpoints']} checkpoints pass on the half that chooses."
     )
     if "confirmed" in verdict:
         how = "confirms" if verdict["confirmed"] == "yes" else "DOES NOT CONFIRM"

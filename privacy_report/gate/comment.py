@@ -17,6 +17,7 @@ import yaml
 from privacy_report.errors import UserError
 from privacy_report.gate.inputs import variant_names
 from privacy_report.gate.metrics import FOLDER
+from privacy_report.gate.words import SHORT
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import read_json
 
@@ -27,13 +28,14 @@ NUMBERS = {
     "auc": "AUC",
     "advantage": "advantage",
     "tpr_at_1pct_fpr": "found at 1% FPR",
+    "named_at_10pct_fdr": "named, 1 in 10 wrong",
     "epsilon": "ε claimed",
     "epsilon_audited": "ε audited",
 }
 WORDS = {"verdict": "verdict", "leak_detected": "leak detected"}
 COLUMNS = WORDS | NUMBERS
 PICTURE = "plots/overview.png"
-"""Vulnerability by epoch, and against validation accuracy."""
+"""Leak by epoch, and against validation accuracy."""
 NONE = "-"
 
 Metrics = dict[str, dict[str, Any]]
@@ -51,7 +53,7 @@ def comment(before: Metrics, after: Metrics, raw: str) -> str:
     lines += [f"| variant | | {' | '.join(COLUMNS.values())} |", "| --- " * (2 + len(COLUMNS)) + "|"]
     for name in names:
         lines += _rows(_plain(name), before.get(name), after.get(name))
-    lines += ["", f"![Vulnerability by epoch and against accuracy]({raw}/{PICTURE})", ""]
+    lines += ["", f"![Leak by epoch and against accuracy]({raw}/{PICTURE})", ""]
     return "\n".join(lines)
 
 
@@ -66,6 +68,7 @@ def _rows(name: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] 
 
 def _cell(found: Mapping[str, Any] | None, column: str) -> str:
     value = NONE if found is None else found.get(column, NONE)
+    value = SHORT.get(value, value) if column == "verdict" else value
     return f"{value:g}" if isinstance(value, float) else _plain(str(value))
 
 

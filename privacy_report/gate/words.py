@@ -11,6 +11,8 @@ from privacy_report.pipeline.contract import CANARIES, EARLY, OUTPUTS, REFERENCE
 
 KEEPS, BREAKS, UNJUDGED = "keeps the policy", "breaks the policy", "cannot be judged"
 VERDICTS = (KEEPS, BREAKS, UNJUDGED, AUDIT)
+SHORT = {KEEPS: "passes", BREAKS: "fails", UNJUDGED: UNJUDGED, AUDIT: "audit twin"}
+"""A verdict as it is in data/gate and metrics/ -> as people are told it."""
 GOOD, FAIR, BAD = "good", "fair", "bad"
 """Green, amber and red on the page."""
 
@@ -37,23 +39,22 @@ def headline(verdict: Mapping[str, Any]) -> str:
     """What the policy says, and of which checkpoint."""
     if verdict["verdict"] == AUDIT:
         return "audit twin with canaries, never shipped"
-    said = str(verdict["verdict"])
+    said = SHORT[verdict["verdict"]]
     if "recommended_epoch" in verdict:
         said += f" at epoch {verdict['recommended_epoch']}"
-        said += "" if said.startswith(KEEPS) else ", NOT CONFIRMED"
+        said += "" if verdict["verdict"] == KEEPS else ", NOT CONFIRMED"
     return said
 
 
 def why(verdict: Mapping[str, Any]) -> str:
-    """How many checkpoints keep the policy, or what the others break, in a few words."""
+    """How many checkpoints pass, or what the others break, in a few words."""
     n, passing = verdict["checkpoints"], verdict["passing"]
-    if verdict["verdict"] == AUDIT:
-        return f"{passing} of {n} checkpoints keep the policy"
-    if verdict["verdict"] == KEEPS:
-        return f"{passing} of {n} checkpoints keep it"
+    if verdict["verdict"] in (AUDIT, KEEPS):
+        return f"{passing} of {n} checkpoint{'s' if n > 1 else ''} pass{'es' if passing == 1 else ''}"
     if passing:
         return f"on the other half of the examples {breaches(verdict['against'])}"
-    return f"none of {n} checkpoints keeps it ({breaches(verdict['failing'])})"
+    none = "the only checkpoint fails" if n == 1 else f"none of {n} checkpoints passes"
+    return f"{none} ({breaches(verdict['failing'])})"
 
 
 def breaches(findings: Any) -> str:
@@ -89,7 +90,7 @@ def leaks_in_words(scope: Mapping[str, Any]) -> str:
     if not scope["leaks"]:
         if scope["power"] is None:
             return f"nothing was measured {at}"
-        return f"no leak detected {at} (an advantage of {scope['power']:.3f} would have been)"
+        return f"no leak detected {at} (detectable: an advantage of {scope['power']:.3f})"
     names = [one["attack"] for one in scope["leaks"] if one["attack"] != ONE_RUN_AUDIT]
     rows = f"{', '.join(dict.fromkeys(names))} (in {len(names)} row{'s' if len(names) > 1 else ''})"
     audit = f"the {ONE_RUN_AUDIT}" if len(names) < len(scope["leaks"]) else ""

@@ -35,8 +35,8 @@ def build(study: Study, report: ReportParams, path: Path, pngs: Path | None) -> 
         for name, one in drawn.items():
             write_png([one], pngs / f"{name}.png", report.dpi)
         write_png([drawn[name] for name in OVERVIEW], pngs / "overview.png", report.dpi)
-    svgs = {name: one.svgs for name, one in drawn.items()}
-    page.write(study, svgs, exhibits, look, report, path)
+    panels = {name: one.panels for name, one in drawn.items()}
+    page.write(study, panels, exhibits, look, report, path)
 
 
 def pictures(study: Study, look: Look, exhibits: dict[str, list[exposed.Exhibit]]) -> tuple[Picture, ...]:
@@ -45,7 +45,7 @@ def pictures(study: Study, look: Look, exhibits: dict[str, list[exposed.Exhibit]
         figures.vulnerability(study, look),
         figures.privacy_vs_accuracy(study, look),
         figures.roc_picture(study, look),
-        classes.classes_picture(study),
+        classes.classes_picture(study, look),
         losses.losses_picture(study, look),
         exposed.exposed_picture(study, exhibits),
         figures.epsilon_picture(study, look),

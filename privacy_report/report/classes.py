@@ -1,92 +1,81 @@
-"""The heat maps: which classes each variant leaks, over its checkpoints."""
+"""The picture of classes: how much each gives away at the checkpoint that is shown of each variant."""
 
 from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
 
 from privacy_report.pipeline.contract import CLASS
+from privacy_report.pipeline.tables import Row
 from privacy_report.report.study import Study, is_leak
-from privacy_report.report.style import Panel, Picture
+from privacy_report.report.style import INK, PAPER, Look, Panel, Picture
 
-MOST_NAMES = 25  # classes named beside a heat map
-NOISE = "#9aa1aa"  # neither as dark nor as bright as any colour of the scale on either theme
+MOST_CLASSES = 25  # in one panel: those that leak most
 
 
-def classes_picture(study: Study) -> Picture:
-    """Heat map of the strongest attack's advantage: class x epoch, one panel a variant, one colour scale.
+def classes_picture(study: Study, look: Look) -> Picture:
+    """A dot and a 95% interval per class, most exposed first: a panel per variant, at its shown checkpoint.
 
-    Cells in which no attack detected a leak are grey: their advantage is a maximum of noise over thresholds
-    and attacks, and may be large where a class is small.
+    A dot is hollow where no attack detected a leak. No panel for a variant of which no class was measured.
     """
-    grids = {variant: class_grid(study, variant) for variant in study.close(study.labels)}
-    leaking = {variant: class_grid(study, variant, leaking=True) for variant in grids}
-    top = max([0.1, *(value for grid in leaking.values() for value in grid[np.isfinite(grid)])])
-    classes = study.dataset["class_names"]
-    panels = [
-        Panel(
-            partial(_heat, study, variant, grid, leaking[variant], classes, top),
-            _alt(study.labels[variant], leaking[variant], classes),
-            height=max(2.4, min(len(classes), MOST_NAMES) * 0.19 + 1.1),
-        )
-        for variant, grid in grids.items()
-        if grid.shape[1]
-    ]
+    panels = []
+    for variant in study.close(study.candidates):
+        epoch = next(iter(study.shown(variant).values()), 0)
+        rows = worst_rows(study, variant, epoch)[:MOST_CLASSES]
+        if rows:
+            alt = _alt(study.labels[variant], epoch, rows, study.dataset["class_names"])
+            draw = partial(_dots, study, variant, epoch, look.color(variant), rows)
+            panels.append(Panel(draw, alt, height=max(2.0, 0.21 * len(rows) + 0.9)))
     return Picture("advantage_by_class", panels, columns=2)
 
 
-def class_grid(study: Study, variant: str, leaking: bool = False) -> np.ndarray:
-    """Advantage (n_classes, n_checkpoints) of the strongest attack; NaN where nothing was measured.
+def worst_rows(study: Study, variant: str, epoch: int) -> list[Row]:
+    """The row of the strongest attack on each class at a checkpoint, those with the largest advantage first.
 
-    leaking: NaN also where no attack detected a leak in the class, after correction.
+    A leak that was detected counts before a larger advantage that may be chance.
     """
-    column = {epoch: i for i, epoch in enumerate(study.epochs(variant))}
-    grid = np.full((len(study.dataset["class_names"]), len(column)), np.nan)
-    found = np.zeros(grid.shape, bool)
+    found: dict[str, Row] = {}
     for row in study.by_class.get(variant, ()):
-        if int(row["epoch"]) in column:
-            cell = int(row["slice"].removeprefix(CLASS)), column[int(row["epoch"])]
-            grid[cell] = np.fmax(grid[cell], row["advantage"])
-            found[cell] |= is_leak(row)
-    return np.where(found, grid, np.nan) if leaking else grid
+        if row["epoch"] == epoch and not math.isnan(row["advantage"]):
+            best = found.setdefault(row["slice"], row)
+            if _strength(row) > _strength(best):
+                found[row["slice"]] = row
+    return sorted(found.values(), key=lambda row: row["advantage"], reverse=True)
 
 
-def _heat(
-    study: Study,
-    variant: str,
-    grid: np.ndarray,
-    leaking: np.ndarray,
-    classes: list[str],
-    top: float,
-    ax: Axes,
-) -> None:
-    epochs = study.epochs(variant)
-    style: Any = {"aspect": "auto", "interpolation": "nearest", "extent": (0, len(epochs), len(classes), 0)}
-    # Images of the panel's own resolution: their size does not grow with the number of cells.
-    measured = np.ma.masked_where(~np.isfinite(grid), np.zeros_like(grid))
-    ax.imshow(measured, cmap=ListedColormap([NOISE]), **style)
-    cells = ax.imshow(np.ma.masked_invalid(leaking), cmap="viridis", vmin=0, vmax=top, **style)
-    ax.figure.colorbar(cells, ax=ax, label="Advantage", pad=0.02).outline.set_visible(False)
-    step = math.ceil(len(epochs) / 5)
-    ax.set_xticks(np.arange(0, len(epochs), step) + 0.5, [str(epoch) for epoch in epochs[::step]])
-    step = math.ceil(len(classes) / MOST_NAMES)
-    ax.set_yticks(np.arange(0, len(classes), step) + 0.5, [str(name)[:14] for name in classes[::step]])
-    ax.grid(False)
-    ax.set(title=study.labels[variant], xlabel="Epoch")
+def _strength(row: Row) -> tuple[bool, float]:
+    return is_leak(row), row["advantage"]
 
 
-def _alt(label: str, leaking: np.ndarray, classes: list[str]) -> str:
-    cells = np.isfinite(leaking)
-    if not cells.any():
-        return f"Heat map of {label} by class and epoch: no attack detected a leak in any class."
-    worst, last = np.unravel_index(np.nanargmax(leaking), leaking.shape)
+def _dots(study: Study, variant: str, epoch: int, color: str, rows: list[Row], ax: Axes) -> None:
+    names = [str(study.dataset["class_names"][_number(row)])[:14] for row in rows]
+    heights = range(len(rows))[::-1]
+    for height, row in zip(heights, rows, strict=True):
+        ax.plot([row["advantage_low"], row["advantage_high"]], [height] * 2, color=color, alpha=0.5)
+        ax.plot(row["advantage"], height, "o", ms=5, mec=color, mfc=color if is_leak(row) else PAPER)
+    ax.axvline(0, color=INK, lw=0.8, ls=(0, (2, 2)))
+    if (limit := _limit(study, variant)) is not None:
+        ax.axvline(limit, color=INK, lw=0.8, ls=(0, (6, 3)))
+    ax.set_yticks(list(heights), names)
+    ax.set(title=f"{study.labels[variant]}, epoch {epoch}", xlabel="Attacker's advantage (0 is chance)")
+
+
+def _limit(study: Study, variant: str) -> float | None:
+    policy = study.verdict(variant)["policy"]
+    found = [one["limit"] for one in policy if one["rule"] == "max_class_advantage" and "slice" not in one]
+    return float(found[0]) if found and found[0] is not None else None
+
+
+def _number(row: Row) -> int:
+    return int(row["slice"].removeprefix(CLASS))
+
+
+def _alt(label: str, epoch: int, rows: list[Row], classes: list[str]) -> str:
+    leaking, worst = sum(map(is_leak, rows)), rows[0]
     return (
-        f"Heat map of the attacker's advantage on {label} by class and epoch; a leak was detected in "
-        f"{cells.sum()} of {cells.size} cells, the highest is {leaking[worst, last]:.3f}, "
-        f"for {classes[int(worst)]}."
+        f"Dot plot of the attacker's advantage on {label}, epoch {epoch}, by class. "
+        f"A leak was detected in {leaking} of {len(rows)} classes. "
+        f"The highest is {worst['advantage']:.3f}, for {classes[_number(worst)]}."
     )

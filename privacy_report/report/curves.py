@@ -83,20 +83,21 @@ def rocs(study: Study) -> Iterator[Row]:
             for kinds in (OUTPUTS_ONLY, MORE_THAN_OUTPUTS):
                 if (best := study.strongest(variant, epoch, "auc", kinds)) is None:
                     continue
-                named = {"checkpoint": " and ".join(names), "kind": kind_of(best["attack"])}
-                for row in thinned(study.roc.get((variant, float(epoch), best["attack"]), [])):
-                    yield {column: (row | named)[column] for column in PLOTTED_ROC_COLUMNS}
+                named = {column: best[column] for column in ("variant", "epoch", "attack")}
+                named |= {"checkpoint": " and ".join(names), "kind": kind_of(best["attack"])}
+                for fpr, tpr in thinned(study.curve(best)).tolist():
+                    yield named | {"fpr": fpr, "tpr": tpr}
 
 
-def thinned(curve: list[Row]) -> list[Row]:
+def thinned(curve: np.ndarray) -> np.ndarray:
     """At most MOST_POINTS points of a curve, evenly spaced in log(FPR); those at 0 have no place there.
 
-    curve: rows with ascending `fpr` and `tpr`. Each kept point is at most as far right as the place it stands
-    for, so a thinned curve never promises more members than the whole one; the last is kept.
+    curve: rates (n, 2), ascending. Each kept point is at most as far right as the place it stands for, so a
+    thinned curve never promises more members than the whole one; the last is kept.
     """
-    drawable = [row for row in curve if row["fpr"] > 0 and row["tpr"] > 0]
+    drawable = curve[(curve > 0).all(axis=1)]
     if len(drawable) <= MOST_POINTS:
         return drawable
-    places = np.log([row["fpr"] for row in drawable])
+    places = np.log(drawable[:, 0])
     wanted = np.linspace(places[0], places[-1], MOST_POINTS)
-    return [drawable[i] for i in np.unique(np.searchsorted(places, wanted, side="right") - 1)]
+    return drawable[np.unique(np.searchsorted(places, wanted, side="right") - 1)]

@@ -12,11 +12,10 @@ from privacy_report.report.study import Study, is_attack
 from privacy_report.report.summary import interval
 
 SEEDS = {
-    "committed": "The noise comes from the seed in params.yaml (privacy.seed: committed). That makes the "
-    "training reproducible, and the guarantee void against whoever reads the seed: they can recompute the "
-    "noise and subtract it.",
+    "committed": "The noise comes from the seed in params.yaml (privacy.seed: committed), so the training "
+    "is reproducible. It is void for anyone who knows the noise seed: they can subtract the noise.",
     "secret": "The noise comes from the operating system's entropy and is not kept (privacy.seed: secret). "
-    "Nobody can recompute it; for that the result is marked as NOT reproducible.",
+    "Nobody can recompute it, so the result is NOT reproducible.",
 }
 
 

@@ -85,7 +85,7 @@ def exposed_picture(study: Study, found: dict[str, list[Exhibit]]) -> Picture:
         )
         for variant, shown in found.items()
     ]
-    return Picture("exposed_images", panels, columns=2, vector=False)
+    return Picture("exposed_images", panels, columns=2, in_page=False)
 
 
 def _sheet(shown: list[np.ndarray], title: str, ax: Axes) -> None:

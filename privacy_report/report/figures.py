@@ -20,7 +20,6 @@ from privacy_report.report.style import (
     INK,
     LINES,
     MOST_LABELS,
-    MOST_MARKS,
     PAPER,
     Look,
     Panel,
@@ -35,7 +34,6 @@ from privacy_report.report.style import (
 FEWEST_FALSE_POSITIVES = 5  # below it a false positive rate says little
 MARK = 3.6  # points across
 MOST_MARKERS = 8  # on one curve of many
-MOST_POINTS = 5000  # on all curves of a panel; more of them go into the SVG as an image
 
 CHANCE = {"auc": 0.5, "advantage": 0.0, "tpr_at_1pct_fpr": 0.01}
 NAMES = {
@@ -94,11 +92,11 @@ def _by_epoch(study: Study, look: Look, column: str, ax: Axes) -> None:
 
 
 def _curve(study: Study, ax: Axes, x: list[float], y: list[float], **style: Any) -> None:
-    """A line with markers; of many variants thin with few markers, and of very many points an image."""
+    """A line with markers; of many variants thin with few markers."""
     if study.many:
         step = math.ceil(len(x) / MOST_MARKERS) or 1
         style |= {"lw": 0.9, "markevery": ((len(x) - 1) % step, step)}  # the last point is marked
-    ax.plot(x, y, rasterized=len(x) * len(study.labels) > MOST_POINTS, **style)
+    ax.plot(x, y, **style)
 
 
 def _accuracy(study: Study, look: Look, ax: Axes) -> None:
@@ -124,11 +122,15 @@ def _accuracy(study: Study, look: Look, ax: Axes) -> None:
 
 
 def privacy_vs_accuracy(study: Study, look: Look) -> Picture:
-    """Vulnerability against validation accuracy, one dot a checkpoint, with the Pareto front."""
+    """Vulnerability against validation accuracy, one dot a checkpoint, with the Pareto front.
+
+    Scores of one's own come without an accuracy: there is no panel then.
+    """
+    known = not all(math.isnan(row["val_accuracy"]) for row in study.privacy)
     height = max(3.2, room_for_labels(len(study.labels)))
     panels = [
         Panel(partial(_trade_off, study, look, column), _alt_trade_off(study, column), height=height)
-        for column in ("auc", "advantage")
+        for column in (("auc", "advantage") if known else ())
     ]
     return Picture("privacy_vs_accuracy", panels, columns=2)
 
@@ -139,8 +141,7 @@ def _trade_off(study: Study, look: Look, column: str, ax: Axes) -> None:
         rows = study.by_epoch(variant, column)
         x, y = [row["val_accuracy"] for row in rows], [row[column] for row in rows]
         shades: Any = np.linspace(0.35, 1.0, len(rows)) if len(rows) > 1 else None
-        dots = ax.scatter(x, y, s=15, c=look.color(variant), marker=look.marker(variant), alpha=shades, lw=0)
-        dots.set_rasterized(len(rows) * len(study.labels) > MOST_MARKS)
+        ax.scatter(x, y, s=15, c=look.color(variant), marker=look.marker(variant), alpha=shades, lw=0)
         points += list(zip(x, y, strict=True))
         if rows:
             ends.append((y[-1], label, look.color(variant), look.marker(variant)))
@@ -175,19 +176,18 @@ def roc_picture(study: Study, look: Look) -> Picture:
 
 
 def _roc(study: Study, look: Look, which: str, epochs: dict[str, int], ax: Axes) -> None:
-    few = FEWEST_FALSE_POSITIVES / _nonmembers(study)
+    few = FEWEST_FALSE_POSITIVES / nonmembers(study)
     lowest = min(1e-3, few / FEWEST_FALSE_POSITIVES)
     lines = attackers(study)
     for variant, epoch in epochs.items():
         for kinds, line in zip(lines.values(), LINES, strict=False):
             strongest = study.strongest(variant, epoch, kinds=kinds)
-            rows = study.roc.get((variant, epoch, strongest["attack"]), []) if strongest else []
-            rows = [row for row in rows if row["fpr"] > 0 and row["tpr"] > 0]
-            x, y = [row["fpr"] for row in rows], [row["tpr"] for row in rows]
+            curve = study.curve(strongest) if strongest else np.empty((0, 2))
+            x, y = curve[(curve > 0).all(axis=1)].T
             style: Any = {"color": look.color(variant), "ls": line, "marker": look.marker(variant)}
-            ax.plot(x, y, markevery=0.2, ms=3, rasterized=study.many, **style)
+            ax.plot(x, y, markevery=0.2, ms=3, **style)
     ax.axvspan(lowest, few, color=GRID, alpha=0.7, lw=0)
-    ax.text(few * 0.9, 0.7, "too few", ha="right", va="top")
+    ax.text(few * 0.9, 0.7, "too few\nnon-members", ha="right", va="top")
     ax.plot([lowest, 1], [lowest, 1], color=INK, lw=0.8, ls=(0, (2, 2)))
     ax.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest, 1))
     ax.set(title=f"ROC, {which} checkpoint", xlabel="False positive rate", ylabel="Members found (TPR)")
@@ -248,7 +248,7 @@ def _star(study: Study, look: Look, variant: str, ax: Axes, x: Callable[[Row], f
         ax.plot(*at, marker="*", ms=size, color=look.color(variant), mec=PAPER, mew=edge, ls="none", zorder=5)
 
 
-def _nonmembers(study: Study) -> float:
+def nonmembers(study: Study) -> float:
     sizes = [row["n_nonmember"] for rows in study.entire.values() for row in rows if row["n_nonmember"] > 0]
     return max(sizes, default=1.0)
 

@@ -15,6 +15,8 @@ import vl_convert
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import atomic
 
+TEMPLATES = 5
+"""The version of Vega-Lite that .dvc/plots is written for: DVC names it in its pages."""
 # The one name that DVC's pages call; panels and legends are in one column where there is no room for two.
 EXPORTS = """const legend = {layout: {top: {anchor: "start", direction: "vertical"}}};
 const narrow = spec => ({...spec, columns: 1, config: {...spec.config, legend}});
@@ -56,10 +58,10 @@ def template(bundle: str) -> str:
     return PAGE.replace("@VEGA@", bundle)
 
 
-def latest_vega_lite_5() -> str:
-    """The newest Vega-Lite 5 that vl-convert has, as "v5.21"; .dvc/plots is written for version 5."""
+def latest_vega_lite(major: int) -> str:
+    """The newest Vega-Lite of a major version that vl-convert has, as "v5.21"."""
     versions = [tuple(map(int, text.split("."))) for text in vl_convert.get_vegalite_versions()]
-    return "v" + ".".join(map(str, max(version for version in versions if version[0] == 5)))
+    return "v" + ".".join(map(str, max(version for version in versions if version[0] == major)))
 
 
 def main(argv: Sequence[str]) -> None:
@@ -72,7 +74,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("path", type=Path, help="file to write, e.g. .dvc/tmp/plots.html")
     path = parser.parse_args(argv).path
     with atomic(path) as file:
-        file.write(template(vl_convert.javascript_bundle(EXPORTS, latest_vega_lite_5())).encode())
+        file.write(template(vl_convert.javascript_bundle(EXPORTS, latest_vega_lite(TEMPLATES))).encode())
 
 
 if __name__ == "__main__":

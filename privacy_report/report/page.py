@@ -1,10 +1,12 @@
-"""plots/report.html: one page without any request, from the study and the figures' SVG."""
+"""plots/report.html: one page that asks for nothing, from the study and its static pictures."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -14,65 +16,111 @@ from privacy_report.pipeline.contract import EARLY
 from privacy_report.pipeline.files import atomic
 from privacy_report.pipeline.notes import reasons
 from privacy_report.report.canaries import coins, side_by_side
-from privacy_report.report.cards import card, untried
+from privacy_report.report.cards import card, tried, untried
 from privacy_report.report.differential_privacy import private
+from privacy_report.report.explore import bundle, contents, packed
 from privacy_report.report.exposed import Exhibit
-from privacy_report.report.figures import attackers
+from privacy_report.report.figures import FEWEST_FALSE_POSITIVES, attackers
+from privacy_report.report.glossary import GLOSSARY
 from privacy_report.report.provenance import facts
 from privacy_report.report.recommendation import recommendation
+from privacy_report.report.released import names, released
+from privacy_report.report.rows import first_screen, measured
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import MORE_THAN_OUTPUTS, Study
 from privacy_report.report.style import Look
-from privacy_report.report.summary import interval, lines, number, rate
+from privacy_report.report.summary import interval, number, rate
 
+SCRIPTS = ("explore.js", "tables.js", "controls.js")
 MOST_REASONS = 20  # listed; the page says how many more there are
 
 
 def write(
     study: Study,
-    svgs: Mapping[str, list[str]],
+    pictures: Mapping[str, list[tuple[str, str]]],
     exhibits: Mapping[str, list[Exhibit]],
     look: Look,
     report: ReportParams,
     path: Path,
 ) -> None:
-    """Write the page. svgs: name of a picture -> its panels; exhibits: variant -> its exposed images."""
+    """Write the page. pictures: name -> (data URI, alt text) a panel; exhibits: variant -> its images."""
+    folder = Path(__file__).parent
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "interval": interval, "rate": rate}
-    unmeasured = refused(study)
     text = environment.get_template("page.html.j2").render(
         title=report.title,
         study=study,
-        cards=[card(study, look, variant) for variant in study.labels],
-        untried=untried(study),
-        recommended=recommendation(study),
-        policies=policies(study),
-        lines=lines(study),
-        pictures={name: [Markup(svg) for svg in panels] for name, panels in svgs.items()},
-        closely=len(study.close(study.labels)),
-        attackers=attackers(study),
-        more=study.attacks(MORE_THAN_OUTPUTS),
-        early=study.attacks([EARLY]),
-        exhibits={study.labels[variant]: shown for variant, shown in exhibits.items()},
-        rankings={exhibit.row["ranking"] for shown in exhibits.values() for exhibit in shown},
-        wanted=report.exposed_images,
-        at_chance=[study.labels[name] for name in study.close(study.labels) if name in study.at_chance],
-        private=private(study),
-        canary_lines=side_by_side(study),
-        canary_coins=coins(study),
-        placebos=placebos(study),
-        refused=unmeasured[:MOST_REASONS],
-        not_listed=len(unmeasured[MOST_REASONS:]),
+        glossary=GLOSSARY,
+        css=Markup((folder / "page.css").read_text(encoding="utf-8")),
+        script=Markup("\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS)),
+        vega=packed(bundle()),
+        contents=packed(contents(study, look)),
+        pictures=pictures,
+        releases=released(study),
+        names=names(study),
         facts=facts(study),
+        **_decision(study, look),
+        **_evidence(study, exhibits, report),
     )
     with atomic(path) as file:
         file.write(text.encode())
+
+
+def _decision(study: Study, look: Look) -> dict[str, Any]:
+    """What the first screen and the captions of the views need."""
+    rows = first_screen(study, {name: look.color(name) for name in study.labels})
+    return {
+        "recommended": recommendation(study),
+        "rows": rows,
+        "measured": measured(rows),
+        "cards": {name: card(study, name) for name in study.labels},
+        "tried": tried(study),
+        "untried": untried(study),
+        "policies": policies(study),
+        "attackers": attackers(study),
+        "more": study.attacks(MORE_THAN_OUTPUTS),
+        "early": study.attacks([EARLY]),
+        "no_classes": no_classes(study),
+        "few": FEWEST_FALSE_POSITIVES,
+        "closely": len(study.close(study.labels)),
+    }
+
+
+def _evidence(study: Study, exhibits: Mapping[str, list[Exhibit]], report: ReportParams) -> dict[str, Any]:
+    """What stands below the views."""
+    unmeasured = refused(study)
+    return {
+        "exhibits": {study.labels[variant]: shown for variant, shown in exhibits.items()},
+        "rankings": {exhibit.row["ranking"] for shown in exhibits.values() for exhibit in shown},
+        "wanted": report.exposed_images,
+        "at_chance": [study.labels[name] for name in study.close(study.labels) if name in study.at_chance],
+        "private": private(study),
+        "canary_lines": side_by_side(study),
+        "canary_coins": coins(study),
+        "placebos": placebos(study),
+        "refused": unmeasured[:MOST_REASONS],
+        "not_listed": len(unmeasured[MOST_REASONS:]),
+    }
+
+
+def no_classes(study: Study) -> str:
+    """Why no class was measured and what would give numbers; empty where one was."""
+    rows = [row for rows in study.by_class.values() for row in rows]
+    if any(not math.isnan(row["auc"]) for row in rows):
+        return ""
+    if not rows:
+        return "Leak by class: no attack was made by class. Add class to attack.slices."
+    most = max(row["n_nonmember"] for row in rows)
+    return (
+        f"Leak by class: no class has enough non-members; the largest has {most:.0f}. "
+        "More non-members would give numbers."
+    )
 
 
 def policies(study: Study) -> dict[str, list[str]]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from privacy_report.gate.twins import AUDIT
+from privacy_report.pipeline.contract import CANARIES
 from privacy_report.pipeline.tables import Row
 from privacy_report.report.study import Study
 
@@ -24,19 +27,27 @@ def recommendation(study: Study) -> Recommendation:
     keeping = [name for name in study.labels if study.recommended(name) is not None]
     n = sum(study.verdict(name)["verdict"] != AUDIT for name in study.labels)
     if not keeping:
-        which = "The variant does not keep" if n == 1 else f"None of the {n} variants keeps"
-        return Recommendation(None, f"{which} the policy, so no checkpoint is recommended.", "")
+        which = "The variant does not pass" if n == 1 else f"None of the {n} variants passes"
+        return Recommendation(None, f"Ship nothing. {which} the policy.", "")
     chosen = _most_accurate(study, keeping)
     verdict = study.verdict(chosen)
-    say = f"{study.labels[chosen]}, epoch {verdict['recommended_epoch']}"
+    say = f"Ship {study.labels[chosen]}, epoch {verdict['recommended_epoch']}"
     if n > 1:
-        which = "the only one" if len(keeping) == 1 else f"the most accurate of {len(keeping)} variants"
-        say += f": {which} that keep{'s' if len(keeping) == 1 else ''} the policy"
-    say += f" (validation accuracy {_accuracy(study, chosen):.3f})"
-    say += ", and a leak was detected in it." if verdict["scope"]["leaks"] else "."
-    return Recommendation(
-        chosen, say, " ".join(filter(None, (_of_policy(study, chosen), _of_noise(study, keeping))))
-    )
+        say += (
+            ": the only variant" if len(keeping) == 1 else f": the most accurate of {len(keeping)} variants"
+        )
+        say += f" that pass{'es' if len(keeping) == 1 else ''} the policy"
+    say += f". {_leak(verdict)}"
+    price = " ".join(filter(None, (_of_policy(study, chosen), _of_noise(study, keeping))))
+    return Recommendation(chosen, say, price)
+
+
+def _leak(verdict: Mapping[str, Any]) -> str:
+    """Whether a leak was detected at the recommended checkpoint, in a sentence."""
+    slices = {one["slice"] for one in verdict["scope"]["leaks"]}
+    if not slices:
+        return "No leak was detected in it."
+    return "Its canaries show a leak." if slices == {CANARIES} else "A leak was detected in it."
 
 
 def _accuracy(study: Study, variant: str) -> float:
@@ -58,10 +69,10 @@ def _of_policy(study: Study, chosen: str) -> str:
     best: Row = max(rows, key=lambda row: row["val_accuracy"])
     label = study.labels[best["variant"]]
     if (lost := best["val_accuracy"] - here) <= 0:
-        return "No checkpoint is more accurate, so the policy costs nothing."
+        return "The policy costs no accuracy: no checkpoint is more accurate."
     return (
-        f"The policy costs {lost:.3f} of accuracy: the most accurate checkpoint, {label}, "
-        f"epoch {best['epoch']:.0f}, has {best['val_accuracy']:.3f} on all non-members, this one {here:.3f}."
+        f"The policy costs {lost:.3f} of accuracy: {label}, epoch {best['epoch']:.0f}, "
+        "is the most accurate checkpoint."
     )
 
 
@@ -76,7 +87,6 @@ def _of_noise(study: Study, keeping: list[str]) -> str:
     lost = _accuracy(study, without) - _accuracy(study, with_noise)
     word = "costs" if lost > 0 else "gains"
     return (
-        f"Differential privacy ({study.labels[with_noise]}, epoch {verdict['recommended_epoch']}, "
-        f"claimed epsilon {verdict['on_report_half']['epsilon']:.2f}) {word} {abs(lost):.3f} against "
-        f"{study.labels[without]}."
+        f"Differential privacy {word} {abs(lost):.3f}: {study.labels[with_noise]}, "
+        f"epoch {verdict['recommended_epoch']}, claims epsilon {verdict['on_report_half']['epsilon']:.2f}."
     )

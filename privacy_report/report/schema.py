@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 
 from privacy_report.pipeline.params import refuse
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B88700", "#3D9BD6")
+PALETTE = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B88700", "#3D9BD6"),
+    *("#8C4FBF", "#7A8B00", "#C2477F", "#4F7F8C", "#A0623A", "#6B74D6"),
+)
+"""The first six are Okabe and Ito's, made for all kinds of colour vision."""
 
 
 @dataclass

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from privacy_report.errors import UserError
 from privacy_report.gate.check import read_verdict
 from privacy_report.gate.twins import is_twin, read_one_run
@@ -25,10 +27,11 @@ from privacy_report.pipeline.contract import (
     PLACEBO,
     REFERENCES,
     kind_of,
+    on_logits,
 )
 from privacy_report.pipeline.files import read_json
 from privacy_report.pipeline.tables import Row, read_rows
-from privacy_report.report.tables import grouped, parts_of, rows_at, settings
+from privacy_report.report.tables import curves_in, grouped, parts_of, settings
 
 MANY = 6  # variants; with more, only the strongest attack is drawn, without bands, and the page folds
 MOST_CLOSE = 12  # variants that get pictures of their own: classes, losses, exposed images, epsilon
@@ -112,20 +115,32 @@ class Study:
 
     @cached_property
     def privacy(self) -> list[Row]:
-        """All rows of privacy.csv, a placebo's too."""
-        rows = read_rows(self.root / "plots/privacy.csv")
+        """The rows of privacy.csv of attacks that see everything, a placebo's too."""
+        by_variant = grouped(self.every_row, "variant")
+        rows = [row for rows in by_variant.values() for row in on_logits(rows)]
         if not rows:
             raise UserError("plots/privacy.csv: no rows, so there is nothing to report")
         return rows
 
     @cached_property
-    def roc(self) -> dict[tuple[str, float, str], list[Row]]:
-        """(Variant, epoch, attack) -> its curve, as rows of roc.csv, at the checkpoints that are shown."""
-        curves: dict[tuple[str, float, str], list[Row]] = {}
-        for variant, path in parts_of("roc", self.labels, self.root).items():
-            rows = rows_at(path, self.shown(variant).values())
-            curves |= grouped(rows, "variant", "epoch", "attack")
-        return curves
+    def every_row(self) -> list[Row]:
+        """All rows of privacy.csv: also of attacks on less than logits."""
+        return read_rows(self.root / "plots/privacy.csv")
+
+    @cached_property
+    def of_releases(self) -> list[Row]:
+        """The rows on the entire dataset of attacks that see everything, and of those that see less."""
+        return [row for row in self.every_row if row["slice"] == ENTIRE and is_attack(row)]
+
+    @cached_property
+    def roc(self) -> dict[tuple[str, float, str], np.ndarray]:
+        """(Variant, epoch, attack) -> its curve on the entire dataset: rates (n, 2), false then true ones."""
+        parts = parts_of("roc", self.labels, self.root).values()
+        return {key: curve for path in parts for key, curve in curves_in(path).items()}
+
+    def curve(self, row: Row) -> np.ndarray:
+        """The curve (n, 2) behind an attack's row on the entire dataset, empty where there is none."""
+        return self.roc.get((row["variant"], row["epoch"], row["attack"]), np.empty((0, 2)))
 
     @cached_property
     def dataset(self) -> dict[str, Any]:

@@ -1,14 +1,14 @@
-"""One look for all figures, each drawn once: as PNG for files and as SVG that follows the page's theme.
+"""One look for all figures, each drawn once: as a PNG file, and in the page, for paper and without scripts.
 
-A picture is a list of panels. The PNG has them side by side; the page takes each panel as a picture of
+A picture is a list of panels. The file has them side by side; the page takes each panel as a picture of
 its own, so that they stack on a phone and their text stays readable.
 """
 
 from __future__ import annotations
 
+import base64
 import io
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,16 +20,13 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 from PIL import Image
 
 from privacy_report.pipeline.files import atomic
 
-# In SVG these three stand for the page's own colours (see `_svg`).
 INK, GRID, PAPER = "#1b1f24", "#d7dbe1", "#fefefe"
-THEME = {INK: "currentColor", GRID: "var(--grid)", PAPER: "var(--paper)"}
 
 TEXT = 9.6
 """Points: 12 pixels where a panel is as wide as a phone of 390 pixels lets it be (`Panel.width`)."""
@@ -55,8 +52,6 @@ STYLE: Any = {
     "legend.labelcolor": INK,
     "lines.linewidth": 1.4,
     "lines.markersize": 4,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "report",
     "text.color": INK,
     "text.parse_math": False,  # a label is somebody's text: "$" is a dollar
     "xtick.color": INK,
@@ -67,8 +62,7 @@ STYLE: Any = {
     "ytick.minor.size": 0,
 }
 LINES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.2)))
-PIXELS = 150  # an inch, of what goes into the SVG as an image
-MOST_MARKS = 400  # in one pair of axes; more of them go into the SVG as an image
+TINTS = 64  # colours of a panel in the page
 MOST_LABELS = 40  # at the ends of curves
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
@@ -85,37 +79,33 @@ class Panel:
 
 @dataclass(frozen=True)
 class Picture:
-    """Panels that belong together; `name` is the stem of the PNG and prefixes ids in the SVG.
-
-    vector: whether the page shows the panels as SVG.
-    """
+    """Panels that belong together; `name` is the stem of the PNG. in_page: whether the page has them, too."""
 
     name: str
     panels: list[Panel] = field(default_factory=list)
     columns: int = 3
-    vector: bool = True
+    in_page: bool = True
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A picture once drawn: its panels in one image, and each as an <svg> element with alt text."""
+    """A picture once drawn: its panels in one image, and for the page each as (data URI, alt text)."""
 
     sheet: Image.Image
-    svgs: list[str]
+    panels: list[tuple[str, str]]
 
 
 def draw(picture: Picture, dpi: int) -> Drawn:
-    """Draw each panel once, at `dpi` for the sheet; the bytes of both depend on the drawing alone."""
+    """Draw each panel once, at `dpi`; the bytes depend on the drawing alone."""
     panels = picture.panels or [Panel(_nothing, "", 4, 1)]
-    prefix = picture.name if picture.vector and picture.panels else ""
-    found = [_draw(panel, dpi, prefix and f"{prefix}-{i}") for i, panel in enumerate(panels)]
-    images = [image for image, _ in found]
+    images = [_draw(panel, dpi) for panel in panels]
     width, height = (max(sizes) for sizes in zip(*(image.size for image in images), strict=True))
     columns = min(picture.columns, len(panels))
     sheet = Image.new("RGB", (width * columns, height * math.ceil(len(panels) / columns)), PAPER)
     for place, image in enumerate(images):
         sheet.paste(image, (place % columns * width, place // columns * height))
-    return Drawn(sheet, [svg for _, svg in found if svg])
+    shown = zip(picture.panels, images, strict=False) if picture.in_page else ()
+    return Drawn(sheet, [(_uri(image), panel.alt) for panel, image in shown])
 
 
 def write_png(drawn: Sequence[Drawn], path: Path, dpi: int) -> None:
@@ -135,47 +125,20 @@ def _nothing(ax: Axes) -> None:
     ax.text(0.5, 0.5, "Nothing to show", ha="center", transform=ax.transAxes)
 
 
-def _draw(panel: Panel, dpi: int, prefix: str) -> tuple[Image.Image, str]:
-    """A panel as an image and, where there is a prefix for its ids, as SVG."""
+def _draw(panel: Panel, dpi: int) -> Image.Image:
     with mpl.rc_context(STYLE):
         figure = Figure((panel.width, panel.height), dpi=dpi, layout="constrained", facecolor=PAPER)
         canvas = FigureCanvasAgg(figure)
         panel.draw(figure.add_subplot())
-        if (engine := figure.get_layout_engine()) is not None:
-            engine.execute(figure)
-            figure.set_layout_engine("none")  # laid out once for both formats
         canvas.draw()
-        image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-        svg = _svg(figure, prefix, panel.alt) if prefix else ""
-    return image, svg
+        return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
-def _svg(figure: Figure, prefix: str, alt: str) -> str:
-    """A figure as an <svg> element, its colours left to the page's theme."""
-    buffer = io.StringIO()
-    figure.set_dpi(PIXELS)
-    figure.set_facecolor("none")
-    metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    FigureCanvasSVG(figure).print_svg(buffer, metadata=metadata)  # `savefig` would draw all twice
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->\n *", "", svg, flags=re.DOTALL)
-    # ids must differ between the pictures of a page
-    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\1{prefix}-", svg)
-    svg = re.sub(r'(?<=\b[dxy]=")[^"]*', _shorter, svg)
-    for color, stands_for in THEME.items():
-        svg = svg.replace(color, stands_for)
-    opening = re.compile(r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', re.DOTALL)
-    alt = alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    xlink = "xmlns:xlink='http://www.w3.org/1999/xlink'"
-    return opening.sub(
-        lambda match: f'<svg role="img" aria-label="{alt}" viewBox="{match[1]}" {xlink}>', svg, count=1
-    )
-
-
-def _shorter(coordinates: re.Match[str]) -> str:
-    """Coordinates to a hundredth of a point, on one line."""
-    return " ".join(re.sub(r"(\.\d\d)\d+", r"\1", coordinates[0]).split())
+def _uri(image: Image.Image) -> str:
+    """A panel as a data URI, with few colours, since the page has many panels."""
+    buffer = io.BytesIO()
+    image.quantize(TINTS, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 @dataclass(frozen=True)

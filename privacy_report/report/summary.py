@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from privacy_report.gate.twins import AUDIT, audited_epsilon
-from privacy_report.gate.words import KEEPS, UNJUDGED
+from privacy_report.gate.words import KEEPS, SHORT, UNJUDGED
 from privacy_report.pipeline.contract import with_ends
 from privacy_report.report.study import Study
 
@@ -55,7 +55,7 @@ def said_of(verdict: Mapping[str, Any], epoch: int) -> str:
     if verdict.get("recommended_epoch") == epoch:
         if verdict["verdict"] != KEEPS:
             return "not confirmed"
-        return "keeps it, leaks" if verdict["scope"]["leaks"] else KEEPS
+        return f"{SHORT[KEEPS]}, leaks" if verdict["scope"]["leaks"] else SHORT[KEEPS]
     findings = [finding for finding in verdict["failing"] if finding["epoch"] == epoch]
     rules = [finding["rule"] for finding in findings if finding["judged"] == "yes"]
     if not rules:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from privacy_report.errors import UserError
-from privacy_report.pipeline.contract import TEXT_COLUMNS
 from privacy_report.pipeline.files import atomic
 from privacy_report.pipeline.tables import Row, columns_of
 
@@ -51,26 +53,23 @@ def merge(table: str, variants: Iterable[str], root: Path = Path()) -> Path:
     return merged
 
 
-def rows_at(path: Path, epochs: Collection[int]) -> list[Row]:
-    """The rows of a variant's roc.csv at some epochs, as `read_rows` gives them.
+def curves_in(path: Path) -> dict[tuple[str, float, str], np.ndarray]:
+    """(Variant, epoch, attack) -> its curve in a roc.csv: false-positive and true-positive rates (n, 2).
 
-    The others, most of the file, are passed over before their cells are parsed. UserError for a cell that is
-    no number where one is due.
+    UserError for a cell that is no number where one is due.
     """
     names = columns_of(path)
-    at = names.index("epoch")
+    key, rates = itemgetter(*map(names.index, ("variant", "epoch", "attack"))), names.index("fpr")
     with open(path, newline="", encoding="utf-8") as file:
         lines = csv.reader(file)
         next(lines)
         try:
-            return [
-                {
-                    name: cell if name in TEXT_COLUMNS else float(cell)
-                    for name, cell in zip(names, line, strict=True)
-                }
-                for line in lines
-                if int(line[at]) in epochs
-            ]
+            return {
+                (variant, float(epoch), attack): np.array(
+                    [line[rates : rates + 2] for line in curve], dtype=np.float64
+                )
+                for (variant, epoch, attack), curve in groupby(lines, key)
+            }
         except (ValueError, IndexError) as error:
             raise UserError(f"{path}: {error}; `dvc repro` writes it anew") from None
 

@@ -19,8 +19,8 @@ HEADS = {
     "epoch": "Epoch",
     "val_accuracy": "Accuracy",
     "auc": "AUC [95%]",
-    "advantage": "Adv.",
-    "tpr": "TPR@1%FPR",
+    "advantage": "Advantage",
+    "tpr": "Found at\n1% FPR",
     "claimed": "ε claimed",
     "audited": "ε audited\n(95%)",
     "verdict": "Verdict",
@@ -48,7 +48,7 @@ def print_table(study: Study) -> None:
         table.add_row(*(Text(str(cells[name])) for name in heads), style=style)
     console.print(table)
     said = recommendation(study)
-    console.print(Text(f"{'Recommended: ' if said.variant else ''}{said.say} {said.price}".strip()))
+    console.print(Text(f"{said.say} {said.price}".strip()))
     for variant, label in study.labels.items():
         verdict = study.verdict(variant)
         console.print(Text(in_line(label, verdict), style=STYLES[colour(verdict)]))

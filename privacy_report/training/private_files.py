@@ -8,8 +8,7 @@ import numpy as np
 
 from privacy_report.pipeline.digests import Arrays
 from privacy_report.pipeline.files import write_arrays, write_json
-from privacy_report.training.private_arrays import COINS, P_VALUES, SCORES
-from privacy_report.training.self_check import CHECKS, LEVEL
+from privacy_report.training.private_arrays import CHECKS, COINS, LEVEL, P_VALUES, SCORES
 
 GRADIENT_CANARIES = "gradient_canaries.npz"
 

@@ -277,13 +277,17 @@ def test_a_clone_without_a_cache_has_metrics_curves_and_the_picture(clone: Sandb
 
 
 @pytest.mark.browser
-def test_plots_show_draws_the_curves_in_a_browser_without_a_network(clone: Sandbox, tmp_path: Path):
-    from report.test_browser import CHROMIUM, browse
+def test_plots_show_draws_the_curves_in_a_browser_without_a_network(clone: Sandbox):
+    from benchmarks.chromium import CHROMIUM, Browser
 
     if CHROMIUM is None:
         pytest.skip("needs Chromium (Debian's package chromium)")
     clone.dvc("plots", "show")
-    dom, _ = browse(clone.root / "dvc_plots/index.html", tmp_path)
+    with Browser() as browser:
+        browser.look()
+        browser.open(clone.root / "dvc_plots/index.html", ready=False)
+        browser.until("document.querySelectorAll('svg.marks').length >= 3")
+        dom = browser.run("document.documentElement.outerHTML")
     marks = re.findall(r'<path[^>]* aria-roledescription="(line mark|area mark)"[^>]* d="[^"]{8,}', dom)
     assert marks.count("line mark") >= 5 * 3  # a line a variant in each of the five panels over epochs
     assert marks.count("area mark") == 3 * 3

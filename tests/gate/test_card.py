@@ -41,7 +41,7 @@ def text(tables, limits, shipped, epsilon=None, public_seed=False):
 
 def test_a_card_says_what_the_tables_say(tables):
     found = text(tables, LIMITS, FILE)
-    assert "# Two Layers (`cnn2`)\n\ncnn2: keeps the policy at epoch 2; no leak detected" in found
+    assert "# Two Layers (`cnn2`)\n\ncnn2: passes at epoch 2; no leak detected" in found
     assert "`cnn2.keras`, SHA-256 `5ba256`" in found
     assert "uint8 (n, 32 x 32 x 1)" in found
     assert "bit for bit in the 1000 examples" in found
@@ -73,14 +73,14 @@ def test_a_card_says_where_the_file_differs_from_the_scores(tables):
 
 def test_without_a_recommendation_the_card_says_why_and_shows_the_last_checkpoint(tables):
     found = text(tables, {"max_advantage": 0.01}, None)
-    assert "cnn2: breaks the policy; " in found
-    assert "none of 2 checkpoints keeps it (max_advantage is broken at 2)" in found
-    assert "No checkpoint keeps the policy below, so no model is shipped." in found
+    assert "cnn2: fails; " in found
+    assert "none of 2 checkpoints passes (max_advantage is broken at 2)" in found
+    assert "No checkpoint passes the policy below, so no model is shipped." in found
     assert "| completed epochs | 4 |" in found
     assert ".keras" not in found
     unjudged = text(tables, {"max_epsilon": 8.0}, None, 7.734, public_seed=True)
     assert "- `max_epsilon` cannot be judged: the seed is public" in unjudged
-    assert "| 7.734, against nobody who reads the committed seed of its noise |" in unjudged
+    assert "| 7.734, void for anyone who knows the noise seed, which is committed |" in unjudged
 
 
 def test_without_a_confirmation_the_card_says_what_stands_against_it(tables):
@@ -89,8 +89,8 @@ def test_without_a_confirmation_the_card_says_what_stands_against_it(tables):
         for row in tables
     ]
     found = text(worse, LIMITS, None)
-    assert "cnn2: breaks the policy at epoch 2, NOT CONFIRMED" in found
-    assert "the half that had no part in the choice, so no model is shipped." in found
+    assert "cnn2: fails at epoch 2, NOT CONFIRMED" in found
+    assert "the half of the examples that had no part in the choice, so no model is shipped." in found
     assert "- `max_advantage` 0.1 above 0.1\n" in found
     assert "The other half DOES NOT CONFIRM the recommendation." in found
 

@@ -32,19 +32,19 @@ def test_changed_verdicts_come_first_and_what_differs_is_bold():
     after = {"same": KEEPS, "worse": BREAKS, "drift": KEEPS | {"auc": 0.52, "epsilon": 8.0}, "new_": KEEPS}
     text = comment(before, after, "https://example.org/sha")
     assert [line for line in text.splitlines() if line.startswith("- ")] == [
-        "- **worse: keeps the policy → breaks the policy**",
-        "- **new\\_: no such variant → keeps the policy**",
-        "- **gone: breaks the policy → no such variant**",
+        "- **worse: passes → fails**",
+        "- **new\\_: no such variant → passes**",
+        "- **gone: fails → no such variant**",
     ]
     head, _, *body = rows(text)
     assert head[2:] == list(COLUMNS.values())
-    assert len(COLUMNS) == 10
+    assert len(COLUMNS) == 11
     assert [row[0] for row in body if row[0]] == ["worse", "new\\_", "gone", "same", "drift"]
     auc = head.index("AUC")
     assert [(row[1], row[auc]) for row in body[:2]] == [("before", "0.51"), ("after", "**0.71**")]
     assert [(row[1], row[auc]) for row in body if row[0] == "same"] == [("unchanged", "0.51")]
     last = body[-1]
-    assert (last[2], last[auc], last[head.index("ε claimed")]) == ("keeps the policy", "**0.52**", "**8**")
+    assert (last[2], last[auc], last[head.index("ε claimed")]) == ("passes", "**0.52**", "**8**")
     assert "(https://example.org/sha/plots/overview.png)" in text
     assert "No verdict changes." in comment(before, before, "")
 
@@ -62,7 +62,7 @@ def test_a_removed_variant_that_left_its_metrics_is_gone(tmp_path, monkeypatch):
     made.run("git", "commit", "--quiet", "--message=both")
     (tmp_path / "params.yaml").write_text("variants: {one: {}}\n")
     assert (metrics_at("HEAD"), metrics_here()) == ({"old": KEEPS, "one": KEEPS}, {"one": KEEPS})
-    assert "**old: keeps the policy → no such variant**" in comment(metrics_at("HEAD"), metrics_here(), "")
+    assert "**old: passes → no such variant**" in comment(metrics_at("HEAD"), metrics_here(), "")
     made.run("git", "commit", "--quiet", "--all", "--message=one")
     assert metrics_at("HEAD") == {"one": KEEPS}
     made.run("git", "rm", "--quiet", "params.yaml")
@@ -122,10 +122,10 @@ def test_the_workflows_steps(request_):
     done = execute(request_, "write the comment")
     assert done.returncode == 0, done.stderr
     text = (request_.root / "comment.md").read_text()
-    assert "- **one: keeps the policy → breaks the policy**" in text
+    assert "- **one: passes → fails**" in text
     done = execute(request_, "the gate")
     assert (done.returncode, done.stderr) == (1, "")
-    assert done.stdout == "one: breaks the policy; leak detected at epoch 4 (metrics/one.json)\n"
+    assert done.stdout == "one: fails; leak detected at epoch 4 (metrics/one.json)\n"
     (request_.root / "metrics/one.json").write_text(json.dumps(KEEPS))  # by hand
     done = execute(request_, "the gate")
     assert done.returncode == 2

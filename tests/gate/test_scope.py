@@ -118,12 +118,12 @@ def test_green_only_where_nothing_leaks_and_reference_models_tried(settings, exp
 def test_a_line_says_the_verdict_and_its_scope():
     scope = "tried: outputs, 8 reference models; not tried: canaries"
     assert line("a", verdict()) == (
-        "a: keeps the policy at epoch 2; "
-        "no leak detected at epoch 2 (an advantage of 0.040 would have been); "
-        f"1 of 3 checkpoints keep it; {scope}"
+        "a: passes at epoch 2; "
+        "no leak detected at epoch 2 (detectable: an advantage of 0.040); "
+        f"1 of 3 checkpoints passes; {scope}"
     )
     said = line("a", verdict(said=BREAKS, leaks=[LEAK], confirmed="no"))
     assert said == (
-        "a: breaks the policy at epoch 2, NOT CONFIRMED; leak detected at epoch 2 by rmia (in 1 row); "
+        "a: fails at epoch 2, NOT CONFIRMED; leak detected at epoch 2 by rmia (in 1 row); "
         f"on the other half of the examples max_advantage is broken at 1; {scope}"
     )

@@ -60,16 +60,16 @@ def test_check_tells_the_failing_variant(project, capsys):
         main(["--check"])
     assert stopped.value.code == 1
     first, second = capsys.readouterr().out.splitlines()
-    assert first == f"cnn2: keeps the policy at epoch 2; {LEAK}; 1 of 1 checkpoints keep it; {SCOPE}"
-    broken = "none of 1 checkpoints keeps it (max_advantage is broken at 1)"
-    assert second == f"cnn3: breaks the policy; {LEAK}; {broken}; {SCOPE}"
+    assert first == f"cnn2: passes at epoch 2; {LEAK}; 1 of 1 checkpoint passes; {SCOPE}"
+    broken = "the only checkpoint fails (max_advantage is broken at 1)"
+    assert second == f"cnn3: fails; {LEAK}; {broken}; {SCOPE}"
 
 
 def test_check_is_silent_about_success(project, capsys):
     project(0.3)
     gate()
     main(["--check"])
-    assert "breaks" not in capsys.readouterr().out
+    assert "fails" not in capsys.readouterr().out
 
 
 def test_check_needs_a_verdict_on_every_variant(project):
@@ -121,6 +121,7 @@ def test_metrics_are_flat_and_few(project):
         "auc": pytest.approx(0.64, abs=0.05),
         "advantage": 0.05,
         "tpr_at_1pct_fpr": 0.015,
+        "named_at_10pct_fdr": 0.0,
     }
     failing = json.loads(Path("metrics/cnn3.json").read_text())
     assert (failing["verdict"], failing["advantage"]) == ("breaks the policy", 0.2)
@@ -196,7 +197,7 @@ def test_the_command_judges_as_the_stage_does(project, capsys):
     project(0.3)
     gate()
     command()
-    kept = f"keeps the policy at epoch 2; {LEAK}; 1 of 1 checkpoints keep it; {SCOPE}"
+    kept = f"passes at epoch 2; {LEAK}; 1 of 1 checkpoint passes; {SCOPE}"
     assert capsys.readouterr().out.splitlines() == [f"cnn2: {kept}", f"cnn3: {kept}"]
     project(0.1)
     gate()
@@ -217,7 +218,7 @@ def test_a_recommendation_that_is_not_confirmed_fails_unless_it_is_allowed(proje
             with pytest.raises(SystemExit) as stopped:
                 main(options)
             assert stopped.value.code == code
-        assert "cnn3: breaks the policy at epoch 2, NOT CONFIRMED" in capsys.readouterr().out
+        assert "cnn3: fails at epoch 2, NOT CONFIRMED" in capsys.readouterr().out
     said = json.loads(path_of("cnn3").read_text())
     assert (said["verdict"], said["confirmed"]) == ("breaks the policy", "no")
     shutil.rmtree("data/gate")  # in a bare clone metrics/ says it
@@ -240,10 +241,7 @@ def test_a_clone_without_data_is_judged_by_what_git_keeps(project, capsys, limit
     with contextlib.nullcontext() if code is None else pytest.raises(SystemExit) as stopped:
         main(["--check"])
     assert code is None or stopped.value.code == code
-    assert (
-        "cnn2: keeps the policy at epoch 2; leak detected at epoch 2 (metrics/cnn2.json)"
-        in capsys.readouterr().out
-    )
+    assert "cnn2: passes at epoch 2; leak detected at epoch 2 (metrics/cnn2.json)" in capsys.readouterr().out
     Path("metrics/cnn3.json").write_text('{"verdict": "pass"}')
     with pytest.raises(UserError, match=r"^metrics/cnn3\.json: missing or damaged"):
         main(["--check"])

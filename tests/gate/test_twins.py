@@ -181,7 +181,7 @@ def test_a_twin_is_judged_and_never_recommended(project, capsys):
     main(["--check"])  # exits with 0
     said = capsys.readouterr().out
     assert "twin: audit twin with canaries, never shipped; " in said
-    assert "; 1 of 2 checkpoints keep the policy; tried: outputs, canaries; " in said
+    assert "; 1 of 2 checkpoints passes; tried: outputs, canaries; " in said
 
 
 def test_the_audit_of_a_twins_run_is_in_the_metrics_of_both_at_that_checkpoint(project):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import NormalDist
@@ -250,6 +251,12 @@ def metrics(d: float, n: float, m: float) -> dict:
     found |= {"balanced_accuracy": 0.5 + found["advantage"] / 2, "epsilon_fixed_split": max(0.0, d - 0.1)}
     found |= {EPSILON_JOINT: max(0.0, d - 0.2)}
     return found | {"leaks": "yes" if d > 0.1 else "no"}
+
+
+def read_page(path: Path | str = "plots/report.html") -> str:
+    """The page as people and browsers read it, without what is packed into it."""
+    packed = r'<script type="application/gzip".*?</script>'
+    return re.sub(packed, "", Path(path).read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
 @pytest.fixture

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
 import pytest
 import vl_convert
 import yaml
 from report.conftest import Study as MadeUp
-from report.test_browser import CHROMIUM, browse, found
 from sandbox import ROOT, environment
 
+from benchmarks.chromium import CHROMIUM, Browser
 from privacy_report.pipeline import contract
 from privacy_report.pipeline.tables import columns_of, read_cells, read_rows, where, write_table
-from privacy_report.report import curves
+from privacy_report.report import curves, templates
 from privacy_report.report.offline import main as offline
 from privacy_report.report.study import Study
 from privacy_report.report.tables import merge
@@ -46,22 +47,7 @@ class EntireOnly(MadeUp):
         return [(contract.ENTIRE, 1.0, 1.0)]
 
 
-PHONE = """<!doctype html><meta charset="utf-8"><pre id="found"></pre>
-<iframe id="page" style="border:0;width:390px;height:6000px"></iframe>
-<script>
-const frame = document.getElementById("page");
-const timer = setInterval(() => {
-  const charts = [...frame.contentDocument.querySelectorAll("svg.marks")];
-  if (charts.length < 3) return;
-  clearInterval(timer);
-  document.getElementById("found").textContent = JSON.stringify({
-    ends: charts.map(chart => chart.getBoundingClientRect().right),
-    scroll: frame.contentDocument.documentElement.scrollWidth,
-  });
-}, 100);
-frame.srcdoc = %s;
-</script>
-"""
+DRAWN = "document.querySelectorAll('svg.marks').length >= 3"
 
 
 def dvc(*args):
@@ -193,12 +179,12 @@ def test_roc_has_few_points_of_the_strongest_of_each_kind(drawn):
 
 
 def test_a_short_curve_is_kept_and_steps_promise_no_more_than_there_is():
-    short = [{"fpr": x, "tpr": x} for x in (0.0, 0.1, 1.0)]
-    assert curves.thinned(short) == short[1:]
-    long = [{"fpr": (i + 1) / 1000, "tpr": math.sqrt((i + 1) / 1000)} for i in range(1000)]
-    kept = curves.thinned(long)
-    assert kept[0] == long[0]
-    assert kept[-1] == long[-1]
+    short = np.array([(x, x) for x in (0.0, 0.1, 1.0)])
+    assert curves.thinned(short).tolist() == short[1:].tolist()
+    long = np.array([((i + 1) / 1000, math.sqrt((i + 1) / 1000)) for i in range(1000)])
+    kept = curves.thinned(long).tolist()
+    assert kept[0] == long[0].tolist()
+    assert kept[-1] == long[-1].tolist()
     assert len(kept) <= curves.MOST_POINTS
 
 
@@ -234,6 +220,14 @@ def test_the_choice_of_attacks_is_what_the_tables_have():
     for option in param["bind"]["options"]:
         assert any(option in one for one in made)
     assert all(any(option in one for option in param["bind"]["options"]) for one in made)
+
+
+def test_the_templates_are_made_of_the_pages_layers():
+    found = templates.made(yaml.safe_load((ROOT / "params.yaml").read_text()))
+    assert set(found) == set(TEMPLATES)
+    for name, one in found.items():
+        path = ROOT / f".dvc/plots/{name}.json"
+        assert templates.text(one) == path.read_text(), "python -m privacy_report.report.templates writes it"
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -303,9 +297,13 @@ def test_curves_by_epoch_come_first(drawn):
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian's package chromium)")
 @pytest.mark.parametrize(("page", "revisions"), [("show", 1), ("diff", 2)])
-def test_a_browser_draws_bands_chance_and_the_choice_of_attack(drawn, tmp_path, page, revisions):
-    dom, console = browse(drawn / page / "index.html", tmp_path)
-    assert [line for line in console.splitlines() if "The compiled spec uses Vega v5" not in line] == []
+def test_a_browser_draws_bands_chance_and_the_choice_of_attack(drawn, page, revisions):
+    with Browser() as browser:
+        browser.look()
+        browser.open(drawn / page / "index.html", ready=False)
+        browser.until(DRAWN)
+        dom = browser.run("document.documentElement.outerHTML")
+    assert [line for line in browser.console if "The compiled spec uses Vega v5" not in line] == []
     parts = dict(zip(*[iter(re.split(r'<div id="(\w+)"', dom)[1:])] * 2, strict=True))
     attacks = parts["Attacks_by_epoch"]
     bands = re.findall(r'aria-label="95% band[^"]*"[^>]* d="[^"]{40,}|d="[^"]{40,}"[^>]*95% band', attacks)
@@ -330,10 +328,15 @@ def test_a_browser_draws_bands_chance_and_the_choice_of_attack(drawn, tmp_path, 
 
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian's package chromium)")
-def test_charts_and_their_legends_fit_a_phone(drawn, tmp_path):
-    text = json.dumps((drawn / "diff/index.html").read_text()).replace("</", "<\\/")
-    (tmp_path / "phone.html").write_text(PHONE % text)
-    seen = found(browse(tmp_path / "phone.html", tmp_path)[0])
-    assert len(seen["ends"]) == 3
-    assert max(seen["ends"]) <= 390
-    assert seen["scroll"] <= 390
+def test_charts_and_their_legends_fit_a_phone(drawn):
+    with Browser() as browser:
+        browser.look(390)
+        browser.open(drawn / "diff/index.html", ready=False)
+        browser.until(DRAWN)
+        ends = browser.run(
+            "[...document.querySelectorAll('svg.marks')].map(e => e.getBoundingClientRect().right)"
+        )
+        scroll = browser.run("document.documentElement.scrollWidth")
+    assert len(ends) == 3
+    assert max(ends) <= 390
+    assert scroll <= 390

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
+from report.conftest import read_page
 
 from privacy_report.errors import UserError
 from privacy_report.pipeline.tables import read_rows, where
@@ -18,7 +19,7 @@ from privacy_report.report import study as study_module
 from privacy_report.report.exposed import Exhibit, exhibits
 from privacy_report.report.study import MANY, MOST_CLOSE, Study
 from privacy_report.report.style import MOST_LABELS, Look, Panel, Picture, draw, label_ends
-from privacy_report.report.tables import merge, rows_at
+from privacy_report.report.tables import curves_in, merge
 from stages.report import main
 
 
@@ -31,16 +32,16 @@ def test_thirty_variants_with_25_checkpoints_each_make_a_page_below_3_mb(study):
     root = study(variants=29, dp=("cnn3_dp",), epochs=25, every=1, attacks=("threshold",))
     ask_for_images(root, 100)
     main([])
-    text = Path("plots/report.html").read_text()
+    text = read_page()
     assert len(text.encode()) < 3_000_000
-    for label in Study(root).labels.values():
-        assert f"<h3>{label}</h3>" in text
-    assert text.count("<article") == 30
-    svgs = Counter(re.findall(r'id="(\w+)-\d+-figure_1"', text))
-    assert svgs["vulnerability_by_epoch"] == 4
-    assert svgs["advantage_by_class"] == svgs["loss_histograms"] == MOST_CLOSE
+    for name, label in Study(root).labels.items():
+        assert re.search(rf'<tbody id="row-{name}".*?</span> {label}</th>', text, re.DOTALL)
+    assert text.count("<tbody id=") == 30
+    drawn = Counter(re.findall(r'<img [^>]*alt="(Line chart, |Dot plot|Histogram)', text))
+    assert drawn["Line chart, "] == 3
+    assert drawn["Dot plot"] == drawn["Histogram"] == MOST_CLOSE
     assert text.count("<li><img") == MOST_CLOSE * (exposed.MOST_IMAGES // MOST_CLOSE)
-    assert f"Shown are the {MOST_CLOSE} of 30 variants that leak most" in text
+    assert f"show the {MOST_CLOSE} of 30 variants that leak most" in text
     assert "Shown are 10 of each variant, not 100 (report.exposed_images)" in text
     failing = [len(json.loads(path.read_text())["failing"]) for path in Path("data/gate").iterdir()]
     most = cards.MOST_FINDINGS // 30
@@ -60,7 +61,7 @@ def test_a_table_is_read_once(study, monkeypatch):
         read[str(path)] += 1
         return reader(path, *more)
 
-    for name in ("read_rows", "rows_at"):
+    for name in ("read_rows", "curves_in"):
         monkeypatch.setattr(study_module, name, partial(counted, getattr(study_module, name)))
     main([])
     of_each = ("train/{}/history", "attack/{}/roc", "attack/{}/histograms", "attack/{}/exposed")
@@ -76,27 +77,27 @@ def test_a_panel_is_drawn_once():
     result = draw(Picture("two", [panel, panel], columns=1), dpi=50)
     assert len(drawn) == 2
     assert result.sheet.size == (100, 100)
-    assert [svg.count("two-1-") > 0 for svg in result.svgs] == [False, True]
-    assert draw(Picture("pixels", [panel], vector=False), dpi=50).svgs == []
-    assert draw(Picture("none"), dpi=50).svgs == []
+    assert [alt for _, alt in result.panels] == ["A line", "A line"]
+    assert all(uri.startswith("data:image/png;base64,") for uri, _ in result.panels)
+    assert draw(Picture("elsewhere", [panel], in_page=False), dpi=50).panels == []
+    assert draw(Picture("none"), dpi=50).panels == []
 
 
-def test_only_the_curves_of_shown_checkpoints_are_read(study):
+def test_the_curves_of_all_checkpoints_are_read(study):
     root = study(epochs=10, attacks=("threshold",))
     merge("privacy", ["cnn2", "cnn3"])
     found = Study(root)
-    wanted = {(name, epoch) for name in found.labels for epoch in found.shown(name).values()}
-    assert {(name, int(epoch)) for name, epoch, _ in found.roc} == wanted
+    wanted = {(name, epoch, "threshold") for name in found.labels for epoch in (2, 4, 6, 8, 10)}
+    assert set(found.roc) == wanted
     whole = where(read_rows(root / "data/attack/cnn2/roc.csv"), epoch=10.0)
-    assert found.roc["cnn2", 10, "threshold"] == list(whole)
+    assert found.roc["cnn2", 10, "threshold"].tolist() == [[row["fpr"], row["tpr"]] for row in whole]
 
 
 def test_a_damaged_curve_is_one_line(tmp_path):
     path = tmp_path / "roc.csv"
     path.write_text("variant,epoch,attack,slice,fpr,tpr\na,1,x,y,0.5,0.5\na,2,x,y,half,1\n")
-    assert [row["fpr"] for row in rows_at(path, {1})] == [0.5]
     with pytest.raises(UserError, match=r"roc\.csv: could not convert [^\n]*; `dvc repro` writes it anew$"):
-        rows_at(path, {2})
+        curves_in(path)
 
 
 def test_the_closest_look_is_at_those_that_leak_most(study):
@@ -135,7 +136,7 @@ def test_long_parameters_are_cut_and_the_page_says_so(study, monkeypatch):
     monkeypatch.setattr(provenance, "MOST_CHARACTERS", 100)
     main([])
     left = len(Path("params.yaml").read_text()) - 100
-    assert f"{left} more characters are left out here" in Path("plots/report.html").read_text()
+    assert f"{left} more characters are left out here" in read_page()
 
 
 def test_of_very_many_curves_the_highest_are_named():

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from matplotlib.figure import Figure
 from PIL import Image
+from report.conftest import read_page
 from sandbox import ROOT
 
 from privacy_report.errors import UserError
@@ -76,17 +77,19 @@ def test_dpi_changes_pngs_alone(study):
 def test_page_stands_alone_and_says_the_verdict(study):
     study(dp=("cnn3_dp",))
     main([])
-    text = Path("plots/report.html").read_text()
+    text = read_page()
     assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]*"|url\((?!#)[^)]*\)|@import', text)
     assert len(re.findall(r"<svg [^>]*aria-label=", text)) == text.count("<svg ")
+    assert len(re.findall(r'<img [^>]*alt="[^"]', text)) == text.count("<img ")
     for path in Path("data/gate").iterdir():
         epoch = json.loads(path.read_text())["recommended_epoch"]
         leak = "no leak detected" if path.stem == "cnn3_dp" else "leak detected"
-        assert f'<strong class="say fair">Keeps the policy at epoch {epoch}: {leak}.</strong>' in text
-    assert text.count("Tried: outputs; not tried: reference models, canaries.") == 3
+        assert f'<strong class="say fair">Passes at epoch {epoch}; {leak}.</strong>' in text
+    assert text.count("Tried: outputs.</p>") == text.count("Not tried: reference models, canaries.</p>") == 3
+    assert "<strong>Not tried: reference models, canaries.</strong>" in text
     headings = re.findall(r"<h2[^>]*>(.*?)</h2>", text)
-    assert headings[0] == "Verdict: reference models and canaries not tried"
-    assert headings[-2:] == ["What these numbers do not prove", "Where this comes from"]
+    assert headings[:2] == ["Decision", "Explore"]
+    assert headings[-3:] == ["Limits of this audit", "Glossary", "Provenance"]
     ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
 
@@ -96,16 +99,16 @@ def test_page_escapes_what_it_quotes(study):
     params = (root / "params.yaml").read_text()
     (root / "params.yaml").write_text(params.replace("label: 2 Layers", "label: '<b>2 & \"more\"'"))
     main([])
-    assert "<b>" not in Path("plots/report.html").read_text()
+    assert "<b>" not in read_page()
 
 
 def test_no_passing_checkpoint_is_said(study):
     study(epochs=10, gate={"max_advantage": 0.0})
     main([])
-    text = Path("plots/report.html").read_text()
-    assert text.count('<strong class="say bad">Breaks the policy: leak detected at epoch 10.</strong>') == 2
-    assert "Of 5 checkpoints: “advantage on the entire dataset at most …” is not kept at 5." in text
-    assert "None of the 2 variants keeps the policy, so no checkpoint is recommended." in text
+    text = read_page()
+    assert text.count('<strong class="say bad">Fails; leak detected at epoch 10.</strong>') == 2
+    assert "Of 5 checkpoints: “advantage on the entire dataset at most …” fails at 5." in text
+    assert "Ship nothing. None of the 2 variants passes the policy." in text
 
 
 def test_table_on_the_terminal(study, capsys):
@@ -123,7 +126,7 @@ def test_table_on_the_terminal(study, capsys):
 def test_refused_rows_are_counted(study):
     study(refused=True)
     main([])
-    assert "not attacked: at least 10 of each side are needed (" in Path("plots/report.html").read_text()
+    assert "not attacked: at least 10 of each side are needed (" in read_page()
 
 
 def test_reasons_are_listed_once_whatever_their_counts(study):
@@ -142,13 +145,15 @@ def test_reasons_are_listed_once_whatever_their_counts(study):
     assert page.refused(found) == [(few, n - 2), (low, n // 2), (too_few, 2)]
 
 
-@pytest.mark.parametrize(("seed", "said"), [("committed", "void against whoever"), ("secret", "NOT repro")])
+@pytest.mark.parametrize(
+    ("seed", "said"), [("committed", "void for anyone who knows"), ("secret", "NOT repro")]
+)
 def test_page_says_what_the_noise_is_worth(study, seed, said):
     root = study(dp=("cnn3_dp",), epochs=10)
     params = (root / "params.yaml").read_text()
     (root / "params.yaml").write_text(params.replace("seed: committed", f"seed: {seed}"))
     main([])
-    text = Path("plots/report.html").read_text()
+    text = read_page()
     said_of_it = (
         "claims epsilon 3.48 at delta 1e-05 up to epoch 10, whichever of 5 checkpoints is chosen (DP-SGD"
     )
@@ -214,12 +219,12 @@ def test_the_page_names_processors_where_several_kinds_were_mixed(study):
     (notes / "attack@cnn2.json").write_text("not json")
     assert facts(Study(root))["processors"] == []
     main([])
-    text = Path("plots/report.html").read_text()
+    text = read_page()
     assert "Processors" not in text
     (notes / "score@cnn2.json").write_text('{"seconds": 1.0, "processors": ["Xeon B"]}')
     main([])
     assert facts(Study(root))["processors"] == ["Xeon A", "Xeon B"]
-    assert "Xeon A; Xeon B. Results of several kinds" in Path("plots/report.html").read_text()
+    assert "Xeon A; Xeon B. Results of several kinds" in read_page()
 
 
 def test_a_commit_of_results_and_time_change_no_page_and_one_of_inputs_is_named(study):
@@ -237,10 +242,10 @@ def test_a_commit_of_results_and_time_change_no_page_and_one_of_inputs_is_named(
     Path("conf").mkdir()
     Path("conf/config.yaml").write_text("{}")
     main([])
-    assert "<dt>Commit</dt><dd>before the first commit</dd>" in Path("plots/report.html").read_text()
+    assert "<dt>Commit</dt><dd>before the first commit</dd>" in read_page()
     inputs = commit("conf")
     main([])
-    first, text = digests(), Path("plots/report.html").read_text()
+    first, text = digests(), read_page()
     assert f"<dt>Commit</dt><dd>{inputs} of " in text
     assert f"privacy-report {version('privacy-report')}, " in text
     commit("plots", "params.yaml")

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from report.conftest import read_page
 
 from privacy_report.report import cards
 from privacy_report.report.recommendation import recommendation
@@ -29,16 +30,28 @@ def test_the_most_accurate_that_keeps_the_policy_is_recommended_with_its_price(s
     assert said.variant == best != "cnn3_dp"
     epoch, accuracy = verdicts[best]["recommended_epoch"], accuracies[best]
     assert said.say == (
-        f"{found.labels[best]}, epoch {epoch}: the most accurate of 3 variants that keep the policy "
-        f"(validation accuracy {accuracy:.3f}), and a leak was detected in it."
+        f"Ship {found.labels[best]}, epoch {epoch}: the most accurate of 3 variants that pass the policy. "
+        "A leak was detected in it."
     )
     top = max(rows[0]["val_accuracy"] for rows in found.entire.values())
     assert f"The policy costs {top - accuracy:.3f} of accuracy" in said.price
     lost = accuracy - accuracies["cnn3_dp"]
-    assert (
-        f"Differential privacy (3 Layers, DP, epoch {verdicts['cnn3_dp']['recommended_epoch']}" in said.price
-    )
-    assert f"costs {lost:.3f} against {found.labels[best]}." in said.price
+    epoch = verdicts["cnn3_dp"]["recommended_epoch"]
+    lost = accuracy - accuracies["cnn3_dp"]
+    assert f"Differential privacy costs {lost:.3f}: 3 Layers, DP, epoch {epoch}, claims" in said.price
+
+
+@pytest.mark.parametrize(
+    ("slices", "words"),
+    [((), "No leak was"), (("canaries",), "Its canaries show"), (("canaries", "class=1"), "A leak was")],
+)
+def test_where_the_leak_is_is_said(study, slices, words):
+    root = study(epochs=4, variants=1)
+    path = root / "data/gate/cnn2.json"
+    verdict = json.loads(path.read_text())
+    verdict["scope"]["leaks"] = [{"attack": "threshold", "slice": one} for one in slices]
+    path.write_text(json.dumps(verdict))
+    assert f". {words}" in recommendation(merged(root)).say
 
 
 def test_what_is_not_confirmed_is_not_recommended(study):
@@ -52,42 +65,43 @@ def test_what_is_not_confirmed_is_not_recommended(study):
     said = recommendation(found)
     assert (said.variant, said.say) == (
         None,
-        "The variant does not keep the policy, so no checkpoint is recommended.",
+        "Ship nothing. The variant does not pass the policy.",
     )
     assert "recommended" not in found.shown("cnn2")
     main([])
-    text = Path("plots/report.html").read_text()
+    text = read_page()
     epoch = verdict["recommended_epoch"]
-    assert f"Breaks the policy at epoch {epoch}, not confirmed: leak detected." in text
+    assert f"Fails at epoch {epoch}, not confirmed; leak detected." in text
     assert "but not on the other: max_advantage (0.1 above 0.1)" in text
 
 
 @pytest.mark.parametrize(
     ("gate", "colour", "said"),
     [
-        ({}, "fair", "holds against nobody who reads it.</p>"),
-        ({"max_epsilon": 8}, "fair", "The policy does not count it."),
-        ({"max_epsilon": 8, "allow_committed_seed": True}, "fair", "The policy counts it all the same."),
-        ({"max_epsilon": 0.1, "allow_committed_seed": True}, "bad", "The policy counts it all the same."),
+        ({}, "fair", "void for anyone who knows the noise seed, and the seed is public.</p>"),
+        ({"max_epsilon": 8}, "fair", "The policy does not accept it."),
+        ({"max_epsilon": 8, "allow_committed_seed": True}, "fair", "The policy accepts it all the same."),
+        ({"max_epsilon": 0.1, "allow_committed_seed": True}, "bad", "The policy accepts it all the same."),
     ],
 )
 def test_a_public_seed_is_said_on_the_card(study, gate, colour, said):
     study(epochs=4, variants=0, dp=("cnn3_dp",), gate=gate)
     main([])
-    text = Path("plots/report.html").read_text()
+    text = read_page()
     assert re.findall(r'class="say (\w+)"', text) == [colour]
     assert said in text
-    judged = "Cannot be judged: no leak detected at epoch 4." in text
+    judged = "Cannot be judged; no leak detected at epoch 4." in text
     assert judged is (gate == {"max_epsilon": 8})
 
 
 def test_green_where_reference_models_found_nothing(study):
     study(epochs=4, variants=0, dp=("cnn3_dp",), attacks=("threshold", "rmia"))
     main([])
-    text = Path("plots/report.html").read_text()
+    text = read_page()
     assert re.findall(r'class="say (\w+)"', text) == ["good"]
-    assert "Verdict: canaries not tried</h2>" in text
-    assert "Tried: outputs, 16 reference models; not tried: canaries. No leak detected at epoch 4" in text
+    assert "<strong>Not tried: canaries.</strong>" in text
+    assert "Tried: outputs, 16 reference models.</p>" in text
+    assert "No leak detected at epoch 4 (detectable: " in text
 
 
 def test_kinds_that_did_not_try_everywhere_are_counted(study):
@@ -102,7 +116,7 @@ def test_kinds_that_did_not_try_everywhere_are_counted(study):
 def test_policies_that_differ_are_named(study):
     study(epochs=4, gate={"per_variant": {"cnn3": {"max_advantage": 0.5}}})
     main([])
-    text = Path("plots/report.html").read_text()
+    text = read_page()
     assert "The policy of 2 Layers: advantage on the entire dataset at most 0.1;" in text
     assert "The policy of 3 Layers: advantage on the entire dataset at most 0.5;" in text
 
@@ -112,12 +126,10 @@ def test_an_audit_twin_is_never_recommended_and_no_variant_to_choose_from(study,
     path = root / "data/gate/cnn3.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"verdict": "audit"}))
     main([])
-    assert recommendation(Study(root)).say == (
-        "The variant does not keep the policy, so no checkpoint is recommended."
-    )
-    text = Path("plots/report.html").read_text()
-    assert "never shipped: leak detected at epoch 10.</strong>" in text
-    assert "its findings count for the variant without them" in text
+    assert recommendation(Study(root)).say == ("Ship nothing. The variant does not pass the policy.")
+    text = read_page()
+    assert "never shipped; leak detected at epoch 10.</strong>" in text
+    assert "Its findings count for its variant." in text
     assert ": audit twin with canaries, never shipped; leak detected at epoch 10 by" in " ".join(
         capsys.readouterr().out.split()
     )

@@ -2,27 +2,29 @@
 
 import json
 import re
+from html import unescape
 from pathlib import Path
 
 import pytest
+from report.conftest import read_page
 
 from stages.report import main
 
 
 def page() -> str:
     main([])
-    return Path("plots/report.html").read_text()
+    return read_page()
 
 
 @pytest.mark.parametrize("dp", [(), ("cnn3_dp",)])
 def test_epsilon_is_audited_not_proven(study, capsys, dp):
     study(epochs=4, dp=dp)
     text = page()
-    assert "<th>ε audited (95%)</th>" in text
+    assert "What canaries show that epsilon is at least (95%)" in text
     assert "ε audited" in capsys.readouterr().out
     words = ("fixed split is a diagnostic, no proof", "exchangeable", "independent trials")
     assert all(word in text for word in words if dp)
-    assert not re.findall(r"proven|\bproves?\b", text.replace("What these numbers do not prove", ""))
+    assert not re.findall(r"proven|\bproves?\b", text)
 
 
 @pytest.mark.parametrize(("kinds", "mixed"), [(["Xeon A"], False), (["Xeon A", "Xeon B"], True)])
@@ -60,7 +62,7 @@ def test_images_are_shown_of_public_data_alone(study, public):
     (root / "params.yaml").write_text(params.replace("  public: true\n", f"  {public}\n"))
     text = page()
     assert "<li><img" not in text
-    assert "the data set is not said to be public (dataset.public)" in text
+    assert "None are shown: dataset.public is not true." in text
     assert Path("plots/exposed_images.png").read_bytes() != shown
 
 
@@ -68,4 +70,41 @@ def test_a_model_at_chance_exposes_no_image(study):
     study(epochs=20, variants=1, dp=("cnn3_dp",))
     text = page()
     assert text.count("<li><img") == 6
-    assert "Of 3 Layers, DP no image is shown: no attack detected a leak at the last checkpoint" in text
+    assert "No image of 3 Layers, DP is shown: no attack detected a leak at the last checkpoint" in text
+
+
+def sentences(text: str) -> list[str]:
+    """What the page says in sentences, without tables, quoted results and what a policy or a claim lists."""
+    text = re.sub(r"<(script|style|pre|table|svg|nav)\b.*?</\1>", "", text, flags=re.DOTALL)
+    text = re.sub(r'<section id="epsilon">.*?</section>', "", text, flags=re.DOTALL)
+    blocks = re.findall(r"<(p|li|dd|figcaption)\b[^>]*>(.*?)</\1>", text, flags=re.DOTALL)
+    plain = [" ".join(unescape(re.sub(r"<[^>]+>", "", block)).split()) for _, block in blocks]
+    listed = ("The policy", "not attacked", "no tpr", "2 Layers, epoch", "dataset.seed", "Python ")
+    found = [one for text in plain for one in re.split(r"(?<=[.:;?!]) +", text)]
+    return [one for one in found if not one.startswith(listed)]
+
+
+@pytest.mark.parametrize("settings", [{"dp": ("cnn3_dp",)}, {"refused": True}, {"variants": 8}])
+def test_no_sentence_is_long(study, settings):
+    study(epochs=4, attacks=("threshold", "trajectory", "rmia", "placebo"), **settings)
+    found = sentences(page())
+    assert len(found) > 60
+    assert [one for one in found if len(one.split()) > 25] == []
+
+
+RIDDLES = (
+    "hardly err",
+    "stands Holm",
+    "rightly",
+    "nobody who",
+    "What stands",
+    "keeps it on",
+    "by lot",
+    "of one's own",
+)
+
+
+def test_no_riddle_is_left(study, capsys):
+    study(epochs=4, dp=("cnn3_dp",), attacks=("threshold", "rmia"))
+    said = page() + capsys.readouterr().out
+    assert [one for one in RIDDLES if one in said] == []

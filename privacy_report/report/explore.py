@@ -1,0 +1,169 @@
+"""What the page's views are made of: all of privacy.csv, the ROC curves on one grid, and who is who.
+
+Everything is in the page itself, packed; `explore.js` unpacks it and draws.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import vl_convert
+
+from privacy_report.gate.twins import is_twin, twin_of
+from privacy_report.pipeline.contract import (
+    CLASS,
+    EARLY,
+    EPSILON_JOINT,
+    OUTPUTS,
+    PLACEBO,
+    REFERENCES,
+    TEXT_COLUMNS,
+    kind_of,
+)
+from privacy_report.pipeline.tables import Row, columns_of
+from privacy_report.report.figures import FEWEST_FALSE_POSITIVES, nonmembers
+from privacy_report.report.offline import latest_vega_lite
+from privacy_report.report.recommendation import recommendation
+from privacy_report.report.study import Study
+from privacy_report.report.style import Look
+from privacy_report.report.views import views
+
+DIGITS = 6  # of each number of privacy.csv: more than its interval supports
+PER_DECADE = 15  # false-positive rates of the slider
+HOLDS = {
+    OUTPUTS: "Model outputs only",
+    EARLY: "Outputs and early checkpoints",
+    REFERENCES: "Outputs and reference models",
+    PLACEBO: "No attack: a placebo",
+}
+LIMITS = {"max_advantage": "advantage", "max_tpr_at_1pct_fpr": "tpr_at_1pct_fpr"}
+"""Rules whose limits are lines in the views -> the measure that they limit."""
+
+
+@cache
+def bundle() -> str:
+    """Vega-Lite and vega-embed, as vl-convert carries them, in one script."""
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", latest_vega_lite(6))
+
+
+def packed(value: Any) -> str:
+    """A value as JSON (a string as it is), compressed, in base64; the same bytes each time."""
+    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+
+
+def contents(study: Study, look: Look) -> dict[str, Any]:
+    """All that `explore.js` needs, as it is put into JSON."""
+    rates = grid(nonmembers(study))
+    few = FEWEST_FALSE_POSITIVES / nonmembers(study)
+    return {
+        "variants": [_variant(study, look, name) for name in study.labels],
+        "attacks": [{"name": name, "kind": kind_of(name)} for name in study.attacks((*HOLDS,))],
+        "holds": HOLDS,
+        "classes": {f"{CLASS}{i}": str(name) for i, name in enumerate(study.dataset["class_names"])},
+        "table": table(study.privacy, columns_of(study.root / "plots/privacy.csv")),
+        "rates": rates,
+        "few": few,
+        "curves": curves(study, rates),
+        "epsilon": _epsilon(study),
+        "views": views(study, look, rates[0], few),
+        "start": _start(study),
+    }
+
+
+def _start(study: Study) -> dict[str, Any]:
+    """What is shown first: the epoch of the recommended checkpoint, or the last of all."""
+    chosen = recommendation(study).variant
+    last = max((max(study.epochs(name), default=0) for name in study.labels), default=0)
+    return {"epoch": last if chosen is None else study.recommended(chosen)}
+
+
+def _variant(study: Study, look: Look, name: str) -> dict[str, Any]:
+    verdict = study.verdict(name)
+    limits: dict[str, float] = {}
+    for one in verdict["policy"]:
+        if isinstance(one["limit"], float | int):
+            if one["rule"] in LIMITS and "slice" not in one:
+                limits[LIMITS[one["rule"]]] = one["limit"]
+            elif one["rule"] == "max_class_advantage":
+                limits["class_advantage"] = one["limit"]
+            elif one["rule"] == "min_val_accuracy":
+                limits["val_accuracy"] = one["limit"]
+    twin = twin_of(name, study.variants)
+    return {
+        "name": name,
+        "label": study.labels[name],
+        "color": look.color(name),
+        "twin": is_twin(name, study.variants),
+        "audited_by": twin if twin != name else None,
+        "epochs": study.epochs(name),
+        "recommended": study.recommended(name),
+        "limits": limits,
+    }
+
+
+def table(rows: Sequence[Row], columns: Sequence[str]) -> dict[str, Any]:
+    """Column -> its numbers (null where there is none), or its texts and each row's place in them."""
+    found: dict[str, Any] = {}
+    for name in columns:
+        cells = [row[name] for row in rows]
+        if name in TEXT_COLUMNS:
+            places = {text: place for place, text in enumerate(dict.fromkeys(cells))}
+            found[name] = {"texts": list(places), "places": [places[text] for text in cells]}
+        else:
+            found[name] = [shortened(cell) for cell in cells]
+    return found
+
+
+def shortened(value: float) -> float | int | None:
+    """A number with DIGITS significant digits, whole ones as int; None for NaN."""
+    if math.isnan(value):
+        return None
+    short = float(f"{value:.{DIGITS}g}")
+    whole = value if abs(value) >= 10**DIGITS else short
+    return int(whole) if whole == int(whole) else short
+
+
+def grid(n: float) -> list[float]:
+    """The false-positive rates to choose from: one of `n` non-members or less, to all; even in logarithm."""
+    decades = max(1, math.ceil(math.log10(n)))
+    return [float(f"{10 ** (step / PER_DECADE - decades):.3g}") for step in range(decades * PER_DECADE + 1)]
+
+
+def curves(study: Study, rates: Sequence[float]) -> dict[str, list[list[float | int | None]]]:
+    """ "variant|epoch|attack" -> at each rate of the grid the false- and true-positive rates of its curve.
+
+    The point is the last one that accuses no more non-members than the rate allows, so that no more members
+    are promised than the attack found.
+    """
+    found = {}
+    allowed = np.array(rates) * (1 + 1e-9)
+    for (variant, epoch, attack), curve in study.roc.items():
+        at = np.searchsorted(curve[:, 0], allowed, side="right") - 1
+        kept = np.where(at[:, None] >= 0, curve[at], 0.0)
+        found[f"{variant}|{epoch:.0f}|{attack}"] = [[shortened(x) for x in side] for side in kept.T.tolist()]
+    return found
+
+
+def _epsilon(study: Study) -> list[Mapping[str, Any]]:
+    """Claimed epsilon and the lower bounds over the fixed split, by epoch, of the private variants."""
+    found: list[Mapping[str, Any]] = []
+    kinds = {"lower bound, each row": "epsilon_fixed_split", "lower bound, all rows at once": EPSILON_JOINT}
+    for variant in filter(study.is_private, study.labels):
+        claimed = [("claimed", row["epoch"], row["epsilon"]) for row in study.training[variant]]
+        audited = [
+            (kind, row["epoch"], row[column])
+            for kind, column in kinds.items()
+            for row in study.by_epoch(variant, column)
+        ]
+        for kind, epoch, value in (*claimed, *audited):
+            if not math.isnan(value):
+                found.append({"name": variant, "kind": kind, "epoch": int(epoch), "value": shortened(value)})
+    return found

@@ -1,0 +1,63 @@
+"""The terms of the page: tooltips where they are used, and one list at the end."""
+
+from __future__ import annotations
+
+GLOSSARY = {
+    "accuracy": ("Accuracy", "The share of non-members that the model classifies correctly."),
+    "advantage": (
+        "Advantage",
+        "The largest gap between members found and non-members accused, over all thresholds. "
+        "0 is no leak, 1 is certainty. Being a maximum, it is a little above 0 without any leak.",
+    ),
+    "auc": (
+        "AUC",
+        "How often a random member looks more like one than a random non-member does. "
+        "0.5 is a coin, 1 is certainty.",
+    ),
+    "audited": (
+        "ε audited",
+        "What canaries show that epsilon is at least (95%), in one run at the last checkpoint.",
+    ),
+    "canary": (
+        "Canaries",
+        "Training examples that are in or out by a fair coin each. They stand for the most exposed members. "
+        "They are in audit twins, which are trained like their variant and never shipped.",
+    ),
+    "epsilon": (
+        "ε claimed",
+        "What differential privacy promises at most, for any attack. "
+        "The claim holds for whichever checkpoint is chosen.",
+    ),
+    "found": (
+        "Found at 1% FPR",
+        "The share of members found by an attacker who wrongly accuses 1% of the non-members. "
+        "Guessing finds 1%.",
+    ),
+    "fpr": (
+        "FPR",
+        "False-positive rate: the share of non-members that an attacker wrongly accuses of being members.",
+    ),
+    "interval": (
+        "95% interval",
+        "It holds for its attack and checkpoint alone, and covers chance in who was drawn.",
+    ),
+    "leak": (
+        "Leak",
+        "A leak is detected where the p-value of an attack survives Holm's correction for all slices and "
+        "checkpoints of the variant.",
+    ),
+    "named": (
+        "Named, 10% wrong",
+        "How many members the best attack names when at most one name in ten is wrong.",
+    ),
+    "placebo": (
+        "Placebo",
+        "The same attack on a model that was not trained on the members. It should find nothing.",
+    ),
+    "reference": (
+        "Reference models",
+        "Models that the attacker trained with the same recipe, to know what is normal for each example.",
+    ),
+    "twin": ("Audit twin", "A variant trained once more with canaries, to be audited and never shipped."),
+}
+"""Key -> the term and what it means."""

@@ -1,0 +1,184 @@
+"""The first screen: one row per variant with its numbers as bars, its audit twin folded under it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from privacy_report.gate.twins import AUDIT, audited_epsilon, canary_rows, twin_of
+from privacy_report.gate.words import BREAKS, KEEPS, colour
+from privacy_report.pipeline.contract import with_ends
+from privacy_report.report.study import Study
+from privacy_report.report.summary import number
+
+FOUND = "tpr_at_1pct_fpr"
+NAMED = "named_at_10pct_fdr"
+LIMITED_BY = {"advantage": "max_advantage", FOUND: "max_tpr_at_1pct_fpr"}
+COLUMNS = (("advantage", "Advantage", "advantage"), (FOUND, "Found at 1% FPR", "found"))
+"""The bars: column, heading, key in the glossary."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A number with its interval and its limit: as text, and as percentages of the bar's whole width."""
+
+    value: float
+    text: str
+    interval: str
+    limit: float | None
+    widths: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A variant on the first screen; `epoch` is the recommended one, or the last where none is.
+
+    half: whether the numbers are those of the half of the examples that had no part in the choice.
+    """
+
+    name: str
+    label: str
+    color: str
+    tone: str
+    pill: str
+    epoch: int
+    which: str
+    half: bool
+    accuracy: float
+    bars: Mapping[str, Bar | None]
+    named: str
+    claimed: str
+    audited: str
+    canaries: str
+    twin: str | None
+
+
+def first_screen(study: Study, colors: Mapping[str, str]) -> list[Line]:
+    """The rows of all variants, audit twins directly after the variant that they are trained like."""
+    names = list(study.candidates)
+    for name in study.labels:
+        if name not in names:
+            audited = [one for one in study.candidates if twin_of(one, study.variants) == name]
+            names.insert(names.index(audited[0]) + 1 if audited else len(names), name)
+    values = {name: _values(study, name) for name in names}
+    shown = {name: values[name] for name in study.candidates}
+    most = {column: _most(study, shown, column) for column in LIMITED_BY}
+    return [_line(study, colors[name], name, values[name], most) for name in names]
+
+
+def measured(rows: Sequence[Line]) -> list[tuple[str, str, str]]:
+    """Those of COLUMNS that have a number in any row."""
+    return [column for column in COLUMNS if any(row.bars[column[0]] for row in rows)]
+
+
+def _values(study: Study, variant: str) -> dict[str, Any]:
+    """Numbers of the row: those that confirm a recommendation, or of the last checkpoint's worst attacks."""
+    verdict = study.verdict(variant)
+    if found := dict(verdict.get("on_report_half", {})):
+        return found | {"epoch": verdict["recommended_epoch"], "half": True}
+    epoch = study.shown(variant).get("last", 0)
+    found = {"epoch": epoch, "half": False}
+    for column in LIMITED_BY:
+        if row := study.strongest(variant, epoch, column):
+            found |= {name: row[name] for name in (*with_ends(column), "val_accuracy")}
+    return found
+
+
+def _limits(verdict: Mapping[str, Any]) -> dict[str, float]:
+    return {one["rule"]: one["limit"] for one in verdict["policy"] if "slice" not in one}
+
+
+def _most(study: Study, values: Mapping[str, Mapping[str, Any]], column: str) -> float:
+    """The right end of all bars of a column: a little more than the highest number, interval or limit."""
+    found = [one.get(f"{column}_high", one.get(column, 0.0)) for one in values.values()]
+    found += [_limits(study.verdict(name)).get(LIMITED_BY[column], 0.0) for name in values]
+    return 1.08 * max([0.01, *(one for one in found if not math.isnan(one))])
+
+
+def _bar(values: Mapping[str, Any], column: str, limit: float | None, most: float) -> Bar | None:
+    value, low, high = (values.get(name, math.nan) for name in with_ends(column))
+    if math.isnan(value):
+        return None
+    rate = column == FOUND
+    ends = {"value": value} if math.isnan(low + high) else {"low": low, "value": value, "high": high}
+    ends |= {} if limit is None else {"limit": limit}
+    widths = {name: round(100 * min(1.0, max(0.0, end / most)), 2) for name, end in ends.items()}
+    between = f"{number(low, percent=rate)} to {number(high, percent=rate)}" if "low" in ends else ""
+    return Bar(value, number(value, percent=rate), between, limit, widths)
+
+
+def _line(
+    study: Study, color: str, variant: str, values: Mapping[str, Any], most: Mapping[str, float]
+) -> Line:
+    verdict, epoch, claim = study.verdict(variant), values["epoch"], study.claim(variant)
+    limits = _limits(verdict)
+    return Line(
+        name=variant,
+        label=study.labels[variant],
+        color=color,
+        tone=colour(verdict),
+        pill=pill(verdict),
+        epoch=epoch,
+        which="recommended" if verdict["verdict"] == KEEPS else "chosen" if values["half"] else "last",
+        half=values["half"],
+        accuracy=values.get("val_accuracy", math.nan),
+        bars={
+            column: _bar(values, column, limits.get(rule), most[column])
+            for column, rule in LIMITED_BY.items()
+        },
+        named=named(study, variant, epoch),
+        claimed=number(claim.epsilon if claim else None, digits=2),
+        audited=audited(study, variant, epoch),
+        canaries=canaries(study, variant, epoch),
+        twin=_twin_of_whom(study, variant),
+    )
+
+
+def pill(verdict: Mapping[str, Any]) -> str:
+    """The verdict in a word or two."""
+    if verdict["verdict"] == AUDIT:
+        return "audit only"
+    if verdict["verdict"] == KEEPS:
+        return "passes, leaks" if verdict["scope"]["leaks"] else "passes"
+    if "recommended_epoch" in verdict:
+        return "not confirmed"
+    return "fails" if verdict["verdict"] == BREAKS else "not judged"
+
+
+def named(study: Study, variant: str, epoch: int) -> str:
+    """How many members the best attack names when one name in ten may be wrong; empty where not measured."""
+    rows = [row for row in study.entire.get((variant, epoch), ()) if not math.isnan(row.get(NAMED, math.nan))]
+    if not rows:
+        return ""
+    best = max(rows, key=lambda row: row[NAMED])
+    return f"{best[NAMED]:,.0f} of {best['n_member']:,.0f}"
+
+
+def canaries(study: Study, variant: str, epoch: int) -> str:
+    """The highest AUC on the canaries of the variant or its twin, at the epoch or the twin's last."""
+    twin = twin_of(variant, study.variants)
+    rows = [] if twin is None else canary_rows(twin, study.root)
+    rows = [row for row in rows if not math.isnan(row["auc"])]
+    if not rows:
+        return ""
+    at = epoch if any(row["epoch"] == epoch for row in rows) else max(row["epoch"] for row in rows)
+    best = max((row for row in rows if row["epoch"] == at), key=lambda row: row["auc"])
+    return f"{best['auc']:.3f}" + (f" (epoch {at:.0f})" if at != epoch else "")
+
+
+def audited(study: Study, variant: str, epoch: int) -> str:
+    """The bound of the one-run audit, with the epoch that it is about where that is another one."""
+    audit = study.one_run(variant)
+    if audit is None:
+        return "-"
+    bound = number(audited_epsilon(audit, audit["epoch"]), digits=2)
+    return bound + (f" (epoch {audit['epoch']})" if audit["epoch"] != epoch else "")
+
+
+def _twin_of_whom(study: Study, variant: str) -> str | None:
+    """The variant under which an audit twin is folded; None for what is no twin or stands alone."""
+    if variant in study.candidates:
+        return None
+    return next((one for one in study.candidates if twin_of(one, study.variants) == variant), None)

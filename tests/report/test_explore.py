@@ -1,0 +1,339 @@
+"""The page in Chromium: each control moved, what is said held against the tables, a link opened again."""
+
+import csv
+import io
+import json
+import math
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from report.conftest import Study as MadeUp
+
+from benchmarks.chromium import CHROMIUM, Browser
+from privacy_report.pipeline.tables import read_rows, where
+from privacy_report.report import explore
+from stages.gate import main as gate
+from stages.report import main
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian's package chromium)"),
+]
+ATTACKS = ("threshold", "logistic", "trajectory", "rmia", "placebo")
+MOVE = """(() => {{ const one = document.getElementById("{id}"); one.value = "{value}";
+one.dispatchEvent(new Event("{event}", {{bubbles: true}})); }})()"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A made-up study with three variants, judged, and its page."""
+    folder = tmp_path_factory.mktemp("explored")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("GIT_CEILING_DIRECTORIES", str(folder))
+        made_up = MadeUp(folder, epochs=20, dp=("cnn3_dp",), attacks=ATTACKS, refused=True)
+        made_up.write()
+        for name in made_up.names():
+            gate([name])
+        main([])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with Browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(chromium, root):
+    """Chromium with the page open, in a desktop's window, and nothing said on its console in the test."""
+    chromium.console.clear()
+    chromium.look()
+    chromium.open(root / "plots/report.html")
+    yield chromium
+    assert chromium.console == []
+    assert len(chromium.requests) == 1  # the page itself
+
+
+def set_to(browser, id_, value, event="change"):
+    browser.run(MOVE.format(id=id_, value=value, event=event))
+
+
+def settled(browser):
+    """Wait for two frames, in which the views are drawn."""
+    browser.run(
+        "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 50))))"
+    )
+
+
+def text_of(browser, selector):
+    return browser.run(f"document.querySelector({selector!r}).textContent")
+
+
+def points_of(label):
+    """The points of a variant in the view over epochs, as a script."""
+    return f"charts.by_epoch.data('points').filter(p => p.variant === '{label}')"
+
+
+def shown_in(browser, view):
+    """What the marks of a view say of themselves; Vega leaves an axis' own words as they were first."""
+    marks = f"[...document.querySelectorAll('#view-{view} [aria-label]:not([aria-label*=axis])')]"
+    script = f"{marks}.map(e => e.getAttribute('aria-label'))"
+    return sorted(browser.run(script))
+
+
+@pytest.mark.parametrize("attack", ["threshold", "logistic", "rmia"])
+def test_the_sentence_is_what_the_curve_says(browser, root, attack):
+    """Members named and non-members accused, against the whole curve of roc.csv."""
+    set_to(browser, "attack", attack)
+    set_to(browser, "epoch", 9, "input")  # epoch 20
+    for place in (0, 17, 30, 45):
+        set_to(browser, "fpr", place, "input")
+        rate = explore.grid(10_000)[place]
+        lines = [line for line in text_of(browser, "#sentence").split(".") if line.startswith("2 Layers")]
+        words = r"epoch 20, (\w+): names ([\d,]+) of 50,000 members and wrongly accuses ([\d,]+) of 10,000"
+        (said,) = re.findall(words, lines[0].replace("about ", ""))
+        curve = where(read_rows(root / "data/attack/cnn2/roc.csv"), epoch=20.0, attack=attack)
+        allowed = [row for row in curve if row["fpr"] <= rate * (1 + 1e-9)]
+        last = max(allowed, key=lambda row: row["fpr"])
+        assert said[0] == attack
+        assert int(said[1].replace(",", "")) == pytest.approx(last["tpr"] * 50_000, abs=1.01, rel=1e-4)
+        assert int(said[2].replace(",", "")) == pytest.approx(last["fpr"] * 10_000, abs=0.51, rel=1e-4)
+
+
+def test_the_address_keeps_what_is_shown(browser, root):
+    set_to(browser, "attack", "rmia")
+    set_to(browser, "measure", "auc")
+    set_to(browser, "slice", "class=2")
+    set_to(browser, "epoch", 4, "input")
+    set_to(browser, "fpr", 15, "input")
+    browser.run("document.querySelector('#legend button[value=cnn3]').click()")
+    settled(browser)
+    address = browser.run("location.hash")
+    for part in ("epoch=10", "attack=rmia", "fpr=0.001", "measure=auc", "variants=cnn3"):
+        assert part in address
+    controls = "['attack', 'measure', 'slice', 'epoch', 'fpr'].map(id => at(id).value)"
+    before = browser.run(controls), text_of(browser, "#sentence"), shown_in(browser, "by_epoch")
+    browser.open(root / "plots/report.html", address)
+    settled(browser)
+    after = browser.run(controls), text_of(browser, "#sentence"), shown_in(browser, "by_epoch")
+    assert after == before
+    browser.open(
+        root / "plots/report.html", "#epoch=11&attack=no-such&fpr=x&variants=gone"
+    )  # what a stale link says
+    assert browser.run("document.getElementById('attack').value") == "strongest"
+    assert "epoch 12" in text_of(browser, "#sentence")
+
+
+def test_the_epoch_moves_every_view(browser):
+    seen = []
+    for place in (2, 8):
+        set_to(browser, "epoch", place, "input")
+        settled(browser)
+        seen.append([shown_in(browser, view) for view in ("trade_off", "roc", "classes", "scores")])
+    for before, after in zip(*seen, strict=True):
+        assert before
+        assert after
+    assert seen[0][1:] != seen[1][1:]
+
+
+def test_points_are_the_rows_of_the_table(browser, root):
+    set_to(browser, "attack", "threshold")
+    set_to(browser, "slice", "class=7")
+    settled(browser)
+    rows = where(read_rows(root / "plots/privacy.csv"), attack="threshold", slice="class=7", variant="cnn2")
+    wanted = [(row["epoch"], row["advantage"]) for row in rows if not math.isnan(row["advantage"])]
+    found = browser.run(points_of("2 Layers") + ".map(p => [p.epoch, p.value])")
+    assert [tuple(one) for one in found] == [
+        (epoch, pytest.approx(value, rel=1e-4)) for epoch, value in wanted
+    ]
+
+
+def test_the_strongest_is_the_one_with_the_highest_auc_and_no_placebo(browser, root):
+    rows = [
+        row
+        for row in read_rows(root / "plots/privacy.csv")
+        if row["slice"] == "entire dataset" and row["variant"] == "cnn3"
+    ]
+    for chosen, allowed in (("strongest", ATTACKS[:-1]), ("strongest on outputs", ATTACKS[:2])):
+        set_to(browser, "attack", chosen)
+        settled(browser)
+        found = browser.run(points_of("3 Layers") + ".map(p => [p.epoch, p.attack])")
+        for epoch, attack in found:
+            here = [
+                row
+                for row in rows
+                if row["epoch"] == epoch and row["attack"] in allowed and not math.isnan(row["auc"])
+            ]
+            assert attack == max(here, key=lambda row: row["auc"])["attack"]
+
+
+def test_the_histogram_counts_each_example_once(browser):
+    set_to(browser, "attack", "threshold")
+    settled(browser)
+    for side in ("members", "non-members"):
+        shares = f"charts.scores.data('points').filter(b => b.side === '{side}').map(b => b.share)"
+        assert sum(browser.run(shares)) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_view_without_data_says_why(browser):
+    set_to(browser, "slice", "class=3")  # refused in this study
+    settled(browser)
+    assert browser.run("document.getElementById('view-by_epoch').hidden")
+    assert "This attacker was not tried on these examples." in text_of(browser, "#view-by_epoch + .missing")
+    set_to(browser, "slice", "class=4")
+    settled(browser)
+    assert not browser.run("document.getElementById('view-by_epoch').hidden")
+
+
+def test_a_click_isolates_a_variant_and_the_next_shows_all(browser):
+    visible = "all.variants.filter(one => one.on).map(one => one.name)"
+    button = "document.querySelector('#legend button[value=cnn3_dp]')"
+    browser.run(f"{button}.click()")
+    assert browser.run(visible) == ["cnn3_dp"]
+    settled(browser)
+    assert browser.run("[...new Set(charts.roc.data('points').map(p => p.variant))]") == ["3 Layers, DP"]
+    browser.run(f"{button}.click()")
+    assert browser.run(visible) == ["cnn2", "cnn3", "cnn3_dp"]
+
+
+def test_hovering_a_checkpoint_shows_its_card_and_rings_it_everywhere(browser, root):
+    browser.run("document.getElementById('view-trade_off').scrollIntoView({block: 'center'})")
+    browser.run("hover(charts.trade_off.data('points').find(p => p.key === 'cnn2|14'))")
+    settled(browser)
+    card = text_of(browser, "#card")
+    assert card.startswith("2 Layers, epoch 14")
+    row = max(
+        where(read_rows(root / "plots/privacy.csv"), variant="cnn2", epoch=14.0, slice="entire dataset"),
+        key=lambda row: row["auc"] if row["attack"] != "placebo" else 0,
+    )
+    assert f"accuracy {row['val_accuracy']:.3f}, advantage {row['advantage']:.3f}" in card
+    for view in ("by_epoch", "trade_off"):
+        assert browser.run(f"charts.{view}.signal('hover')") == "cnn2|14"
+
+
+def test_variants_are_sorted_by_a_click(browser):
+    bodies = "[...document.querySelectorAll('.variants > tbody')]"
+    names = f"{bodies}.map(body => body.id)"
+    heading = "document.querySelectorAll('.variants > thead button')[2]"
+    accuracies = f"{bodies}.map(body => Number(body.rows[0].cells[2].dataset.value))"
+    assert browser.run(f"{heading}.textContent") == "Accuracy"
+    browser.run(f"{heading}.click()")
+    up = browser.run(accuracies)
+    assert up == sorted(up)
+    assert browser.run(f"{heading}.closest('th').getAttribute('aria-sort')") == "ascending"
+    first = browser.run(names)
+    browser.run(f"{heading}.click()")
+    assert browser.run(names) == first[::-1]
+
+
+def test_the_table_is_filtered_sorted_and_downloaded(browser, root, tmp_path):
+    browser.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    set_to(browser, "t-variant", "cnn3")
+    set_to(browser, "t-attack", "rmia")
+    set_to(browser, "t-leaks", "yes")
+    browser.run(
+        "[...document.querySelectorAll('#table thead button')].find(one => one.textContent === 'auc').click()"
+    )
+    rows = [
+        row
+        for row in read_rows(root / "plots/privacy.csv")
+        if (row["variant"], row["attack"], row["leaks"]) == ("cnn3", "rmia", "yes")
+    ]
+    rows.sort(key=lambda row: row["auc"])
+    assert f"of {len(rows)} rows shown" in text_of(browser, "#t-count")
+    browser.run("document.getElementById('download').click()")
+    path = tmp_path / "privacy.csv"
+    end = time.monotonic() + 20
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    written = list(csv.DictReader(io.StringIO(path.read_text())))
+    assert list(written[0]) == list(rows[0])
+    for line, row in zip(written, rows, strict=True):
+        assert (line["slice"], line["note"]) == (row["slice"], row["note"])
+        assert [float(line[name] or "nan") for name in ("auc", "advantage_p", "epoch")] == [
+            pytest.approx(row[name], rel=1e-4, nan_ok=True) for name in ("auc", "advantage_p", "epoch")
+        ]
+
+
+def test_a_broken_script_leaves_the_static_pictures(chromium, root, tmp_path):
+    text = (root / "plots/report.html").read_text()
+    images = "[...document.querySelectorAll('figure.still img')]"
+    seen = f"{images}.filter(e => e.checkVisibility() && e.naturalWidth).length"
+    pictures = len(
+        re.findall(r'<img src="data:image/png[^"]*" alt="(?:Line|Scatter|ROC|Dot|Histogram)', text)
+    )
+    assert pictures >= 10
+    broken = tmp_path / "broken.html"
+    broken.write_text(re.sub(r'(id="vega">)[^<]{50}', r"\1", text))
+    chromium.look()
+    chromium.open(broken, ready=False)
+    chromium.until(f"{seen} === {pictures}")
+    assert not chromium.run("document.querySelector('#explore .controls').checkVisibility()")
+    chromium.look(scripts=False)
+    chromium.open(root / "plots/report.html", ready=False)
+    chromium.look()
+    assert chromium.run(seen) == pictures
+
+
+def test_first_screen_has_the_answers(browser):
+    """The decision, and every variant's row with its verdict, without scrolling at 1280 x 800."""
+    said = "[...document.querySelectorAll('.lead, .variants > tbody > tr:first-child')]"
+    assert max(browser.run(f"{said}.map(e => e.getBoundingClientRect().bottom)")) < 800
+
+
+def test_views_are_quick(browser):
+    """A generous bound here; benchmarks/page.py measures."""
+    script = """(async () => { const from = performance.now();
+    await change({epoch: epochs()[3]}); return performance.now() - from; })()"""
+    assert browser.run(script) < 1000
+
+
+def test_thirty_variants_still_work(chromium, study, tmp_path):
+    study(variants=29, dp=("cnn3_dp",), epochs=4, every=2, attacks=("threshold", "rmia"))
+    main([])
+    chromium.console.clear()
+    chromium.look()
+    chromium.open(tmp_path / "plots/report.html")
+    assert chromium.run("new Set(charts.by_epoch.data('points').map(p => p.variant)).size") == 30
+    assert chromium.console == []
+
+
+@pytest.mark.npm
+def test_axe_finds_nothing(chromium, root, tmp_path):
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("needs npm, for axe-core")
+    install = [
+        npm,
+        "install",
+        "--silent",
+        "--no-save",
+        "--no-audit",
+        "--no-fund",
+        "--prefix",
+        str(tmp_path),
+        "axe-core@4",
+    ]
+    if subprocess.run(install, capture_output=True, check=False, timeout=120).returncode:
+        pytest.skip("npm could not install axe-core")
+    axe = (tmp_path / "node_modules/axe-core/axe.min.js").read_text()
+    found = """axe.run().then(r => JSON.stringify(r.violations.map(v =>
+    ({id: v.id, where: v.nodes.slice(0, 3).map(n => n.html.slice(0, 120) + n.failureSummary)}))))"""
+    for dark in (False, True):
+        for width in (1280, 390):
+            chromium.look(width, dark=dark)
+            chromium.open(root / "plots/report.html")
+            chromium.run("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+            chromium.run(f"{axe}; 0")
+            assert json.loads(chromium.run(found)) == [], (dark, width)
+    chromium.look(scripts=True)
+
+
+def test_the_page_is_small(root):
+    assert Path(root / "plots/report.html").stat().st_size < 3_000_000
