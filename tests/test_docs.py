@@ -230,6 +230,7 @@ def test_every_command_is_described():
         *(f"make {target}" for target in targets),
         "python -m privacy_report.gate.comment",
         "python -m privacy_report.report.offline",
+        "python -m privacy_report.report.templates",
     }
 
 
