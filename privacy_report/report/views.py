@@ -208,7 +208,7 @@ def _scores(series: Series, lowest: float) -> list[Layer]:
     ticks = [tick for tick in (1, 0.1, 0.01, 0.001, 1e-4, 1e-5, 1e-6) if tick >= lowest * 0.99]
     x = number(
         "low",
-        "Named from this false-positive rate on (right: most suspicious)",
+        "False-positive rate that names it",
         scale=scale,
         axis={"format": "~%", "values": ticks},
     )
