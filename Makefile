@@ -10,10 +10,6 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 IN_SANDBOX = branch $$(git -C $(SANDBOX) branch --show-current), commits: $$(git -C $(SANDBOX) rev-list --count --branches), \
 	experiments: $$(git -C $(SANDBOX) for-each-ref 'refs/exps/*/**' | grep -c .), changed files: $$(git -C $(SANDBOX) status --porcelain | grep -c .)
 
-VARIANTS = $(shell $(VENV)/bin/python -c 'import yaml; print(*yaml.safe_load(open("conf/config.yaml"))["defaults"][1]["variant"])' 2>/dev/null)
-# Side by side (make -jN), each TensorFlow gets one thread; results do not depend on it.
-THREADS = $(if $(findstring jobserver,$(MAKEFLAGS)),TF_NUM_INTEROP_THREADS=1)
-
 PIP = $(VENV)/bin/python -m pip install --disable-pip-version-check
 UV = $(VENV)/bin/python -m uv pip install --python $(VENV)/bin/python
 
@@ -39,7 +35,7 @@ REPRO = all=$$(dvc stage list --name-only | grep -c .) && dvc repro | { n=0; whi
 	"> "*|*"'dvc.lock'"|"Generating lock file"*|"To track the changes"*|*"git add "*|"Use "*"dvc push"*|"To enable auto"*|*"dvc config core.autostage"*|"") ;; \
 	*) echo "$$line" ;; esac; done; }
 
-.PHONY: help clone install quickstart clean-quickstart test repro chains upstream lint format bench bench-scale lock clean
+.PHONY: help clone install quickstart clean-quickstart test repro lint docs format bench bench-scale lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -89,26 +85,18 @@ clean-quickstart: ## delete ./quickstart, after a question
 	read -r -p "delete $(SANDBOX)/ with $(IN_SANDBOX)? [y/N] " answer; \
 	if [ "$$answer" = y ]; then rm -rf $(SANDBOX); else echo "$(SANDBOX)/ is kept"; fi
 
-repro: install ## the CIFAR-10 codelab; `make -j2 repro` trains the variants side by side
-	@if dvc status --quiet; then echo "Data and pipelines are up to date."; \
-	else $(MAKE) --no-print-directory chains && $(REPRO); fi
-
-upstream: install
-	dvc --wait-for-lock repro --quiet prepare
-
-# A chain leaves what is upstream alone: DVC refuses to look at a file that another chain is reading. Reference
-# models use all cores by themselves, so they come after the chains.
-chains: upstream
-	@$(MAKE) --no-print-directory $(addprefix chain@,$(VARIANTS))
-
-chain@%:
-	$(THREADS) dvc --wait-for-lock repro --single-item canaries@$* train@$* score@$*
+repro: install ## the CIFAR-10 codelab: dvc repro, with its stages counted
+	@$(REPRO)
 
 test: install ## all tests; those that need npm or a Chromium are skipped where it is missing
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10 $(PYTEST_ARGS)
 
 lint: install ## ruff and mypy
 	ruff check . && ruff format --check . && mypy
+
+docs: ## build the site of docs/ into ./site, with tools of its own
+	@[ -x .docs-venv/bin/mkdocs ] || { $(PYTHON) -m venv .docs-venv && .docs-venv/bin/python -m pip install --disable-pip-version-check --quiet '.[docs]'; }
+	NO_MKDOCS_2_WARNING=1 .docs-venv/bin/mkdocs build --quiet --strict
 
 format: install ## let ruff put the code into shape
 	ruff check --fix . && ruff format .
@@ -126,5 +114,5 @@ lock: ## pin the newest versions that pyproject.toml allows into requirements.lo
 	rm -rf .lock-venv
 
 clean: ## remove everything that git does not keep, the store of finished work included; not ./quickstart
-	rm -rf $(VENV) $(SANDBOX).part build .store data .dvc/cache .dvc/tmp .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) .docs-venv site dist $(SANDBOX).part build .store data .dvc/cache .dvc/tmp .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,7 +4,7 @@ Each part runs in a process of its own, the two ways in turn, `--rounds` times; 
 Timed on real CIFAR-10: the second epoch of training with validation, a pass of scoring over all 60,000
 images after a short one, and the threshold and logistic regression attacks on one checkpoint's real
 scores (the median of three times in a process, since a stage attacks many checkpoints). "Whole codelab" is
-put together from these parts (2 variants, 50 epochs, 25 checkpoints each), ours as `make -j2 repro` runs
+put together from these parts (2 variants, 50 epochs, 25 checkpoints each), ours as stage fit runs
 them: two variants side by side, from training to attacks. Not run in full. Writes benchmarks/results.json.
 """
 

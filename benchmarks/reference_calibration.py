@@ -136,20 +136,29 @@ def scores(case: Case) -> Iterator[tuple[str, np.ndarray]]:
         yield "trajectory", trajectory(case.target_phi, case.early_phi)
 
 
-def measure(case: Case) -> dict[str, tuple[float, float, float, float]]:
+Scores = Callable[[Case], Iterator[tuple[str, np.ndarray]]]
+
+
+def measure(case: Case, attacks: Scores = scores) -> dict[str, tuple[float, float, float, float]]:
     """(AUC, its interval's ends, p-value of the advantage) by attack."""
     found = {}
-    for name, values in scores(case):
+    for name, values in attacks(case):
         curve = roc_curve(values[case.is_member], values[~case.is_member])
         found[name] = (auc(curve), *auc_interval(curve), advantage_p(curve))
     return found
 
 
 def summarise(
-    draw: Draw, count: int, draws: int, truth: dict[str, float], stream: int = STREAM
+    draw: Draw,
+    count: int,
+    draws: int,
+    truth: dict[str, float],
+    stream: int = STREAM,
+    attacks: Scores = scores,
 ) -> dict[str, dict[str, float]]:
     """By attack: shares of draws that declare a leak and whose interval covers the true AUC; mean and sd."""
-    found = [measure(draw(np.random.default_rng([seed, count, stream]), count)) for seed in range(draws)]
+    streams = (np.random.default_rng([seed, count, stream]) for seed in range(draws))
+    found = [measure(draw(rng, count), attacks) for rng in streams]
     result = {}
     for name in found[0]:
         value, low, high, p = np.array([row[name] for row in found]).T
@@ -174,12 +183,13 @@ def tables(file: Path | None) -> Iterator[tuple[str, Draw, float | None]]:
         yield f"power d={gap}", power(gap), gap
 
 
-def true_auc(gap: float | None, count: int) -> dict[str, float]:
+def true_auc(gap: float | None, count: int, attacks: Scores = scores) -> dict[str, float]:
     """Each attack's own AUC: 0.5 where there is nothing to find, else that of one large draw."""
+    rng = np.random.default_rng([count, STREAM])
     if gap is None:
-        return dict.fromkeys([*REFERENCE_SCORES, "trajectory"], 0.5)
-    case = planted(np.random.default_rng([count, STREAM]), count, gap, split(N_TRUTH, N_TRUTH))
-    return {name: auc(roc_curve(s[case.is_member], s[~case.is_member])) for name, s in scores(case)}
+        return {name: 0.5 for name, _ in attacks(noise(rng, count))}
+    case = planted(rng, count, gap, split(N_TRUTH, N_TRUTH))
+    return {name: auc(roc_curve(s[case.is_member], s[~case.is_member])) for name, s in attacks(case)}
 
 
 def markdown(results: dict[str, dict[str, float]]) -> str:

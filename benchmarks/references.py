@@ -23,7 +23,6 @@ from rich.table import Table
 
 from privacy_report.datasets import prepared
 from privacy_report.pipeline.component import Component
-from privacy_report.pipeline.memo import Memo
 from privacy_report.training.memberships import ReferenceParams, halves
 from privacy_report.training.schema import SMALL_CNN, Variant
 
@@ -34,9 +33,9 @@ def cnn(num_conv: int) -> Component:
 
 def engine(models: int, epochs: int, num_conv: int) -> None:
     """The stage's way."""
-    from privacy_report.training.engine import reference_phi
+    from privacy_report.training.engine import train
     from privacy_report.training.plan import source_of
-    from privacy_report.training.references import planned
+    from privacy_report.training.references import ReferenceChain, planned
 
     config = Variant("benchmark", cnn(num_conv), epochs=epochs, epochs_per_report=epochs)
     params, about = ReferenceParams(models=models, epochs=epochs), prepared.read().about
@@ -44,7 +43,7 @@ def engine(models: int, epochs: int, num_conv: int) -> None:
     references = planned("benchmark", config, params, n, source_of("cnn2"))
     with tempfile.TemporaryDirectory() as store:
         os.environ["DVC_ROOT"] = store
-        reference_phi(Memo("benchmark"), references, "engine")
+        train([*map(ReferenceChain, references)], "engine")
 
 
 def loop(models: int, epochs: int, num_conv: int) -> None:

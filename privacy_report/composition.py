@@ -31,6 +31,7 @@ SECTIONS: dict[str, type] = {
     "report": ReportParams,
     "backend": BackendParams,
 }
+ALL = sorted([*SECTIONS, "variants"])
 OVERRIDES = "overrides.yaml"
 N_CLASSES = {"cifar10": 10, "digits": 10}
 """Of datasets whose number of classes is known before anything is read."""
@@ -38,7 +39,7 @@ N_CLASSES = {"cifar10": 10, "digits": 10}
 
 def composed(conf: Path | str) -> str:
     """The text of params.yaml for the configuration in folder `conf`. UserError when Hydra refuses it."""
-    check_names(conf)
+    check_names(conf, ALL)
     with opened(conf):
         config = compose("config")
         OmegaConf.resolve(config)
@@ -47,10 +48,9 @@ def composed(conf: Path | str) -> str:
 
 def check_params(params: Any) -> None:
     """Check all sections against their schemas. UserError of one line that names the key."""
-    allowed = [*SECTIONS, "variants"]
-    if not isinstance(params, Mapping) or set(params) != set(allowed):
+    if not isinstance(params, Mapping) or set(params) != set(ALL):
         got = sorted(map(str, params)) if isinstance(params, Mapping) else params
-        raise UserError(f"params.yaml: got the sections {got}, allowed: {sorted(allowed)}")
+        raise UserError(f"params.yaml: got the sections {got}, allowed: {ALL}")
     sections: dict[str, Any] = {name: check(name, params[name], schema) for name, schema in SECTIONS.items()}
     attack: AttackParams = sections["attack"]
     _check_classes(sections["gate"], attack, sections["dataset"].name)
@@ -61,7 +61,7 @@ def check_params(params: Any) -> None:
             raise UserError(f"variants: got the name {name!r}, allowed: letters, digits, _ and -")
         variant = check(f"variants.{name}", values, Variant)
         if variant.privacy and variant.privacy.delta > attack.delta:
-            most = f"at most attack.delta, {attack.delta}, at which its claim is audited, and below 1/members"
+            most = f"at most attack.delta, {attack.delta}, at which its claim is audited, and 0.5/members"
             raise refuse(f"variants.{name}.privacy.delta", variant.privacy.delta, most)
         if variant.privacy and sections["dataset"].fitted_on_members:
             raise UserError(

@@ -6,6 +6,7 @@ and so is the process.
 
 from __future__ import annotations
 
+import re
 import shlex
 import tempfile
 import warnings
@@ -19,14 +20,14 @@ import numpy as np
 
 from privacy_report.attack.audit_input import normalised
 from privacy_report.attack.audit_labels import labels_of, plain
+from privacy_report.audits.scored import are_probabilities, ends_linear
 from privacy_report.errors import UserError, one_line
 from privacy_report.pipeline.files import write_arrays
 from privacy_report.pipeline.outputs import outputs_of
 
-CERTAIN = 1e-3
-"""Rows whose sum is so near to 1 hold probabilities."""
-
 LONGEST = 300  # characters of an error; Keras writes pages
+FRAME = re.compile(r"\x1b\[\d*m|Exception encountered when calling \S+\(\)\.|Arguments received by (.|\n)*")
+"""What Keras writes around a layer's own words: colours, the outermost call's name, and its arguments."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,8 @@ def reason_of(error: Exception) -> str:
     """An error of Keras, or of somebody's model, as part of a line."""
     if isinstance(error, UserError):
         return str(error)
-    return one_line(f"{type(error).__name__}: {error}")[:LONGEST]
+    said = FRAME.sub("", str(error))
+    return one_line(f"{type(error).__name__}: {said}")[:LONGEST]
 
 
 def _try(folder: Path) -> None:
@@ -171,25 +173,24 @@ def scores(
     """
     arrays, outputs = {}, {}
     for name, side in {"member": members, "nonmember": nonmembers}.items():
+        _check_width(model, side, source)
         found = model.predict(side.features, batch_size=batch_size, verbose=0)
         if keras.tree.is_nested(found):
             raise UserError(f"{source}: the model has {len(found)} outputs, allowed: one")
         outputs[name], arrays[f"{name}_labels"] = np.asarray(found), side.labels
-    linear = _ends_linear(model)
-    kind = "probs" if all(_are_probabilities(one, linear) for one in outputs.values()) else "logits"
+    linear = ends_linear(model)
+    kind = "probs" if all(are_probabilities(one, linear) for one in outputs.values()) else "logits"
     arrays |= {f"{name}_{kind}": values for name, values in outputs.items()}
     arrays, _ = normalised(arrays, source)
     outputs_of(arrays, source)
     return arrays
 
 
-def _ends_linear(model: Any) -> bool:
-    """Whether a model that is a graph of layers ends with one that leaves its sums as they are."""
-    last = model.layers[-1] if getattr(model, "outputs", None) and model.layers else None
-    return getattr(last, "activation", None) is keras.activations.linear
-
-
-def _are_probabilities(outputs: np.ndarray, linear: bool) -> bool:
-    if outputs.ndim < 2 or outputs.shape[-1] == 1:
-        return not linear and bool((outputs >= 0).all() and (outputs <= 1).all())
-    return bool((outputs >= 0).all() and np.allclose(outputs.sum(axis=-1), 1, atol=CERTAIN))
+def _check_width(model: Any, side: Side, source: str) -> None:
+    """Refuse features that a model of one input does not take; TensorFlow would name a matrix inside it."""
+    takes = getattr(model, "input_shape", None)
+    if not isinstance(takes, tuple) or not isinstance(side.features, np.ndarray):
+        return
+    got = side.features.shape
+    if len(takes) != len(got) or any(a not in (None, b) for a, b in zip(takes[1:], got[1:], strict=True)):
+        raise UserError(f"{source}: got features of shape {got[1:]}, allowed: {takes[1:]}")

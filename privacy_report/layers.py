@@ -43,10 +43,10 @@ def opened(conf: Path | str) -> Iterator[None]:
         raise UserError(f"{conf}: {one_line(error)}") from None
 
 
-def check_names(conf: Path | str) -> None:
-    """Refuse a list of variants that dvc.yaml cannot read, variants without a file, and names of none.
+def check_names(conf: Path | str, sections: Collection[str]) -> None:
+    """Refuse a list of variants that dvc.yaml cannot read, and variants or sections that do not exist.
 
-    UserError of one line that names the file.
+    sections: those that params.yaml has. UserError of one line that names the file.
     """
     conf = Path(conf)
     variants = _listed(conf)
@@ -57,6 +57,7 @@ def check_names(conf: Path | str) -> None:
         if item.parent == "config" and item.config_path in {f"variant/{name}" for name in variants}:
             _check_package(file, item.package)
         if not item.package:
+            _check_known(f"{file}: section", values, sections, _list(sections))
             allowed = f"the variants that {conf}/{CONFIG} lists: {_list(variants)}"
             _check_known(f"{file}: variants", _mapping(values, "variants"), variants, allowed)
         for section in ("gate", "reference"):

@@ -10,7 +10,7 @@ import numpy as np
 from privacy_report.attack import tables
 from privacy_report.attack.canaries import audit_variant, read_canaries, with_canaries
 from privacy_report.attack.schema import AttackParams
-from privacy_report.attack.slices import Groups, load_groups
+from privacy_report.attack.slices import Groups, load_excluded, load_groups
 from privacy_report.attack.variant import (
     Inputs,
     attack_checkpoint_of,
@@ -29,7 +29,8 @@ from privacy_report.pipeline.params import load, refuse
 from privacy_report.pipeline.recorded import checked
 
 SCORES, REFERENCES, COINS = Path("data/score"), Path("data/reference"), Path("data/canaries")
-MEMBER, GROUPS = Path("data/prepare/member.npy"), Path("conf/groups")
+MEMBER, NONMEMBER = Path("data/prepare/member.npy"), Path("data/prepare/nonmember.npy")
+GROUPS = Path("conf/groups")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -45,7 +46,8 @@ def main(argv: Sequence[str]) -> None:
     def inputs() -> tuple[Inputs, Inputs | None]:
         params = load("attack", AttackParams)
         folders = SCORES / variant, REFERENCES / variant
-        return read_inputs(params, _groups(params), *folders), read_canaries(params, *folders)
+        own = read_inputs(params, _groups(params), *folders, _excluded(params))
+        return own, read_canaries(params, *folders)
 
     with exclusive(f"attack@{variant}", inputs) as (found, canaries):
         kept, folder = Ahead(f"attack@{variant}"), Path("data/attack", variant)
@@ -70,11 +72,29 @@ def main(argv: Sequence[str]) -> None:
 
 def _groups(params: AttackParams) -> Groups | None:
     """The index groups; their file lies where dvc.yaml declares it, so that DVC sees it change."""
-    if params.groups is None:
-        return None
-    if Path(params.groups).parent != GROUPS:
-        raise refuse("attack.groups", params.groups, f"null or a file in {GROUPS}")
-    return load_groups(params.groups)
+    return None if params.groups is None else load_groups(_watched("groups", params.groups))
+
+
+def _excluded(params: AttackParams) -> tuple[int, ...]:
+    """The rows of the non-members that take no part; members that the file names are members."""
+    if params.exclude is None:
+        return ()
+    excluded = load_excluded(_watched("exclude", params.exclude))
+    nonmember = np.load(NONMEMBER)
+    most = max(nonmember.max(), np.load(MEMBER).max())
+    if excluded.max() > most:
+        raise UserError(f"{params.exclude}: position {excluded.max()}, allowed: 0 to {most}")
+    found = np.flatnonzero(np.isin(nonmember, excluded))
+    if len(found) == len(nonmember):
+        raise UserError(f"{params.exclude}: has all non-members, allowed: some")
+    return tuple(found.tolist())
+
+
+def _watched(key: str, path: str) -> str:
+    """A file of conf/groups; UserError for another."""
+    if Path(path).parent != GROUPS:
+        raise refuse(f"attack.{key}", path, f"null or a file in {GROUPS}")
+    return path
 
 
 def _member(variant: str, results: tables.Results, files: dict[int, Path]) -> np.ndarray:

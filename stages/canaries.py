@@ -19,7 +19,8 @@ def main(argv: Sequence[str]) -> None:
         "canaries",
         "Draw the canaries of one variant among the members of data/prepare, as its section "
         "`canaries` says, and flip a coin for each. Writes data/canaries/VARIANT.npz: index, labels, images, "
-        "is_member; all of them empty for a variant without canaries.",
+        "is_member; all of them empty for a variant without canaries, "
+        "and for one whose canaries are gradients: they are no examples, and their training adds them.",
     )
 
     def inputs() -> tuple[Variant, str]:
@@ -28,7 +29,7 @@ def main(argv: Sequence[str]) -> None:
     with exclusive(f"canaries@{name}", inputs) as (config, _), memo.timed(f"canaries@{name}"):
         drawn = canary_draw.drawn(prepared.read(), config.canaries)
         canary_draw.write(canaries.path_of(name), drawn)
-    if config.canaries:
+    if config.canaries and config.canaries.are_examples:
         print(f"{name}: {len(drawn.index)} canaries, {drawn.is_member.sum()} of them in", flush=True)
 
 

@@ -17,7 +17,7 @@ from privacy_report.pipeline.recorded import checked
 from privacy_report.training.announce import announce
 from privacy_report.training.memberships import ReferenceParams
 from privacy_report.training.plan import source_of
-from privacy_report.training.references import Reference, memberships, planned
+from privacy_report.training.references import Reference, ReferenceChain, memberships, phi_of, planned
 from privacy_report.training.schema import Variant
 
 OUTPUTS = Path("data/reference")
@@ -31,7 +31,8 @@ def main(argv: Sequence[str]) -> None:
         "together. Writes to data/reference/VARIANT trains.npy, bool (models, n), and phi_NNNN.npy, float32 "
         "(models, n), for each checkpoint epoch: every example's logit-scaled confidence, members first. "
         "Those of canaries are apart, in data/reference/VARIANT/canaries, the canaries that are in first. "
-        "Finished intervals are taken from the store. Set DASK_SCHEDULER_ADDRESS to train on a cluster.",
+        "Finished intervals are taken from the store, into which stage fit puts them; what it lacks is "
+        "trained here. Set DASK_SCHEDULER_ADDRESS to train on a cluster.",
     )
     announce(f"reference@{name}")
 
@@ -42,12 +43,13 @@ def main(argv: Sequence[str]) -> None:
         return planned(name, config, params, n, source), params, n
 
     with exclusive(f"reference@{name}", inputs) as (references, params, n):
-        kept, folder, phis = Memo(f"reference@{name}"), OUTPUTS / name, {}
+        kept, folder = Memo(f"reference@{name}"), OUTPUTS / name
         trains = memberships(name, params, n)
-        if references:
-            from privacy_report.training.engine import reference_phi  # costs a second or two
+        if left := [chain for chain in map(ReferenceChain, references) if chain.left]:
+            from privacy_report.training.engine import train  # costs a second or two
 
-            phis = reference_phi(kept, references, f"reference@{name}: checkpoints")
+            train(left, f"reference@{name}")
+        phis = phi_of(kept, references)
         empty_folder(folder)
         for part, columns in _parts(n, canaries.read(canaries.path_of(name))).items():
             for epoch, phi in phis.items():

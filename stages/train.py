@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from privacy_report.datasets import prepared
-from privacy_report.errors import UserError
 from privacy_report.pipeline import claim
-from privacy_report.pipeline.code import code_of, own_folder
 from privacy_report.pipeline.command import run, track, variant_named
 from privacy_report.pipeline.contract import HISTORY, HISTORY_COLUMNS
 from privacy_report.pipeline.digests import Arrays
@@ -21,11 +19,10 @@ from privacy_report.pipeline.recorded import checked
 from privacy_report.pipeline.tables import write_table
 from privacy_report.training.announce import announce
 from privacy_report.training.claim import claim_of
+from privacy_report.training.declared import check_declared
 from privacy_report.training.plan import Target, source_of, target
+from privacy_report.training.private_files import write_private
 from privacy_report.training.schema import Variant
-
-OWN = Path("nets")
-"""The folder of a user's code that dvc.yaml declares."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -34,14 +31,16 @@ def main(argv: Sequence[str]) -> None:
         "train",
         "Train one variant on the members of data/prepare, less the canaries that are out. "
         "Writes to data/train/VARIANT epoch_NNNN.npz (weights and optimizer) and, growing with every epoch, "
-        "history.csv, and claim.json, what a private variant claims. "
-        "Finished epochs are taken from the store; a killed run goes on where it stopped.",
+        "history.csv; claim.json, what a private variant claims; of a private one privacy_check.json, what "
+        "its training checked of itself, and gradient_canaries.npz if it has such canaries. "
+        "Finished epochs are taken from the store, into which stage fit puts them; what it lacks is trained "
+        "here.",
     )
     announce(f"train@{name}")
 
     def inputs() -> tuple[Variant, Target]:
         config = load(f"variants.{name}", Variant)
-        _check_declared(config)
+        check_declared(config)
         return config, target(name, config, source_of(name))
 
     with exclusive(f"train@{name}", inputs) as (config, planned):
@@ -54,26 +53,10 @@ def main(argv: Sequence[str]) -> None:
             measured = {column: float(arrays[f"history/{column}"]) for column in HISTORY}
             history.append({"variant": name, "epoch": epoch, **measured})
             write_table(folder / "history.csv", history, HISTORY_COLUMNS)  # grows while the run goes on
+            if config.privacy:
+                write_private(folder, arrays)
         claim.write(folder / "claim.json", claim_of(config, prepared.read().about["n_member"], history))
         kept.close()
-
-
-def _check_declared(config: Variant) -> None:
-    """Refuse a user's own module, and what it imports, where DVC does not see it change."""
-    chosen = {"model": config.model, "optimizer": config.optimizer, "schedule": config.schedule}
-    for key, path in ((key, one.path) for key, one in chosen.items() if one):
-        folder = own_folder(path)
-        if folder and folder.resolve() != OWN.resolve():
-            raise UserError(
-                f"{key}.path: {path} is in {folder}, allowed: a module in {OWN}/, which dvc.yaml declares, "
-                "or one that is installed"
-            )
-        for file in code_of(chosen=[path]).own.values() if folder else ():
-            if not file.resolve().is_relative_to(OWN.resolve()):
-                raise UserError(
-                    f"{key}.path: {path} imports {file}, allowed: modules in {OWN}/, which dvc.yaml "
-                    "declares, and those that are installed"
-                )
 
 
 def _says(finished: tuple[int, Arrays]) -> str:

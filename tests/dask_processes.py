@@ -17,11 +17,14 @@ import psutil
 from distributed import Client
 from sandbox import environment
 
+TARGET = -1
+"""The number of a target in a journal; references have their own."""
 LONG = 300  # seconds after which a test gives up: a busy machine must not fail it, nor a fault hang it
 PRELOAD = '''"""Loaded into a worker: notes what it trains, and commits the fault that a test has put there.
 
 The fault is Python that runs whenever something is about to happen, with its names: `what` is "work" (a task
-has come), "begin" (training begins) or "epoch"; `model`; `epoch`, for "work" and "begin" the interval's last.
+has come), "begin" (training begins) or "epoch"; `model`, {target} for a target; `epoch`, for "work" and
+"begin" the interval's last.
 """
 import os
 import pathlib
@@ -29,7 +32,7 @@ import signal
 
 from privacy_report.training import worker
 
-FOLDER = pathlib.Path("{folder}")
+FOLDER, TARGET = pathlib.Path("{folder}"), {target}
 work, changed = vars(worker).setdefault("plain", (worker.work, worker._changed_while_loading))  # loaded twice
 
 
@@ -50,35 +53,39 @@ def happens(what, model, epoch):
 
 
 def model_of(named):
-    return int(named.name.split()[2])
+    return int(named.name.split()[2]) if " " in named.name else TARGET
 
 
-def noted_work(reference, state, epochs):
-    happens("work", model_of(reference), epochs[-1])
-    return work(reference, state, epochs)
+def noted_work(model, state, epochs):
+    happens("work", model_of(model.job), epochs[-1])
+    return work(model, state, epochs)
 
 
-def noted_changed(kind):
+def noted_changed(recipe):
     """Loads the code that computes; it is watched from then on."""
-    found = changed(kind)
-    from privacy_report.training import reference
+    found = changed(recipe)
+    from privacy_report.training import reference, target
     from privacy_report.training.trainer import Trainer
 
-    interval = vars(reference).setdefault("plain_interval", reference.interval)
+    def watch(module, name, last):
+        plain = vars(module).setdefault("plain_" + name, getattr(module, name))
 
-    def noted_interval(job, trains, state, epochs):
-        def noted_run(self, epoch):
-            happens("epoch", model_of(job), epoch)
-            return run(self, epoch)
+        def noted(job, *given):
+            def noted_run(self, epoch):
+                happens("epoch", model_of(job), epoch)
+                return run(self, epoch)
 
-        happens("begin", model_of(job), epochs[-1])
-        run, Trainer.run = Trainer.run, noted_run
-        try:
-            return interval(job, trains, state, epochs)
-        finally:
-            Trainer.run = run
+            happens("begin", model_of(job), last(*given))
+            run, Trainer.run = Trainer.run, noted_run
+            try:
+                return plain(job, *given)
+            finally:
+                Trainer.run = run
 
-    reference.interval = noted_interval
+        setattr(module, name, noted)
+
+    watch(reference, "interval", lambda trains, state, epochs: epochs[-1])
+    watch(target, "epoch", lambda state, epoch: epoch)
     return found
 
 
@@ -103,7 +110,7 @@ class Journal:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.preload.write_text(PRELOAD.format(folder=self.folder))
+        self.preload.write_text(PRELOAD.format(folder=self.folder, target=TARGET))
 
     @property
     def preload(self) -> Path:

@@ -163,7 +163,7 @@ def score(variant: str, kept: Noted) -> None:
 def reference(variant: str, kept: Noted) -> None:
     from functools import partial
 
-    from privacy_report.training.engine import KIND
+    from privacy_report.training.references import KIND
 
     each = _references(variant)[0]
     kept.code_of = lambda compute: each.inputs["code"]
@@ -185,18 +185,38 @@ def _references(variant: str) -> list[Any]:
     return planned(variant, config, params, n, source_of(variant))
 
 
-def _work(reference: Any, state: Any, epochs: range) -> Any:
+def _work(model: Any, state: Any, epochs: range) -> Any:
     """What a worker of the cluster does with an interval."""
     from privacy_report.training import worker
 
     worker.get_worker = lambda: SimpleNamespace(address="here")
-    done = pickle.loads(pickle.dumps(worker.work(reference, state, epochs)))
+    done = pickle.loads(pickle.dumps(worker.work(model, state, epochs)))
     assert not done.refused, done.refused
     return done
 
 
 def _interval(reference: Any, state: Any, epochs: range) -> dict[str, Any]:
-    return {"phi": _work(reference, state, epochs).phi}
+    return dict(_work(reference, state, epochs).results["phi"].arrays)
+
+
+def fit(variant: str, kept: Noted) -> None:
+    """The first epoch of a target as a worker of the cluster trains it."""
+    from functools import partial
+
+    from privacy_report.pipeline.params import load
+    from privacy_report.training.chains import Scored
+    from privacy_report.training.plan import EPOCH, scores, source_of, target
+    from privacy_report.training.schema import Variant
+
+    config, source = load(f"variants.{variant}", Variant), source_of(variant)
+    planned = target(variant, config, source)
+    model = Scored(planned, scores(config.model, source), (), False)
+    kept.code_of = lambda compute: planned.inputs["code"]
+    kept.recall(EPOCH, planned.key(1, None), partial(_epoch, model, None, range(1, 2)))
+
+
+def _epoch(model: Any, state: Any, epochs: range) -> dict[str, Any]:
+    return dict(_work(model, state, epochs).results["state"].arrays)
 
 
 def attack(variant: str, kept: Noted) -> None:
@@ -220,7 +240,7 @@ def attack(variant: str, kept: Noted) -> None:
         facts_of_references(found, results, kept)
 
 
-KINDS = {"train": train, "score": score, "reference": reference, "attack": attack}
+KINDS = {"train": train, "score": score, "fit": fit, "reference": reference, "attack": attack}
 
 
 def measured(
@@ -361,13 +381,11 @@ def _stage(name: str, *variant: str) -> None:
 
 
 def _train_reference(each: Any, epochs: tuple[int, ...]) -> None:
-    from privacy_report.training import engine
+    from privacy_report.training.references import ReferenceChain
 
-    state = None
-    for epoch in epochs:
-        done = _work(each, state, range(epoch, epoch + 1))
-        engine._keep(each, epoch - 1, epoch, done)
-        state = done.state
+    chain = ReferenceChain(each)
+    for _ in epochs:
+        chain.keep(_work(each, chain.stored(), chain.next()).results)
 
 
 def make_study(target: Path) -> Sandbox:

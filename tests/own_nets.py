@@ -46,6 +46,11 @@ class Subclassed(keras.Model):
         return self.out(self.drop(x, training=training))
 
 
+def with_dropout(shape, n_classes):
+    hidden = [layers.Flatten(), layers.Dense(8, activation="tanh"), layers.Dropout(0.3)]
+    return keras.Sequential([keras.Input(shape), *hidden, layers.Dense(n_classes)])
+
+
 def without_input(shape, n_classes):
     return keras.Sequential([layers.Flatten(), layers.Dense(n_classes)])
 

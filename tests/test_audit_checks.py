@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 from test_audit import arrays
 
+from privacy_report.audits.api import audit
 from privacy_report.audits.checks import check_outputs, shared
-from privacy_report.audits.notebook import audit
 from privacy_report.commands.audit import main
 from privacy_report.errors import UserError
 from privacy_report.pipeline import blocks
@@ -228,9 +228,9 @@ def test_each_warning_is_said_once_for_a_run(tmp_path, monkeypatch, capsys):
 
 def test_python_warns_and_refuses_as_the_command():
     values = swapped(arrays(shift=2.0))
-    logits, labels = ([values[f"{side}_{what}"] for side in SIDES] for what in ("logits", "labels"))
+    sides = [[values[f"{side}_{what}"] for what in ("logits", "labels")] for side in SIDES]
     with pytest.warns(UserWarning, match="mine: non-members are classified better"):
-        found = audit(*logits, *labels, attacks=["threshold"], name="mine")
+        found = audit(*sides[0], *sides[1], attacks=["threshold"], name="mine")
     assert len(found.found.warnings) == 1
     with pytest.raises(UserError, match="mine: the outputs of members and non-members are the same 300 rows"):
-        audit(logits[0], logits[0], labels[0], labels[0], name="mine")
+        audit(*sides[0], *sides[0], name="mine")

@@ -20,7 +20,7 @@ from privacy_report.audits import progress, terminal
 from privacy_report.audits.models import QUICK, SLOWER, attack_model, models_at
 from privacy_report.commands.audit import main
 from privacy_report.errors import UserError
-from privacy_report.pipeline.contract import ENTIRE
+from privacy_report.pipeline.contract import ENTIRE, on_logits
 
 WIDTHS = (80, 100, 160)
 QUICKLY = ["--attacks", "threshold", "--slices", "entire"]
@@ -58,7 +58,7 @@ def test_one_row_an_attack_strongest_first_and_nothing_is_cut(world, width):
     lines = printed(world["mine"], width)
     assert max(map(len, lines)) <= width
     assert "…" not in "".join(lines)
-    rows = [row for row in world["mine"].rows if row["slice"] == ENTIRE]
+    rows = on_logits(row for row in world["mine"].rows if row["slice"] == ENTIRE)
     shown = [
         line.split()
         for line in section(lines, "strongest attack first")

@@ -3,7 +3,6 @@
 import csv
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from privacy_report.attack import registry
 from privacy_report.attack.audit import default_estimators
 from privacy_report.attack.audit_file import read_audit_file
 from privacy_report.audits.models import QUICK, SLOWER, default_attacks, models_at
-from privacy_report.audits.notebook import audit
 from privacy_report.commands.audit import main
 from privacy_report.errors import UserError
 
@@ -246,50 +244,3 @@ def test_default_attacks_are_all_that_are_quick_enough(here):
     many = {name: np.tile(array, 11) if array.ndim == 2 else array for name, array in arrays().items()}
     np.savez("classes.npz", **many)
     assert default_attacks(read_audit_file("classes.npz")) == [*QUICK]
-
-
-def test_as_in_a_notebook(here, monkeypatch):
-    """In [1]: from privacy_report.audits.notebook import audit."""
-    values = arrays(shift=3.0)
-    sides = values["member_logits"], values["nonmember_logits"]
-    labels = values["member_labels"], values["nonmember_labels"]
-    found = audit(*sides, *labels, attacks=["threshold"], name="mine")
-    assert [row["slice"] for row in found.rows] == ["entire dataset", "class=0", "class=1", "class=2"]
-    assert found.leaks == found.rows
-    text = found._repr_html_()
-    assert text.count("<tr>") == 5
-    auc = found.rows[0]["auc"], found.rows[0]["auc_low"], found.rows[0]["auc_high"]
-    assert "<td>{:.3f} [{:.3f}, {:.3f}]</td>".format(*auc) in text
-    assert "<td></td>" in text  # too few non-members for 1% FPR
-    assert found.in_words("strict.yaml").startswith("mine: fails; leak detected at epoch 1 by threshold")
-    assert found.gate("strict.yaml")["verdict"] == "breaks the policy"
-    calm = audit(*arrays_in_order(), attacks=["threshold"])
-    assert calm.leaks == []
-    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=lambda rows: ("frame", rows)))
-    assert found.to_frame() == ("frame", found.rows)
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(UserError, match="pip install pandas"):
-        found.to_frame()
-
-
-def arrays_in_order():
-    values = arrays()
-    return [values[f"{side}_{what}"] for what in ("logits", "labels") for side in ("member", "nonmember")]
-
-
-def test_python_warns_of_probabilities_and_takes_them(here):
-    member, nonmember, *labels = arrays_in_order()
-    probs = [np.exp(side) / np.exp(side).sum(axis=1, keepdims=True) for side in (member, nonmember)]
-    with pytest.warns(UserWarning, match="look like probabilities"):
-        audit(*probs, *labels, attacks=["threshold"])
-    found = audit(*probs, *labels, attacks=["threshold"], probabilities=True)
-    given = audit(member, nonmember, *labels, attacks=["threshold"])
-    assert found.rows[0]["auc"] == pytest.approx(given.rows[0]["auc"], abs=1e-4)
-
-
-def test_python_takes_labels_as_pandas_has_them(here):
-    member, nonmember, *labels = arrays_in_order()
-    names = np.array(["cat", "dog", "bird"])
-    text = [names[side].astype(object) for side in labels]
-    found = audit(member, nonmember, *text, attacks=["threshold"], classes=list(names))
-    assert found.rows == audit(member, nonmember, *labels, attacks=["threshold"]).rows

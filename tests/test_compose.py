@@ -198,3 +198,24 @@ def test_compose_says_how_many_nonmembers_the_policy_needs(conf, capsys):
         "738 for max_advantage, 500 for max_tpr_at_1pct_fpr, 47 of each class for max_class_advantage, "
         "500 canaries in all that are out for max_canary_tpr_at_1pct_fpr"
     )
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "conf/experiment").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_a_named_experiment_composes_and_is_described(path, conf):
+    text = (conf / "conf/config.yaml").read_text()
+    (conf / "conf/config.yaml").write_text(text.replace("experiment: null", f"experiment: {path.stem}"))
+    params = yaml.safe_load(composed(conf / "conf"))
+    check_params(params)
+    assert params != PARAMS
+    assert f"experiment={path.stem}" in (ROOT / "docs/experiments.md").read_text()
+
+
+def test_the_debug_experiment_is_short(conf):
+    text = (conf / "conf/config.yaml").read_text()
+    (conf / "conf/config.yaml").write_text(text.replace("experiment: null", "experiment: debug"))
+    params = yaml.safe_load(composed(conf / "conf"))
+    assert {one["epochs"] for one in params["variants"].values()} == {1}
+    assert params["dataset"]["name"] == "digits"
+    assert params["reference"]["models"] == 0 == max(params["reference"]["per_variant"].values())

@@ -11,7 +11,7 @@ import yaml
 from doc_blocks import DOCS, README, check_block, table
 from sandbox import ROOT
 
-from benchmarks import key_edits, on_paper, one_run, scale
+from benchmarks import key_edits, makespan, on_paper, one_run, scale
 from privacy_report.attack import registry
 from privacy_report.attack.audit import default_estimators
 from privacy_report.gate.twins import twin_of
@@ -102,11 +102,29 @@ def verdicts() -> list[str]:
     return table([*head, "members found at 1% FPR", "epsilon claimed"], lines)
 
 
-def test_readmes_results_are_those_of_the_committed_run():
-    check_block(README, "results", [*last_checkpoints(), *verdicts()])
+def in_short() -> list[str]:
+    """A row a variant: the last checkpoint by its strongest attack, and the recommended one."""
+    lines = []
+    for variant, settings in shippable().items():
+        row, _ = last_of(variant)
+        found = json.loads((ROOT / f"metrics/{variant}.json").read_text())
+        last = [f"{row['val_accuracy']:.3f}", f"{row['auc']:.3f}", f"{row['tpr_at_1pct_fpr']:.1%}"]
+        chosen = [f"{found['val_accuracy']:.3f}", f"{found['auc']:.3f}", f"{found['tpr_at_1pct_fpr']:.1%}"]
+        first, second = (
+            f"{epoch:.0f}: {' / '.join(numbers)}"
+            for epoch, numbers in ((row["epoch"], last), (found["recommended_epoch"], chosen))
+        )
+        lines.append([settings["label"], first, second, found["leak_detected"]])
+    values = "accuracy / AUC / found at 1% FPR"
+    return table(["variant", f"last epoch: {values}", f"recommended epoch: {values}", "leak there"], lines)
 
 
-def test_readmes_sentence_on_leaks_is_true_of_the_committed_run():
+def test_results_are_those_of_the_committed_run():
+    check_block(DOCS / "results.md", "results", [*last_checkpoints(), *verdicts()])
+    check_block(README, "results", in_short())
+
+
+def test_the_sentence_on_leaks_is_true_of_the_committed_run():
     """No verdict is unconditional: a leak in what is not private, and `cnn3` has no audit twin."""
     leaks = {
         name: json.loads((ROOT / f"metrics/{name}.json").read_text())["leak_detected"] for name in shippable()
@@ -114,8 +132,9 @@ def test_readmes_sentence_on_leaks_is_true_of_the_committed_run():
     assert leaks == {name: "no" if one["privacy"] else "yes" for name, one in shippable().items()}
     without = [name for name in shippable() if twin_of(name, PARAMS["variants"]) is None]
     assert without == ["cnn3"]
-    said = "a leak was detected in both variants without differential privacy, and `cnn3` has no audit twin"
-    assert said in " ".join(README.read_text().split())
+    said = "leak was detected in both variants without differential privacy, and `cnn3` has no audit twin"
+    for page in (README, DOCS / "results.md"):
+        assert said in " ".join(page.read_text().split())
 
 
 def test_the_share_of_null_audits_that_detect_a_leak_is_what_was_measured():
@@ -129,6 +148,21 @@ def test_the_share_of_null_audits_that_detect_a_leak_is_what_was_measured():
     ]
     said = table(["Holm's correction over", f'"yes" in {found["audits"]:,} audits'], rows)
     check_block(DOCS / "statistics.md", "audits", said)
+
+
+def test_the_share_of_wrong_names_is_what_was_measured():
+    found = json.loads((ROOT / "benchmarks/names.json").read_text())["rows"]
+    rows = []
+    for setting in dict.fromkeys(row["setting"] for row in found):
+        for share in dict.fromkeys(row["share"] for row in found):
+            here = list(where(found, setting=setting, share=share))
+            assert max(row["standard_error"] for row in here) <= 0.001
+            assert all(row["draws"] == 2000 for row in here)
+            wrong = [f"{row['false_discovery_rate']:.1%}" for row in here]
+            rows.append([setting, f"{share:g}", *wrong, *(f"{row['members_named']:.0f}" for row in here)])
+    head = ["members", "share of members", "wrong at one in ten", "wrong at one in a hundred"]
+    said = table([*head, "members named at one in ten", "at one in a hundred"], rows)
+    check_block(DOCS / "statistics.md", "names", said)
 
 
 def test_power_table_is_what_was_measured():
@@ -175,14 +209,13 @@ def test_the_memory_of_training_is_what_was_measured():
     check_block(DOCS / "scale.md", "training_memory", table(["images", "file", "peak memory"], rows))
 
 
-def test_edits_as_text_are_as_many_as_the_docs_say():
+def test_edits_as_text_are_those_that_were_tried():
+    rows = json.loads((ROOT / "benchmarks/key_edits.json").read_text())
     library, nets = len(key_edits.LIBRARY), len(key_edits.NETS)
-    said = " ".join((DOCS / "development.md").read_text().split())
-    assert f"{library} edits of the library and {nets} of models" in said
-    assert (
-        f"each of {library + nets} edits (`benchmarks/key_edits.yaml`)"
-        in (DOCS / "benchmarks.md").read_text()
-    )
+    assert len(rows) == len(key_edits.NOTHING) + library + nets
+    key_edits.require_sound(rows)
+    assert f"{library} edits of the library and {nets} of models" in (DOCS / "development.md").read_text()
+    assert f"each of {library + nets} edits" in (DOCS / "benchmarks.md").read_text()
 
 
 def test_the_curves_of_cost_are_what_was_measured():
@@ -195,6 +228,20 @@ def test_the_curves_of_cost_are_what_was_measured():
 
 def test_the_study_on_paper_is_what_is_computed():
     check_block(DOCS / "scale.md", "on paper", on_paper.table().splitlines())
+
+
+def test_the_makespan_of_the_study_is_what_the_engine_took():
+    found = json.loads((ROOT / "benchmarks/makespan.json").read_text())
+    tasks = sum(len(one["seconds"]) for one in found["models"].values())
+    assert f"({len(found['models'])} models, {tasks} tasks)" in (DOCS / "scale.md").read_text()
+    head = ["workers", "engine", "least possible", "`Model.fit`"]
+    check_block(DOCS / "scale.md", "makespan", table(head, makespan.table(found)))
+
+
+def test_the_speed_up_of_two_cores_says_that_of_many():
+    assert makespan.amdahl(10.0, 5.0, 10) == 0.1
+    assert makespan.amdahl(10.0, 10.0, 10) == 1.0
+    assert makespan.amdahl(10.0, 7.5, 2) == 0.75
 
 
 def test_many_workers_are_what_was_simulated():

@@ -244,7 +244,11 @@ def test_what_cannot_be_scored_is_one_line(fitted, tmp_path):
         ("m.keras", "lacks", "lacks features, labels"),
         ("m.keras", "uneven", "uneven.npz: 90 rows of features and 3 labels"),
         ("m.keras", "good", "good.npz twice, allowed: members and others"),
-        ("m.keras", "wide", "cannot be run on these features"),
+        (
+            "m.keras",
+            "wide",
+            r"m.keras: got features of shape \(2,\), allowed: \(4,\)",
+        ),
     ):
         with pytest.raises(UserError, match=words) as error:
             main(["--model", str(tmp_path / name), "--data", good, str(tmp_path / f"{data}.npz")])

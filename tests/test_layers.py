@@ -155,6 +155,13 @@ def test_variants_that_do_not_exist_are_named_with_the_file_that_names_them(conf
     assert refused() == f"conf/overrides.yaml: variants: got 'residual', {lists}"
 
 
+@pytest.mark.parametrize("name", ["epochs", "variant"])
+def test_a_section_that_does_not_exist_is_named_with_the_file_that_names_it(name, conf):
+    override(conf, f"{name}: 5\n")
+    sections = "attack, backend, dataset, gate, reference, report, variants"
+    assert refused() == f"conf/overrides.yaml: section: got '{name}', allowed: {sections}"
+
+
 @pytest.mark.parametrize(
     ("group", "values"), [("reference", "{cnn9: 4}"), ("gate", "{cnn9: {max_epsilon: 8}}")]
 )

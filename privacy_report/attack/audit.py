@@ -39,6 +39,7 @@ def audit_params(
     seed: int = 0,
     groups: str | None = None,
     delta: float | None = None,
+    released: Sequence[str] = (),
 ) -> AttackParams:
     """The parameters of an audit, checked; what is not asked for is as in conf/attack/default.yaml.
 
@@ -47,6 +48,7 @@ def audit_params(
     slices = list(dict.fromkeys(["entire", *slices, *(["group"] if groups else [])]))
     settings = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
     settings |= {"attacks": list(attacks), "slices": slices, "mode": mode, "seed": seed, "groups": groups}
+    settings["released"] = list(released)
     settings |= {} if delta is None else {"delta": delta}
     return check("audit", settings, AttackParams)
 

@@ -9,6 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from privacy_report.attack.audit_input import arrays_of, normalised
+from privacy_report.attack.audit_scores import (
+    PREDICTIONS,
+    SCORES,
+    kind_of_input,
+    of_predictions,
+    of_scores,
+)
 from privacy_report.attack.confidence import logit_confidence
 from privacy_report.attack.references import References, check_finite
 from privacy_report.attack.signals import Examples, pool
@@ -18,6 +25,7 @@ from privacy_report.pipeline.outputs import Outputs, outputs_of
 
 OPTIONAL = ("early_logits", "early_phi", "reference_logits", "reference_phi", "reference_is_member")
 CANARY_SCORES = ("canary_scores", "canary_is_member")
+OF_KIND = {PREDICTIONS: of_predictions, SCORES: of_scores}
 CANARY_MASKS = ("member_is_canary", "nonmember_is_canary")
 
 
@@ -25,6 +33,7 @@ CANARY_MASKS = ("member_is_canary", "nonmember_is_canary")
 class AuditFile:
     """What an attacker holds: outputs, and where the file has them early_phi (k, n) and references.
 
+    given: what the outputs stand for, PREDICTIONS or SCORES of `audit_scores`; empty: they are the model's.
     canaries: examples that were members by a coin each, by their outputs (and references), or scores float
     (m,) with their coins bool (m,). outputs are None in a file of canaries' scores alone.
     """
@@ -34,6 +43,7 @@ class AuditFile:
     references: References | None = None
     canaries: Examples | tuple[np.ndarray, np.ndarray] | None = None
     warnings: tuple[str, ...] = ()
+    given: str = ""
 
 
 def read_audit_file(path: Path | str) -> AuditFile:
@@ -43,14 +53,19 @@ def read_audit_file(path: Path | str) -> AuditFile:
     early_logits, reference_logits: float (k, n_member + n_nonmember, n_classes); instead of them early_phi,
     reference_phi: float (k, n), logit-scaled confidences. reference_is_member: bool (k, n). Canaries:
     member_is_canary bool (n_member,) with nonmember_is_canary, or canary_scores float (m,) with
-    canary_is_member bool (m,), which may be all that there is. UserError of one line that names the array for
-    wrong shapes or values.
+    canary_is_member bool (m,), which may be all that there is. Instead of logits, member_predictions and
+    nonmember_predictions: predicted classes (n,); or instead of logits and labels, member_scores and
+    nonmember_scores: any floats (n,), higher = more likely a member. UserError of one line that names the
+    array for wrong shapes or values.
     """
     return audit_file(arrays_of(Path(path)), path)
 
 
 def audit_file(given: Mapping[str, np.ndarray], path: Path | str) -> AuditFile:
     """The same from arrays in memory; `path` names them in errors."""
+    kind = kind_of_input(given, path)
+    if kind:
+        given = OF_KIND[kind](given, path)
     arrays, warnings = normalised(given, path)
     outputs = None if set(arrays) == set(CANARY_SCORES) else outputs_of(arrays, path)
     try:
@@ -63,7 +78,7 @@ def audit_file(given: Mapping[str, np.ndarray], path: Path | str) -> AuditFile:
             raise UserError(f"has {CANARY_SCORES[0]} and {CANARY_MASKS[0]}, allowed: one of them")
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    return AuditFile(outputs, early, references, masked or scored, tuple(warnings))
+    return AuditFile(outputs, early, references, masked or scored, tuple(warnings), kind)
 
 
 def _pair(arrays: Mapping[str, np.ndarray], names: tuple[str, str]) -> tuple[np.ndarray, np.ndarray] | None:

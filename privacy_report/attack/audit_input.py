@@ -55,6 +55,8 @@ def _from_csv(path: Path) -> dict[str, np.ndarray]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read as CSV ({error})") from None
     names = list(rows[0]) if rows else []
+    if single := [name for name in ("prediction", "score") if name in names]:
+        return _of_one_column(rows, single[0], path)
     kinds = {kind: [n for n in names if n == kind or n.startswith(f"{kind}_")] for kind in ("logit", "prob")}
     found = [kind for kind, columns in kinds.items() if columns]
     if len(found) != 1 or not {"side", "label"} <= set(names):
@@ -75,6 +77,19 @@ def _from_csv(path: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path}: got the sides {sorted(map(str, wrong))}, allowed: member, nonmember")
     if len(columns) > 1:
         arrays[CLASSES] = np.array([name.removeprefix(f"{kind}_") for name in columns])
+    return arrays
+
+
+def _of_one_column(rows: list[dict[str, str]], name: str, path: Path) -> dict[str, np.ndarray]:
+    """Predicted classes and labels, or scores, of both sides."""
+    needed = ("side", name, "label") if name == "prediction" else ("side", name)
+    if not set(needed) <= set(rows[0]):
+        raise UserError(f"{path}: got the columns {list(rows[0])}, allowed: {', '.join(needed)}")
+    arrays = {}
+    for side in SIDES:
+        for column in needed[1:]:
+            values = np.array([row[column] for row in rows if row["side"] == side], dtype=str)
+            arrays[f"{side}_{column}s"] = _numbers(values, float if name == "score" else np.int64)
     return arrays
 
 

@@ -6,7 +6,10 @@ import numpy as np
 
 from privacy_report.errors import UserError
 
-PURPOSE = "privacy-report audits classifiers: outputs (n, n_classes) and one class a row"
+PURPOSE = (
+    "privacy-report audits classifiers: outputs (n, n_classes) and one class a row; "
+    "other models by member_scores and nonmember_scores"
+)
 """What is said of outputs of another kind of model."""
 MOST_SHOWN = 10
 

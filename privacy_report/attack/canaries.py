@@ -52,7 +52,7 @@ def read_canaries(params: AttackParams, scores: Path, references: Path) -> Input
     """The inputs of a variant's canaries, below the variant's folders; None where it has none."""
     if not (scores / CANARIES).is_dir():
         return None
-    alone = replace(params, attacks=attacks_on_canaries(params), slices=["entire"], groups=None)
+    alone = replace(params, attacks=attacks_on_canaries(params), slices=["entire"], groups=None, released=[])
     return read_inputs(alone, None, scores / CANARIES, references / CANARIES)
 
 

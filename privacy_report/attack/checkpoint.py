@@ -53,8 +53,8 @@ class CheckpointFindings:
         return {name: found.curve for name, found in self.by_attack.items() if len(found.curve[0])}
 
 
-def plan(name: str, params: AttackParams, groups: Groups | None) -> Plan:
-    """The attack called `name` as `params` say, ready to be made."""
+def plan(name: str, params: AttackParams, groups: Groups | None, excluded: tuple[int, ...] = ()) -> Plan:
+    """The attack called `name` as `params` say, ready to be made; excluded: see `Plan`."""
     attack, mode = registry.find(name, params.mode, params.estimators), registry.MODES[params.mode]
     return Plan(
         attack=name,
@@ -64,13 +64,15 @@ def plan(name: str, params: AttackParams, groups: Groups | None) -> Plan:
         needs=attack.needs,
         least=attack.least * (params.folds if attack is registry.TRAINED else 1),
         caveat=attack.caveat,
+        seen=attack.seen,
         both_ends=mode.both_ends,
         any_delta=mode.any_delta,
         settings=_settings(name, params, attack),
-        slices=tuple(params.slices),
+        slices=tuple(params.slices) if name in params.attacks else ("entire",),
         groups=groups,
         delta=params.delta,
         seed=params.seed,
+        excluded=excluded,
     )
 
 
@@ -91,10 +93,10 @@ class Planned:
         return self.plans[name].needs if name else OUTPUTS
 
 
-def planned(params: AttackParams, groups: Groups | None) -> Planned:
-    """All attacks of `params`."""
+def planned(params: AttackParams, groups: Groups | None, excluded: tuple[int, ...] = ()) -> Planned:
+    """All attacks of `params`; excluded: see `Plan`."""
     examples = registry.MODES[params.mode].examples
-    plans = {name: plan(name, params, groups) for name in params.attacks}
+    plans = {name: plan(name, params, groups, excluded) for name in params.made}
     inputs = {
         name: memo.base(JOB, *one.roots, chosen=one.chosen, hands=HANDS, plan=one.inputs())
         for name, one in plans.items()
@@ -119,7 +121,7 @@ def attack_outputs(
     examples = function(registry.MODES[params.mode].examples)(outputs)
     examples = replace(examples, early_phi=early_phi, references=references)
     by_attack = {}
-    for name in params.attacks:
+    for name in params.made:
         by_attack[name] = job.of_examples(examples, plan(name, params, groups), with_halves)
         done()
     risks = exposure.risks(examples, params.seed)

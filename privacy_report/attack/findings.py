@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from privacy_report.attack import names
 from privacy_report.attack.measures import refused, too_small
 from privacy_report.attack.needs import EARLY, FEATURES, REFERENCES
 from privacy_report.attack.plan import Plan
@@ -23,11 +24,12 @@ from privacy_report.attack.signals import Examples
 from privacy_report.attack.slices import slices
 from privacy_report.pipeline.digests import Arrays
 from privacy_report.pipeline.dotted import function
-from privacy_report.pipeline.measured import ENTIRE, REPORT, SELECT, Row
+from privacy_report.pipeline.measured import ENTIRE, METRICS, REPORT, SELECT, Row
 
 SELECTS = 1 / 3
 """Share of the examples that selects the threshold of epsilon's bound; the others measure."""
 HALF_STREAMS = {SELECT: 3, REPORT: 4}  # of random numbers, next to 0 for all examples
+NAMES_STREAM = 5  # of the cuts of non-members that calibrate names; the same for all attacks
 
 Ranked = tuple[np.ndarray, np.ndarray]
 """Example positions (n,) and their scores (n,), scores descending."""
@@ -95,9 +97,12 @@ def attack_examples(examples: Examples, plan: Plan, stream: int = 0) -> tuple[li
         is_member = examples.is_member[scored]
         found = measure(scores, is_member, selects[scored], n_nonmember / n_member, plan.delta)
         found["note"] = "; ".join(filter(None, [plan.caveat, found["note"]]))
-        rows.append(head | accuracies | found)
         if name == ENTIRE:
-            curve = thin(sorted_roc(scores, is_member))
+            whole = sorted_roc(scores, is_member)
+            curve = thin(whole)
+            cuts = np.random.default_rng([plan.seed, stream, NAMES_STREAM])
+            found |= names.measure(whole, n_member, cuts)
+        rows.append(head | accuracies | dict.fromkeys(METRICS) | found)
     return rows, curve
 
 
@@ -133,10 +138,11 @@ def _attacker(examples: Examples, plan: Plan) -> tuple[Attacker, str]:
         if plan.needs == REFERENCES:
             if examples.references is None:
                 return _nothing, "there are no reference models"
-            return _by_signal(score(examples.phi, examples.references)), ""
+            seen = function(plan.seen)(examples) if plan.seen else examples.phi
+            return _by_signal(score(seen, examples.references)), ""
     except TooFewError as error:
         return _nothing, str(error)
-    return _by_signal(score(examples)), ""
+    return _by_signal(score(function(plan.seen)(examples) if plan.seen else examples)), ""
 
 
 def _nothing(mask: np.ndarray, seed: list[int]) -> Ranked:

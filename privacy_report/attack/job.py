@@ -54,6 +54,11 @@ def of_examples(examples: Examples, plan: Plan, with_halves: bool = True) -> Fin
     """The same of examples in memory, with what the attacker holds. UserError for a delta without meaning."""
     if not plan.any_delta:
         check_delta(plan.delta, int(np.count_nonzero(examples.is_member)))
+    if plan.excluded:
+        n_member = int(np.count_nonzero(examples.is_member))
+        kept = np.ones(len(examples.labels), bool)
+        kept[n_member + np.array(plan.excluded)] = False
+        examples = examples.take(np.flatnonzero(kept))
     return attack_checkpoint(examples, plan, with_halves)
 
 

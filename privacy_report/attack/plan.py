@@ -13,9 +13,9 @@ from privacy_report.attack.slices import Groups
 class Plan:
     """One attack.
 
-    examples, scores, measure: dotted names of functions; needs, least, caveat: see `registry.Attack`;
+    examples, scores, measure: dotted names of functions; needs, least, caveat, seen: see `registry.Attack`;
     both_ends, any_delta: see `registry.Mode`; settings: what the scores' function reads. slices, groups,
-    delta, seed: see `schema.AttackParams`.
+    delta, seed: see `schema.AttackParams`. excluded: rows of non-members that take no part.
     """
 
     attack: str
@@ -25,6 +25,7 @@ class Plan:
     needs: str
     least: int
     caveat: str
+    seen: str
     both_ends: bool
     any_delta: bool
     settings: Mapping[str, Any]
@@ -32,11 +33,12 @@ class Plan:
     groups: Groups | None
     delta: float
     seed: int
+    excluded: tuple[int, ...] = ()
 
     @property
     def roots(self) -> tuple[str, ...]:
         """The functions that the attack is made of."""
-        return self.examples, self.scores, self.measure
+        return self.examples, self.scores, self.measure, *([self.seen] if self.seen else [])
 
     @property
     def chosen(self) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from privacy_report.attack.needs import EARLY, FEATURES, NEEDS, OUTPUTS, REFERENCES
 from privacy_report.errors import refuse
+from privacy_report.pipeline.contract import LABEL, RELEASES, released_to
 
 __all__ = ["EARLY", "FEATURES", "NEEDS", "OUTPUTS", "REFERENCES"]
 
@@ -20,6 +21,8 @@ LEAST_PARITY_TRAINED = 15  # two folds, a three-fold search of up to 7 neighbour
 
 UNSOUND = "reference semantics: intervals and p-value are not valid for trained attackers"
 
+OWN_SCORE = "own_score"
+"""The attack on an audited file's own scores, which come as confidences."""
 PLACEBO = "placebo"
 NO_ATTACK = "no attack: a reference in the target's place, whose AUC must cover 0.5"
 DEFAULT, PARITY = "default", "parity"
@@ -44,7 +47,8 @@ class Mode:
 class Attack:
     """One attack: what it `needs`, the dotted name of its `scores`, its `mode`, its `least` examples a side.
 
-    caveat: what every row's note says of it.
+    caveat: what every row's note says of it. seen: of an attack that does not see all outputs, the dotted
+    name of what it sees: examples -> float (n,), which its scores take instead of the examples, or of phi.
 
     scores: for OUTPUTS (examples) -> float (n,); for EARLY (phi, early_phi) and for REFERENCES (phi,
     references) likewise; for FEATURES (X, is_member, settings, seed) ->
@@ -56,6 +60,7 @@ class Attack:
     mode: str = DEFAULT
     least: int = LEAST
     caveat: str = ""
+    seen: str = ""
 
 
 _HERE = "privacy_report.attack"
@@ -71,9 +76,22 @@ def _parity(name: str) -> Attack:
     return Attack(FEATURES, f"{_HERE}.parity.{name}", PARITY, LEAST_PARITY_TRAINED, UNSOUND)
 
 
+def _released(needs: str, name: str, seen: str) -> Attack:
+    return Attack(needs, f"{_HERE}.released.{name}", seen=f"{_HERE}.released.{seen}")
+
+
+RELEASED = {
+    **{f"threshold_{release}": _released(OUTPUTS, "alone", release) for release in RELEASES[1:-1]},
+    **{f"rmia_{release}": _released(REFERENCES, "rmia", release) for release in RELEASES[1:-1]},
+    "gap": _released(OUTPUTS, "alone", LABEL),
+    "label_reference": _released(REFERENCES, "label_reference", LABEL),
+    "label_reference_offline": _released(REFERENCES, "label_reference_offline", LABEL),
+}
+"""Attacks that see less than all outputs; `contract.SEES` says what."""
 ATTACKS: dict[str, dict[str, Attack]] = {
     DEFAULT: {
         "threshold": Attack(OUTPUTS, f"{_HERE}.signals.negative_loss"),
+        OWN_SCORE: Attack(OUTPUTS, f"{_HERE}.signals.own_score"),
         "threshold_confidence": Attack(OUTPUTS, f"{_HERE}.signals.confidence"),
         "threshold_entropy": Attack(OUTPUTS, f"{_HERE}.signals.negative_entropy"),
         "threshold_modified_entropy": Attack(OUTPUTS, f"{_HERE}.signals.negative_modified_entropy"),
@@ -84,6 +102,7 @@ ATTACKS: dict[str, dict[str, Attack]] = {
         "rmia_offline": Attack(REFERENCES, f"{_HERE}.reference_scores.rmia_offline"),
         "bavaria": Attack(REFERENCES, f"{_HERE}.reference_scores.bavaria"),
         PLACEBO: Attack(REFERENCES, f"{_HERE}.reference_checks.placebo_scores", caveat=NO_ATTACK),
+        **RELEASED,
     },
     PARITY: {
         "threshold": Attack(OUTPUTS, f"{_HERE}.parity.negative_loss", PARITY, least=1),
@@ -94,6 +113,11 @@ ATTACKS: dict[str, dict[str, Attack]] = {
         "knn": _parity("knn"),
     },
 }
+
+
+def of_releases(mode: str, released: Collection[str]) -> list[str]:
+    """The attacks on what some releases return, of a mode."""
+    return [name for name in RELEASED if name in ATTACKS[mode] and released_to(name) in released]
 
 
 def known(mode: str, estimators: Collection[str] = ()) -> list[str]:

@@ -58,7 +58,7 @@ def negative_modified_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndar
     """Minus the modified entropy of Song & Mittal (arXiv 2003.10595, equation 4), in nats, float64 (n,)."""
     rows, at = ordered(logits, labels)
     loss = np.logaddexp(0.0, _log_odds_against(rows, at))
-    return modified_entropy(_probabilities(rows), loss, rows, at)
+    return modified_entropy(softmax(rows), loss, rows, at)
 
 
 def modified_entropy(p: np.ndarray, loss: np.ndarray, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -84,7 +84,7 @@ def features(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     rows, at = ordered(logits, labels)
     loss = np.minimum(np.logaddexp(0.0, _log_odds_against(rows, at)), MOST)
     odds = np.clip(-_log_odds_against_largest(rows), -MOST, MOST)
-    p = _probabilities(logits)
+    p = softmax(logits)
     if p.shape[1] <= MOST_CLASSES:
         return np.column_stack([p, loss, odds])
     largest = -np.sort(np.partition(-p, MOST_CLASSES - 1, axis=1)[:, :MOST_CLASSES], axis=1)
@@ -93,7 +93,7 @@ def features(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.column_stack([largest, rank, loss, odds])
 
 
-def _probabilities(logits: np.ndarray) -> np.ndarray:
+def softmax(logits: np.ndarray) -> np.ndarray:
     """Softmax, float64 (n, n_classes)."""
     exp = np.exp(logits - logits.max(axis=1, keepdims=True))
     return exp / exp.sum(axis=1, keepdims=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from privacy_report.attack import registry
 from privacy_report.attack.estimator import Estimator
+from privacy_report.pipeline.contract import RELEASES
 from privacy_report.pipeline.params import one_of, refuse
 
 __all__ = ["SLICES", "AttackParams", "Estimator"]
@@ -19,9 +20,12 @@ class AttackParams:
     """How checkpoints are attacked.
 
     `mode` parity keeps the semantics of tensorflow_privacy's reports; `groups` names a JSON file of
-    index groups (see `slices.load_groups`), needed by the slice kind `group`; `folds` is the number of
+    index groups (see `slices.load_groups`), needed by the slice kind `group`; `exclude` names a CSV of
+    positions that take no part as non-members (see `slices.load_excluded`); `folds` is the number of
     blocks that trained attackers are scored in; `delta` is that of the (epsilon, delta) whose epsilon is
-    bounded from below. An attack that is neither in the registry nor in `estimators` is refused.
+    bounded from below; `released` are releases (`contract.RELEASES`, without logits) whose attacks are made
+    on the entire dataset, too, in the default mode. An attack that is neither in the registry nor in
+    `estimators` is refused.
     """
 
     mode: str = registry.DEFAULT
@@ -31,12 +35,16 @@ class AttackParams:
     delta: float = 1e-5
     seed: int = 0
     groups: str | None = None
+    exclude: str | None = None
+    released: list[str] = field(default_factory=list)
     estimators: dict[str, Estimator] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         one_of("mode", self.mode, registry.MODES)
         _names("attacks", self.attacks, registry.known(self.mode, self.estimators))
         _names("slices", self.slices, SLICES)
+        if self.released:
+            _names("released", self.released, RELEASES[1:])
         if "entire" not in self.slices:
             raise refuse("slices", self.slices, "entire and any others: every verdict is about it")
         if shadowed := sorted(set(registry.ATTACKS[registry.DEFAULT]) & set(self.estimators)):
@@ -49,6 +57,11 @@ class AttackParams:
             raise refuse("delta", self.delta, "0 <= delta < 1")
         if self.seed < 0:
             raise refuse("seed", self.seed, "0 or more")
+
+    @property
+    def made(self) -> list[str]:
+        """All attacks that are made: `attacks`, then those on what is `released`."""
+        return list(dict.fromkeys([*self.attacks, *registry.of_releases(self.mode, self.released)]))
 
 
 def _names(key: str, got: list[str], allowed: Collection[str]) -> None:

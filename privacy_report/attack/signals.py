@@ -145,3 +145,8 @@ def negative_entropy(examples: Examples) -> np.ndarray:
 def negative_modified_entropy(examples: Examples) -> np.ndarray:
     """Minus the modified entropy, in nats."""
     return examples.by_row(rowwise.negative_modified_entropy)
+
+
+def own_score(examples: Examples) -> np.ndarray:
+    """The logit-scaled confidence: of an audit of scores the score itself (`audit_scores.of_scores`)."""
+    return examples.phi

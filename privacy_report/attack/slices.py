@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -55,6 +56,27 @@ def load_groups(path: Path | str) -> dict[str, Group]:
     return groups
 
 
+def load_excluded(path: Path | str) -> np.ndarray:
+    """Positions int (m,) from a CSV with the column `index`; lines that begin with # are comments.
+
+    UserError for a file that is missing or has another form, and for a position twice.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file of excluded positions") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({one_line(error)})") from None
+    rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    cells = [row.get("index") or "" for row in rows]
+    if not cells or not all(cell.isdecimal() for cell in cells):
+        raise UserError(f"{path}: must be a CSV whose column `index` has positions in images.npy")
+    found = np.array(cells, np.int64)
+    if len(np.unique(found)) < len(found):
+        raise UserError(f"{path}: has a position twice, allowed: each once")
+    return found
+
+
 def _are_positions(value: object) -> bool:
     return (
         isinstance(value, list)
@@ -99,10 +121,10 @@ def _deciles(loss: np.ndarray, both_ends: bool) -> Iterator[tuple[str, np.ndarra
 
 
 def _group_mask(examples: Examples, name: str, group: Group) -> np.ndarray:
-    """Mask of a group; UserError for a position beyond the arrays."""
+    """Mask of a group, whose positions count all examples; UserError for a position beyond the arrays."""
     n_member = int(examples.is_member.sum())
-    n_nonmember = len(examples.is_member) - n_member
-    mask = np.zeros(len(examples.is_member), bool)
+    n_nonmember = len(examples.columns.labels) - n_member
+    mask = np.zeros(len(examples.columns.labels), bool)
     for side, positions, size, start in (
         ("member", group.member, n_member, 0),
         ("nonmember", group.nonmember, n_nonmember, n_member),
@@ -110,4 +132,4 @@ def _group_mask(examples: Examples, name: str, group: Group) -> np.ndarray:
         if positions and max(positions) >= size:
             raise UserError(f"group {name!r}: {side} position {max(positions)}, allowed: 0 to {size - 1}")
         mask[np.array(positions, int) + start] = True
-    return mask
+    return mask if examples.at is None else mask[examples.at]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,14 @@ from privacy_report.pipeline.contract import (
     HALVES_COLUMNS,
     HISTOGRAM_COLUMNS,
     LEVEL,
+    LOGITS,
     METRICS,
     PLACEBO,
     PRIVACY_COLUMNS,
     ROC_COLUMNS,
     kind_of,
+    on_logits,
+    released_to,
 )
 from privacy_report.pipeline.digests import Arrays
 from privacy_report.pipeline.tables import Row, write_table
@@ -40,15 +44,16 @@ Results = Mapping[int, CheckpointFindings]
 def with_leaks(rows: Iterable[Row]) -> list[Row]:
     """Rows with `leaks` yes or no: Holm at 5% over all attacks, slices and checkpoints (of a half).
 
-    The placebo is no attack: its rows are a family of their own. Of a row in which nothing was tested
+    The placebo is no attack: its rows are a family of their own, and so are those of all attacks that do not
+    see everything, which say what another service would give away. Of a row in which nothing was tested
     `leaks` is None, which is an empty cell; its note says why.
     """
     rows = list(rows)
     families: dict[tuple[Any, Any], list[int]] = {}
     for i, row in enumerate(rows):
         if row["advantage_p"] is not None:
-            placebo = kind_of(row["attack"]) == PLACEBO
-            families.setdefault((placebo, row.get("half")), []).append(i)
+            family = PLACEBO if kind_of(row["attack"]) == PLACEBO else _restricted(row)
+            families.setdefault((family, row.get("half")), []).append(i)
     leaking: set[int] = set()
     for members in families.values():
         rejected = holm(np.array([rows[i]["advantage_p"] for i in members]))
@@ -63,19 +68,28 @@ def with_leaks(rows: Iterable[Row]) -> list[Row]:
 def with_joint_epsilon(rows: list[Row]) -> list[Row]:
     """Rows with the bound of epsilon that holds for all of them at once (Bonferroni), and without EVIDENCE.
 
+    All at once are those of the attacks that see everything, and those of the others.
+
     Only slices that no output decides are counted and bounded, since epsilon is about no others; the others,
     and rows of modes that have no valid bound, get None.
     """
-    bounded = [row for row in rows if EVIDENCE in row and row["slice"].startswith(GIVEN_BEFOREHAND)]
+    bounded = Counter(
+        _restricted(row) for row in rows if EVIDENCE in row and row["slice"].startswith(GIVEN_BEFOREHAND)
+    )
     found = []
     for row in rows:
         joint = None
         if EVIDENCE in row and row["slice"].startswith(GIVEN_BEFOREHAND):
             *counts, delta = row[EVIDENCE]
-            joint = epsilon_low(Evidence(*counts), delta, LEVEL / len(bounded))
+            joint = epsilon_low(Evidence(*counts), delta, LEVEL / bounded[_restricted(row)])
         rest = {name: value for name, value in row.items() if name != EVIDENCE}
         found.append(rest | {EPSILON_JOINT: joint})
     return found
+
+
+def _restricted(row: Row) -> bool:
+    """Whether a row's attack does not see everything."""
+    return released_to(row["attack"]) != LOGITS
 
 
 def privacy_rows(variant: str, results: Results, halves: bool = False) -> list[Row]:
@@ -89,13 +103,14 @@ def privacy_rows(variant: str, results: Results, halves: bool = False) -> list[R
 
 
 def roc_rows(variant: str, results: Results) -> list[Row]:
-    """Rows of roc.csv: the curves on the entire dataset."""
-    return [
+    """Rows of roc.csv: the curves on the entire dataset, those of attacks on less than logits left out."""
+    rows = [
         {"variant": variant, "epoch": epoch, "attack": attack, "slice": ENTIRE, "fpr": x, "tpr": y}
         for epoch, result in results.items()
         for attack, (fpr, tpr) in result.curves.items()
         for x, y in zip(fpr.tolist(), tpr.tolist(), strict=True)
     ]
+    return on_logits(rows)
 
 
 def histogram_rows(variant: str, results: Results) -> list[Row]:

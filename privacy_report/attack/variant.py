@@ -48,10 +48,16 @@ class Inputs:
         return digest({**inputs, "files": [self.digests[file] for file in files]})
 
 
-def read_inputs(params: AttackParams, groups: Groups | None, scores: Path, references: Path) -> Inputs:
+def read_inputs(
+    params: AttackParams,
+    groups: Groups | None,
+    scores: Path,
+    references: Path,
+    excluded: tuple[int, ...] = (),
+) -> Inputs:
     """The inputs of a variant: its score files (epoch_NNNN.npz in `scores`), and what stage reference left.
 
-    Raises UserError where there are no score files.
+    excluded: rows of non-members that take no part. Raises UserError where there are no score files.
     """
     files = {int(file.stem.removeprefix("epoch_")): file for file in sorted(scores.glob("epoch_*.npz"))}
     if not files:
@@ -62,7 +68,7 @@ def read_inputs(params: AttackParams, groups: Groups | None, scores: Path, refer
     read = [*files.values(), *([models.trains, *models.phi.values()] if models else [])]
     return Inputs(
         params=params,
-        attacks=checkpoint.planned(params, groups),
+        attacks=checkpoint.planned(params, groups, excluded),
         facts={root: memo.base(root, hands=checkpoint.HANDS) for root in (CHOICE, EXPOSURE, RECIPE)},
         files=files,
         references=models,

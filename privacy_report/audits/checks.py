@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from scipy import special, stats
 
+from privacy_report.attack.audit_scores import SCORES
 from privacy_report.attack.intervals import lower_rate, upper_rate
 from privacy_report.errors import UserError
 from privacy_report.pipeline.blocks import Rows, blocks
@@ -50,12 +51,14 @@ class Side:
 @dataclass(frozen=True)
 class InputCheck:
     """Both sides; equal_rows: how many non-members have exactly the outputs of a member, and equal_p: how
-    likely that is where the sides share no example (`shared`)."""
+    likely that is where the sides share no example (`shared`); given: see `audit_file.AuditFile`. Scores have
+    no labels, and so no accuracy."""
 
     member: Side
     nonmember: Side
     equal_rows: int
     equal_p: float
+    given: str = ""
 
     @property
     def better_p(self) -> float:
@@ -75,6 +78,9 @@ class InputCheck:
         found: dict[str, Any] = {"equal_rows": self.equal_rows}
         for name, side in sides.items():
             low, high = side.interval
+            if self.given == SCORES:
+                found[name] = {"n": side.n, "constant": side.constant}
+                continue
             found[name] = {"n": side.n, "accuracy": side.accuracy, "accuracy_low": low}
             found[name] |= {"accuracy_high": high, "accuracy_of_shuffled_labels": side.by_chance}
             found[name] |= {"constant": side.constant}
@@ -179,7 +185,7 @@ def _warnings(found: InputCheck, level: float) -> Iterator[tuple[str, str]]:
     for name, side in sides.items():
         if side.constant:
             yield f"constant {name}", f"the outputs of {name} are constant: all {side.n:,} rows are the same"
-    told = {name: side for name, side in sides.items() if not side.constant}
+    told = {name: side for name, side in sides.items() if not side.constant and found.given != SCORES}
     at_chance = {name: side for name, side in told.items() if side.predictions_fit <= least}
     unfit = [name for name, side in at_chance.items() if side.outputs_fit <= least]
     for name, side in at_chance.items():
@@ -194,7 +200,7 @@ def _warnings(found: InputCheck, level: float) -> Iterator[tuple[str, str]]:
         elif name in unfit:
             said += "; is the order of the classes that of the columns, and is the model trained?"
         yield f"chance {name}", said
-    if found.better_p <= level / 2 and not unfit:
+    if found.given != SCORES and found.better_p <= level / 2 and not unfit:
         one, other = found.nonmember.accuracy, found.member.accuracy
         yield (
             "better",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -26,28 +25,35 @@ from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.signals import pool
 from privacy_report.attack.slices import Groups, load_groups
 from privacy_report.audits.checks import InputCheck, check_outputs, said_once
+from privacy_report.audits.given import attacks_on, fitting, policy_for, stated
 from privacy_report.audits.progress import progress
 from privacy_report.errors import UserError, one_line
 from privacy_report.gate.policy import Evidence, verdict_on
 from privacy_report.gate.schema import GateParams, Limits
+from privacy_report.pipeline.contract import RELEASES
+from privacy_report.pipeline.epoch_names import by_epoch
 from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.params import check
 from privacy_report.pipeline.tables import Row
 
+DEFAULT_POLICY = "default"
+POLICIES = {DEFAULT_POLICY: Path(__file__).with_name("policy.yaml")}
+"""Policies that come with the package, by name; the file is a link to conf/gate/default.yaml."""
 QUICK = ("threshold", "threshold_confidence", "threshold_entropy", "threshold_modified_entropy", "logistic")
 """Attacks on outputs alone that take seconds at any size that fits into memory."""
 SLOWER = ("gradient_boosting", "random_forest", "mlp", "knn")
 MOST_FOR_SLOWER, MOST_CLASSES_FOR_SLOWER = 60_000, 30
 """Examples and classes up to which all attacks together take less than a minute on one core."""
 SUFFIXES = (".npz", ".csv")
+REMEDY = "; --models takes each file as a model of its own"
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model to audit: its name, and the file of each of its checkpoints by epoch."""
+    """A model to audit: its name, and by epoch each of its checkpoints: a file, or what it holds."""
 
     name: str
-    files: Mapping[int, Path]
+    files: Mapping[int, Path | AuditFile]
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ def models_at(paths: Sequence[Path], each: bool = False) -> list[Model]:
     for path in paths:
         files = sorted(file for file in path.glob("*") if file.suffix in SUFFIXES)
         if files and not each:
-            models.append(Model(path.resolve().name, _by_epoch(files)))
+            models.append(Model(path.resolve().name, by_epoch(files, REMEDY)))
         else:
             models += [
                 Model(one.stem if one.is_file() else one.resolve().name, {EPOCH: one})
@@ -94,25 +100,11 @@ def models_at(paths: Sequence[Path], each: bool = False) -> list[Model]:
     return models
 
 
-def _by_epoch(files: Sequence[Path]) -> dict[int, Path]:
-    """Epoch -> file, ascending."""
-    remedy = "; --models takes each file as a model of its own"
-    found: dict[int, Path] = {}
-    for file in files:
-        digits = re.findall(r"[0-9]+", file.stem)
-        if not digits:
-            raise UserError(
-                f"{file}: its name must end in its epoch, such as epoch_0002{file.suffix}{remedy}"
-            )
-        if (epoch := int(digits[-1])) in found:
-            raise UserError(f"{file}: epoch {epoch}, as {found[epoch]}{remedy}")
-        found[epoch] = file
-    return dict(sorted(found.items()))
-
-
 def default_attacks(file: AuditFile, mode: str = registry.DEFAULT) -> list[str]:
     """All of a mode that run within a minute, those included that the file has more evidence for."""
     assert file.outputs is not None
+    if file.given:
+        return attacks_on(file)
     n_classes = file.outputs.member_logits.shape[1]
     small = len(_labels(file)) <= MOST_FOR_SLOWER and n_classes <= MOST_CLASSES_FOR_SLOWER
     early = ["trajectory"] if file.early_phi is not None else []
@@ -128,13 +120,15 @@ def attack_file(
     groups: Groups | None = None,
     done: Callable[[], None] = lambda: None,
 ) -> CheckpointFindings:
-    """All attacks of `params` on one file; calls `done` after each of len(params.attacks) + 1 parts.
+    """All attacks of `params` on one file; calls `done` after each of len(params.made) + 1 parts.
 
     epsilon is bounded at the largest delta that so many members allow.
     """
     assert file.outputs is not None
     params = replace(params, delta=min(params.delta, GIVEN_AWAY / len(file.outputs.member_labels)))
-    return attack_outputs(file.outputs, params, groups, halves, file.early_phi, file.references, done)
+    params = fitting(params, file) if file.given else params
+    found = attack_outputs(file.outputs, params, groups, halves, file.early_phi, file.references, done)
+    return stated(found, file, params.attacks)
 
 
 def audited_coins(file: AuditFile, delta: float, guesses: int | None = None) -> OneRun | None:
@@ -177,10 +171,11 @@ def _attacked(
     groups = load_groups(asked.groups) if asked.groups else None
     results: dict[int, CheckpointFindings] = {}
     references, warnings, phi = dict[int, int](), list[str](), dict[int, np.ndarray]()
-    inputs: dict[int, InputCheck] = {}
+    inputs, checks = dict[int, InputCheck](), dict[str, InputCheck]()
     first: np.ndarray | None = None
-    for epoch, path in model.files.items():
-        file = read_audit_file(path)
+    for epoch, given in model.files.items():
+        path = given if isinstance(given, Path) else Path(model.name)
+        file = given if isinstance(given, AuditFile) else read_audit_file(given)
         warnings += file.warnings
         if file.outputs is None:
             if len(model.files) > 1:
@@ -189,17 +184,19 @@ def _attacked(
         first = _labels(file) if first is None else first
         if not np.array_equal(_labels(file), first):
             raise UserError(f"{path}: other labels than in the first file; the examples must be the same")
-        inputs[epoch] = check_outputs(file.outputs)
-        file = _with_early(model, epoch, file, phi)
-        chosen = audit_params(default_attacks(file, asked.mode) if attacks is None else attacks, **options)
+        inputs[epoch] = checks[str(path)] = replace(check_outputs(file.outputs), given=file.given)
+        file = file if file.given else _with_early(model, epoch, file, phi)
+        released = RELEASES[1:] if attacks is None and not file.given else ()
+        names = default_attacks(file, asked.mode) if attacks is None else attacks
+        chosen = audit_params(names, released=released, **options)
         with naming(path):
             results[epoch] = attack_file(
-                file, chosen, halves, groups, partial(done, 1 / (len(chosen.attacks) + 1))
+                file, chosen, halves, groups, partial(done, 1 / (len(chosen.made) + 1))
             )
         references[epoch] = len(file.references.phi) if file.references else 0
     with naming(path):
         coins = audited_coins(file, asked.delta, guesses)
-    warnings += said_once({str(model.files[epoch]): check for epoch, check in inputs.items()})
+    warnings += said_once(checks)
     rows = tables.privacy_rows(model.name, results)
     cut = tables.privacy_rows(model.name, results, halves=True) if halves else []
     return Attacked(model.name, rows, cut, results, file.outputs, references, tuple(warnings), coins, inputs)
@@ -234,8 +231,14 @@ def _labels(file: AuditFile) -> np.ndarray:
     return np.concatenate([file.outputs.member_labels, file.outputs.nonmember_labels])
 
 
-def read_policy(path: Path) -> Limits:
-    """A policy from a file as conf/gate/default.yaml. UserError where it is none."""
+def read_policy(policy: Path | str | Mapping[str, Any]) -> Limits:
+    """A policy from a file as conf/gate/default.yaml, by name in POLICIES, or its values.
+
+    UserError where it is none.
+    """
+    if isinstance(policy, Mapping):
+        return check("policy", dict(policy), GateParams)
+    path = POLICIES.get(str(policy), Path(policy))
     try:
         values = yaml.safe_load(path.read_bytes())
     except OSError as error:
@@ -254,7 +257,8 @@ def verdict(found: Attacked, policy: Limits) -> dict[str, Any]:
     coins = {"epoch": max(found.results), **asdict(found.coins)} if found.coins else None
     halves, rows = measured(found.halves), measured(found.rows)
     evidence = Evidence(halves, rows, references=found.references, one_run=coins)
-    return verdict_on(found.name, policy.policy(found.name), evidence)
+    given = found.inputs[max(found.inputs)].given if found.inputs else ""
+    return verdict_on(found.name, policy_for(policy.policy(found.name), given), evidence)
 
 
 def measured(rows: Sequence[Row]) -> list[Row]:

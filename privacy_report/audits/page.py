@@ -33,13 +33,13 @@ from privacy_report.pipeline.tables import where, write_table
 MOST_NAMES = 6  # of models, in the page's first sentence
 
 
-def check_libraries() -> None:
-    """UserError where a library that the page needs is missing: to be asked before minutes of attacks."""
+def check_libraries(what: str = "--html") -> None:
+    """UserError of `what` where a library that the page needs is missing: to be asked before the attacks."""
     try:
         importlib.import_module("privacy_report.report.build")
     except ImportError as error:
         library = (error.name or str(error)).partition(".")[0]
-        raise UserError(f"--html needs {library}: pip install '.[page]' in a clone") from None
+        raise UserError(f"{what} needs {library}: pip install '.[page]' in a clone") from None
 
 
 def write_page(found: Sequence[Attacked], verdicts: Mapping[str, Mapping[str, Any]], path: Path) -> None:

@@ -12,11 +12,25 @@ from rich.text import Text
 
 from privacy_report.attack import registry
 from privacy_report.attack.audit import EPOCH, default_estimators
+from privacy_report.attack.audit_scores import SCORES
 from privacy_report.attack.needs import FEATURES, OUTPUTS
 from privacy_report.attack.one_run import OneRun
 from privacy_report.audits.checks import Side
 from privacy_report.audits.models import Attacked
-from privacy_report.pipeline.contract import CLASS, ENTIRE, GROUP, PLACEBO, kind_of, with_ends
+from privacy_report.gate.named import named_in_words
+from privacy_report.pipeline.contract import (
+    CLASS,
+    ENTIRE,
+    GROUP,
+    LABEL,
+    LOGITS,
+    PLACEBO,
+    RELEASES,
+    kind_of,
+    on_logits,
+    released_to,
+    with_ends,
+)
 from privacy_report.pipeline.notes import reasons
 from privacy_report.pipeline.tables import Row, where
 
@@ -24,11 +38,14 @@ WIDE = 118
 """Columns from which on a table has all intervals; a narrower one has the AUC's alone."""
 PIPED = 160
 MOST_PARTS = 3  # classes, and groups, that are shown
-LEFT = ("epoch", "attack", "needs", "slice", "strongest attack", "leak", "leaks")
+LEFT = ("epoch", "returned", "attack", "needs", "slice", "strongest attack", "leak", "leaks")
 
 
-def tell(found: Attacked, full: bool = False, console: Console | None = None) -> None:
-    """Print what was found, and what canaries say; with `full` every row and note."""
+REST = "--full, or privacy.csv"
+
+
+def tell(found: Attacked, full: bool = False, console: Console | None = None, rest: str = REST) -> None:
+    """Print what was found, and what canaries say; with `full` every row and note. rest: where those are."""
     console = console or stdout()
     if found.rows:
         _header(found, console)
@@ -36,6 +53,7 @@ def tell(found: Attacked, full: bool = False, console: Console | None = None) ->
             _all_rows(found, console)
         else:
             _in_short(found, console)
+            _say(console, f"Every row and interval: {rest}")
     if found.coins:
         _say(console, in_short(found.coins))
 
@@ -69,8 +87,8 @@ def _header(found: Attacked, console: Console) -> None:
     several = len(found.inputs) > 1
     named = f", {len(found.inputs)} checkpoints, the last: epoch {epoch}" if several else ""
     _say(console, f"Membership inference: {found.name}{named}")
-    _say(console, f"members:     {_in_words(checked.member)}")
-    _say(console, f"non-members: {_in_words(checked.nonmember)}")
+    _say(console, f"members:     {_in_words(checked.member, checked.given)}")
+    _say(console, f"non-members: {_in_words(checked.nonmember, checked.given)}")
     chance = " (no more than by chance)" if checked.equal_rows and "equal" not in checked.warnings() else ""
     constant = [name for name, side in _sides(found, epoch) if side.constant]
     _say(
@@ -84,7 +102,9 @@ def _sides(found: Attacked, epoch: int) -> list[tuple[str, Side]]:
     return [("members", found.inputs[epoch].member), ("non-members", found.inputs[epoch].nonmember)]
 
 
-def _in_words(side: Side) -> str:
+def _in_words(side: Side, given: str) -> str:
+    if given == SCORES:
+        return f"{side.n:,} scores"
     low, high = side.interval
     return f"{side.n:,}, accuracy {side.accuracy:.3f} ({low:.3f}-{high:.3f})"
 
@@ -94,17 +114,30 @@ def _in_short(found: Attacked, console: Console) -> None:
     epochs, wide = list(found.results), console.width >= WIDE
     if len(epochs) > 1:
         _print(console, "Each epoch, and the attack with the highest AUC", _by_epoch(found), wide)
-    rows = list(where(found.rows, epoch=epochs[-1]))
+    every = list(where(found.rows, epoch=epochs[-1]))
+    rows = on_logits(every)
     at = f"Epoch {epochs[-1]}: the" if len(epochs) > 1 or epochs[-1] != EPOCH else "The"
     entire = sorted(where(rows, slice=ENTIRE), key=_strength, reverse=True)
     attacks = [
         {"attack": row["attack"], "needs": _needs(row, wide)} | _cells(row, wide) for row in _measured(entire)
     ]
     _print(console, f"{at} entire dataset, strongest attack first", attacks, wide)
+    _say(console, "", f"{named_in_words(entire)}.")
     worst = [{"slice": row["slice"], "attack": row["attack"]} | _cells(row, wide) for row in _worst(rows)]
     _print(console, f"{at} worst classes, each by its strongest attack", worst, wide)
+    less = [row for row in where(every, slice=ENTIRE) if row not in rows]
+    _print(console, f"{at} entire dataset, if the service returns less", _by_release(less, wide), wide)
     for line in _counts(found.rows):
         _say(console, line)
+
+
+def _by_release(rows: Sequence[Row], wide: bool) -> list[dict[str, str]]:
+    """A line an attack on less than logits, from what says most to what says least."""
+    ordered = sorted(_measured(rows), key=lambda row: RELEASES.index(released_to(row["attack"])))
+    return [
+        {"returned": released_to(row["attack"]), "attack": row["attack"]} | _cells(row, wide)
+        for row in ordered
+    ]
 
 
 def _measured(rows: Sequence[Row]) -> list[Row]:
@@ -133,6 +166,9 @@ def _needs(row: Row, wide: bool) -> str:
         return "no attack"
     needs = registry.find(row["attack"], registry.DEFAULT, default_estimators()).needs
     needs = OUTPUTS if needs == FEATURES else needs  # trained attackers take no more than the outputs, too
+    if (sees := released_to(row["attack"])) != LOGITS:
+        sees = "labels" if sees == LABEL else sees
+        needs = sees if needs == OUTPUTS else f"{sees}, {needs}"
     return needs if wide else needs.partition(" ")[0]
 
 
@@ -140,9 +176,9 @@ def _by_epoch(found: Attacked) -> list[dict[str, str]]:
     """A line an epoch: the non-members' accuracy, the strongest attack, how many attacks detected a leak."""
     lines = []
     for epoch in found.results:
-        rows = list(where(found.rows, epoch=epoch, slice=ENTIRE))
+        rows = on_logits(where(found.rows, epoch=epoch, slice=ENTIRE))
         attacks = [row for row in _measured(rows) if kind_of(row["attack"]) != PLACEBO]
-        line = {"epoch": str(epoch), "val.\naccuracy": f"{rows[0]['val_accuracy']:.3f}"}
+        line = {"epoch": str(epoch), "val.\naccuracy": _number(rows[0]["val_accuracy"])}
         if attacks:
             best = max(attacks, key=_strength)
             leaking = sum(row["leaks"] == "yes" for row in attacks)
@@ -173,7 +209,6 @@ def _counts(rows: Sequence[Row]) -> Iterator[str]:
         attacks = Counter(row["attack"] for row in noted)
         named = f"{', '.join(attacks)}: " if len(attacks) == 1 else ""
         yield f"{len(noted)} of {len(rows)} row{'s' if len(rows) > 1 else ''}: {named}{reason}"
-    yield "Every row and interval: --full, or privacy.csv"
 
 
 def _all_rows(found: Attacked, console: Console) -> None:

@@ -8,12 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from privacy_report.attack import tables
-from privacy_report.attack.checkpoint import CheckpointFindings
+from privacy_report.attack.audit_scores import SCORES
 from privacy_report.audits.models import Attacked
 from privacy_report.errors import UserError
 from privacy_report.pipeline.contract import PRIVACY_COLUMNS
 from privacy_report.pipeline.files import write_json
-from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.tables import Row, write_table
 
 EXAMPLE_COLUMNS = ("side", "index", "label", "loss", "probability")
@@ -45,10 +44,9 @@ def write(folder: Path, found: Attacked) -> None:
     """
     try:
         if found.last is not None:
-            last = list(found.results.values())[-1]
             write_table(folder / "privacy.csv", found.rows, PRIVACY_COLUMNS)
             write_json(folder / "summary.json", summary(found))
-            write_table(folder / "examples.csv", _examples(last, found.last), EXAMPLE_COLUMNS)
+            write_table(folder / "examples.csv", examples(found), EXAMPLE_COLUMNS)
         if found.coins:
             write_json(folder / "one_run.json", asdict(found.coins))
     except OSError as error:
@@ -62,8 +60,14 @@ def summary(found: Attacked) -> dict[str, object]:
     return {**tables.summary(found.rows), "input": checked, "warnings": list(found.warnings)}
 
 
-def _examples(result: CheckpointFindings, outputs: Outputs) -> Iterator[Row]:
-    """Loss and membership probability of every example, one by one: there may be millions."""
+def examples(found: Attacked) -> Iterator[Row]:
+    """Loss and membership probability of every example at the last checkpoint, one by one: there may be
+    millions. None where canaries' scores alone were audited; of predictions and scores no loss is known, of
+    scores no label."""
+    if found.last is None:
+        return
+    outputs, result = found.last, found.results[max(found.results)]
+    given = found.inputs[max(found.inputs)].given
     sides = (
         ("member", outputs.member_labels, result.member_loss),
         ("nonmember", outputs.nonmember_labels, result.nonmember_loss),
@@ -71,5 +75,6 @@ def _examples(result: CheckpointFindings, outputs: Outputs) -> Iterator[Row]:
     probability = iter(result.probability)
     for side, labels, losses in sides:
         for index, (label, loss) in enumerate(zip(labels, losses, strict=True)):
-            values = (side, index, label, loss, next(probability))
+            known = None if given == SCORES else label, None if given else loss
+            values = (side, index, *known, next(probability))
             yield dict(zip(EXAMPLE_COLUMNS, values, strict=True))

@@ -36,7 +36,7 @@ from privacy_report.pipeline.release import version
 
 EPILOG = """examples:
   privacy-report audit mine.npz
-  privacy-report audit scores --gate conf/gate/default.yaml --html page.html
+  privacy-report audit scores --gate default --html page.html
 
 The first file is written by
   np.savez("mine.npz", member_logits=..., member_labels=..., nonmember_logits=..., nonmember_labels=...)
@@ -54,7 +54,7 @@ def main(argv: Sequence[str]) -> None:
         sys.exit(2)  # nothing was audited: a script that lost its files has to notice
     args = parser.parse_args(argv)
     if args.html and not args.gate:
-        raise UserError("--html: the page is a verdict and needs a policy: --gate conf/gate/default.yaml")
+        raise UserError("--html: the page is a verdict and needs a policy: --gate default")
     policy = read_policy(args.gate) if args.gate else None
     if args.html:
         check_libraries()
@@ -88,7 +88,7 @@ def main(argv: Sequence[str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="privacy-report audit",
-        description="Attack the outputs of trained models: can their members be told from non-members?",
+        description="Attack the outputs of trained models: how well do they tell members from others?",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -105,7 +105,9 @@ def _parser() -> argparse.ArgumentParser:
         "attacks early_logits (k, n, n_classes) or early_phi (k, n) of earlier checkpoints, and "
         "reference_logits or reference_phi with reference_is_member bool (k, n) of reference models, members "
         "first, n = n_member + n_nonmember. Labels may be one-hot; labels of text need the array classes, "
-        "the columns' names. For the one-run audit canaries, in the training set by a fair coin each: "
+        "the columns' names. Instead of logits member_predictions and nonmember_predictions (n,), predicted "
+        "classes; or, of any model and without labels, member_scores and nonmember_scores (n,), higher = "
+        "more likely a member. For the one-run audit canaries, in the training set by a fair coin each: "
         "member_is_canary and nonmember_is_canary, bool; or canary_scores float (m,), higher = more likely "
         "in, and canary_is_member bool (m,), which need no other array",
     )
@@ -150,7 +152,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--full", action="store_true", help="print every row: all attacks, slices, epochs and notes"
     )
-    parser.add_argument("--gate", type=Path, metavar="POLICY.yaml", help="a policy as conf/gate/default.yaml")
+    parser.add_argument(
+        "--gate",
+        type=Path,
+        metavar="POLICY.yaml",
+        help="a policy as conf/gate/default.yaml, or `default` for that one",
+    )
     parser.add_argument("--html", type=Path, metavar="PAGE.html", help="write the report page, too")
     return parser
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from privacy_report.errors import UserError
 from privacy_report.pipeline.command import track
+from privacy_report.pipeline.epoch_names import by_epoch
 from privacy_report.pipeline.files import read_arrays, write_arrays
 
 ENDINGS = (".keras", ".h5")
@@ -79,26 +80,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _models(path: Path) -> dict[int | None, Path]:
+def _models(path: Path) -> Mapping[Any, Path]:
     """Epoch -> file; None -> file where `path` is one."""
     if path.is_file():
         return {None: path}
     if not path.is_dir():
         raise UserError(f"{path}: no such file or folder")
-    found: dict[int | None, Path] = {}
-    for file in sorted(path.iterdir()):
-        if file.suffix not in ENDINGS:
-            continue
-        digits = re.findall(r"[0-9]+", file.stem)
-        if not digits:
-            raise UserError(f"{file}: its name must end in its epoch, such as epoch_0002{file.suffix}")
-        epoch = int(digits[-1])
-        if epoch in found:
-            raise UserError(f"{file}: epoch {epoch}, as {found[epoch]}")
-        found[epoch] = file
-    if not found:
+    files = [file for file in path.iterdir() if file.suffix in ENDINGS]
+    if not files:
         raise UserError(f"{path}: no checkpoints, allowed: files that end in {' or '.join(ENDINGS)}")
-    return dict(sorted(found.items(), key=lambda item: item[0] or 0))
+    return by_epoch(files)
 
 
 def _arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:

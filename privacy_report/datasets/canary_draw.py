@@ -22,17 +22,17 @@ CHOICE, COINS = range(2)
 
 
 def drawn(found: Prepared, params: CanaryParams | None) -> Canaries:
-    """A variant's canaries, none without `params`. UserError for more than there are members or colours."""
+    """The examples that are a variant's canaries, none without `params` and where canaries are gradients.
+
+    UserError for more than there are members or colours.
+    """
     shape, nobody = found.images.shape[1:], np.asarray(found.images[:0])
-    if params is None:
+    if params is None or not params.are_examples:
         nothing = np.empty(0, np.int32)
         return Canaries(nothing, nothing, nobody, nothing.astype(bool))
     if params.count > len(found.member):
         raise refuse("canaries.count", params.count, f"at most {len(found.member)}, the members")
-    choice, coins = (
-        np.random.default_rng(np.random.SeedSequence(params.seed, spawn_key=(STREAM, purpose)))
-        for purpose in (CHOICE, COINS)
-    )
+    choice = _stream(params, CHOICE)
     index = np.sort(choice.permutation(np.asarray(found.member))[: params.count])
     n_classes, labels = found.about["n_classes"], np.asarray(found.labels)[index]
     images = nobody
@@ -43,8 +43,16 @@ def drawn(found: Prepared, params: CanaryParams | None) -> Canaries:
             raise refuse("canaries.kind", "blank", "mislabelled or natural, where the examples are no images")
         labels = choice.integers(0, n_classes, len(index))
         images = np.broadcast_to(_colours(choice, len(index), shape[-1]), (len(index), *shape))
-    is_member = coins.random(len(index)) < 0.5
-    return Canaries(index, labels.astype(np.int32), np.ascontiguousarray(images), is_member)
+    return Canaries(index, labels.astype(np.int32), np.ascontiguousarray(images), coins(params))
+
+
+def coins(params: CanaryParams) -> np.ndarray:
+    """The coin of each canary, bool (count,): whether it is in."""
+    return _stream(params, COINS).random(params.count) < 0.5
+
+
+def _stream(params: CanaryParams, purpose: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(params.seed, spawn_key=(STREAM, purpose)))
 
 
 def _colours(rng: np.random.Generator, count: int, channels: int) -> np.ndarray:

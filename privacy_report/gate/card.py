@@ -12,7 +12,16 @@ from privacy_report.gate.policy import in_words
 from privacy_report.gate.twins import AUDIT
 from privacy_report.gate.words import line
 from privacy_report.pipeline.claim import Claim
-from privacy_report.pipeline.contract import EARLY, ENTIRE, OUTPUTS, REFERENCES, REPORT, kind_of, with_ends
+from privacy_report.pipeline.contract import (
+    EARLY,
+    ENTIRE,
+    OUTPUTS,
+    REFERENCES,
+    REPORT,
+    counts,
+    kind_of,
+    with_ends,
+)
 from privacy_report.pipeline.tables import Row, where
 
 HOLDS = {
@@ -57,7 +66,8 @@ def card(
     dataset: dataset.json; shipped: None without a recommendation; then the numbers are the last checkpoint's.
     """
     epoch = verdict["scope"]["epoch"]
-    rows = list(where(halves, epoch=float(epoch), half=REPORT, slice=ENTIRE))
+    at = where(halves, epoch=float(epoch), half=REPORT, slice=ENTIRE)
+    rows = [row for row in at if counts(row["attack"], verdict.get("released"))]
     parts = [
         f"# {section.get('label', variant)} (`{variant}`)\n\n{line(variant, dict(verdict))}\n",
         _file(shipped, dataset) if shipped else _no_file(verdict),

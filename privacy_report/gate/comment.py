@@ -28,6 +28,7 @@ NUMBERS = {
     "auc": "AUC",
     "advantage": "advantage",
     "tpr_at_1pct_fpr": "found at 1% FPR",
+    "named_at_10pct_fdr": "named, 1 in 10 wrong",
     "epsilon": "ε claimed",
     "epsilon_audited": "ε audited",
 }

@@ -11,6 +11,7 @@ from privacy_report.gate.rules import Checkpoint
 from privacy_report.gate.twins import audited_epsilon
 from privacy_report.pipeline.claim import Claim
 from privacy_report.pipeline.contract import ENTIRE
+from privacy_report.pipeline.measured import NAMES
 from privacy_report.pipeline.tables import Row, where
 
 FOLDER = Path("metrics")
@@ -29,13 +30,17 @@ def metrics(
     scope = verdict["scope"]
     epoch = scope["epoch"]
     at = list(where(rows, epoch=float(epoch)))
-    found, whole = numbers(Checkpoint(epoch, at)), next(where(at, slice=ENTIRE))
+    found, whole = (
+        numbers(Checkpoint(epoch, at, released=verdict.get("released"))),
+        next(where(at, slice=ENTIRE)),
+    )
     values = {
         "train_accuracy": whole["accuracy"],
         "val_accuracy": whole["val_accuracy"],
         "auc": found.get("auc"),
         "advantage": found.get("advantage"),
         "tpr_at_1pct_fpr": found.get("tpr_at_1pct_fpr"),
+        NAMES: found.get(NAMES),
         "epsilon": claim.epsilon if claim else None,
         "delta": claim.delta if claim else None,
         "epsilon_audited": audited_epsilon(one_run, epoch),

@@ -14,7 +14,8 @@ from privacy_report.gate.scope import scope_of
 from privacy_report.gate.twins import AUDIT, canaries_until
 from privacy_report.gate.words import BREAKS, KEEPS, UNJUDGED
 from privacy_report.pipeline.claim import Claim
-from privacy_report.pipeline.contract import ENTIRE, REFERENCES, REPORT, SELECT, with_ends
+from privacy_report.pipeline.contract import ENTIRE, REFERENCES, REPORT, SELECT, counts, with_ends
+from privacy_report.pipeline.measured import NAMES
 from privacy_report.pipeline.tables import Row
 
 PUBLIC_SEED = "the seed is public: whoever reads params.yaml can subtract the noise (privacy.seed: committed)"
@@ -40,8 +41,10 @@ class Evidence:
     twin: bool = False
 
 
-def checkpoints(evidence: Evidence, half: str, void: str = "") -> list[Checkpoint]:
-    """The checkpoints of a variant in one half ("select" or "report"), by epoch; void: see `Checkpoint`."""
+def checkpoints(
+    evidence: Evidence, half: str, void: str = "", released: str | None = None
+) -> list[Checkpoint]:
+    """The checkpoints of a variant in one half ("select" or "report"), by epoch; others: see `Checkpoint`."""
     epochs: dict[int, list[Row]] = {}
     for row in evidence.halves:
         if row["half"] == half:
@@ -53,6 +56,7 @@ def checkpoints(evidence: Evidence, half: str, void: str = "") -> list[Checkpoin
             evidence.claim.epsilon if evidence.claim else math.nan,
             evidence.references.get(epoch, 0),
             void,
+            released,
         )
         for epoch in sorted(epochs)
     ]
@@ -85,7 +89,7 @@ def verdict_on(variant: str, policy: Policy, evidence: Evidence) -> dict[str, An
     UserError when the two halves do not hold the same checkpoints.
     """
     void = PUBLIC_SEED if evidence.public_seed and not policy.allow_committed_seed else ""
-    select, report = (checkpoints(evidence, half, void) for half in (SELECT, REPORT))
+    select, report = (checkpoints(evidence, half, void, policy.released) for half in (SELECT, REPORT))
     if not select or [c.epoch for c in select] != [c.epoch for c in report]:
         raise UserError(
             f"data/attack/{variant}/halves.csv: the halves must hold the same checkpoints, got "
@@ -112,7 +116,12 @@ def verdict_on(variant: str, policy: Policy, evidence: Evidence) -> dict[str, An
         against = judge(spoken_of, policy)
         verdict |= {"recommended_epoch": best.epoch, "on_report_half": numbers(spoken_of)}
         verdict |= {"verdict": state(against), "confirmed": "no" if against else "yes", "against": against}
-    scope = scope_of(evidence.rows, spoken_of.epoch, evidence.canaries, evidence.one_run)
+    counting = [
+        [row for row in rows if counts(row["attack"], policy.released)]
+        for rows in (evidence.rows, evidence.canaries)
+    ]
+    scope = scope_of(counting[0], spoken_of.epoch, counting[1], evidence.one_run)
+    verdict |= {"released": policy.released} if policy.released else {}
     if scope["tried"][REFERENCES]:
         verdict["reference_models"] = spoken_of.references
     return verdict | {"scope": scope}
@@ -160,6 +169,8 @@ def numbers(checkpoint: Checkpoint) -> dict[str, Any]:
         found |= {name: row[name] for name in with_ends(column)} if row else {}
         if row and column == "advantage":
             found["attack"] = row["attack"]
+    if row := _worst_row(checkpoint, NAMES):
+        found[NAMES] = row[NAMES]
     if row := _worst_row(checkpoint, "epsilon_fixed_split"):
         found["epsilon_fixed_split"] = row["epsilon_fixed_split"]
     found["class_advantage_high"] = worst("max_class_advantage", checkpoint).value

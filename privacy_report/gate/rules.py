@@ -23,8 +23,10 @@ from privacy_report.pipeline.contract import (
     OUTPUTS,
     PLACEBO,
     REFERENCES,
+    counts,
     kind_of,
 )
+from privacy_report.pipeline.measured import FLOOR, NAMES
 from privacy_report.pipeline.tables import Row
 
 
@@ -34,7 +36,8 @@ class Checkpoint:
 
     Rows on canaries are the audit twin's, of this epoch and of all before it. epsilon: the claim for
     whichever checkpoint is chosen (NaN: not DP); references: how many reference models there are at this
-    epoch; void: why the claim is none, empty where it stands.
+    epoch; void: why the claim is none, empty where it stands; released: what the service returns, so that
+    attackers who see more do not count (`contract.counts`).
     """
 
     epoch: int
@@ -42,6 +45,7 @@ class Checkpoint:
     epsilon: float = math.nan
     references: int = 0
     void: str = ""
+    released: str | None = None
 
     def of(self, kind: str) -> list[Row]:
         """Rows of the slice `kind`, or of all slices that begin with it where it ends with "=" (CLASS).
@@ -59,12 +63,18 @@ class Checkpoint:
 
     def _counts(self, row: Row) -> bool:
         kind = kind_of(row["attack"])
+        if not self._sees(row):
+            return False
         return kind == OUTPUTS or (kind != PLACEBO and _place(row) in self._made)
+
+    def _sees(self, row: Row) -> bool:
+        """Whether the service returns what the attack needs."""
+        return counts(row["attack"], self.released)
 
     @cached_property
     def _made(self) -> set[tuple[str, str, float]]:
         """Attack, ENTIRE or CANARIES, and epoch, where the attack measured something on the whole of them."""
-        wholes = (row for row in self.rows if row["slice"] in (ENTIRE, CANARIES))
+        wholes = (row for row in self.rows if row["slice"] in (ENTIRE, CANARIES) and self._sees(row))
         return {_place(row) for row in wholes if not math.isnan(row["auc"])}
 
 
@@ -81,7 +91,8 @@ class Reading:
     """A number to compare with a limit (NaN when there is none), and where it comes from.
 
     judged: whether one that is missing breaks its rule for certain, rather than leaving it open; remark: what
-    has to be said with the number.
+    has to be said with the number; unseen: the rule is open where a limit is below it; total: what a share is
+    of, for a limit that is a count.
     """
 
     value: float
@@ -90,6 +101,14 @@ class Reading:
     why_missing: str = ""
     judged: bool = False
     remark: str = ""
+    unseen: float = 0.0
+    total: float = 1.0
+
+    def in_units_of(self, limit: float) -> Reading:
+        """The reading for a limit that is a count, if it is one: at least 1."""
+        if self.total == 1.0 or limit < 1:
+            return self
+        return replace(self, value=self.value * self.total, unseen=self.unseen * self.total)
 
 
 def _worst_attack(kind: str, column: str) -> Callable[[Checkpoint], list[Reading]]:
@@ -110,10 +129,31 @@ def _canaries(checkpoint: Checkpoint) -> list[Reading]:
     """
     rows = checkpoint.of(CANARIES)
     if not any(row["epoch"] == checkpoint.epoch for row in rows):
-        return [Reading(math.nan, slice=CANARIES, why_missing="no audit twin has such a checkpoint")]
+        made = any(row["slice"] == CANARIES and row["epoch"] == checkpoint.epoch for row in checkpoint.rows)
+        why = f"no attack on {checkpoint.released} was made on canaries (attack.attacks)"
+        why = why if made else "no audit twin has such a checkpoint"
+        return [Reading(math.nan, slice=CANARIES, why_missing=why)]
     readings = _worst_attack(CANARIES, "tpr_at_1pct_fpr_high")(checkpoint)
     earlier = [f", at epoch {row['epoch']:.0f}" if row["epoch"] < checkpoint.epoch else "" for row in rows]
     return [replace(one, remark=remark) for one, remark in zip(readings, earlier, strict=True)]
+
+
+def _named(checkpoint: Checkpoint) -> list[Reading]:
+    """The share of members that can be named, one name in ten being wrong at most.
+
+    Fewer than the floor are not seen, so that no smaller limit can be shown to be kept. Both halves together
+    have twice the members of one.
+    """
+    readings = []
+    for row in checkpoint.of(ENTIRE):
+        n, least = row["n_member"], row[NAMES + FLOOR]
+        one = _reading(row, row[NAMES] / n, row["attack"])
+        if math.isnan(row[NAMES]) and least > n:
+            too_few = f"with {row['n_nonmember']:.0f} non-members names are seen from {least:.0f} on"
+            one = replace(one, why_missing=f"{too_few}, and there are {n:.0f} members")
+        readings.append(replace(one, unseen=(least - 1) / n, total=2 * n))
+    unseen = max((one.unseen for one in readings if not math.isnan(one.unseen)), default=0.0)
+    return [replace(one, unseen=unseen) for one in readings]
 
 
 def _claimed_epsilon(checkpoint: Checkpoint) -> list[Reading]:
@@ -170,6 +210,9 @@ RULES: dict[str, Rule] = {
         "advantage on the worst class at most", _worst_attack(CLASS, "advantage_high")
     ),
     "max_canary_tpr_at_1pct_fpr": Rule("canaries found at 1% false positives at most", _canaries),
+    "max_named_at_10pct_fdr": Rule(
+        "members named, one name in ten being wrong, at most", _named, highest=None
+    ),
     "max_epsilon": Rule("claimed epsilon at most", _claimed_epsilon, highest=None),
     "min_reference_models": Rule("reference models at least", _reference_models, highest=None, at_least=True),
     "min_val_accuracy": Rule("validation accuracy at least", _val_accuracy_low, at_least=True),
@@ -209,7 +252,8 @@ def finding(rule: str, limit: float | str, checkpoint: Checkpoint, slice_: str =
     if limit == MAJORITY:  # two numbers are measured, and share the error
         reading, bound = _worst(_accuracy_low(checkpoint, LEVEL / 4), at_least), majority_high(checkpoint)
     else:
-        reading, bound = worst(rule, checkpoint, slice_), float(limit)
+        bound = float(limit)
+        reading = worst(rule, checkpoint, slice_).in_units_of(bound)
     found: dict[str, Any] = {"epoch": checkpoint.epoch, "rule": rule, "limit": limit}
     found |= {"attack": reading.attack, "slice": reading.slice}
     why = reading.why_missing if math.isnan(reading.value) else UNKNOWN_MAJORITY
@@ -218,6 +262,9 @@ def finding(rule: str, limit: float | str, checkpoint: Checkpoint, slice_: str =
         judged = "yes" if reading.judged else "no"
         return found | {"value": None, "excess": None, "judged": judged, "reason": reason}
     excess = bound - reading.value if at_least else reading.value - bound
+    if excess <= 0 and reading.unseen > bound:
+        reason = f"cannot be judged: up to {reading.unseen:.3g} are not seen with so few non-members"
+        return found | {"value": None, "excess": None, "judged": "no", "reason": reason}
     if excess <= 0:
         return None
     reason = f"{excess:.3g} {'below' if at_least else 'above'} {bound:.3g}{reading.remark}"

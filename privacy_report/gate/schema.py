@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, make_dataclass
 from typing import Any
 
 from privacy_report.gate.rules import BY_SLICE, MAJORITY, RULES
-from privacy_report.pipeline.contract import CLASS, LEVEL
+from privacy_report.pipeline.contract import CLASS, LEVEL, RELEASES
 from privacy_report.pipeline.params import one_of, refuse
 
 LEAKAGE = tuple(name for name in RULES if name.startswith("max_"))
@@ -18,6 +18,9 @@ LEAKAGE = tuple(name for name in RULES if name.startswith("max_"))
 TPR_NEEDS = 500
 """Non-members, or canaries that are out, at which a TPR at 1% FPR is measured."""
 
+NAMED_NEEDS = 10
+"""The limit times one more than the non-members that calibrate (half of a half), from which on it is seen."""
+
 Limit = float | str
 
 
@@ -25,18 +28,21 @@ Limit = float | str
 class Policy:
     """What one variant has to keep: rule -> limit; of single slices, slice -> rule -> limit.
 
-    allow_committed_seed: whether an epsilon counts whose noise anybody can compute from the repository.
+    allow_committed_seed: whether an epsilon counts whose noise anybody can compute from the repository;
+    released: what the service returns (of `contract.RELEASES`): attackers who see more do not count.
     """
 
     limits: Mapping[str, Limit] = field(default_factory=dict)
     slices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     allow_committed_seed: bool = False
+    released: str | None = None
 
 
 class Limits:
     """What the limits of all rules have in common."""
 
     allow_committed_seed: bool
+    released: str | None
     per_variant: dict[str, Any]
     per_slice: dict[str, Any]
 
@@ -51,6 +57,8 @@ class Limits:
             for rule in (limits := _mapping(key, limits)):
                 one_of(key, rule, BY_SLICE)
             self._check(f"{key}.", limits)
+        if self.released is not None:
+            one_of("released", self.released, RELEASES)
         for variant in ("", *self.per_variant):
             if not set(self.policy(variant).limits) & set(LEAKAGE):
                 key = f"per_variant.{variant}" if variant else "max_advantage"
@@ -84,7 +92,7 @@ class Limits:
             name: {rule: float(limit) for rule, limit in of.items() if limit is not None}
             for name, of in self.per_slice.items()
         }
-        return Policy(limits, slices, self.allow_committed_seed)
+        return Policy(limits, slices, self.allow_committed_seed, self.released)
 
 
 def nonmembers_needed(policy: Policy) -> dict[str, int | None]:
@@ -92,7 +100,9 @@ def nonmembers_needed(policy: Policy) -> dict[str, int | None]:
 
     For max_class_advantage they are of each class, for max_canary_tpr_at_1pct_fpr canaries that are out. Of
     an advantage it is where the upper end of an advantage of 0 reaches the limit (Hoeffding), however many
-    the members; of a TPR at 1% FPR where five false positives are expected (`attack.intervals`).
+    the members; of a TPR at 1% FPR where five false positives are expected (`attack.intervals`); of a share
+    of members that can be named where its floor is that share of many members (`attack.names.floor`). Of a
+    count of those it depends on the number of members.
     """
     needed: dict[str, int | None] = {}
     for rule, limit in policy.limits.items():
@@ -101,6 +111,8 @@ def nonmembers_needed(policy: Policy) -> dict[str, int | None]:
             needed[rule] = math.ceil(math.log(2 / LEVEL) / 2 / limit**2 - 1e-9) if limit else None
         elif rule.endswith("tpr_at_1pct_fpr"):
             needed[rule] = TPR_NEEDS
+        elif rule == "max_named_at_10pct_fdr" and float(limit) < 1:
+            needed[rule] = 2 * math.ceil(NAMED_NEEDS / float(limit) - 1e-9) - 3 if limit else None
     return needed
 
 
@@ -115,6 +127,7 @@ GateParams = make_dataclass(
     [
         *((name, Any, MAJORITY if name == "min_val_accuracy" else None) for name in RULES),
         ("allow_committed_seed", bool, False),
+        ("released", str | None, None),
         ("per_variant", dict[str, Any], field(default_factory=dict)),
         ("per_slice", dict[str, Any], field(default_factory=dict)),
     ],

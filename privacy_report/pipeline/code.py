@@ -33,6 +33,8 @@ PYTHONS |= {folder / "lib-dynload" for folder in PYTHONS}
 """The folders of Python's own modules."""
 DOTTED = re.compile(rf"{PACKAGE}(\.\w+)+")
 """A string that names one of our modules, for whoever imports it later."""
+LAZY = ("__dir__", "__getattr__")
+"""Functions of the package's own `__init__` that run for users alone, and count in no key: see `_modules`."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,8 @@ def code_of(*roots: str, chosen: Iterable[str] = (), hands: Iterable[str] = ()) 
     """The code that is reached from `roots`, dotted names of modules of this package or of what is in them.
 
     chosen: import paths that a user named, of any package; hands: modules that hand over what the roots get,
-    which count alone, without what they import. UserError where there is none such, and for a
-    module that is no Python.
+    which count alone, without what they import. UserError where there is none such, for a module that is no
+    Python, and for code that asks the package for one of the names that it has for users.
     """
     modules: dict[str, Path] = {}
     own: dict[str, Path] = {}
@@ -134,6 +136,8 @@ def _syntax(path: Path, mtime: int, size: int, name: str = "") -> _Syntax:
     except (SyntaxError, ValueError) as error:
         raise UserError(f"{path}: no Python ({one_line(error)})") from None
     strings, imports = set[str](), set[str]()
+    if name == PACKAGE:
+        tree.body = [one for one in tree.body if not _is_lazy(one)]
     for node in ast.walk(tree):
         imports.update(_imports(node, name))
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -149,6 +153,8 @@ def _imports(node: ast.AST, name: str) -> Iterator[str]:
     """The dotted names in an import statement; relative ones are refused in the library's module `name`."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
+        if any(alias.name.startswith(f"{PACKAGE}.") and not alias.asname for alias in node.names):
+            yield PACKAGE  # which is what it binds
     elif isinstance(node, ast.ImportFrom) and node.level and name:
         raise UserError(f"{name}: a relative import, allowed: absolute ones")
     elif isinstance(node, ast.ImportFrom) and not node.level:
@@ -160,14 +166,36 @@ def _is_text(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
+def _is_lazy(statement: ast.stmt) -> bool:
+    """A function of LAZY, of which nothing runs before it is called."""
+    return (
+        isinstance(statement, ast.FunctionDef)
+        and statement.name in LAZY
+        and not (statement.decorator_list or statement.args.defaults or statement.args.kw_defaults)
+    )
+
+
 def _modules(dotted: str) -> Iterator[tuple[str, Path]]:
-    """All modules of this package that a dotted name passes through, and their files."""
+    """All modules of this package that a dotted name passes through, and their files.
+
+    UserError for the package itself, and for a name in it that is no module: whoever has the package has, by
+    its `__getattr__`, the audit, the gate and the page, which would all have to be in the key.
+    """
     parts = dotted.split(".")
+    if len(parts) < 2 or not _is_module(parts[1]):
+        raise UserError(
+            f"{dotted}: no module, so no key can cover it, allowed: from {PACKAGE}.MODULE import NAME"
+        )
     for end in range(1, len(parts) + 1):
         path = LIBRARY.joinpath(*parts[1:end])
         for file in (path / "__init__.py", path.with_suffix(".py")):
             if file.is_file():
                 yield ".".join(parts[:end]), file
+
+
+def _is_module(name: str) -> bool:
+    """Whether the package has a module or a package of that name."""
+    return (LIBRARY / name / "__init__.py").is_file() or (LIBRARY / f"{name}.py").is_file()
 
 
 def _files(top: str) -> Iterator[Path]:

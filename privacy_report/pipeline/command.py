@@ -80,7 +80,7 @@ def track(
     total: int,
     label: str,
     says: Callable[[T], str] = lambda item: "",
-    every: float = 20.0,
+    every: float = 9.0,
 ) -> Iterator[T]:
     """Pass `items` on, showing how many of `total` are done, the time left, and what the last one `says`.
 

@@ -5,6 +5,9 @@ Whoever writes a table and whoever reads it take the names from here, so that a 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from privacy_report.pipeline.history import HISTORY
 from privacy_report.pipeline.measured import (
     CLASS,
@@ -54,6 +57,12 @@ ATTACK_KINDS = {
     "rmia": REFERENCES,
     "rmia_offline": REFERENCES,
     "bavaria": REFERENCES,
+    "rmia_probabilities": REFERENCES,
+    "rmia_rounded_2": REFERENCES,
+    "rmia_rounded_1": REFERENCES,
+    "rmia_top": REFERENCES,
+    "label_reference": REFERENCES,
+    "label_reference_offline": REFERENCES,
     "trajectory": EARLY,
     "placebo": PLACEBO,
 }
@@ -64,6 +73,40 @@ def kind_of(attack: str) -> str:
     """What an attack needs: outputs; early (the target's own early checkpoints); references (models that the
     attacker trained); placebo (no attack: a row whose AUC is 0.5 unless members and non-members differ)."""
     return ATTACK_KINDS.get(attack, OUTPUTS)
+
+
+RELEASES = ("logits", "probabilities", "rounded_2", "rounded_1", "top", "label")
+"""What a service may return of each answer, from most to least: everything; probabilities, as they are or of
+two digits or one; the largest probability with its label; the label."""
+LOGITS, PROBABILITIES, *_, LABEL = RELEASES
+SEES = {
+    **{f"{attack}_{release}": release for release in RELEASES[1:-1] for attack in ("threshold", "rmia")},
+    **dict.fromkeys(("gap", "label_reference", "label_reference_offline"), LABEL),
+}
+"""Attack -> what is released to it, of attacks that do not see everything."""
+
+
+def released_to(attack: str) -> str:
+    """What an attack sees of the target's outputs: one of RELEASES."""
+    return SEES.get(attack, LOGITS)
+
+
+def counts(attack: str, released: str | None) -> bool:
+    """Whether an attack can be made where `released` is returned: with that, or with less.
+
+    Of probabilities all can be made, if not to the last digit. None, where nothing is said about a release:
+    the attacks that see everything.
+    """
+    sees = RELEASES.index(released_to(attack))
+    if released is None:
+        return sees == 0
+    return released == PROBABILITIES or sees >= RELEASES.index(released)
+
+
+def on_logits(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of attacks that see everything; all rows where none does, as in an audit of labels."""
+    rows = list(rows)
+    return [row for row in rows if released_to(row["attack"]) == LOGITS] or rows
 
 
 PRIVACY_COLUMNS = (

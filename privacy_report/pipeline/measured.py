@@ -33,6 +33,20 @@ def with_ends(column: str) -> tuple[str, str, str]:
 EPSILON_JOINT = "epsilon_fixed_split_joint"
 """The lower bound of epsilon that holds, with 95% confidence, for all rows of a variant at once."""
 
+NAMES = "named_at_10pct_fdr"
+"""The column that the gate, the audit and the page speak of."""
+NAMED: dict[str, tuple[float, float | None]] = {
+    NAMES: (0.1, None),
+    "named_at_1pct_fdr": (0.01, None),
+    "named_at_10pct_fdr_one_in_ten": (0.1, 0.1),
+    "named_at_1pct_fdr_one_in_ten": (0.01, 0.1),
+}
+"""Column -> the share of names that may be wrong, and the share of members among the candidates.
+
+None: as large as it is in the audit. On the entire dataset only."""
+FLOOR = "_floor"
+"""Ends the name of the column that says how many can be named at least, if anybody can."""
+
 METRICS = (
     *with_ends("auc"),
     *with_ends("advantage"),
@@ -42,5 +56,7 @@ METRICS = (
     "balanced_accuracy",
     "epsilon_fixed_split",
     EPSILON_JOINT,
+    *NAMED,
+    *(column + FLOOR for column in NAMED),
 )
 """What is measured on each attack, slice and checkpoint."""

@@ -41,6 +41,19 @@ def load(section: str, schema: type[Schema], path: Path | str = "params.yaml") -
     A stage loads the sections that dvc.yaml declares for it and no others, since DVC cannot see a
     read that was not declared.
     """
+    return check(section, _read(section, path), schema)
+
+
+def load_each(section: str, schema: type[Schema], path: Path | str = "params.yaml") -> dict[str, Schema]:
+    """Name -> what `load` gives of it, for each name under `section` of params.yaml."""
+    found = _read(section, path)
+    if not isinstance(found, dict):
+        raise UserError(f"{section}: must be a mapping of names, got {found!r}")
+    return {name: check(f"{section}.{name}", values, schema) for name, values in found.items()}
+
+
+def _read(section: str, path: Path | str) -> Any:
+    """What params.yaml says under `section`."""
     try:
         node: Any = yaml.safe_load(Path(path).read_bytes())
     except FileNotFoundError:
@@ -55,7 +68,7 @@ def load(section: str, schema: type[Schema], path: Path | str = "params.yaml") -
             raise UserError(f"{where}: unknown name {key!r}, allowed: {', '.join(map(str, have)) or 'none'}")
         node = node[key]
         walked.append(key)
-    return check(section, node, schema)
+    return node
 
 
 def known(schema: type) -> str:

@@ -122,11 +122,15 @@ def _accuracy(study: Study, look: Look, ax: Axes) -> None:
 
 
 def privacy_vs_accuracy(study: Study, look: Look) -> Picture:
-    """Vulnerability against validation accuracy, one dot a checkpoint, with the Pareto front."""
+    """Vulnerability against validation accuracy, one dot a checkpoint, with the Pareto front.
+
+    Scores of one's own come without an accuracy: there is no panel then.
+    """
+    known = not all(math.isnan(row["val_accuracy"]) for row in study.privacy)
     height = max(3.2, room_for_labels(len(study.labels)))
     panels = [
         Panel(partial(_trade_off, study, look, column), _alt_trade_off(study, column), height=height)
-        for column in ("auc", "advantage")
+        for column in (("auc", "advantage") if known else ())
     ]
     return Picture("privacy_vs_accuracy", panels, columns=2)
 

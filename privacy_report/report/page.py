@@ -24,6 +24,7 @@ from privacy_report.report.figures import FEWEST_FALSE_POSITIVES, attackers
 from privacy_report.report.glossary import GLOSSARY
 from privacy_report.report.provenance import facts
 from privacy_report.report.recommendation import recommendation
+from privacy_report.report.released import names, released
 from privacy_report.report.rows import first_screen, measured
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import MORE_THAN_OUTPUTS, Study
@@ -61,6 +62,8 @@ def write(
         vega=packed(bundle()),
         contents=packed(contents(study, look)),
         pictures=pictures,
+        releases=released(study),
+        names=names(study),
         facts=facts(study),
         **_decision(study, look),
         **_evidence(study, exhibits, report),

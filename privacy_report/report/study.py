@@ -27,6 +27,7 @@ from privacy_report.pipeline.contract import (
     PLACEBO,
     REFERENCES,
     kind_of,
+    on_logits,
 )
 from privacy_report.pipeline.files import read_json
 from privacy_report.pipeline.tables import Row, read_rows
@@ -114,11 +115,22 @@ class Study:
 
     @cached_property
     def privacy(self) -> list[Row]:
-        """All rows of privacy.csv, a placebo's too."""
-        rows = read_rows(self.root / "plots/privacy.csv")
+        """The rows of privacy.csv of attacks that see everything, a placebo's too."""
+        by_variant = grouped(self.every_row, "variant")
+        rows = [row for rows in by_variant.values() for row in on_logits(rows)]
         if not rows:
             raise UserError("plots/privacy.csv: no rows, so there is nothing to report")
         return rows
+
+    @cached_property
+    def every_row(self) -> list[Row]:
+        """All rows of privacy.csv: also of attacks on less than logits."""
+        return read_rows(self.root / "plots/privacy.csv")
+
+    @cached_property
+    def of_releases(self) -> list[Row]:
+        """The rows on the entire dataset of attacks that see everything, and of those that see less."""
+        return [row for row in self.every_row if row["slice"] == ENTIRE and is_attack(row)]
 
     @cached_property
     def roc(self) -> dict[tuple[str, float, str], np.ndarray]:

@@ -8,6 +8,8 @@ those of the nominal number of members, which says nothing about the coins.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from privacy_report.training.epochs import Batches, Gradient
@@ -39,3 +41,9 @@ class WithoutAbsent:
 
     def spent(self, epoch: int) -> Spent:
         return self.regime.spent(epoch)
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self.regime.restore(arrays)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return self.regime.arrays()

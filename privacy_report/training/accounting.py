@@ -23,6 +23,7 @@ from privacy_report.training.schema import SMALLEST_NOISE
 OVERFLOW = 1e-9  # chance that any step of a run draws more examples than the buffer holds
 NOISE_TOLERANCE = 1e-4  # of a solved noise multiplier; rounded up, never down
 BRACKET = 0.8  # the search for a noise multiplier narrows its interval by this factor
+LARGEST_DELTA = 0.5  # times the members; the same as attack.epsilon_bound.GIVEN_AWAY
 QUICK_ORDERS = (*range(2, 64), 128, 256, 512)  # Renyi orders that are exact binomial sums
 
 
@@ -87,11 +88,14 @@ def noise_for(target_epsilon: float, sampling_probability: float, steps: int, de
 
 
 def check_delta(delta: float, n_member: int) -> None:
-    """Refuse a delta at which publishing a random member whole would count as private."""
-    if not 0 < delta < 1 / n_member:
+    """Refuse a delta at which publishing a random member whole would count as private, or nearly so.
+
+    At a larger one no claim can be audited (`privacy_report.attack.epsilon_bound.check_delta`).
+    """
+    if not 0 < delta <= LARGEST_DELTA / n_member * (1 + 1e-9):
         raise UserError(
-            f"privacy.delta: got {delta}, allowed: above 0 and below 1/{n_member} = {1 / n_member:.2g} "
-            "(1/n_member: a delta as large lets one member be published outright)"
+            f"privacy.delta: got {delta}, allowed: above 0 and at most {LARGEST_DELTA}/{n_member} = "
+            f"{LARGEST_DELTA / n_member:.2g} (at 1/n_member one member may be published outright)"
         )
 
 

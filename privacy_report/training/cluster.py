@@ -1,6 +1,7 @@
 """A client of the Dask cluster that Dask's own settings name, or else of one on this machine's cores.
 
-DASK_SCHEDULER_ADDRESS or DASK_SCHEDULER_FILE name a cluster. Without them one process a core starts here.
+DASK_SCHEDULER_ADDRESS or DASK_SCHEDULER_FILE name a cluster. Without them one process a core starts here, and
+a single one for a GPU.
 They listen on 127.0.0.1 only, talk to nobody without the certificate that this process makes for the run and
 keeps in memory, and end with this process, however it ends.
 """
@@ -19,6 +20,8 @@ from distributed import Client, LocalCluster
 
 from privacy_report.errors import UserError, one_line
 from privacy_report.pipeline.interrupts import without_ctrl_c
+from privacy_report.training import device
+from privacy_report.training.schema import GPU
 
 RETRIES = 2  # a task that failed three times is given up
 ANSWER = 30  # seconds to wait for a scheduler's answer
@@ -46,7 +49,7 @@ def connected(most: int) -> Iterator[Client]:
         else:
             with ExitStack() as stack:  # so that what ends the first block closes the cluster, too
                 with without_ctrl_c(), _without_sigterm():
-                    cluster = stack.enter_context(_local(min(CPU_COUNT, most)))
+                    cluster = stack.enter_context(_local(min(_room(), most)))
                 yield stack.enter_context(Client(cluster))
 
 
@@ -91,6 +94,11 @@ def _joined(address: str) -> Client:
         return Client(address, timeout=ANSWER)
     except (OSError, ValueError) as error:
         raise UserError(f"no scheduler answers at {address} ({one_line(error)})") from None
+
+
+def _room() -> int:
+    """How many processes this machine has room for: TensorFlow takes all memory of a GPU for one."""
+    return 1 if device.chosen() == GPU else CPU_COUNT
 
 
 def _local(processes: int) -> LocalCluster:

@@ -1,4 +1,4 @@
-"""Reference models on a Dask cluster: side by side on this machine's cores, or wherever a scheduler is.
+"""All training on a Dask cluster: side by side on this machine's cores, or wherever a scheduler is.
 
 A task is one interval of one model. It gets the state to go on from with the task and returns the next, so
 that results do not depend on where and by how many workers they are computed. Only this process reads and
@@ -10,8 +10,8 @@ from __future__ import annotations
 import pickle
 import sys
 import time
-from collections import Counter, deque
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -24,52 +24,32 @@ from privacy_report.datasets.canaries import World
 from privacy_report.datasets.prepared import ARRAYS
 from privacy_report.errors import UserError
 from privacy_report.pipeline import store
-from privacy_report.pipeline.command import track
 from privacy_report.pipeline.digests import Arrays
-from privacy_report.pipeline.memo import Memo
 from privacy_report.training import worker
+from privacy_report.training.chains import STATE, Chain
 from privacy_report.training.cluster import RETRIES, connected
-from privacy_report.training.references import PHI, Reference
+from privacy_report.training.progress import Pace, Progress
 from privacy_report.training.worker import Done, FailedError, one_line
 
-KIND, STATE = "reference", "reference-state"
 PATIENCE = 300.0  # seconds without any worker
 REMIND = 10.0  # seconds after which to say again that there is none
-LOOK = 1.0  # seconds after which to look for new workers
+LOOK = 1.0  # seconds after which to look for workers that are new or gone
 POLL = 0.05
 
 
-def reference_phi(
-    kept: Memo,
-    references: list[Reference],
-    label: str,
-    patience: float = PATIENCE,
-) -> dict[int, np.ndarray]:
-    """Epoch -> phi float32 (models, n) of all references, from the store or else trained on the cluster.
+def train(chains: Sequence[Chain], label: str, patience: float = PATIENCE) -> None:
+    """Train all that is left of models, and keep it in the store.
 
     label: of the progress; patience: seconds to wait while there is no worker.
     Raises UserError that names the model and the cause when a model fails three times or diverges, the worker
     that has other code or libraries, or the scheduler that is lost. What is finished stays in the store.
     """
-    at = [_reached(reference) for reference in references]
-    left = sum(
-        epoch > reached
-        for reference, reached in zip(references, at, strict=True)
-        for epoch in reference.epochs
-    )
-    if left:
-        store.require_writable()
-        models = sum(
-            reached < reference.epochs[-1] for reference, reached in zip(references, at, strict=True)
-        )
-        with connected(models) as client:
-            training = _Training(client, references, at, patience)
-            for _ in track(training.steps(), left, label):
-                pass
-    epochs = references[0].epochs
-    return {
-        epoch: np.stack([_stored(kept, reference, epoch) for reference in references]) for epoch in epochs
-    }
+    chains = [chain for chain in chains if chain.left]
+    if not chains:
+        return
+    store.require_writable()
+    with Progress(label, chains) as progress, connected(len(chains)) as client:
+        _Training(client, chains, patience, progress).run()
 
 
 class _Training:
@@ -78,38 +58,40 @@ class _Training:
     So a model mostly stays with the worker that has it in memory, the only idle one, and a worker that dies
     takes one task with it: Dask counts its death against all that wait for it. No task is tied to a worker,
     not even loosely: when that one dies and was the last, Dask gives the task to no worker that comes later.
-    `running` and `waiting` hold the models' numbers.
+    A worker that has finished a model gets the one with the longest way to go, so that in the end no model is
+    alone for long.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        references: list[Reference],
-        at: list[int],
-        patience: float,
-    ):
-        self.client, self.references, self.at, self.patience = client, references, at, patience
-        self.waiting = deque(i for i, each in enumerate(references) if at[i] < each.epochs[-1])
-        self.running: dict[Future, int] = {}
-        self.lost: Counter[int] = Counter()
+    def __init__(self, client: Client, chains: Sequence[Chain], patience: float, progress: Progress):
+        self.client, self.patience, self.progress = client, patience, progress
+        self.pace: Pace = progress.pace
+        self.waiting = list(chains)
+        self.running: dict[Future, Chain] = {}
+        self.lost: Counter[str] = Counter()
         self.workers: set[str] = set()
+        self.looked = -LOOK
         self.seen = self.said = time.monotonic()  # when there was a worker last, and when it was said
 
-    def steps(self) -> Iterator[None]:
-        """Train what is missing; yields once an interval that is finished and stored."""
+    def run(self) -> None:
+        """Train what is left, and store it as it comes."""
         while self.waiting or self.running:
             self._look()
             while self.waiting and len(self.running) < len(self.workers):
-                i = self.waiting.popleft()
-                self._submit(i, _state(self.references[i], self.at[i]))
+                chain = max(self.waiting, key=self.pace.rank)
+                self.waiting.remove(chain)
+                self._submit(chain, chain.stored())
             for future in self._ended():
-                if self._take(future):
-                    yield
+                self._take(future)
+            if self.running:
+                self.progress.show([*self.running.values()], len(self.workers))
 
     def _look(self) -> None:
         """Greet the workers that are new. UserError where one must not compute, or there is none for long."""
+        if time.monotonic() - self.looked < LOOK:
+            return
         with _answering(self.client):
             workers = set(self.client.nthreads())
+        self.looked = time.monotonic()
         self.workers &= workers
         if workers - self.workers:
             self._greet(sorted(workers - self.workers))
@@ -132,42 +114,28 @@ class _Training:
             print(f"waiting for a worker to join {at}, until {until}", file=sys.stderr, flush=True)
 
     def _greet(self, workers: list[str]) -> None:
-        """Let workers in, and send the examples to those that do not find them."""
+        """Let workers in."""
+        model = (self.waiting or list(self.running.values()))[0].model
         with _answering(self.client):
-            answers = self.client.run(worker.greet, self.references[0], workers=workers, on_error="return")
-        lacking = []
+            answers = self.client.run(worker.greet, model, workers=workers, on_error="return")
         for address, answer in answers.items():
             if isinstance(answer, OSError):  # gone again
                 continue
             if isinstance(answer, Exception):
                 raise UserError(f"worker {address} cannot train ({one_line(answer)})")
-            if answer.refused:
-                raise UserError(f"worker {address} {answer.refused}")
+            if answer:
+                raise UserError(f"worker {address} {answer}")
             self.workers.add(address)
-            if not answer.has_examples:
-                lacking.append(address)
-        if lacking:
-            source = self.references[0].job.source
-            with _answering(self.client):
-                self.client.run(
-                    worker.receive,
-                    source.digest,
-                    _in_memory(source.read()),
-                    workers=lacking,
-                    on_error="return",
-                )
 
-    def _submit(self, i: int, state: Arrays | None) -> None:
-        """Train the next interval of model `i`."""
-        reference = self.references[i]
-        epochs = range(self.at[i] + 1, _next(reference, self.at[i]) + 1)
-        task = pickle.dumps(partial(worker.work, reference, state, epochs))
+    def _submit(self, chain: Chain, state: Arrays | None) -> None:
+        """Train the next interval of a model."""
+        task = pickle.dumps(partial(worker.work, chain.model, state, chain.next()))
         with _answering(self.client):
             future = self.client.submit(
                 lambda task: pickle.loads(task)(), task,  # the scheduler unpickles all but bytes
-                key=f"interval-{reference.key(epochs[-1])}-{self.lost[i]}", retries=RETRIES,
+                key=f"interval-{chain.key()}-{self.lost[chain.name]}", retries=RETRIES,
             )  # fmt: skip
-        self.running[future] = i
+        self.running[future] = chain
 
     def _ended(self) -> list[Future]:
         """The tasks that have ended, as soon as there is one; none after a while."""
@@ -178,29 +146,37 @@ class _Training:
                 return ended
             time.sleep(POLL)
 
-    def _take(self, future: Future) -> bool:
-        """Store what a task returned and go on with its model; False where nothing came."""
-        i = self.running.pop(future)
-        reference = self.references[i]
-        done = _result(future, reference.name)
+    def _take(self, future: Future) -> None:
+        """Store what a task returned and go on with its model."""
+        chain = self.running.pop(future)
+        done = _result(future, chain.name)
         future.release()  # or it would be computed again if its worker dies
-        if done.phi is None:
-            self.workers.discard(done.worker)
-            self.lost[i] += 1
-            if self.lost[i] > RETRIES:
-                raise UserError(f"{reference.name}: lost {self.lost[i]} times")
-            self.waiting.appendleft(i)
-            return False
-        del self.lost[i]
-        before, self.at[i] = self.at[i], _next(reference, self.at[i])
-        _keep(reference, before, self.at[i], done)
-        if self.at[i] == reference.epochs[-1]:
-            return True
+        if done.results is None:
+            self.lost[chain.name] += 1
+            if self.lost[chain.name] > RETRIES:
+                raise UserError(f"{chain.name}: lost {self.lost[chain.name]} times")
+            if done.worker:
+                self._send(chain, done.worker)
+            self.waiting.insert(0, chain)
+            return
+        del self.lost[chain.name]
+        before, state = chain.at, done.results[STATE]
+        chain.keep(done.results)
+        self.pace.note(chain, chain.at - before, done.seconds)
+        if not chain.left:
+            return
         if len(self.running) < len(self.workers):
-            self._submit(i, done.state)
+            self._submit(chain, state.arrays)
         else:  # there are fewer workers than before
-            self.waiting.appendleft(i)
-        return True
+            self.waiting.insert(0, chain)
+
+    def _send(self, chain: Chain, to: str) -> None:
+        """Send a model's examples to a worker that does not find them."""
+        source = chain.model.job.source
+        with _answering(self.client):
+            self.client.run(
+                worker.receive, source.digest, _in_memory(source.read()), workers=[to], on_error="return"
+            )
 
 
 @contextmanager
@@ -237,45 +213,3 @@ def _in_memory(world: World) -> World:
     """The same examples in arrays that can be sent."""
     arrays: dict[str, Any] = {name: np.asarray(getattr(world.everyone, name)) for name in ARRAYS}
     return replace(world, everyone=replace(world.everyone, **arrays))
-
-
-def _reached(reference: Reference) -> int:
-    """The last epoch up to which phi is there, and unless it is the end the state to go on from; else 0."""
-    reached = 0
-    for epoch in reference.epochs:
-        if not store.path_of(KIND, reference.key(epoch)).exists():
-            break
-        if epoch == reference.epochs[-1] or store.path_of(STATE, reference.key(epoch)).exists():
-            reached = epoch
-    return reached
-
-
-def _stored(kept: Memo, reference: Reference, epoch: int) -> np.ndarray:
-    def lost() -> Arrays:
-        raise UserError(f"{reference.name}: its outputs at epoch {epoch} were lost, run again")
-
-    return kept.recall(KIND, reference.key(epoch), lost)[PHI]
-
-
-def _next(reference: Reference, epoch: int) -> int:
-    return next(later for later in reference.epochs if later > epoch)
-
-
-def _state(reference: Reference, epoch: int) -> Arrays | None:
-    """The state after `epoch` epochs, None at the beginning."""
-    if not epoch:
-        return None
-    entry = store.get(STATE, reference.key(epoch))
-    if entry is None:
-        raise UserError(f"{reference.name}: its state at epoch {epoch} was lost, run again")
-    return entry.arrays
-
-
-def _keep(reference: Reference, before: int, epoch: int, done: Done) -> None:
-    """Store an interval, the state first: whoever finds phi can go on. The state before is done with."""
-    assert done.phi is not None
-    assert done.state is not None
-    store.put(STATE, reference.key(epoch), store.Entry(done.state, done.seconds, done.processor))
-    store.put(KIND, reference.key(epoch), store.Entry({PHI: done.phi}, done.seconds, done.processor))
-    if before:
-        store.path_of(STATE, reference.key(before)).unlink(missing_ok=True)

@@ -41,7 +41,7 @@ def check(model: keras.Model, per_example: Callable[[keras.Model, tf.Tensor], li
     for neighbours in others:
         if not _same(kept, [one[WATCHED] for one in outputs(neighbours)]):
             _refuse(model, "a row of the batch changes with the other rows")
-    logits = _frozen_run(model, _forward(model, False)) if _random(model) else outputs
+    logits = _frozen_run(model, _forward(model, False)) if is_random(model) else outputs
     if not _close(logits(rows)[0][WATCHED], logits(rows[WATCHED : WATCHED + 1])[0][0]):
         _refuse(model, "a row of the batch changes with the number of rows")
 
@@ -142,10 +142,12 @@ def _culprit(model: keras.Model) -> str:
             hidden = _frozen_run(part, _forward(part, True))
             kept, *changed = (hidden(images)[0][WATCHED] for images in (rows, *others))
             alone = hidden(rows[WATCHED : WATCHED + 1])[0][0]
-            if not (all(_same([kept], [one]) for one in changed) and (_random(part) or _close(kept, alone))):
+            if not (
+                all(_same([kept], [one]) for one in changed) and (is_random(part) or _close(kept, alone))
+            ):
                 return f"layer {layer.name}"
     return f"model {model.name}"
 
 
-def _random(model: keras.Model) -> bool:
+def is_random(model: keras.Model) -> bool:
     return len(model.variables) > len(model.weights)  # the difference is the states of seed generators

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -30,3 +31,9 @@ class Ordinary:
 
     def spent(self, epoch: int) -> Spent:
         return Spent(epsilon=math.nan, epsilon_rdp=math.nan, noise_multiplier=math.nan)
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        pass
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {}

@@ -1,7 +1,7 @@
 """What a variant's training and scoring depend on, and their results from the store or else computed now.
 
 This module is light: TensorFlow is imported only when there is work. What computes is `target`, `reference`
-and `scoring`; they get their parameters from here, and so this module is in their keys, alone.
+and `scoring`; they get their parameters from here and by way of the engine, which are in their keys, alone.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from privacy_report.training.schema import Variant
 
 TARGET = "privacy_report.training.target"
 SCORING = "privacy_report.training.scoring"
-HANDS = (__name__,)
-"""What hands over the parameters that the keys state."""
+HANDS = (__name__, *(f"privacy_report.training.{name}" for name in ("chains", "engine", "worker")))
+"""What hands over the parameters and states that the keys state."""
+EPOCH, SCORE = "epoch", "score"
+"""Kinds of entries of the store."""
 ORDINARY = "privacy_report.training.ordinary.Ordinary"
 PRIVATE = "privacy_report.training.private.Private"
 
@@ -37,13 +39,13 @@ def source_of(variant: str) -> Source:
 def essential(config: Variant) -> Variant:
     """A variant's parameters, less those that no epoch's result depends on.
 
-    Canaries are data, with a digest. The number of epochs counts where the noise is solved from a target
-    epsilon. What is left out is out of the training's sight, so that it cannot be used unnoticed.
+    Canaries are data, with a digest, unless they are gradients. The number of epochs counts where the noise
+    is solved from a target epsilon. What is left out is out of the training's sight, so that it cannot be
+    used unnoticed.
     """
     solved = config.privacy is not None and config.privacy.target_epsilon is not None
-    return replace(
-        config, label="", epochs=config.epochs if solved else 1, epochs_per_report=1, canaries=None
-    )
+    epochs = config.epochs if solved else 1
+    return replace(config, label="", epochs=epochs, epochs_per_report=1, canaries=config.gradient_canaries)
 
 
 def job_of(name: str, config: Variant, source: Source) -> Job:
@@ -51,10 +53,27 @@ def job_of(name: str, config: Variant, source: Source) -> Job:
     return Job(name, essential(config), PRIVATE if config.privacy else ORDINARY, source)
 
 
-def inputs_of(root: str, job: Job, hands: tuple[str, ...] = HANDS) -> dict[str, Any]:
-    """What all that `root`, a job's module, makes of a model depends on; of the examples their digest."""
-    base = memo.base(root, job.regime, chosen=job.config.chosen, hands=hands)
-    return base | {"name": job.name, "config": asdict(job.config), "data": job.source.digest}
+@dataclass(frozen=True)
+class Recipe:
+    """The code that makes a kind of result. See `memo.base`."""
+
+    roots: tuple[str, ...]
+    chosen: tuple[str, ...]
+    hands: tuple[str, ...] = HANDS
+
+    def base(self) -> dict[str, Any]:
+        """This code as it is on disk now, with the versions of its libraries and its environment."""
+        return memo.base(*self.roots, chosen=self.chosen, hands=self.hands)
+
+
+def recipe_of(root: str, job: Job, hands: tuple[str, ...] = HANDS) -> Recipe:
+    """The code by which `root`, a job's module, makes something of a model."""
+    return Recipe((root, job.regime), tuple(job.config.chosen), hands)
+
+
+def inputs_of(recipe: Recipe, job: Job) -> dict[str, Any]:
+    """What all that a recipe makes of a model depends on; of the examples their digest."""
+    return recipe.base() | {"name": job.name, "config": asdict(job.config), "data": job.source.digest}
 
 
 @dataclass(frozen=True)
@@ -62,7 +81,12 @@ class Target:
     """A target to train, and what every epoch of it depends on."""
 
     job: Job
+    recipe: Recipe
     inputs: dict[str, Any]
+
+    def key(self, epoch: int, before: str | None) -> str:
+        """The memo's key of an epoch; before: the digest of the arrays that the epoch before it left."""
+        return digest(self.inputs | {"epoch": epoch, "before": before})
 
     def epochs(self, kept: Memo, last: int) -> Iterator[tuple[int, Arrays]]:
         """(epoch, its arrays) for each epoch up to `last`, from the store or else trained now.
@@ -73,8 +97,7 @@ class Target:
         """
         state, before = None, None
         for epoch in range(1, last + 1):
-            key = digest(self.inputs | {"epoch": epoch, "before": before})
-            state = kept.recall("epoch", key, partial(_train, self.job, state, epoch))
+            state = kept.recall(EPOCH, self.key(epoch, before), partial(_train, self.job, state, epoch))
             before = arrays_digest(state)
             yield epoch, state
 
@@ -82,7 +105,8 @@ class Target:
 def target(name: str, config: Variant, source: Source) -> Target:
     """The target of a variant."""
     job = job_of(name, config, source)
-    return Target(job, inputs_of(TARGET, job))
+    recipe = recipe_of(TARGET, job)
+    return Target(job, recipe, inputs_of(recipe, job))
 
 
 def _train(job: Job, state: Arrays | None, epoch: int) -> Arrays:
@@ -97,6 +121,7 @@ class Scores:
 
     model: Component
     source: Source
+    recipe: Recipe
     inputs: dict[str, Any]
 
     def of(self, kept: Memo, arrays: Arrays, name: str, canaries: bool) -> Arrays:
@@ -104,15 +129,25 @@ class Scores:
 
         Its optimizer and its history have no part in them.
         """
-        used = {key: value for key, value in arrays.items() if key.startswith(("architecture", "weights/"))}
-        key = digest(self.inputs | {"weights": arrays_digest(used), "canaries": canaries})
-        return kept.recall("score", key, partial(_score, self.model, self.source, canaries, used, name))
+        used = scored_part(arrays)
+        return kept.recall(
+            SCORE, self.key(used, canaries), partial(_score, self.model, self.source, canaries, used, name)
+        )
+
+    def key(self, used: Arrays, canaries: bool) -> str:
+        """The memo's key of the scores of a checkpoint's `scored_part`."""
+        return digest(self.inputs | {"weights": arrays_digest(used), "canaries": canaries})
+
+
+def scored_part(arrays: Arrays) -> Arrays:
+    """What of a checkpoint's arrays its scores depend on."""
+    return {key: value for key, value in arrays.items() if key.startswith(("architecture", "weights/"))}
 
 
 def scores(model: Component, source: Source) -> Scores:
     """The outputs of a variant's checkpoints."""
-    base = memo.base(SCORING, chosen=[model.path], hands=HANDS)
-    return Scores(model, source, base | {"model": asdict(model), "data": source.digest})
+    recipe = Recipe((SCORING,), (model.path,))
+    return Scores(model, source, recipe, recipe.base() | {"model": asdict(model), "data": source.digest})
 
 
 def _score(model: Component, source: Source, canaries: bool, arrays: Arrays, name: str) -> Arrays:

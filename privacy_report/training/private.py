@@ -1,14 +1,33 @@
-"""Differentially private training (DP-SGD): Poisson-sampled batches, clipped and noised gradients."""
+"""Differentially private training (DP-SGD): Poisson-sampled batches, clipped and noised gradients.
+
+Each epoch is checked by what it applied (`self_check`). An audit twin may have gradient canaries.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
-from privacy_report.training import accounting, private_gradient, sampling
+import numpy as np
+
+from privacy_report.errors import UserError
+from privacy_report.training import (
+    accounting,
+    isolation,
+    private_arrays,
+    private_gradient,
+    sampling,
+    self_check,
+)
 from privacy_report.training.backend import keras
 from privacy_report.training.epochs import Batches, Gradient
+from privacy_report.training.gradient_canaries import GradientCanaries
+from privacy_report.training.private_arrays import FINGERPRINTS, P_VALUES
+from privacy_report.training.private_gradient import Step
 from privacy_report.training.regime import Spent
 from privacy_report.training.schema import Privacy, Variant
+from privacy_report.training.self_check import Drawn, adjusted, rounded
+from privacy_report.training.watch import Watch
 
 MOST_STEPS = 10**7
 """Of a run, for the buffer that its batches fit: its own number of steps would make epochs depend on it."""
@@ -17,11 +36,14 @@ MOST_STEPS = 10**7
 class Private:
     """Each example's gradient clipped, the sum noised, over the expected batch size. See `regime.Regime`.
 
-    Raises UserError for a delta that is no guarantee, an unreachable target or a batch size above n.
+    Of config.canaries, gradients are added here; those of other kinds are examples as others. Raises
+    UserError for a delta that is no guarantee, an unreachable target or a batch size above n.
     """
 
     def __init__(self, name: str, config: Variant, n: int):
         assert config.privacy is not None
+        self.name = name
+        self.canary_params = config.gradient_canaries
         self.privacy: Privacy = config.privacy
         self.n, self.batch_size = n, config.batch_size
         sampling.check_batch_size(n, self.batch_size)
@@ -33,20 +55,80 @@ class Private:
             self.privacy.target_epsilon or math.nan, self.batch_size / n, total, self.privacy.delta
         )
         self._entropy = sampling.private_entropy(self.privacy.seed, config.seed, name)
+        self._watch: Watch | None = None
+        self._canaries: GradientCanaries | None = None
+        self._drawn: Drawn | None = None
+        self.restore({})
 
     def batches(self, epoch: int) -> Batches:
         rows, sizes = sampling.poisson_batches(self._entropy, epoch, self.n, self.batch_size, self.capacity)
+        self._drawn = Drawn(rows, sizes, self.n, self.batch_size / self.n)
+        if self._watch:
+            self._watch.begin(epoch)
+        if self._canaries:
+            self._canaries.begin(self._entropy, epoch)
         return Batches(rows, sizes, sampling.step_seeds(self._entropy, epoch, self.steps))
 
     def gradient(self, model: keras.Model) -> Gradient:
         if remark := private_gradient.check(model):
             print(remark, flush=True)
-        return private_gradient.gradient(
-            model, self.privacy.l2_norm_clip, self.noise_multiplier, self.batch_size
-        )
+        clip, noise, size = self.privacy.l2_norm_clip, self.noise_multiplier, self.batch_size
+        self._watch = Watch(model, self.steps, noise * clip, clip, size, isolation.is_random(model))
+        if self.canary_params:
+            self._canaries = GradientCanaries(
+                self.canary_params, model, self.steps, size / self.n, noise, clip, size, private_gradient.clip
+            )
+        added = self._canaries.added if self._canaries else None
+        return private_gradient.gradient(model, clip, noise, size, added, self._see)
+
+    def _see(self, step: Step) -> None:
+        """A step as it is applied, in the graph."""
+        assert self._watch is not None
+        self._watch.see(step)
+        if self._canaries:
+            self._canaries.see(step)
 
     def spent(self, epoch: int) -> Spent:
+        """The budget spent; UserError of one line where `epoch` was trained just now and fails a check."""
+        if self._watch and self._watch.has_seen(epoch):
+            self._check(epoch, self._watch)
         found = accounting.spent_epsilon(
             self.noise_multiplier, self.batch_size / self.n, self.steps * epoch, self.privacy.delta
         )
         return Spent(found.pld, found.rdp, self.noise_multiplier)
+
+    def _check(self, epoch: int, watch: Watch) -> None:
+        assert self._drawn is not None
+        seen = watch.seen()
+        key = self._entropy.to_bytes(sampling.ENTROPY_BITS // 8, "big")
+        fingerprints = self_check.fingerprints(seen, key)
+        before = [one for number, one in self._fingerprints.items() if number < epoch]
+        earlier = np.concatenate([np.empty(0, np.uint64), *before])
+        found = self_check.checks(epoch, self._drawn, seen, earlier, fingerprints)
+        for name, p, says in found:
+            if adjusted(epoch, p) < private_arrays.LEVEL:
+                raise UserError(
+                    f"{self.name}, epoch {epoch}: {says}; this is not the mechanism that epsilon is computed "
+                    f"for (self-check: {name})"
+                )
+        self._fingerprints[epoch] = fingerprints
+        self._p_values[epoch] = np.array([rounded(adjusted(epoch, check.p)) for check in found])
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Go on from what `arrays` gave after an epoch, empty before the first."""
+        fingerprints = arrays.get(FINGERPRINTS, np.empty((0, self.steps), np.uint64))
+        p_values = arrays.get(P_VALUES, np.empty((0, len(private_arrays.CHECKS))))
+        self._fingerprints = dict(enumerate(fingerprints, 1))
+        self._p_values = dict(enumerate(p_values, 1))
+        if self._canaries:
+            self._canaries.restore(arrays)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What the checks and the canaries leave next to the model's state, a row an epoch so far.
+
+        check/fingerprints: uint64 (epochs, steps), see `self_check.fingerprints`; check/p: float64
+        (epochs, checks), corrected p-values in the order of `private_arrays.CHECKS`, rounded.
+        """
+        kept = {FINGERPRINTS: self._fingerprints, P_VALUES: self._p_values}
+        found = {name: np.stack([rows[at] for at in sorted(rows)]) for name, rows in kept.items() if rows}
+        return found | (self._canaries.arrays() if self._canaries else {})

@@ -7,23 +7,29 @@ This module is light: it says which references there are, and `reference` trains
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from privacy_report.errors import UserError
-from privacy_report.pipeline.digests import arrays_digest, digest
+from privacy_report.pipeline import store
+from privacy_report.pipeline.digests import Arrays, arrays_digest, digest
+from privacy_report.pipeline.memo import Memo
 from privacy_report.training import plan
+from privacy_report.training.chains import STATE, Chain, Results, finished, state_in
 from privacy_report.training.job import Job, Source
 from privacy_report.training.memberships import ReferenceParams, halves
-from privacy_report.training.plan import inputs_of, job_of
+from privacy_report.training.plan import Recipe, inputs_of, job_of, recipe_of
 from privacy_report.training.schema import Variant
 
 REFERENCE = "privacy_report.training.reference"
-HANDS = (*plan.HANDS, __name__, "privacy_report.training.engine", "privacy_report.training.worker")
+HANDS = (*plan.HANDS, __name__)
 """Between the plan of a reference and its training."""
 PHI = "phi"
+KIND, STATES = "reference", "reference-state"
+"""Kinds of entries of the store."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +42,71 @@ class Reference:
 
     job: Job
     trains: np.ndarray = field(compare=False)  # its digest is among the inputs
+    recipe: Recipe
     inputs: dict[str, Any]
     epochs: tuple[int, ...]
 
     @property
-    def name(self) -> str:
-        return self.job.name
+    def recipes(self) -> list[tuple[Recipe, dict[str, Any]]]:
+        return [(self.recipe, self.inputs)]
 
     def key(self, epoch: int) -> str:
         """The memo's key of what is there after `epoch` epochs."""
         return digest(self.inputs | {"epoch": epoch})
+
+    def interval(self, state: Arrays | None, epochs: range) -> Results:
+        """Train over `epochs`; phi, and the state after the last."""
+        from privacy_report.training import reference
+
+        started = time.monotonic()
+        phi, after = reference.interval(self.job, self.trains, state, epochs)
+        return {PHI: finished({PHI: phi}, started), STATE: finished(after, started)}
+
+
+class ReferenceChain(Chain):
+    """A reference, of which phi is kept at each of its epochs, and of the states the last alone."""
+
+    model: Reference
+
+    def __init__(self, model: Reference):
+        super().__init__(model, model.epochs[-1], int(model.trains.sum()))
+        for epoch in model.epochs:
+            if not store.path_of(KIND, model.key(epoch)).exists():
+                break
+            if epoch == self.last or store.path_of(STATES, model.key(epoch)).exists():
+                self.at = epoch
+
+    def next(self) -> range:
+        return range(self.at + 1, next(epoch for epoch in self.model.epochs if epoch > self.at) + 1)
+
+    def key(self) -> str:
+        return self.model.key(self.next()[-1])
+
+    def stored(self) -> Arrays | None:
+        return state_in(STATES, self.model.key(self.at), self.name, self.at) if self.at else None
+
+    def keep(self, results: Results) -> None:
+        """The state first: whoever finds phi can go on. The state before is done with."""
+        before, key = self.at, self.key()
+        store.put(STATES, key, results[STATE])
+        store.put(KIND, key, results[PHI])
+        self.at = self.next()[-1]
+        self.note(results[STATE].arrays)
+        if before:
+            store.path_of(STATES, self.model.key(before)).unlink(missing_ok=True)
+
+
+def phi_of(kept: Memo, references: list[Reference]) -> dict[int, np.ndarray]:
+    """Epoch -> phi float32 (models, n) of references that are trained. UserError where one was lost."""
+
+    def stored(reference: Reference, epoch: int) -> np.ndarray:
+        def lost() -> Arrays:
+            raise UserError(f"{reference.job.name}: its outputs at epoch {epoch} were lost, run again")
+
+        return kept.recall(KIND, reference.key(epoch), lost)[PHI]
+
+    epochs = references[0].epochs if references else ()
+    return {epoch: np.stack([stored(reference, epoch) for reference in references]) for epoch in epochs}
 
 
 def memberships(variant: str, params: ReferenceParams, n: int) -> np.ndarray:
@@ -70,11 +131,13 @@ def planned(
             f"reference.epochs: got {params.epochs}, allowed: at least {config.epochs_per_report}, the first "
             f"checkpoint of {variant}"
         )
+    config = replace(config, canaries=None)
     if config.privacy:  # the attacker's own noise: nobody is protected by keeping it secret
         config = replace(config, privacy=replace(config.privacy, seed="committed"))
     references = []
     for i, members in enumerate(trains):
         job = job_of(f"{variant} reference {i} of seed {params.seed}", config, source)
-        inputs = inputs_of(REFERENCE, job, HANDS) | {"members": arrays_digest({"": members})}
-        references.append(Reference(job, members, inputs, epochs))
+        recipe = recipe_of(REFERENCE, job, HANDS)
+        inputs = inputs_of(recipe, job) | {"members": arrays_digest({"": members})}
+        references.append(Reference(job, members, recipe, inputs, epochs))
     return references

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
+
+import numpy as np
 
 from privacy_report.training.backend import keras
 from privacy_report.training.epochs import Batches, Gradient
@@ -31,3 +34,9 @@ class Regime(Protocol):
 
     def spent(self, epoch: int) -> Spent:
         """The budget spent after `epoch` epochs."""
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Go on from the state that an epoch left, in which are what `arrays` gave."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What the state after an epoch keeps next to the model and its optimizer."""

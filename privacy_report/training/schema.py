@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 from omegaconf import MISSING
 
-from privacy_report.datasets.canary_params import CanaryParams
+from privacy_report.datasets.canary_params import CANARY_KINDS, GRADIENT, CanaryParams
 from privacy_report.errors import one_of, refuse
 from privacy_report.pipeline.component import Component
 
@@ -45,7 +45,7 @@ class Privacy:
         if self.noise_multiplier is not None and self.noise_multiplier < SMALLEST_NOISE:
             raise refuse("privacy.noise_multiplier", self.noise_multiplier, f"at least {SMALLEST_NOISE}")
         if not 0 < self.delta < 1:
-            raise refuse("privacy.delta", self.delta, "0 < delta < 1, and below 1/n_member")
+            raise refuse("privacy.delta", self.delta, "0 < delta < 1, and at most 0.5/n_member")
         one_of("privacy.seed", self.seed, NOISE_SEEDS)
 
 
@@ -81,11 +81,19 @@ class Variant:
             raise refuse("epochs_per_report", self.epochs_per_report, f"1..{self.epochs} (epochs)")
         if self.seed < 0:
             raise refuse("seed", self.seed, "an integer of at least 0")
+        if self.gradient_canaries and self.privacy is None:
+            allowed = f"{', '.join(one for one in CANARY_KINDS if one != GRADIENT)} without a section privacy"
+            raise refuse("canaries.kind", GRADIENT, allowed)
 
     @property
     def chosen(self) -> list[str]:
         """The import paths of what the user chose."""
         return [one.path for one in (self.model, self.optimizer, self.schedule) if one]
+
+    @property
+    def gradient_canaries(self) -> CanaryParams | None:
+        """The canaries that are no examples, if any: they belong to the training."""
+        return None if self.canaries is None or self.canaries.are_examples else self.canaries
 
     @property
     def checkpoint_epochs(self) -> list[int]:

@@ -43,6 +43,7 @@ class Trainer:
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Go on from the state that an epoch left."""
         state.restore(self.model, self.optimizer, arrays)
+        self.regime.restore(arrays)
 
     def run(self, epoch: int) -> dict[str, np.ndarray]:
         """Train epoch number `epoch` (1-based) and return the state and measurements after it.
@@ -61,7 +62,7 @@ class Trainer:
         arrays = state.to_arrays(self.model, self.optimizer, epoch, measured)
         for i, variable in enumerate(self.model.variables):
             self._check_finite(epoch, f"weight {variable.path}", arrays[f"weights/{i:03}"])
-        return arrays
+        return arrays | self.regime.arrays()
 
     def _validate(self) -> tuple[float, float]:
         """Mean cross-entropy and accuracy on the validation examples."""

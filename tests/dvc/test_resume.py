@@ -4,7 +4,6 @@ import hashlib
 import os
 import random
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +14,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-import yaml
 from dask_processes import LONG
 from sandbox import Sandbox, environment, make_sandbox
 
@@ -145,30 +143,6 @@ def test_ctrl_c_ends_training_at_once_and_keeps_finished_epochs(ready: Sandbox):
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert not list(entries.glob(".*"))
-
-
-def test_side_by_side_equals_serial(finished: Sandbox):
-    """`make -j2` against `dvc repro`: the same results, the same dvc.lock."""
-    sandbox = finished
-    shutil.rmtree(sandbox.root / ".git")  # cards name the commit, and there was none at that time
-    sandbox.run("git", "init", "--quiet")
-    sandbox.run("git", "add", "--all")  # for make a clone is what git knows
-
-    def results():  # in a fresh dvc.lock the order of the entries is that of the stages' ends
-        lock = yaml.safe_load((sandbox.root / "dvc.lock").read_text())
-        return lock, (sandbox.root / "plots/privacy.csv").read_bytes()
-
-    serial = results()
-    # Kept are references, which train after the chains, and attacks, whose keys hold the scores.
-    for name in (".store/epoch", ".store/score", "data", ".dvc/cache", "metrics", "plots"):
-        shutil.rmtree(sandbox.root / name)
-    (sandbox.root / "dvc.lock").unlink()
-    (sandbox.root / ".venv").symlink_to(Path(sys.executable).parents[1])
-    for name in ("requirements.lock", "pyproject.toml"):  # or make installs this sandbox for all other tests
-        os.utime(sandbox.root / name, (0, 0))
-    sandbox.run("make", "-j2", "repro", PATH="/usr/local/bin:/usr/bin:/bin")
-    assert {"compose", "report"} < set(serial[0]["stages"])
-    assert results() == serial
 
 
 def test_experiments_in_temporary_copies_share_the_store(finished: Sandbox):

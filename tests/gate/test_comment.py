@@ -38,7 +38,7 @@ def test_changed_verdicts_come_first_and_what_differs_is_bold():
     ]
     head, _, *body = rows(text)
     assert head[2:] == list(COLUMNS.values())
-    assert len(COLUMNS) == 10
+    assert len(COLUMNS) == 11
     assert [row[0] for row in body if row[0]] == ["worse", "new\\_", "gone", "same", "drift"]
     auc = head.index("AUC")
     assert [(row[1], row[auc]) for row in body[:2]] == [("before", "0.51"), ("after", "**0.71**")]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from privacy_report.attack.intervals import advantage_interval, tpr_interval
+from privacy_report.attack.names import floor
 from privacy_report.attack.roc import roc_curve
 from privacy_report.gate.schema import GateParams, nonmembers_needed
 from privacy_report.pipeline.contract import FPRS
@@ -32,6 +33,18 @@ def test_with_one_less_no_rate_at_1_percent_is_measured():
     scores = np.random.default_rng(0).normal(size=n)
     assert tpr_interval(roc_curve(scores, scores), fpr) is not None
     assert tpr_interval(roc_curve(scores, scores[1:]), fpr) is None
+
+
+@pytest.mark.parametrize("limit", [0.001, 0.03, 0.1, 0.9])
+def test_with_one_less_so_few_names_are_not_seen(limit):
+    n, members = needed(max_named_at_10pct_fdr=limit)["max_named_at_10pct_fdr"], 10**9
+
+    def unseen(nonmembers):
+        return (floor(members, nonmembers, 0.1, members / (members + nonmembers)) - 1) / members
+
+    assert unseen(n) <= limit * (1 + 1e-4) < unseen(n - 1)
+    assert needed(max_advantage=0.5, max_named_at_10pct_fdr=0.0)["max_named_at_10pct_fdr"] is None
+    assert "max_named_at_10pct_fdr" not in needed(max_advantage=0.5, max_named_at_10pct_fdr=12)
 
 
 def test_a_limit_of_0_needs_more_than_any_number():

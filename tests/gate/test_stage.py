@@ -121,6 +121,7 @@ def test_metrics_are_flat_and_few(project):
         "auc": pytest.approx(0.64, abs=0.05),
         "advantage": 0.05,
         "tpr_at_1pct_fpr": 0.015,
+        "named_at_10pct_fdr": 0.0,
     }
     failing = json.loads(Path("metrics/cnn3.json").read_text())
     assert (failing["verdict"], failing["advantage"]) == ("breaks the policy", 0.2)

@@ -63,9 +63,12 @@ MOVES = {
     "an error's text": {"main": "def run():\n    raise ValueError('«one|two»')"},
     "the order of statements": {"main": "«A = 1\nB = 2|B = 2\nA = 1»"},
     "an import at the top": {"main": "from privacy_report.other import f", "other": OTHER},
-    "an import within a function": {"main": "def run():\n    import privacy_report.other", "other": OTHER},
+    "an import within a function": {
+        "main": "def run():\n    import privacy_report.other as o",
+        "other": OTHER,
+    },
     "an import for type checkers": {
-        "main": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import privacy_report.other",
+        "main": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import privacy_report.other as o",
         "other": OTHER,
     },
     "either import of a pair": {
@@ -155,6 +158,50 @@ def test_a_hand_that_is_in_the_closure_is_followed_all_the_same(library):
         {"main": "from privacy_report import hand", "hand": "from privacy_report import other", "other": ""}
     )
     assert "privacy_report.other" in code_of(ROOT_NAME, hands=["privacy_report.hand"]).modules
+
+
+DOOR = "X = 1\ndef __getattr__(name):\n    «from privacy_report.users import audit|return name»"
+
+
+def test_what_the_package_has_for_users_is_in_no_key(library):
+    """It runs when a name is asked for, which is refused below; passing through the package runs the rest."""
+    files = {"main": "from privacy_report import other", "other": "X = 1", "users": "def audit(): ..."}
+    before, after = digests(library, files | {"__init__": DOOR})
+    assert before == after
+    assert "privacy_report.users" not in code_of(ROOT_NAME).modules
+    library({"__init__": both(DOOR)[0].replace("X = 1", "X = 2")})
+    assert code_of(ROOT_NAME).digest() != before
+
+
+@pytest.mark.parametrize("head", ["@users.f\ndef __getattr__(name)", "def __getattr__(name=users.f())"])
+def test_what_runs_as_the_package_is_imported_is_in_every_key(head, library):
+    door = f"from privacy_report import users\n{head}: «return 1|return 2»"
+    before, after = digests(library, {"main": "X = 1", "users": "X = 1", "__init__": door})
+    assert before != after
+    assert "privacy_report.users" in code_of(ROOT_NAME).modules
+
+
+ASKS = (
+    "import privacy_report as pr\npr.audit",
+    "import privacy_report.other\nprivacy_report.audit",
+    "from privacy_report import audit",
+    "from privacy_report import other, audit as a",
+    "from privacy_report import *",
+    "def run():\n    import privacy_report",
+    "CHOSEN = 'privacy_report.audit'",
+)
+
+
+@pytest.mark.parametrize("text", ASKS)
+def test_code_of_a_key_asks_the_package_for_nothing(text, library, beside):
+    library({"main": text, "other": "X = 1", "__init__": both(DOOR)[0]})
+    with pytest.raises(UserError, match=r"allowed: from privacy_report\.MODULE import NAME") as error:
+        code_of(ROOT_NAME)
+    assert "\n" not in str(error.value)
+    put(beside / OWN, {"a": text})
+    library({"main": "X = 1"})
+    with pytest.raises(UserError, match=r"allowed: from privacy_report\.MODULE import NAME"):
+        code_of(ROOT_NAME, chosen=[f"{OWN}.a.net"])
 
 
 def test_nothing_is_imported_or_run(library):

@@ -7,7 +7,7 @@ import pytest
 from sandbox import ROOT
 
 from privacy_report.errors import UserError
-from privacy_report.pipeline.params import load
+from privacy_report.pipeline.params import load, load_each
 from privacy_report.training.schema import Variant
 
 
@@ -25,6 +25,17 @@ def params(tmp_path):
 def test_a_section_becomes_its_schema(params):
     path = params("variants: {a: {label: A, epochs: 3, epochs_per_report: 1}}")
     assert load("variants.a", Variant, path) == Variant(label="A", epochs=3, epochs_per_report=1)
+
+
+def test_each_name_of_a_section_becomes_the_schema(params):
+    path = params("variants: {a: {label: A}, b: {label: B, epochs: 4}}")
+    assert load_each("variants", Variant, path) == {
+        name: load(f"variants.{name}", Variant, path) for name in "ab"
+    }
+    with pytest.raises(UserError, match=r"^variants\.b: must be a mapping with keys "):
+        load_each("variants", Variant, params("variants: {a: {label: A}, b: 3}"))
+    with pytest.raises(UserError, match=r"^variants: must be a mapping of names, got 3$"):
+        load_each("variants", Variant, params("variants: 3"))
 
 
 @pytest.mark.parametrize(

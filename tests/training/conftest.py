@@ -15,6 +15,7 @@ from sandbox import Sandbox, make_sandbox
 from privacy_report.pipeline.memo import Memo
 from privacy_report.training import engine
 from privacy_report.training.reference import interval
+from privacy_report.training.references import ReferenceChain, phi_of
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +24,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
     sandbox = make_sandbox(tmp_path_factory.mktemp("base") / "repository")
     sandbox.python("-m", "stages.compose")
     sandbox.python("-m", "stages.prepare")
-    for variant in ("cnn2", "cnn3_dp"):
+    for variant in ("cnn2", "cnn3", "cnn3_dp"):
         sandbox.python("-m", "stages.canaries", variant)
     edit(sandbox, {"epochs": 6, "epochs_per_report": 2}, models=2, per_variant={})
     return sandbox
@@ -92,8 +93,9 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[int, np.ndarray]
         sandbox: Sandbox, address: str | None, variant: str = "cnn2", only: int | None = None, **options
     ):
         monkeypatch.setenv("DVC_ROOT", str(sandbox.root))
-        references = plan(sandbox, variant)
+        references = plan(sandbox, variant)[:only]
         with dask.config.set(scheduler_address=address):
-            return engine.reference_phi(Memo("test"), references[:only], "test", **options)
+            engine.train([*map(ReferenceChain, references)], "test", **options)
+        return phi_of(Memo("test"), references)
 
     return phis

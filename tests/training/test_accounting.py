@@ -10,6 +10,7 @@ from dp_accounting import pld, rdp
 from scipy import optimize, stats
 from scipy.special import gammaln, logsumexp
 
+from privacy_report.attack import epsilon_bound
 from privacy_report.errors import UserError
 from privacy_report.training import accounting
 
@@ -103,10 +104,16 @@ def test_noise_that_gives_no_epsilon_is_refused(noise):
         accounting.spent_epsilon(noise, 0.01, 10, 1e-5)
 
 
-def test_delta_has_to_be_below_one_over_the_members():
-    accounting.check_delta(1.9e-5, 50_000)
-    for delta in (2e-5, 1e-3, 0.0, -1.0, math.nan):
-        with pytest.raises(UserError, match=r"privacy\.delta: got .* below 1/50000"):
+def test_delta_is_at_most_half_of_one_over_the_members_as_in_its_audit():
+    accounting.check_delta(1e-5, 50_000)
+    epsilon_bound.check_delta(1e-5, 50_000)
+    for delta in (1.01e-5, 2e-5, 1e-3):
+        with pytest.raises(UserError, match=r"privacy\.delta: got .* at most 0\.5/50000 = 1e-05 "):
+            accounting.check_delta(delta, 50_000)
+        with pytest.raises(UserError, match=r"attack\.delta: got .* at most 1e-05 "):
+            epsilon_bound.check_delta(delta, 50_000)
+    for delta in (0.0, -1.0, math.nan):
+        with pytest.raises(UserError, match=r"privacy\.delta: got"):
             accounting.check_delta(delta, 50_000)
 
 

@@ -138,12 +138,14 @@ def test_without_canaries_a_target_is_the_trainer_of_any_model(found):
         np.testing.assert_array_equal(a, b)
 
 
-def test_the_audit_catches_a_trainer_that_forgot_its_noise():
-    """One seed, fewer epochs; benchmarks/broken_trainer.json has ten, of the sound trainer, too."""
-    found = broken_trainer.audited(0, broken=True, epochs=40)
+def test_all_audits_catch_a_trainer_that_forgot_its_noise():
+    """One seed, fewer epochs; benchmarks/broken_trainer.json has all faults, and the sound trainer."""
+    found = broken_trainer.audited(0, "no noise", replace(broken_trainer.CONFIG, epochs=40))
     assert found["claimed"] <= 1.0
-    assert found["caught"]
-    assert found["canaries"] == CanaryParams(1000).count
+    assert found["self-check"]["epoch"] == 1
+    for kind, canaries in (("black box", 1_000), ("gradient canaries", 5_000)):
+        assert found[kind]["epsilon_one_run"] > found["claimed"]
+        assert found[kind]["canaries"] == canaries
 
 
 def test_columns_of_references_are_the_rows_of_the_score_files(tmp_path):

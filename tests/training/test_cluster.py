@@ -10,6 +10,7 @@ import pytest
 from distributed import rpc
 from distributed.security import Security
 
+from privacy_report.training import cluster, device
 from privacy_report.training.cluster import connected
 
 REFUSED = "before comm was established|Timed out trying to connect"
@@ -49,6 +50,12 @@ def listening():
     family = [psutil.Process(), *psutil.Process().children(recursive=True)]
     found = [one for process in family for one in process.net_connections("inet")]
     return {one.laddr.port for one in found if one.status == psutil.CONN_LISTEN}
+
+
+def test_a_gpu_has_room_for_one_process(monkeypatch):
+    assert cluster._room() == cluster.CPU_COUNT
+    monkeypatch.setenv(device.VARIABLE, "gpu")
+    assert cluster._room() == 1
 
 
 def test_only_who_has_the_certificate_of_this_run_is_let_in():

@@ -24,7 +24,7 @@ def test_results_do_not_depend_on_the_workers(base, expected, workers, tmp_path)
         done = reference(sandbox, "" if where else cluster.address, **where)
         assert done.returncode == 0, done.stderr
         assert same(phi(sandbox), expected), count
-    assert "reference@cnn2: checkpoints: 12/12" in done.stderr
+    assert "reference@cnn2: 24 of 24 epochs in " in done.stderr
 
 
 def test_a_cluster_of_this_machine_is_the_default(fresh, expected, journal):
@@ -45,8 +45,9 @@ def test_a_cluster_of_this_machine_is_the_default(fresh, expected, journal):
     assert set((journal.folder / "listening").read_text().split()) == {"127.0.0.1"}
     assert set((journal.folder / "threads").read_text().split()) == {"1"}
     lines = done.stderr.splitlines()
-    assert lines[-1] == "reference@cnn2: checkpoints: 6/6, 0 s left"
-    assert all(line.startswith("reference@cnn2: checkpoints: ") for line in lines)
+    assert lines[0] == "reference@cnn2: models to train: 2, epochs: 12"
+    assert lines[-1].startswith("reference@cnn2: 12 of 12 epochs in ")
+    assert all(line.startswith("reference@cnn2: ") for line in lines)
     assert len({note.pid for note in journal.notes("begin")}) == min(2, cluster_module.CPU_COUNT)
     assert not [note for note in journal.notes("begin") if alive(note.pid)]
 

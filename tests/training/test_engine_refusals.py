@@ -15,7 +15,8 @@ from privacy_report.pipeline.component import Component
 from privacy_report.training import cluster as cluster_module
 from privacy_report.training import engine, worker
 from privacy_report.training.job import NOWHERE as NO_EXAMPLES
-from privacy_report.training.plan import job_of
+from privacy_report.training.plan import job_of, recipe_of
+from privacy_report.training.references import HANDS, REFERENCE
 from privacy_report.training.schema import Variant
 
 pytestmark = pytest.mark.pipeline
@@ -67,28 +68,27 @@ def test_a_worker_that_may_compute_something_else_is_refused_by_its_address(odd,
 
 
 def test_code_that_changes_while_a_worker_loads_it_is_noticed(monkeypatch):
-    kind = next(iter(worker.KINDS))
-    assert not worker._changed_while_loading.__wrapped__(kind)
-    monkeypatch.setattr(worker, "LOADED", {})
-    assert worker._changed_while_loading.__wrapped__(kind)
+    recipe = next(iter(worker.LOADED))
+    assert not worker._changed_while_loading.__wrapped__(recipe)
+    monkeypatch.setitem(worker.LOADED, recipe, worker.LOADED[recipe] | {"code": "other"})
+    assert worker._changed_while_loading.__wrapped__(recipe)
 
 
-def own_job(path):
-    """A reference of a user's own model."""
-    return job_of("", Variant("", Component(path)), NO_EXAMPLES)
+def own_recipe(path):
+    """References of a user's own model."""
+    return recipe_of(REFERENCE, job_of("", Variant("", Component(path)), NO_EXAMPLES), HANDS)
 
 
 def test_a_kind_of_model_that_is_met_later_must_find_the_code_that_was_loaded_before(monkeypatch):
-    residual, perceptron = own_job("nets.residual.residual_network"), own_job("nets.perceptron.perceptron")
-    monkeypatch.setattr(worker, "KINDS", dict(worker.KINDS))
+    residual, perceptron = map(own_recipe, ("nets.residual.residual_network", "nets.perceptron.perceptron"))
     monkeypatch.setattr(worker, "LOADED", dict(worker.LOADED))
     loaded = worker._loaded(residual)
-    assert loaded == worker._code_of(residual)
+    assert loaded == residual.base()
     assert worker._loaded(residual) is loaded
     first = next(iter(worker.LOADED))
     monkeypatch.setitem(worker.LOADED, first, worker.LOADED[first] | {"code": "other"})
     assert worker._loaded(perceptron)["code"] == worker.STALE
-    assert len(worker.KINDS) == 3
+    assert perceptron not in worker.LOADED
 
 
 @pytest.mark.parametrize(

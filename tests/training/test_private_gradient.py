@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from privacy_report.errors import UserError
+from privacy_report.training import per_example, sampling
 from privacy_report.training import private_gradient as private
-from privacy_report.training import sampling
 
 L = keras.layers
 
@@ -99,7 +99,7 @@ def test_clipped_sum_equals_the_sum_of_clipped_single_gradients(name, monkeypatc
     rows = examples_gradients(model, images, labels)
     clip = float(np.median(np.linalg.norm(rows, axis=1)))
     expected = clipped(rows, clip)
-    sums, losses, logits = graph_sum(model, clip)(images, labels)
+    sums, losses, logits, _ = graph_sum(model, clip)(images, labels)
     assert [s.shape for s in sums] == [v.shape for v in model.trainable_variables]
     assert np.linalg.norm(flat(sums) - expected) <= 1e-5 * np.linalg.norm(expected)
     np.testing.assert_allclose(logits, model(images), rtol=1e-5, atol=1e-6)
@@ -111,7 +111,9 @@ def test_clipped_sum_equals_the_sum_of_clipped_single_gradients(name, monkeypatc
 @pytest.mark.parametrize("name", FAST)
 def test_explicit_gradients_equal_those_of_vectorized_map(name):
     model, (images, labels) = stack(*FAST[name]()), batch(7)
-    explicit, generic = (work(model, images, labels)[0] for work in (private._explicit, private._generic))
+    explicit, generic = (
+        work(model, images, labels)[0] for work in (per_example.explicit, per_example.generic)
+    )
     for (ours, our_sum), (theirs, their_sum) in zip(explicit, generic, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5)
         for one in tf.eye(7):  # picks a single example's gradient
@@ -124,7 +126,7 @@ def test_a_frozen_layer_has_no_gradient_and_counts_nothing():
     model.layers[1].trainable = False
     images, labels = batch(5)
     rows = examples_gradients(model, images, labels)
-    sums, _, _ = graph_sum(model, 0.1)(images, labels)
+    sums, *_ = graph_sum(model, 0.1)(images, labels)
     np.testing.assert_allclose(flat(sums), clipped(rows, 0.1), rtol=1e-4, atol=1e-7)
 
 
@@ -154,7 +156,7 @@ def test_an_example_without_a_gradient_leaves_the_others_alone():
 def test_clipping_factors_are_rounded_alike_on_every_processor(clip):
     squares = np.random.default_rng(0).lognormal(0, 5, 1000).astype(np.float32)
     squares[:3] = 0, 1e-44, 3e38
-    run = tf.function(lambda values: private._clip([(values, lambda factors, keep=None: factors)], clip))
+    run = tf.function(lambda values: private.clip([(values, lambda factors, keep=None: factors)], clip)[0])
     factors = run(squares)[0]
     with np.errstate(divide="ignore"):
         expected = np.minimum(np.float32(1), np.float32(clip) / np.sqrt(squares))  # each correctly rounded
@@ -191,7 +193,7 @@ def test_one_pixel_that_is_not_finite_reaches_no_other_example():
 @pytest.mark.parametrize("name", ["codelab", "groups"])
 def test_an_empty_batch_gives_zeros(name):
     model = stack(*(FAST | GENERIC)[name]())
-    sums, losses, logits = graph_sum(model, 1.0)(*batch(0))
+    sums, losses, logits, _ = graph_sum(model, 1.0)(*batch(0))
     assert not flat(sums).any()
     assert losses.shape == (0,)
     assert logits.shape == (0, 3)
@@ -218,7 +220,7 @@ def test_a_step_divides_by_the_expected_batch_size_and_noises_by_the_clip():
     model = stack(L.ReLU())
     seed = tf.constant([3, 4], tf.int64)
     ours, _, _ = private.gradient(model, 0.5, 3.0, 8)(*batch(2), seed)
-    sums, _, _ = private.clipped_sum(model, *batch(2), 0.5)
+    sums, *_ = private.clipped_sum(model, *batch(2), 0.5)
     noises = private.noise(model.trainable_variables, 1.5, seed)
     np.testing.assert_allclose(flat(ours), (flat(sums) + flat(noises)) / 8, rtol=1e-6)
 
@@ -334,7 +336,7 @@ def test_models_that_are_no_plain_stack_fall_back_and_say_so():
         "tf.vectorized_map, which may be slower"
     )
     images, labels = batch(4)
-    sums, _, _ = graph_sum(model, 0.2)(images, labels)
+    sums, *_ = graph_sum(model, 0.2)(images, labels)
     np.testing.assert_allclose(
         flat(sums), clipped(examples_gradients(model, images, labels), 0.2), rtol=1e-4, atol=1e-7
     )

@@ -13,7 +13,6 @@ from privacy_report.datasets.canary_params import CanaryParams
 from privacy_report.datasets.labelled import LabelledImages
 from privacy_report.datasets.splits import Membership
 from privacy_report.training import engine
-from privacy_report.training.reference import interval
 from stages import reference
 
 N, MEMBERS, CANARIES, EPOCHS = 240, 160, 60, 30
@@ -40,11 +39,11 @@ def written(tmp_path, monkeypatch) -> Path:
     params = {"variants": {"v": config}, "reference": {"models": 2, "epochs": EPOCHS}}
     Path("params.yaml").write_text(yaml.safe_dump(params | {"backend": {"device": "cpu"}}), "utf-8")
 
-    def here(kept, references, label):
-        phis = [interval(one.job, one.trains, None, range(1, EPOCHS + 1))[0] for one in references]
-        return {EPOCHS: np.stack(phis)}
+    def here(chains, label):
+        for chain in chains:
+            chain.keep(chain.model.interval(chain.stored(), chain.next()))
 
-    monkeypatch.setattr(engine, "reference_phi", here)
+    monkeypatch.setattr(engine, "train", here)
     reference.main(["v"])
     return reference.OUTPUTS / "v"
 

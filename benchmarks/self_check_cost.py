@@ -1,0 +1,123 @@
+"""What the self-check and 5,000 gradient canaries cost: a private epoch as a ratio to one without either.
+
+Three ways through the same epochs, in turn, in one process: without anybody watching, with the self-check,
+and with gradient canaries next to it. The model and the settings are those of cnn3_dp, on random images of
+CIFAR-10's size. One step in every fifth epoch is recomputed; that is timed alone and a fifth of it added.
+Ratios are of CPU time, which other work on the machine moves little, and of wall time.
+
+`python -m benchmarks.self_check_cost` prints the seconds and ratios, and writes them with `--out`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from privacy_report.datasets.canary_params import CanaryParams
+from privacy_report.pipeline.command import run
+from privacy_report.pipeline.component import Component
+from privacy_report.pipeline.files import write_json
+from privacy_report.training import epochs, models, optimizers, private_gradient, watch
+from privacy_report.training.private import Private
+from privacy_report.training.schema import SMALL_CNN, Privacy, Variant
+
+SHAPE, CLASSES, N = (32, 32, 3), 10, 50_000
+PLAIN, CHECKED, CANARIES = "neither", "self-check", "self-check and 5,000 gradient canaries"
+KINDS = ("cpu", "wall")
+CONFIG = Variant(
+    label="as cnn3_dp",
+    model=Component(SMALL_CNN, {"num_conv": 3, "activation": "tanh"}),
+    batch_size=500,
+    learning_rate=0.002,
+    privacy=Privacy(noise_multiplier=0.6855),
+)
+
+
+class Unwatched(Private):
+    """Private training as it is without self-check."""
+
+    def gradient(self, model: Any) -> epochs.Gradient:
+        clip = self.privacy.l2_norm_clip
+        return private_gradient.gradient(model, clip, self.noise_multiplier, self.batch_size)
+
+
+def ways() -> dict[str, Private]:
+    """Way of training -> its regime."""
+    twin = replace(CONFIG, canaries=CanaryParams(5_000, "gradient"))
+    return {
+        PLAIN: Unwatched("v", CONFIG, N),
+        CHECKED: Private("v", CONFIG, N),
+        CANARIES: Private("v", twin, N),
+    }
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, float]:
+    """Seconds of CPU, and of wall time."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    work()
+    return time.process_time() - cpu, time.perf_counter() - wall
+
+
+def measure(rounds: int, steps: int) -> dict[str, Any]:
+    """Median seconds of an epoch's first `steps` steps by each way, and of a recomputed step, as epochs'."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (N, *SHAPE), dtype=np.uint8)
+    labels = rng.integers(0, CLASSES, N).astype(np.int32)
+    regimes, runners = ways(), {}
+    for name, regime in regimes.items():
+        model = models.build(CONFIG.model, SHAPE, CLASSES, 0)
+        regime.steps = steps
+        gradient, optimizer = regime.gradient(model), optimizers.build(CONFIG)
+        runners[name] = epochs.epoch_runner(model, optimizer, images, labels, np.arange(N), gradient)
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in runners}
+    recomputed: list[tuple[float, float]] = []
+    for epoch in range(1, rounds + 2):
+        for name, runner in runners.items():
+            rows, sizes, seeds = regimes[name].batches(epoch)
+            batches = epochs.Batches(rows[:steps], sizes[:steps], seeds[:steps])
+            took = timed(partial(runner, batches))
+            if epoch > 1:  # the first traces the graph
+                seconds[name].append(took)
+            elif name == CHECKED:
+                seen = regimes[name]._watch
+                assert seen is not None
+                seen.seen()  # traces its graph
+                recomputed.append(timed(seen.seen))
+        print(epoch, {name: found[-1] for name, found in seconds.items() if found}, flush=True)
+    medians = {
+        name: [statistics.median(kind) for kind in zip(*found, strict=True)]
+        for name, found in seconds.items()
+    }
+    part = steps * CONFIG.batch_size / N / watch.EVERY  # of a recomputed step is that of the timed steps
+    for name in (CHECKED, CANARIES):
+        medians[name] = [one + part * more for one, more in zip(medians[name], recomputed[0], strict=True)]
+    found: dict[str, Any] = {"rounds": rounds, "steps": steps}
+    found["recomputed_step"] = dict(zip(KINDS, recomputed[0], strict=True))
+    for name, times in medians.items():
+        ratios = [one / plain for one, plain in zip(times, medians[PLAIN], strict=True)]
+        found[name] = dict(zip((*KINDS, *(f"{kind}_ratio" for kind in KINDS)), times + ratios, strict=True))
+    return found
+
+
+def main(argv: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--steps", type=int, default=20, help="of each timed epoch")
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args(argv)
+    found = measure(args.rounds, args.steps)
+    print(found)
+    if args.out:
+        write_json(args.out, found)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,190 @@
+"""Per-example gradients: explicit ones of stacks of convolutions and dense layers, generic ones of any model.
+
+Source of the explicit ones and of their norms: Goodfellow, "Efficient Per-Example Gradient Computations",
+2015.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from privacy_report.training.backend import keras, tf
+
+# Layers without weights that treat every example alone. An unlisted layer is not wrong, only slower.
+WEIGHTLESS = (
+    keras.layers.Activation,
+    keras.layers.AveragePooling2D,
+    keras.layers.Cropping2D,
+    keras.layers.Dropout,
+    keras.layers.ELU,
+    keras.layers.Flatten,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalMaxPooling2D,
+    keras.layers.LeakyReLU,
+    keras.layers.MaxPooling2D,
+    keras.layers.ReLU,
+    keras.layers.Rescaling,
+    keras.layers.Reshape,
+    keras.layers.Softmax,
+    keras.layers.SpatialDropout2D,
+    keras.layers.ZeroPadding2D,
+)
+
+DROPOUTS = (keras.layers.Dropout, keras.layers.SpatialDropout2D)
+
+# A weight's gradients, one an example: their squared norms (b,), and the map from factors (b,), and a mask
+# (b,) of what to keep (by default all), to the sum of the kept gradients, each times its factor, in the
+# weight's shape.
+PerExample = tuple[tf.Tensor, Callable[..., tf.Tensor]]
+
+
+def masked(rows: tf.Tensor, keep: tf.Tensor | None) -> tf.Tensor:
+    """`rows` (b, ...) with zeros in each row that `keep` (b,) leaves out; None keeps all."""
+    if keep is None:
+        return rows
+    return tf.where(tf.reshape(keep, (-1, *[1] * (rows.shape.rank - 1))), rows, 0.0)
+
+
+def losses_of(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+
+
+def why_generic(model: keras.Model) -> str | None:
+    """Why the explicit gradients do not cover this model, or None when they do."""
+    if type(model) is not keras.Sequential:
+        return f"model {model.name} is no plain keras.Sequential"
+    if None in model.input_shape[1:]:
+        return f"model {model.name} takes inputs of unknown size {model.input_shape[1:]}"
+    for layer in model.layers:
+        weighted = type(layer) in (keras.layers.Conv2D, keras.layers.Dense)
+        if not weighted and type(layer) not in WEIGHTLESS:
+            return f"layer {layer.name} is a {type(layer).__name__}"
+        if weighted and (
+            getattr(layer, "groups", 1) != 1
+            or getattr(layer, "data_format", "channels_last") != "channels_last"
+            or isinstance(layer.activation, keras.Layer)
+            or len(layer.weights) != 1 + layer.use_bias
+            or layer.compute_dtype != "float32"
+        ):
+            return f"layer {layer.name} has groups, channels first, adapters, low precision or a layer inside"
+    return None
+
+
+def explicit(
+    model: keras.Model, images: tf.Tensor, labels: tf.Tensor
+) -> tuple[list[PerExample], tf.Tensor, tf.Tensor]:
+    """Per-example gradients of a stack, from one backward pass down to the layers' pre-activations."""
+    weighted: list[tuple[keras.Layer, tf.Tensor]] = []
+    outputs: list[tf.Tensor] = []
+    hidden = images
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        for layer in model.layers:
+            if not layer.weights:
+                hidden = layer(hidden, training=True) if isinstance(layer, DROPOUTS) else layer(hidden)
+                continue
+            inputs, hidden = hidden, _linear(layer, hidden)
+            if layer.trainable:
+                tape.watch(hidden)
+                weighted.append((layer, inputs))
+                outputs.append(hidden)
+            hidden = layer.activation(hidden)
+        losses = losses_of(labels, hidden)
+    slopes = tape.gradient(losses, outputs)
+    gradients: list[PerExample] = []
+    for (layer, inputs), slope in zip(weighted, slopes, strict=True):
+        places = tf.reshape(slope, (tf.shape(slope)[0], _size(slope.shape[1:-1]), slope.shape[-1]))
+        gradients.append(_kernel(layer.kernel.shape, _inputs_by_offset(layer, inputs, slope), places))
+        if layer.use_bias:
+            gradients.append(_dense_sum(tf.reduce_sum(places, 1)))
+    return gradients, losses, hidden
+
+
+def _linear(layer: keras.Layer, inputs: tf.Tensor) -> tf.Tensor:
+    """The layer's output before its activation."""
+    if isinstance(layer, keras.layers.Conv2D):
+        outputs = layer.convolution_op(inputs, layer.kernel)
+    else:
+        outputs = keras.ops.matmul(inputs, layer.kernel)
+    return outputs + layer.bias if layer.use_bias else outputs
+
+
+def _inputs_by_offset(layer: keras.Layer, inputs: tf.Tensor, slope: tf.Tensor) -> list[tf.Tensor]:
+    """For each position of the kernel, row by row: what it multiplied, (b, places, channels)."""
+    batch, channels = tf.shape(inputs)[0], inputs.shape[-1]
+    if isinstance(layer, keras.layers.Dense):
+        return [tf.reshape(inputs, (batch, _size(inputs.shape[1:-1]), channels))]
+    (rows, columns), (down, right), (dy, dx) = layer.kernel_size, layer.strides, layer.dilation_rate
+    height, width = slope.shape[1:3]
+    if layer.padding == "same":
+        vertical = _padding(inputs.shape[1], height, rows, down, dy)
+        horizontal = _padding(inputs.shape[2], width, columns, right, dx)
+        inputs = tf.pad(inputs, ((0, 0), vertical, horizontal, (0, 0)))
+    return [
+        tf.reshape(
+            inputs[:, y : y + (height - 1) * down + 1 : down, x : x + (width - 1) * right + 1 : right],
+            (batch, height * width, channels),
+        )
+        for y in range(0, rows * dy, dy)
+        for x in range(0, columns * dx, dx)
+    ]
+
+
+def _padding(size: int, out: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    """Zeros before and after an axis under "same" padding (the odd one goes after)."""
+    total = max((out - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
+    return total // 2, total - total // 2
+
+
+def _kernel(shape: Any, inputs: list[tf.Tensor], slope: tf.Tensor) -> PerExample:
+    """Gradients of a kernel: at each of its positions the matrix inputs^T slope of every example."""
+    if slope.shape[1] == 1:  # an outer product: its norm is the product of two norms
+        parts = [_outer(one[:, 0], slope[:, 0]) for one in inputs]
+    else:
+        parts = [_dense_sum(tf.matmul(one, slope, transpose_a=True)) for one in inputs]
+    squares = tf.add_n([squares for squares, _ in parts])
+    return squares, lambda factors, keep=None: tf.reshape(
+        tf.stack([total(factors, keep) for _, total in parts]), shape
+    )
+
+
+def _outer(left: tf.Tensor, right: tf.Tensor) -> PerExample:
+    squares = tf.reduce_sum(left * left, 1) * tf.reduce_sum(right * right, 1)
+    return squares, lambda factors, keep=None: tf.matmul(
+        masked(left, keep) * factors[:, None], masked(right, keep), transpose_a=True
+    )
+
+
+def _dense_sum(gradients: tf.Tensor) -> PerExample:
+    """Gradients written out, (b, ...)."""
+    flat = tf.reshape(gradients, (tf.shape(gradients)[0], _size(gradients.shape[1:])))
+    shape = gradients.shape[1:]
+    return (
+        tf.reduce_sum(flat * flat, 1),
+        lambda factors, keep=None: tf.reshape(tf.matmul(factors[None], masked(flat, keep)), shape),
+    )
+
+
+def _size(shape: Any) -> int:
+    size = 1
+    for axis in shape:
+        size *= axis
+    return size
+
+
+def generic(
+    model: keras.Model, images: tf.Tensor, labels: tf.Tensor
+) -> tuple[list[PerExample], tf.Tensor, tf.Tensor]:
+    """Per-example gradients of any model, each example being a batch of one."""
+
+    def one(example: tuple[tf.Tensor, tf.Tensor]) -> Any:
+        with tf.GradientTape() as tape:
+            logits = model(example[0][None], training=True)
+            losses = losses_of(example[1][None], logits)
+        gradients = tape.gradient(
+            losses, model.trainable_variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        return [tf.convert_to_tensor(one) for one in gradients], losses[0], logits[0]
+
+    gradients, losses, logits = tf.vectorized_map(one, (images, labels))
+    return [_dense_sum(one) for one in gradients], losses, logits

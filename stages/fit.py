@@ -1,0 +1,114 @@
+"""Stage fit: train what the store lacks, of all variants together, on all cores or a cluster."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from privacy_report.datasets import canaries, prepared
+from privacy_report.pipeline.command import run
+from privacy_report.pipeline.digests import digest
+from privacy_report.pipeline.files import read_json, write_json
+from privacy_report.pipeline.locks import exclusive
+from privacy_report.pipeline.params import load, load_each
+from privacy_report.pipeline.recorded import checked
+from privacy_report.training.announce import announce
+from privacy_report.training.chains import Chain, Scored, TargetChain
+from privacy_report.training.declared import check_declared
+from privacy_report.training.memberships import ReferenceParams
+from privacy_report.training.plan import scores, source_of, target
+from privacy_report.training.references import Reference, ReferenceChain, planned
+from privacy_report.training.schema import Variant
+
+OUTPUTS = Path("data/fit")
+DESCRIPTION = (
+    "Train the targets, with the scores of their checkpoints, and the reference models of all variants, as "
+    "far as the store lacks them: in a process a core, or on the cluster of DASK_SCHEDULER_ADDRESS. Stages "
+    "train, score and reference take them from there. Writes data/fit/train/VARIANT.json and "
+    "data/fit/reference/VARIANT.json, which say what was asked for. Where one says so already, nothing of it "
+    "is trained: the results may have come with `dvc pull`."
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the parameters ask for of one variant. size: the members that there would be with all canaries."""
+
+    config: Variant
+    size: int
+    target: Scored
+    references: list[Reference]
+
+    def manifests(self) -> dict[str, Any]:
+        """Folder -> what is written there: all that the results of a variant's stage depend on."""
+        config, references = self.config, self.references
+        targets = {self.target.job.name: digest(self.target.target.inputs)}
+        return {
+            "train": {"checkpoints": config.checkpoint_epochs, "epochs": config.epochs, "models": targets},
+            "reference": {
+                "checkpoints": list(references[0].epochs) if references else [],
+                "models": {one.job.name: digest(one.inputs) for one in references},
+            },
+        }
+
+    def chains(self, folder: str) -> Iterator[Chain]:
+        """The models of a manifest. Secret noise does not travel: such a target is trained in stage train."""
+        if folder == "reference":
+            yield from map(ReferenceChain, self.references)
+        elif not (self.config.privacy and self.config.privacy.seed == "secret"):
+            yield TargetChain(self.target, self.config.epochs, self.size)
+
+
+def main(argv: Sequence[str]) -> None:
+    argparse.ArgumentParser(prog="python -m stages.fit", description=DESCRIPTION).parse_args(argv)
+    announce("fit")
+    with exclusive("fit", asked) as variants:
+        chains, changed = list[Chain](), dict[Path, Any]()
+        for name, one in variants.items():
+            for folder, manifest in one.manifests().items():
+                path = OUTPUTS / folder / f"{name}.json"
+                if _said(path) != manifest:
+                    changed[path] = manifest
+                    chains += one.chains(folder)
+        if chains := [chain for chain in chains if chain.left]:
+            from privacy_report.training.engine import train  # costs a second or two
+
+            train(chains, "fit")
+        for path, manifest in changed.items():  # at the end, so that a killed run has changed no output
+            write_json(path, manifest)
+        for path in OUTPUTS.glob("*/*.json"):
+            if path.stem not in variants:
+                path.unlink()
+
+
+def _said(path: Path) -> Any:
+    """A manifest as it is; None where there is none."""
+    try:
+        return read_json(path)
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def asked() -> dict[str, Asked]:
+    """Variant -> what the parameters ask for."""
+    params, data = load("reference", ReferenceParams), prepared.read()
+    members, n = len(data.member), len(data.member) + len(data.nonmember)
+    found = {}
+    for name, config in load_each("variants", Variant).items():
+        check_declared(config)
+        source = source_of(name)
+        scored = Scored(
+            target(name, config, source),
+            scores(config.model, source),
+            tuple(config.checkpoint_epochs),
+            bool(len(canaries.read(canaries.path_of(name)).index)),
+        )
+        found[name] = Asked(config, members, scored, planned(name, config, params, n, source))
+    return found
+
+
+if __name__ == "__main__":
+    run(checked(main))

@@ -1,0 +1,88 @@
+"""docs/: what was measured on attacks on less than logits is what benchmarks/labels.json says."""
+
+from __future__ import annotations
+
+import json
+
+from doc_blocks import DOCS, check_block, table
+from sandbox import ROOT
+
+from benchmarks.stronger_attacks import BASELINE
+from privacy_report.pipeline import contract
+
+FOUND = json.loads((ROOT / "benchmarks/labels.json").read_text())
+
+
+def interval(row: dict, column: str, percent: bool) -> str:
+    value, low, high = (row[name] for name in contract.with_ends(column))
+    if percent:
+        return f"{100 * value:.2f}% ({100 * low:.2f}-{100 * high:.2f}%)"
+    return f"{value:.3f} ({low:.3f}-{high:.3f})"
+
+
+def test_what_is_found_of_each_release_is_what_was_measured():
+    rows = []
+    for target, found in FOUND["released"].items():
+        for row in found:
+            assert row["named_at_10pct_fdr_floor"] == 120
+            cells = [interval(row, "auc", False)]
+            cells += [interval(row, column, True) for column in contract.FPRS]
+            named = f"{row['named_at_10pct_fdr']:,.0f}"
+            rows.append([target, f"`{row['released']}`", f"`{row['attack']}`", *cells, named])
+    head = ["variant, epoch", "released", "attack", "AUC", "found at 1% FPR", "found at 0.1% FPR", "named"]
+    check_block(DOCS / "attacks.md", "released", table(head, rows))
+
+
+def test_the_sentence_on_labels_is_true_of_cnn2():
+    rows = {row["attack"]: row for row in FOUND["released"]["cnn2, 50"]}
+    labels, logits = rows["label_reference_offline"], rows["rmia"]
+    assert f"{labels['tpr_at_1pct_fpr']:.1%}" == "6.4%"
+    assert f"{labels['tpr_at_0p1pct_fpr']:.1%}" == "1.3%"
+    assert labels["tpr_at_1pct_fpr"] > logits["tpr_at_1pct_fpr"]
+
+
+def test_what_labels_add_to_rmia_is_what_was_measured():
+    rows = []
+    for key, tried in FOUND["recipe"].items():
+        for name, values in tried.items():
+            means = [values[column]["mean"] for column in contract.FPRS]
+            cells = [f"{values['auc']['mean']:.3f}", *(f"{100 * mean:.2f}%" for mean in means)]
+            gaps = [
+                [100 * values[column][f"difference{end}"] for end in ("", "_low", "_high")]
+                for column in contract.FPRS
+            ]
+            gaps_said = ["{:+.2f} ({:+.2f} to {:+.2f})".format(*gap) for gap in gaps]
+            rows.append([key, name, *cells, *(["", ""] if name == BASELINE else gaps_said)])
+    head = ["variant, epoch", "attack", "AUC", "at 1% FPR", "at 0.1% FPR"]
+    head += ["difference at 1%", "difference at 0.1%"]
+    check_block(DOCS / "attacks.md", "label_recipe", table(head, rows))
+    said = [
+        f"{100 * FOUND['recipe']['cnn2, 20'][name][column]['mean']:.2f}%"
+        for name in ("labels: one-sided", BASELINE)
+        for column in contract.FPRS
+    ]
+    assert said == ["4.35%", "0.97%", "5.19%", "1.15%"]
+    assert not any(
+        values[column]["difference_low"] > 0
+        for tried in FOUND["recipe"].values()
+        for values in tried.values()
+        for column in contract.FPRS
+    )
+
+
+def test_what_near_duplicates_change_is_what_was_measured():
+    found = json.loads((ROOT / "benchmarks/near_duplicates.json").read_text())
+    assert (found["excluded"], found["top"]) == (286, 10)
+    rows = []
+    for variant, target in found["targets"].items():
+        for attack in ("threshold", "rmia"):
+            for key, said in (("all", "all"), ("without", "without the list")):
+                row = target[attack][key]
+                cells = [interval(row, "auc", False), *(interval(row, c, True) for c in contract.FPRS)]
+                of_ten = str(target[attack]["top_excluded"]) if key == "all" else ""
+                rows.append([f"{variant}, {target['epoch']}", f"`{attack}`", said, *cells, of_ten])
+            rise = target[attack]["without"]["auc"] - target[attack]["all"]["auc"]
+            assert 0 < rise < 0.01
+    head = ["variant, epoch", "attack", "non-members", "AUC", "found at 1% FPR", "found at 0.1% FPR"]
+    head.append("of the ten highest non-members on the list")
+    check_block(DOCS / "data.md", "near_duplicates", table(head, rows))

@@ -1,0 +1,348 @@
+"""`import privacy_report as pr`: what it has, what it costs, and arrays of every kind in."""
+
+import ast
+import doctest
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sandbox import ROOT
+from sklearn.linear_model import LogisticRegression
+from test_audit import arrays
+
+import privacy_report as pr
+from privacy_report.audits import api, scored
+from privacy_report.audits.scored import as_array
+from privacy_report.commands.audit import main
+from privacy_report.errors import UserError
+from privacy_report.pipeline.tables import read_rows
+
+ORDER = ("member_logits", "member_labels", "nonmember_logits", "nonmember_labels")
+QUICKLY = {"attacks": ["threshold"], "slices": ["entire"]}
+
+
+def in_order(**drawn):
+    values = arrays(**drawn)
+    return [values[name] for name in ORDER]
+
+
+# The package itself
+
+
+def test_the_names_for_users_are_few_typed_and_described():
+    stub = ast.parse((ROOT / "privacy_report/__init__.pyi").read_text())
+    typed = {node.names[0].asname: node.module for node in stub.body if isinstance(node, ast.ImportFrom)}
+    assert typed == dict.fromkeys(dir(pr), api.__name__)
+    assert dir(pr) == ["Audit", "audit", "audit_file", "score"]
+    page = (ROOT / "docs/python.md").read_text()
+    for name in dir(pr):
+        assert getattr(pr, name) is getattr(api, name)
+        assert getattr(pr, name).__doc__
+        assert f"`pr.{name}" in page
+    for name in vars(pr.Audit):
+        assert name.startswith("_") or name == "found" or f"`.{name}" in page, name
+
+
+def test_no_name_for_users_is_that_of_a_module():
+    """Or the import of the module would take its place."""
+    modules = {path.stem for path in (ROOT / "privacy_report").iterdir()}
+    assert modules & set(dir(pr)) == set()
+
+
+def test_a_name_that_is_not_there_is_refused_with_those_that_are():
+    with pytest.raises(AttributeError, match=r"no attribute 'audits_file', it has .*'audit_file'"):
+        pr.audits_file  # noqa: B018
+
+
+HEAVY = ("matplotlib", "numpy", "pandas", "scipy", "sklearn", "tensorflow", "torch")
+
+
+def test_the_import_costs_nothing():
+    """Of five fresh interpreters the fastest: below 50 ms, and no library is loaded."""
+    code = (
+        "import sys, time; start = time.perf_counter(); import privacy_report; "
+        f"print(time.perf_counter() - start, [name for name in {HEAVY} if name in sys.modules])"
+    )
+    said = [
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+        for _ in range(5)
+    ]
+    seconds, loaded = zip(*(one.stdout.split(maxsplit=1) for one in said), strict=True)
+    assert min(map(float, seconds)) < 0.05
+    assert {one.strip() for one in loaded} == {"[]"}
+
+
+@pytest.mark.parametrize("module", [api, scored], ids=lambda module: module.__name__)
+def test_the_examples_run(module, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = doctest.testmod(module)
+    assert found.attempted >= 7
+    assert found.failed == 0
+
+
+# What an audit gives
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("strict.yaml").write_text("max_advantage: 0.05\n")
+    np.savez("mine.npz", **arrays(shift=3.0))
+    return tmp_path
+
+
+def test_as_in_a_notebook(here):
+    found = pr.audit(*in_order(shift=3.0), attacks=["threshold"], name="mine")
+    assert [row["slice"] for row in found.records] == ["entire dataset", "class=0", "class=1", "class=2"]
+    assert found.leaks == found.records
+    text = found._repr_html_()
+    assert text.count("<tr>") == 5
+    auc = [found.records[0][name] for name in ("auc", "auc_low", "auc_high")]
+    assert "<td>{:.3f} [{:.3f}, {:.3f}]</td>".format(*auc) in text
+    assert "<td></td>" in text  # too few non-members for 1% FPR
+    assert found.in_words("strict.yaml").startswith(
+        "mine: breaks the policy; leak detected at epoch 1 by threshold"
+    )
+    assert found.gate("strict.yaml")["verdict"] == "breaks the policy"
+    assert pr.audit(*in_order(), attacks=["threshold"]).leaks == []
+
+
+def test_a_file_gives_what_the_command_writes_and_prints(here, capsys):
+    main(["mine.npz", "--attacks", "threshold"])
+    printed = capsys.readouterr().out
+    found = pr.audit_file("mine.npz", attacks=["threshold"])
+    written = read_rows(here / "audit/privacy.csv")
+    assert [row["auc"] for row in found.records] == [row["auc"] for row in written]
+    assert [line.rstrip() for line in printed.splitlines()][:-1] == str(found).splitlines()[:-1]
+    assert str(found).splitlines()[-1] == "Every row and interval: `rows`, or `records`"
+    assert found.gate() == pr.audit(*in_order(shift=3.0), attacks=["threshold"], name="mine").gate()
+
+
+def test_a_folder_of_epochs_is_one_run(here):
+    for epoch in (1, 2):
+        np.savez(here / f"epoch_{epoch}.npz", **arrays(shift=float(epoch)))
+    (here / "mine.npz").unlink()
+    found = pr.audit_file(here, **QUICKLY)
+    assert [row["epoch"] for row in found.records] == [1, 2]
+    assert len(list(api.written.examples(found.found))) == 900  # of the last
+
+
+def test_a_policy_is_a_file_the_default_or_limits(here):
+    found = pr.audit(*in_order(shift=3.0), **QUICKLY)
+    default = (ROOT / "conf/gate/default.yaml").resolve()
+    assert found.gate() == found.gate(default) == found.gate(str(default))
+    assert found.gate({"max_advantage": 1.0, "min_val_accuracy": None})["verdict"] == "keeps the policy"
+    assert found.gate({"max_advantage": 0.05})["verdict"] == "breaks the policy"
+    with pytest.raises(UserError, match=r"policy\.max_advantge: unknown|max_advantge"):
+        found.gate({"max_advantge": 0.05})
+
+
+def test_tables_need_pandas_and_say_so(here, monkeypatch):
+    found = pr.audit(*in_order(shift=3.0), **QUICKLY)
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=lambda rows: ("frame", rows)))
+    assert found.rows == ("frame", found.records)
+    assert found.examples[1][-1]["side"] == "nonmember"
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    for name in ("rows", "examples"):
+        with pytest.raises(UserError, match=f"{name}: pip install pandas"):
+            getattr(found, name)
+
+
+def test_tables_are_those_of_the_files(here):
+    pytest.importorskip("pandas")
+    main(["mine.npz", "--attacks", "threshold"])
+    found = pr.audit_file("mine.npz", attacks=["threshold"])
+    assert found.rows["auc"].tolist() == [row["auc"] for row in read_rows(here / "audit/privacy.csv")]
+    assert len(found.examples) == 900
+    assert found.examples.columns.tolist() == list(api.written.EXAMPLE_COLUMNS)
+
+
+def test_the_picture_has_a_curve_an_attack_and_chance(here, monkeypatch):
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    attacks = ["threshold_entropy", "threshold"]  # by AUC
+    found = pr.audit(*in_order(shift=3.0), attacks=attacks, slices=["entire"])
+    axes = found.plot()
+    labels = [line.get_label() for line in axes.lines]
+    assert [label.partition(",")[0] for label in labels] == [*attacks, "chance"]
+    for line, row in zip(axes.lines, sorted(found.records, key=lambda row: -row["auc"]), strict=False):
+        x, y = map(np.asarray, line.get_data())
+        area = float((np.diff(x) * y[:-1]).sum())  # of steps, from the least rate that is shown
+        assert area == pytest.approx(row["auc"], abs=0.01)
+    assert found.plot(axes) is axes
+    axes.figure.clear()
+    coins = np.arange(200) % 2 == 0
+    np.savez("coins.npz", canary_scores=np.arange(200.0), canary_is_member=coins)
+    alone = pr.audit_file("coins.npz")
+    assert (alone.records, alone.coins.canaries) == ([], 200)
+    for of_outputs in (alone.plot, alone.gate):
+        with pytest.raises(UserError, match="coins: has canaries' scores alone"):
+            of_outputs()
+    monkeypatch.setitem(sys.modules, "privacy_report.audits.picture", None)
+    with pytest.raises(UserError, match="plot: pip install matplotlib"):
+        found.plot()
+
+
+def test_the_page_says_the_verdict(here):
+    found = pr.audit(*in_order(shift=3.0), **QUICKLY, name="mine")
+    found.to_html("page.html", "strict.yaml")
+    assert "Breaks the policy" in Path("page.html").read_text()
+    with pytest.raises(UserError, match=r"to_html: .*: is a folder"):
+        found.to_html(here)
+
+
+# What it takes
+
+
+def test_probabilities_are_warned_of_and_taken():
+    member, member_labels, nonmember, labels = in_order()
+    probs = [np.exp(side) / np.exp(side).sum(axis=1, keepdims=True) for side in (member, nonmember)]
+    given = probs[0], member_labels, probs[1], labels
+    with pytest.warns(UserWarning, match="look like probabilities") as caught:
+        pr.audit(*given, attacks=["threshold"])
+    assert caught[0].filename == __file__
+    found = pr.audit(*given, attacks=["threshold"], probabilities=True)
+    logits = pr.audit(*in_order(), attacks=["threshold"])
+    assert found.records[0]["auc"] == pytest.approx(logits.records[0]["auc"], abs=1e-4)
+
+
+def test_labels_as_pandas_has_them():
+    given = in_order()
+    names = np.array(["cat", "dog", "bird"])
+    text = [names[side].astype(object) if side.ndim == 1 else side for side in given]
+    found = pr.audit(*text, attacks=["threshold"], classes=list(names))
+    assert found.records == pr.audit(*given, attacks=["threshold"]).records
+
+
+class Tensor:
+    """As PyTorch's: no array while it has a gradient or is on a device."""
+
+    dtype = "torch.float32"
+
+    def __init__(self, values, ready=0):
+        self.values, self.ready = values, ready
+
+    def detach(self):
+        return Tensor(self.values, self.ready + 1)
+
+    cpu = detach
+
+    def __array__(self, dtype=None, copy=None):
+        assert self.ready == 2, "Can't call numpy() on Tensor that requires grad"
+        return np.asarray(self.values, dtype)
+
+
+def tensors_of(library: str):
+    """A function that turns an array into the library's."""
+    if library == "a class as PyTorch's":
+        return Tensor
+    module = pytest.importorskip(library)
+    return {
+        "tensorflow": lambda values: module.constant(values),
+        "torch": lambda values: (
+            module.tensor(values, requires_grad=True) if values.dtype.kind == "f" else module.tensor(values)
+        ),
+        "jax.numpy": lambda values: module.asarray(values),
+        "pandas": lambda values: (module.Series if values.ndim == 1 else module.DataFrame)(values),
+    }[library]
+
+
+@pytest.mark.parametrize("library", ["a class as PyTorch's", "tensorflow", "torch", "jax.numpy", "pandas"])
+def test_arrays_of_other_libraries(library):
+    given = [values.astype(np.float32) if values.ndim == 2 else values for values in in_order(shift=1.0)]
+    tensor = tensors_of(library)
+    found = pr.audit(*map(tensor, given), **QUICKLY)
+    assert found.records == pr.audit(*given, **QUICKLY).records
+    masks = {"member_is_canary": np.arange(600) < 150, "nonmember_is_canary": np.arange(300) < 150}
+    audited = pr.audit(*map(tensor, given), **QUICKLY, **{k: tensor(v) for k, v in masks.items()})
+    assert audited.coins == pr.audit(*given, **QUICKLY, **masks).coins
+    assert audited.coins.canaries == 300
+
+
+def test_halves_of_floats_that_numpy_lacks():
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    found = as_array(np.array([1.5, -2.0]).astype(bfloat16))
+    assert (found.dtype, found.tolist()) == (np.float32, [1.5, -2.0])
+
+
+# Models
+
+
+class Fixed:
+    """A Keras-like, scikit-learn-like or plain model that says what it was given to say."""
+
+    def __init__(self, outputs):
+        self.outputs = np.asarray(outputs, float)
+
+    def __call__(self, x):
+        return self.outputs
+
+
+PROBS = [[0.25, 0.75], [1.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "logits"),
+    [
+        (PROBS, np.log(np.maximum(PROBS, np.finfo(float).tiny))),
+        ([[0.25, 0.5], [1, 0]], [[0.25, 0.5], [1, 0]]),
+        ([0.75, 0.0], np.log(np.maximum(PROBS, np.finfo(float).tiny))),
+        ([[2.0], [-3.0]], [[0, 2], [0, -3]]),
+    ],
+    ids=["probabilities", "logits", "one probability", "one logit"],
+)
+def test_what_a_model_says_becomes_logits(outputs, logits):
+    found, labels = pr.score(Fixed(outputs), np.zeros((2, 5)), [1, 0])
+    assert found.tolist() == np.asarray(logits, float).tolist()
+    assert labels.tolist() == [1, 0]
+
+
+def test_models_that_score_cannot_run_are_refused():
+    for outputs, said in [
+        (np.zeros((3, 2)), r"\(3, 2\) and 2 labels"),
+        (np.zeros((2, 2, 2)), "a row each"),
+    ]:
+        with pytest.raises(UserError, match=said):
+            pr.score(Fixed(outputs), np.zeros((2, 5)), [1, 0])
+    with pytest.raises(UserError, match="got a list that is no array"):
+        pr.score(lambda x: [[1.0, 2.0], [3.0]], np.zeros((2, 5)), [1, 0])
+    with pytest.raises(UserError, match="got str, allowed: a model of scikit-learn"):
+        pr.score("model", np.zeros((2, 5)), [1, 0])
+
+
+def test_a_model_of_scikit_learn_brings_its_classes():
+    x, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array(["a", "a", "b", "b"])
+    model = LogisticRegression().fit(x, y)
+    logits, labels = pr.score(model, x, y)
+    assert labels.tolist() == [0, 0, 1, 1]
+    np.testing.assert_allclose(np.exp(logits), model.predict_proba(x))
+    with pytest.raises(UserError, match="got the label 'c', allowed: a, b"):
+        pr.score(model, x, ["a", "b", "b", "c"])
+
+
+@pytest.mark.parametrize("linear", [True, False])
+def test_a_model_of_keras_with_one_output(linear):
+    """Logits that all lie in 0..1 are logits still, since the last layer is linear."""
+    keras = pytest.importorskip("keras")
+    last = keras.layers.Dense(1, "linear" if linear else "sigmoid", kernel_initializer="ones")
+    model = keras.Sequential([keras.Input((1,)), last])
+    x = np.array([[0.25], [0.5]], np.float32)
+    logits, _ = pr.score(model, x, [0, 1])
+    np.testing.assert_allclose(logits[:, 1] - logits[:, 0], x[:, 0], rtol=1e-5)
+
+
+def test_a_model_of_pytorch_is_run_in_inference_mode_and_left_as_it_was():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Dropout(0.5))
+    x = np.random.default_rng(0).normal(size=(10, 4)).astype(np.float32)
+    logits, labels = pr.score(model, x, torch.arange(10) % 3, batch_size=3)
+    with torch.no_grad():
+        expected = model[0](torch.tensor(x)).numpy()
+    np.testing.assert_allclose(logits, expected, rtol=1e-5)
+    assert model.training
+    assert labels.tolist() == [*range(3), *range(3), *range(3), 0]
