@@ -115,6 +115,6 @@ def make_sandbox(target: Path) -> Sandbox:
     sandbox = Sandbox(target)
     (target / "conf/experiment/smallest.yaml").write_text(EXPERIMENT)
     sandbox.edit("conf/config.yaml", "experiment: null", "experiment: smallest")
-    sandbox.edit("conf/config.yaml", ", cnn2_canary, cnn3_dp_canary]", "]")
+    sandbox.edit("conf/config.yaml", ", cnn2_canary, cnn3_dp_canary, cnn3_dp_gradient]", "]")
     sandbox.run("git", "init", "--quiet", "--initial-branch=main")
     return sandbox
