@@ -147,8 +147,8 @@ def test_a_copied_file_may_not_overwrite_the_other_variant(first, goes_to, conf)
 def test_variants_that_do_not_exist_are_named_with_the_file_that_names_them(conf):
     run_experiment(conf, EXPERIMENT.replace("cnn2:", "cnn9:"))
     lists = (
-        "allowed: the variants that conf/config.yaml lists: cnn2, cnn2_canary, cnn3, cnn3_dp, cnn3_dp_canary, "
-        "cnn3_dp_gradient"
+        "allowed: the variants that conf/config.yaml lists: cnn2, cnn2_canary, cnn3, cnn3_dp, "
+        "cnn3_dp_canary, cnn3_dp_gradient"
     )
     assert refused() == f"conf/experiment/mine.yaml: variants: got 'cnn9', {lists}"
     edit(conf / "config.yaml", "experiment: mine", "experiment: null")
