@@ -77,7 +77,12 @@ def _private(study: Study, variant: str, claim: Claim) -> Private:
 
 
 def axis(study: Study, variant: str, claimed: float) -> tuple[Mark, ...]:
-    """Claim, audits and ceilings of a variant on one axis from 0; nothing where no canaries were audited."""
+    """Claim, audits and ceilings of a variant on one axis from 0.
+
+    Nothing where no canaries were audited, and of an audit twin, whose numbers stand with its variant.
+    """
+    if variant not in study.candidates:
+        return ()
     audits = {box: study.one_run(variant, canaries) for box, canaries in AUDITS.items()}
     found = [
         (f"{box}: {words}", audit[name], "" if name == "epsilon_ceiling" else "bound")
