@@ -24,9 +24,9 @@ These are the names that `import privacy_report as pr` has.
 """
 LIVE = """# Report on CIFAR-10
 
-[The page that the pipeline wrote](report.html), whole and without a network.
+[The page that the pipeline wrote](study.html), whole and without a network.
 
-<iframe src="report.html" title="The report" style="width: 100%; height: 80vh; border: 0"></iframe>
+<iframe src="study.html" title="The report" style="width: 100%; height: 80vh; border: 0"></iframe>
 """
 ABSENT = """# Report on CIFAR-10
 
@@ -43,7 +43,7 @@ def on_files(files: Files, config: Any) -> Files:
     for name, text in {"api.md": API, "cifar10.md": LIVE if REPORT.exists() else ABSENT}.items():
         files.append(File.generated(config, name, content=text))
     if REPORT.exists():
-        files.append(File.generated(config, "report.html", abs_src_path=str(REPORT)))
+        files.append(File.generated(config, "study.html", abs_src_path=str(REPORT)))
     for picture in (ROOT / "plots/overview.png", *(ROOT / "benchmarks").glob("*.png")):
         files.append(File.generated(config, f"pictures/{picture.name}", abs_src_path=str(picture)))
     return files

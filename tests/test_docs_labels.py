@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 
 from doc_blocks import DOCS, check_block, table
 from sandbox import ROOT
+from scipy.stats import norm
+from test_docs_references import NULLS
 
 from benchmarks.stronger_attacks import BASELINE
 from privacy_report.pipeline import contract
@@ -68,6 +71,36 @@ def test_what_labels_add_to_rmia_is_what_was_measured():
         for values in tried.values()
         for column in contract.FPRS
     )
+
+
+def by_count() -> dict[tuple[str, str], list[dict]]:
+    found: dict[tuple[str, str], list[dict]] = {}
+    for key, values in sorted(FOUND["calibration"].items(), key=lambda item: int(item[0].split(", ")[1])):
+        data, _, attack = key.split(", ")
+        found.setdefault((data, attack), []).append(values)
+    return found
+
+
+def test_attacks_on_labels_are_as_honest_as_was_measured():
+    assert {values["draws"] for values in FOUND["calibration"].values()} == {500}
+
+    def all_of(rows: list[dict], name: str, form: str) -> str:
+        return " / ".join(form.format(row[name]) for row in rows)
+
+    null, power = [], []
+    for (data, attack), rows in sorted(by_count().items()):
+        covered = all_of(rows, "auc_covered", "{:.1%}")
+        if data in NULLS:
+            assert max(row["leaks"] for row in rows) <= 0.074
+            null.append([NULLS[data], attack, all_of(rows, "leaks", "{:.1%}"), covered])
+        else:
+            gap = data.removeprefix("power d=")
+            optimum = f"{norm.cdf(float(gap) / math.sqrt(2)):.3f}"
+            power.append([gap, attack, all_of(rows, "auc_mean", "{:.3f}"), optimum, covered])
+    head = ["data", "attack", "leaks: yes, 2 / 4 / 8 / 16 references", "AUC interval covers 0.5"]
+    check_block(DOCS / "statistics.md", "label_null", table(head, null))
+    head = ["d", "attack", "mean AUC, 2 / 4 / 8 / 16 references", "of all outputs", "covers its own AUC"]
+    check_block(DOCS / "statistics.md", "label_power", table(head, power))
 
 
 def test_what_near_duplicates_change_is_what_was_measured():

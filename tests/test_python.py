@@ -103,9 +103,7 @@ def test_as_in_a_notebook(here):
     auc = [found.records[0][name] for name in ("auc", "auc_low", "auc_high")]
     assert "<td>{:.3f} [{:.3f}, {:.3f}]</td>".format(*auc) in text
     assert "<td></td>" in text  # too few non-members for 1% FPR
-    assert found.in_words("strict.yaml").startswith(
-        "mine: breaks the policy; leak detected at epoch 1 by threshold"
-    )
+    assert found.in_words("strict.yaml").startswith("mine: fails; leak detected at epoch 1 by threshold")
     assert found.gate("strict.yaml")["verdict"] == "breaks the policy"
     assert pr.audit(*in_order(), attacks=["threshold"]).leaks == []
 
@@ -190,7 +188,7 @@ def test_the_picture_has_a_curve_an_attack_and_chance(here, monkeypatch):
 def test_the_page_says_the_verdict(here):
     found = pr.audit(*in_order(shift=3.0), **QUICKLY, name="mine")
     found.to_html("page.html", "strict.yaml")
-    assert "Breaks the policy" in Path("page.html").read_text()
+    assert "Fails; leak detected at epoch 1" in Path("page.html").read_text()
     with pytest.raises(UserError, match=r"to_html: .*: is a folder"):
         found.to_html(here)
 

@@ -75,10 +75,13 @@ function front(found) {
 }
 
 const distinct = values => [...new Set(values.filter(value => value !== undefined))];
-const limits = () => distinct(shown().map(one => one.limits[state.slice.startsWith("class=") && state.measure === "advantage" ? "class_advantage" : state.measure]));
+/** The policy's limits on what is shown: it has some for the entire dataset, and for the advantage on classes. */
+const limitsOn = name => distinct(shown().map(one => one.limits[name]));
+const ofClass = () => (state.measure === "advantage" ? limitsOn("class_advantage") : []);
+const limits = () => (state.slice === "entire dataset" ? limitsOn(state.measure) : state.slice.startsWith("class=") ? ofClass() : []);
 
 function lines(ofClasses) {
-  const limit = ofClasses && state.measure === "advantage" ? distinct(shown().map(one => one.limits.class_advantage)) : ofClasses ? [] : limits();
+  const limit = ofClasses ? ofClass() : limits();
   return [{kind: "chance", at: CHANCE[state.measure]}, ...limit.map(value => ({kind: "limit", at: value}))];
 }
 

@@ -33,7 +33,7 @@ from privacy_report.report.offline import latest_vega_lite
 from privacy_report.report.recommendation import recommendation
 from privacy_report.report.study import Study
 from privacy_report.report.style import Look
-from privacy_report.report.views import views
+from privacy_report.report.views import names_in, views
 
 DIGITS = 6  # of each number of privacy.csv: more than its interval supports
 PER_DECADE = 15  # false-positive rates of the slider
@@ -99,7 +99,7 @@ def _variant(study: Study, look: Look, name: str) -> dict[str, Any]:
     twin = twin_of(name, study.variants)
     return {
         "name": name,
-        "label": study.labels[name],
+        "label": names_in(study)[name],
         "color": look.color(name),
         "twin": is_twin(name, study.variants),
         "audited_by": twin if twin != name else None,

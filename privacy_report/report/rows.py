@@ -63,8 +63,7 @@ def first_screen(study: Study, colors: Mapping[str, str]) -> list[Line]:
             audited = [one for one in study.candidates if twin_of(one, study.variants) == name]
             names.insert(names.index(audited[0]) + 1 if audited else len(names), name)
     values = {name: _values(study, name) for name in names}
-    shown = {name: values[name] for name in study.candidates}
-    most = {column: _most(study, shown, column) for column in LIMITED_BY}
+    most = {column: _most(study, values, column) for column in LIMITED_BY}
     return [_line(study, colors[name], name, values[name], most) for name in names]
 
 
@@ -91,9 +90,14 @@ def _limits(verdict: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _most(study: Study, values: Mapping[str, Mapping[str, Any]], column: str) -> float:
-    """The right end of all bars of a column: a little more than the highest number, interval or limit."""
-    found = [one.get(f"{column}_high", one.get(column, 0.0)) for one in values.values()]
-    found += [_limits(study.verdict(name)).get(LIMITED_BY[column], 0.0) for name in values]
+    """The right end of a column's bars: a little more than the largest end of what may be shipped.
+
+    The bars of audit twins may end there.
+    """
+    measured = [name for name in study.candidates if column in values[name]]
+    names = measured or list(values)
+    found = [values[name].get(f"{column}_high", values[name].get(column, 0.0)) for name in names]
+    found += [_limits(study.verdict(name)).get(LIMITED_BY[column], 0.0) for name in names]
     return 1.08 * max([0.01, *(one for one in found if not math.isnan(one))])
 
 

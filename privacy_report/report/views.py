@@ -20,6 +20,15 @@ POINT = [
 ]
 
 
+def names_in(study: Study) -> dict[str, str]:
+    """Variant -> what the views call it: its label, with its name where several have that label."""
+    labels = list(study.labels.values())
+    return {
+        name: label if labels.count(label) == 1 else f"{label} ({name})"
+        for name, label in study.labels.items()
+    }
+
+
 def views(study: Study, look: Look, lowest: float, few: float) -> dict[str, Layer]:
     """Name of a view -> its specification.
 
@@ -30,7 +39,7 @@ def views(study: Study, look: Look, lowest: float, few: float) -> dict[str, Laye
         "field": "variant",
         "type": "nominal",
         "scale": {
-            "domain": list(study.labels.values()),
+            "domain": list(names_in(study).values()),
             "range": [look.color(name) for name in study.labels],
         },
         "legend": None,
@@ -199,7 +208,7 @@ def _scores(series: Series, lowest: float) -> list[Layer]:
     ticks = [tick for tick in (1, 0.1, 0.01, 0.001, 1e-4, 1e-5, 1e-6) if tick >= lowest * 0.99]
     x = number(
         "low",
-        "Named from this false-positive rate on (right: most suspicious)",
+        "False-positive rate that names it",
         scale=scale,
         axis={"format": "~%", "values": ticks},
     )

@@ -77,6 +77,10 @@ def test_on_paper_there_are_pictures_and_no_controls(study, tmp_path, chromium):
     seen = "[...document.querySelectorAll('{}')].filter(e => e.checkVisibility()).length"
     assert chromium.run(seen.format("form, .chart, button:not(th *), select")) == 0
     assert chromium.run(seen.format("figure.still img")) >= 10
+    chromium.look(690)  # what A4 leaves between its margins
+    chromium.call("Emulation.setEmulatedMedia", media="print")
+    rights = "[...document.querySelectorAll('.pill')].map(e => e.getBoundingClientRect().right)"
+    assert max(chromium.run(rights)) <= 690
     chromium.call("Emulation.setEmulatedMedia", media="")
     assert chromium.pdf().startswith(b"%PDF")
 

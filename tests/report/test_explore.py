@@ -304,6 +304,32 @@ def test_thirty_variants_still_work(chromium, study, tmp_path):
     assert chromium.console == []
 
 
+def test_the_limit_is_the_one_that_the_policy_has_for_what_is_shown(browser):
+    drawn = "charts.by_epoch.data('lines').filter(one => one.kind === 'limit').map(one => one.at)"
+    for slice_, measure, limit in (
+        ("entire dataset", "advantage", [0.1]),
+        ("entire dataset", "tpr_at_1pct_fpr", [0.03]),
+        ("entire dataset", "auc", []),
+        ("class=4", "advantage", [0.25]),
+        ("class=4", "auc", []),
+    ):
+        set_to(browser, "slice", slice_)
+        set_to(browser, "measure", measure)
+        settled(browser)
+        assert browser.run(drawn) == limit
+
+
+def test_variants_with_the_same_label_are_told_apart(chromium, study, tmp_path):
+    root = study(variants=2, epochs=4)
+    params = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(params.replace("label: 3 Layers", "label: 2 Layers"))
+    main([])
+    chromium.look()
+    chromium.open(tmp_path / "plots/report.html")
+    found = chromium.run("[...new Set(charts.by_epoch.data('points').map(p => p.variant))]")
+    assert found == ["2 Layers (cnn2)", "2 Layers (cnn3)"]
+
+
 @pytest.mark.npm
 def test_axe_finds_nothing(chromium, root, tmp_path):
     npm = shutil.which("npm")

@@ -1,0 +1,116 @@
+"""The rows of the first screen, and what the views are made of, against the tables they come from."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from privacy_report.gate.words import KEEPS
+from privacy_report.report import explore, rows
+from privacy_report.report.rows import FOUND, NAMED, first_screen, pill
+from privacy_report.report.study import Study
+from privacy_report.report.tables import merge
+
+
+def merged(root: Path) -> Study:
+    found = Study(root)
+    merge("privacy", found.labels)
+    return found
+
+
+def screen(study: Study) -> dict[str, rows.Line]:
+    return {row.name: row for row in first_screen(study, dict.fromkeys(study.labels, "#111111"))}
+
+
+def test_a_recommended_row_has_the_numbers_that_confirm_it(study):
+    found = merged(study(epochs=10, dp=("cnn3_dp",)))
+    for name, row in screen(found).items():
+        verdict = found.verdict(name)
+        confirmed = verdict["on_report_half"]
+        assert (row.epoch, row.which, row.half) == (verdict["recommended_epoch"], "recommended", True)
+        assert row.accuracy == confirmed["val_accuracy"]
+        bar = row.bars["advantage"]
+        assert bar.value == confirmed["advantage"]
+        assert bar.text == f"{confirmed['advantage']:.3f}"
+        assert bar.interval == f"{confirmed['advantage_low']:.3f} to {confirmed['advantage_high']:.3f}"
+        assert bar.limit == 0.1
+
+
+def test_bars_of_a_column_have_one_scale_and_stay_inside(study):
+    found = screen(merged(study(epochs=20, dp=("cnn3_dp",), gate={"max_advantage": 0.01})))
+    scales = set()
+    for row in found.values():
+        for bar in filter(None, row.bars.values()):
+            assert 0 <= bar.widths["low"] <= bar.widths["value"] <= bar.widths["high"] <= 100
+        scales.add(round(row.bars["advantage"].limit / row.bars["advantage"].widths["limit"], 4))
+    assert len(scales) == 1
+
+
+def test_a_variant_that_fails_shows_its_last_epoch_and_the_worst_attacks(study):
+    found = merged(study(epochs=10, gate={"max_advantage": 0.0}))
+    for name, row in screen(found).items():
+        assert (row.epoch, row.which, row.half, row.pill) == (10, "last", False, "fails")
+        whole = found.entire[name, 10]
+        assert row.bars[FOUND].value == max(one[FOUND] for one in whole)
+
+
+def test_members_that_are_named_are_shown_where_they_were_counted(study):
+    found = merged(study(epochs=4, variants=1))
+    epoch = found.recommended("cnn2")
+    assert screen(found)["cnn2"].named == ""
+    for i, row in enumerate(found.entire["cnn2", epoch]):
+        row[NAMED] = 1200.0 + i
+    assert rows.named(found, "cnn2", epoch) == "1,201 of 50,000"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"verdict": KEEPS, "scope": {"leaks": []}}, "passes"),
+        ({"verdict": KEEPS, "scope": {"leaks": [1]}}, "passes, leaks"),
+        ({"verdict": "breaks the policy"}, "fails"),
+        ({"verdict": "breaks the policy", "recommended_epoch": 2}, "not confirmed"),
+        ({"verdict": "cannot be judged"}, "not judged"),
+        ({"verdict": "audit"}, "audit only"),
+    ],
+)
+def test_pills(change, said):
+    assert pill(change) == said
+
+
+def test_the_grid_is_even_and_has_the_usual_rates():
+    found = explore.grid(10_000)
+    assert (found[0], found[-1]) == (1e-4, 1.0)
+    assert {0.01, 0.001, 0.1} <= set(found)
+    assert np.diff(np.log(found)) == pytest.approx(math.log(10) / explore.PER_DECADE, rel=0.06)
+
+
+def test_curves_promise_no_more_than_the_whole_one(study):
+    found = merged(study(epochs=4, attacks=("threshold", "rmia")))
+    rates = explore.grid(10_000)
+    made = explore.curves(found, rates)
+    assert set(made) == {f"{v}|{e:.0f}|{a}" for v, e, a in found.roc}
+    for (variant, epoch, attack), curve in found.roc.items():
+        for rate, fpr, tpr in zip(rates, *made[f"{variant}|{epoch:.0f}|{attack}"], strict=True):
+            allowed = [point for point in curve.tolist() if point[0] <= rate * (1 + 1e-9)]
+            assert (fpr, tpr) == pytest.approx(max(allowed), rel=1e-5)
+
+
+def test_the_table_is_all_of_privacy_csv(study):
+    found = merged(study(epochs=4, refused=True))
+    columns = list(found.privacy[0])
+    made = json.loads(json.dumps(explore.table(found.privacy, columns), allow_nan=False))
+    assert list(made) == columns
+    for name in columns:
+        cells = [row[name] for row in found.privacy]
+        if isinstance(made[name], dict):
+            assert [made[name]["texts"][place] for place in made[name]["places"]] == cells
+        else:
+            numbers = [math.nan if cell is None else cell for cell in made[name]]
+            assert numbers == pytest.approx(cells, rel=1e-5, nan_ok=True)
+
+
+def test_the_same_is_packed_to_the_same_bytes():
+    assert explore.packed({"a": [1.5, None]}) == explore.packed({"a": [1.5, None]})
