@@ -11,7 +11,7 @@ from privacy_report.errors import UserError
 from privacy_report.layers import shadowed
 from stages import compose
 
-LIST = "variant: [cnn2, cnn3, cnn3_dp, cnn2_canary, cnn3_dp_canary]"
+LIST = "variant: [cnn2, cnn3, cnn3_dp, cnn2_canary, cnn3_dp_canary, cnn3_dp_gradient]"
 EXPERIMENT = """# @package _global_
 defaults:
   - override /dataset: digits
@@ -147,7 +147,8 @@ def test_a_copied_file_may_not_overwrite_the_other_variant(first, goes_to, conf)
 def test_variants_that_do_not_exist_are_named_with_the_file_that_names_them(conf):
     run_experiment(conf, EXPERIMENT.replace("cnn2:", "cnn9:"))
     lists = (
-        "allowed: the variants that conf/config.yaml lists: cnn2, cnn2_canary, cnn3, cnn3_dp, cnn3_dp_canary"
+        "allowed: the variants that conf/config.yaml lists: cnn2, cnn2_canary, cnn3, cnn3_dp, "
+        "cnn3_dp_canary, cnn3_dp_gradient"
     )
     assert refused() == f"conf/experiment/mine.yaml: variants: got 'cnn9', {lists}"
     edit(conf / "config.yaml", "experiment: mine", "experiment: null")
@@ -174,7 +175,9 @@ def test_per_variant_names_variants_that_have_a_file(group, values, conf):
     said = f"conf/{group}/default.yaml: {group}.per_variant: got 'cnn9', allowed: the files of conf/variant: "
     assert refused().startswith(said)
     path.write_text(kept)
-    edit(conf / "config.yaml", ", cnn2_canary, cnn3_dp_canary]", "]")  # named in per_variant, and not chosen
+    edit(
+        conf / "config.yaml", ", cnn2_canary, cnn3_dp_canary, cnn3_dp_gradient]", "]"
+    )  # named in per_variant, and not chosen
     compose.main([])
 
 
