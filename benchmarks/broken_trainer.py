@@ -32,7 +32,7 @@ from privacy_report.datasets.prepared import Prepared
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.files import read_json, write_json
-from privacy_report.training import private_arrays
+from privacy_report.training import self_check
 from privacy_report.training.backend import keras
 from privacy_report.training.data import of_variant
 from privacy_report.training.job import NOWHERE
@@ -77,7 +77,7 @@ def audited(seed: int, name: str | None, config: Variant = CONFIG) -> dict[str, 
     found = examples(seed)
     config = replace(config, seed=seed, canaries=replace(config.canaries, seed=seed))
     job = replace(job_of("digits", config, NOWHERE), config=config)
-    with fault(name), mock.patch.object(private_arrays, "LEVEL", 0.0):
+    with fault(name), mock.patch.object(self_check, "LEVEL", 0.0):
         trainer = trainer_of(job, of_variant(found.everyone), found.absent)
         for epoch in range(1, config.epochs + 1):
             state = trainer.run(epoch)
@@ -99,11 +99,11 @@ def audited(seed: int, name: str | None, config: Variant = CONFIG) -> dict[str, 
 
 def failed(p: np.ndarray) -> dict[str, Any] | None:
     """The first epoch that fails a check, and the checks that it fails; None where none does."""
-    bad = np.nan_to_num(p, nan=1.0) < private_arrays.LEVEL
+    bad = np.nan_to_num(p, nan=1.0) < self_check.LEVEL
     if not bad.any():
         return None
     epoch = int(np.argmax(bad.any(axis=1)))
-    return {"epoch": epoch + 1, "checks": [private_arrays.CHECKS[i] for i in np.flatnonzero(bad[epoch])]}
+    return {"epoch": epoch + 1, "checks": [self_check.CHECKS[i] for i in np.flatnonzero(bad[epoch])]}
 
 
 def main(argv: Sequence[str]) -> None:

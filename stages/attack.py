@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from privacy_report.attack import tables
-from privacy_report.attack.canaries import audit_variant, read_canaries, with_canaries
+from privacy_report.attack.canaries import audit_gradients, audit_variant, read_canaries, with_canaries
 from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.slices import Groups, load_excluded, load_groups
 from privacy_report.attack.variant import (
@@ -24,11 +25,13 @@ from privacy_report.errors import UserError
 from privacy_report.pipeline.command import run, track, variant_named
 from privacy_report.pipeline.files import read_arrays, write_json
 from privacy_report.pipeline.locks import exclusive
+from privacy_report.pipeline.memo import Memo
 from privacy_report.pipeline.outputs import read_outputs
 from privacy_report.pipeline.params import load, refuse
 from privacy_report.pipeline.recorded import checked
 
 SCORES, REFERENCES, COINS = Path("data/score"), Path("data/reference"), Path("data/canaries")
+TRAINED, GRADIENTS = Path("data/train"), "gradient_canaries.npz"
 MEMBER, NONMEMBER = Path("data/prepare/member.npy"), Path("data/prepare/nonmember.npy")
 GROUPS = Path("conf/groups")
 
@@ -60,14 +63,28 @@ def main(argv: Sequence[str]) -> None:
                 coins = {epoch: attack_checkpoint_of(canaries, epoch, kept) for epoch in canaries.files}
         if canaries:
             results = with_canaries(results, coins)
-            write_json(folder / "one_run.json", audit_variant(canaries, kept))
-        else:
-            (folder / "one_run.json").unlink(missing_ok=True)
+        _write_audit(folder, _audit(variant, found, canaries, kept))
         member = _member(variant, results, found.files)
         labels = read_outputs(found.files[max(found.files)]).member_labels
         tables.write(folder, variant, results, member, labels, members)
         write_json(folder / "references.json", facts)
         kept.close()
+
+
+def _audit(variant: str, found: Inputs, canaries: Inputs | None, kept: Memo) -> dict[str, Any] | None:
+    """The one-run audit of a variant's canaries, be they examples or gradients; None without any."""
+    if canaries:
+        return audit_variant(canaries, kept)
+    scores = TRAINED / variant / GRADIENTS
+    return audit_gradients(scores, max(found.files), found.params.delta) if scores.exists() else None
+
+
+def _write_audit(folder: Path, audit: dict[str, Any] | None) -> None:
+    """Write one_run.json; that of an earlier run goes where there are no canaries any more."""
+    if audit:
+        write_json(folder / "one_run.json", audit)
+    else:
+        (folder / "one_run.json").unlink(missing_ok=True)
 
 
 def _groups(params: AttackParams) -> Groups | None:

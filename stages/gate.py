@@ -39,7 +39,7 @@ def write_verdict(variant: str, policy: Policy, evidence: Evidence) -> None:
     """Judge a variant by its own rows and by its twin's canaries."""
     verdict = verdict_on(variant, policy, evidence)
     write_json(path_of(variant), verdict)
-    found = metrics(verdict, evidence.rows, evidence.claim, evidence.one_run)
+    found = metrics(verdict, evidence.rows, evidence.claim, evidence.one_run, evidence.white_box)
     write_json(FOLDER / f"{variant}.json", found)
 
 

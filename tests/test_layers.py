@@ -175,9 +175,8 @@ def test_per_variant_names_variants_that_have_a_file(group, values, conf):
     said = f"conf/{group}/default.yaml: {group}.per_variant: got 'cnn9', allowed: the files of conf/variant: "
     assert refused().startswith(said)
     path.write_text(kept)
-    edit(
-        conf / "config.yaml", ", cnn2_canary, cnn3_dp_canary, cnn3_dp_gradient]", "]"
-    )  # named in per_variant, and not chosen
+    twins = ", cnn2_canary, cnn3_dp_canary, cnn3_dp_gradient]"
+    edit(conf / "config.yaml", twins, "]")  # named in per_variant, and not chosen
     compose.main([])
 
 

@@ -21,9 +21,12 @@ from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.signals import Examples, negative_loss
 from privacy_report.attack.variant import Inputs, examples_at, read_inputs
 from privacy_report.pipeline.contract import CANARIES
+from privacy_report.pipeline.files import read_arrays
 from privacy_report.pipeline.memo import Memo
 
 CALIBRATED, LOSS = "rmia", "threshold"
+GRADIENT = "gradient"
+"""The name of the attack on gradient canaries: it sees every step's update, and no outputs."""
 SHUFFLE = 0x63616E61
 """Of the order that breaks ties: any that does not come from the coins."""
 
@@ -68,6 +71,17 @@ def audit_variant(found: Inputs, kept: Memo) -> dict[str, Any]:
     examples = examples_at(found, last, kept)
     audited = audit_coins(examples, found.params.delta)
     return {"epoch": last, "attack": attack_of(examples), **asdict(audited)}
+
+
+def audit_gradients(scores: Path, epoch: int, delta: float) -> dict[str, Any]:
+    """one_run.json of an audit twin with gradient canaries, from what its training left of them.
+
+    scores: gradient_canaries.npz, canary_scores float (m,) over all steps until the last checkpoint, `epoch`,
+    and canary_is_member bool (m,). UserError as `one_run`.
+    """
+    found = read_arrays(scores)
+    audited = one_run(found["canary_scores"], found["canary_is_member"], delta)
+    return {"epoch": epoch, "attack": GRADIENT, **asdict(audited)}
 
 
 def with_canaries(

@@ -37,7 +37,7 @@ def public_seed(variant: str, path: Path | str = "params.yaml") -> bool:
 
 
 def read_evidence(variant: str) -> Evidence:
-    """All that the gate knows of a variant, its audit twin's canaries included.
+    """All that the gate knows of a variant, its audit twins' canaries included.
 
     UserError for a table that is missing or damaged.
     """
@@ -50,8 +50,9 @@ def read_evidence(variant: str) -> Evidence:
         read_references(variant),
         public_seed(variant),
         twins.canary_rows(twin) if twin else [],
-        twins.read_one_run(variant, variants),
+        twins.read_one_run(twin),
         twins.is_twin(variant, variants),
+        twins.read_one_run(twins.twin_of(variant, variants, twins.GRADIENTS)),
     )
 
 

@@ -19,13 +19,18 @@ DIGITS = 4  # significant; the intervals do not support more
 
 
 def metrics(
-    verdict: Mapping[str, Any], rows: Sequence[Row], claim: Claim | None, one_run: Mapping[str, Any] | None
+    verdict: Mapping[str, Any],
+    rows: Sequence[Row],
+    claim: Claim | None,
+    one_run: Mapping[str, Any] | None,
+    white_box: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Verdict and numbers of one checkpoint, `epoch`, on all examples; what was not measured is left out.
 
     The epoch is the recommended one, else the last. rows: privacy.csv; claim: None without
-    differential privacy; one_run: the audit of the variant or its audit twin. leak_detected: yes, no, or not
-    measured.
+    differential privacy; one_run, white_box: the audits of the variant or its audit twins, by examples and by
+    gradients. epsilon_audited: by gradients where there is such a twin; epsilon_audited_black_box is then by
+    examples. leak_detected: yes, no, or not measured.
     """
     scope = verdict["scope"]
     epoch = scope["epoch"]
@@ -43,7 +48,8 @@ def metrics(
         NAMES: found.get(NAMES),
         "epsilon": claim.epsilon if claim else None,
         "delta": claim.delta if claim else None,
-        "epsilon_audited": audited_epsilon(one_run, epoch),
+        "epsilon_audited": audited_epsilon(white_box or one_run, epoch),
+        "epsilon_audited_black_box": audited_epsilon(one_run if white_box else None, epoch),
     }
     leak = "yes" if scope["leaks"] else "no" if scope["power"] is not None else "not measured"
     chosen = {name: verdict[name] for name in ("recommended_epoch",) if name in verdict}

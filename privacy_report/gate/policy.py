@@ -28,7 +28,9 @@ class Evidence:
     halves, rows: halves.csv and privacy.csv with numbers (NaN for empty cells); claim: of a private variant,
     for whichever of these checkpoints is chosen; references: how many reference models there are by
     epoch; public_seed: whether the noise's seed is committed; canaries: rows of the audit twin's privacy.csv
-    on its canaries; one_run: the twin's one-run audit; twin: whether the variant is a twin itself.
+    on its canaries; one_run: the twin's one-run audit; twin: whether the variant is a twin itself; white_box:
+    the one-run audit of the twin whose canaries are gradients. It bounds epsilon and is no leak: whoever sees
+    every step's update tells who is in from any training, up to the epsilon that it claims.
     """
 
     halves: Sequence[Row]
@@ -39,6 +41,7 @@ class Evidence:
     canaries: Sequence[Row] = ()
     one_run: Mapping[str, Any] | None = None
     twin: bool = False
+    white_box: Mapping[str, Any] | None = None
 
 
 def checkpoints(

@@ -17,6 +17,9 @@ OF_ITS_OWN = ("label", "canaries")
 ONE_RUN_AUDIT = "one-run audit"
 """What detects a leak where its bound of epsilon is above 0, among attacks."""
 ONE_RUN = "epsilon_one_run"
+EXAMPLES, GRADIENTS = "examples", "gradients"
+"""What a twin's canaries are: told by the outputs of the last checkpoint (a black box), or by every step's
+update (a white box)."""
 
 Sections = Mapping[str, Mapping[str, Any]]
 """Variant name -> its section of params.yaml."""
@@ -27,13 +30,35 @@ def is_twin(variant: str, sections: Sections) -> bool:
     return bool(sections[variant].get("canaries"))
 
 
-def twin_of(variant: str, sections: Sections) -> str | None:
-    """The audit twin of a variant: the first with canaries and else the same section; a twin is its own."""
+def canaries_of(twin: str, sections: Sections) -> str:
+    """What the canaries of a twin are: EXAMPLES or GRADIENTS."""
+    return GRADIENTS if sections[twin]["canaries"].get("kind") == "gradient" else EXAMPLES
+
+
+def twin_of(variant: str, sections: Sections, canaries: str = EXAMPLES) -> str | None:
+    """The audit twin of a variant with such canaries: the first with else the same section.
+
+    A twin is its own, and no other is.
+    """
     if is_twin(variant, sections):
-        return variant
+        return variant if canaries_of(variant, sections) == canaries else None
     wanted = _common(sections[variant])
     twins = (name for name in sections if is_twin(name, sections) and _common(sections[name]) == wanted)
-    return next(twins, None)
+    return next((name for name in twins if canaries_of(name, sections) == canaries), None)
+
+
+def counting_twin(variant: str, sections: Sections) -> str | None:
+    """The twin whose audit is "epsilon audited": the one with gradients where there is one.
+
+    That is fixed beforehand: the larger of two bounds would be none.
+    """
+    return twin_of(variant, sections, GRADIENTS) or twin_of(variant, sections)
+
+
+def audited_by(variant: str, sections: Sections, variants: Collection[str]) -> str | None:
+    """The variant whose findings a twin's are, among `variants`; None for what is no such twin."""
+    kinds = (EXAMPLES, GRADIENTS)
+    return next((one for one in variants if variant in (twin_of(one, sections, k) for k in kinds)), None)
 
 
 def _common(section: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,8 +85,7 @@ def audited_epsilon(one_run: Mapping[str, Any] | None, epoch: int) -> float | No
     return one_run[ONE_RUN] if one_run is not None and one_run["epoch"] == epoch else None
 
 
-def read_one_run(variant: str, sections: Sections, root: Path = Path()) -> dict[str, Any] | None:
-    """The one-run audit of a variant or its twin (data/attack/<twin>/one_run.json), None without one."""
-    twin = twin_of(variant, sections)
+def read_one_run(twin: str | None, root: Path = Path()) -> dict[str, Any] | None:
+    """The one-run audit of a twin (data/attack/<twin>/one_run.json), None without one."""
     path = root / f"data/attack/{twin}/one_run.json"
     return read_json(path) if twin is not None and path.exists() else None

@@ -147,6 +147,7 @@ CANARY_COLUMNS = (
     *with_ends("auc"),
     *with_ends("tpr_at_1pct_fpr"),
     "epsilon_one_run",
+    "epsilon_one_run_fdp",
     "epsilon_ceiling",
 )
 PLOTTED_ROC_COLUMNS = ("variant", "epoch", "checkpoint", "attack", "kind", "fpr", "tpr")

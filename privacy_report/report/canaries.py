@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from privacy_report.errors import UserError
-from privacy_report.gate.twins import canary_rows, is_twin
+from privacy_report.gate.twins import GRADIENTS, canaries_of, canary_rows, is_twin
 from privacy_report.pipeline.tables import Row
 from privacy_report.report.study import Study
 from privacy_report.report.summary import interval, number
@@ -15,6 +15,8 @@ from privacy_report.report.summary import interval, number
 TPR = "tpr_at_1pct_fpr"
 ATTACKS = ("threshold", "rmia")
 """By the loss alone, and calibrated by reference models; not chosen by what they find."""
+BLACK_BOX, WHITE_BOX = "the outputs of the last checkpoint", "every step's update"
+"""What the attacker of a one-run audit sees: of canaries that are examples, and of gradients."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Coins:
-    """The audit of one run in words: guesses, bounds and claim."""
+    """The audit of one run in words: what its attacker sees, guesses, bounds and claim."""
 
     label: str
+    sees: str
     guesses: str
     bound: str
     fdp: str
@@ -85,6 +88,7 @@ def coins(study: Study) -> list[Coins]:
             found.append(
                 Coins(
                     study.labels[variant],
+                    WHITE_BOX if canaries_of(variant, study.variants) == GRADIENTS else BLACK_BOX,
                     f"{audit['correct']} of {audit['guesses']}, {audit['canaries']} canaries",
                     number(audit["epsilon_one_run"], 2),
                     number(fdp, 2),

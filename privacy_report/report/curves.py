@@ -62,11 +62,15 @@ def _curve(row: Row, attack: str, by: str) -> Row:
 
 
 def canaries(study: Study) -> Iterator[Row]:
-    """What each attack finds of the canaries at a twin's last checkpoint, and the audit of that run."""
+    """What each attack finds of the canaries at a twin's last checkpoint, and the audit of that run.
+
+    Of canaries that are gradients there is the audit alone.
+    """
     for twin in twins(study):
         rows, audit = canary_rows(twin, study.root), study.one_run(twin) or {}
         last = max((row["epoch"] for row in rows), default=None)
-        for row in where(rows, epoch=last):
+        found = list(where(rows, epoch=last)) or ([{"variant": twin}] if audit else [])
+        for row in found:
             yield {column: row.get(column, audit.get(column)) for column in CANARY_COLUMNS}
 
 

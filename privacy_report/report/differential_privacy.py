@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from privacy_report.gate.twins import EXAMPLES, GRADIENTS, ONE_RUN
 from privacy_report.pipeline.claim import Claim
 from privacy_report.pipeline.contract import LEVEL
 from privacy_report.pipeline.tables import Row, where
@@ -19,11 +20,31 @@ SEEDS = {
 }
 
 
+AUDITS = {"white box": GRADIENTS, "black box": EXAMPLES}
+BOUNDS = {
+    ONE_RUN: "at least (Steinke et al. 2023)",
+    "epsilon_one_run_fdp": "at least, if the trade-off curve is a Gaussian's (Mahloujifar et al. 2024)",
+    "epsilon_ceiling": "most that could be shown",
+}
+"""The numbers of a one-run audit, in words."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """An epsilon on the axis of a private variant: what it is, its value, its place in percent, its tone."""
+
+    name: str
+    value: float
+    place: float
+    tone: str
+
+
 @dataclass(frozen=True)
 class Private:
     """A private variant in words: its claim, what its noise is worth, what the strongest attack found.
 
-    not_covered: what the claim says nothing about, a phrase each.
+    not_covered: what the claim says nothing about, a phrase each; axis: claim, audits and their ceilings,
+    empty without an audit; updates: whether an audit sees every step's update.
     """
 
     label: str
@@ -31,6 +52,8 @@ class Private:
     not_covered: tuple[str, ...]
     noise: str
     finding: str
+    axis: tuple[Mark, ...]
+    updates: bool
 
 
 def private(study: Study) -> list[Private]:
@@ -43,7 +66,32 @@ def _private(study: Study, variant: str, claim: Claim) -> Private:
     seed, last = study.dp_settings(variant).get("seed", "not stated"), study.shown(variant)["last"]
     noise = SEEDS.get(seed, f"Where the noise comes from is unknown (privacy.seed: {seed}).")
     return Private(
-        study.labels[variant], claim.in_words(), claim.not_covered, noise, finding(study, variant, last)
+        study.labels[variant],
+        claim.in_words(),
+        claim.not_covered,
+        noise,
+        finding(study, variant, last),
+        axis(study, variant, claim.epsilon),
+        study.one_run(variant, GRADIENTS) is not None,
+    )
+
+
+def axis(study: Study, variant: str, claimed: float) -> tuple[Mark, ...]:
+    """Claim, audits and ceilings of a variant on one axis from 0; nothing where no canaries were audited."""
+    audits = {box: study.one_run(variant, canaries) for box, canaries in AUDITS.items()}
+    found = [
+        (f"{box}: {words}", audit[name], "" if name == "epsilon_ceiling" else "bound")
+        for box, audit in audits.items()
+        if audit
+        for name, words in BOUNDS.items()
+        if audit.get(name) is not None
+    ]
+    if not found:
+        return ()
+    most = max(claimed, *(value for _, value, _ in found))
+    return tuple(
+        Mark(name, value, round(98 * value / most, 2), tone)
+        for name, value, tone in [("claimed: at most", claimed, "claim"), *found]
     )
 
 

@@ -16,7 +16,8 @@ GLOSSARY = {
     ),
     "audited": (
         "ε audited",
-        "What canaries show that epsilon is at least (95%), in one run at the last checkpoint.",
+        "What canaries show that epsilon is at least (95%), in one run at the last checkpoint: to an "
+        "attacker who sees every step's update, where canaries are gradients, else the outputs.",
     ),
     "canary": (
         "Canaries",

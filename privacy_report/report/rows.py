@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from privacy_report.gate.twins import AUDIT, audited_epsilon, canary_rows, twin_of
+from privacy_report.gate.twins import AUDIT, audited_by, audited_epsilon, canary_rows, twin_of
 from privacy_report.gate.words import BREAKS, KEEPS, colour
 from privacy_report.pipeline.contract import with_ends
 from privacy_report.report.study import Study
@@ -60,8 +60,8 @@ def first_screen(study: Study, colors: Mapping[str, str]) -> list[Line]:
     names = list(study.candidates)
     for name in study.labels:
         if name not in names:
-            audited = [one for one in study.candidates if twin_of(one, study.variants) == name]
-            names.insert(names.index(audited[0]) + 1 if audited else len(names), name)
+            whose = audited_by(name, study.variants, study.candidates)
+            names.insert(len(names) if whose is None else names.index(whose) + 1, name)
     values = {name: _values(study, name) for name in names}
     most = {column: _most(study, values, column) for column in LIMITED_BY}
     return [_line(study, colors[name], name, values[name], most) for name in names]
@@ -185,4 +185,4 @@ def _twin_of_whom(study: Study, variant: str) -> str | None:
     """The variant under which an audit twin is folded; None for what is no twin or stands alone."""
     if variant in study.candidates:
         return None
-    return next((one for one in study.candidates if twin_of(one, study.variants) == variant), None)
+    return audited_by(variant, study.variants, study.candidates)

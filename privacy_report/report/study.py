@@ -13,7 +13,7 @@ import numpy as np
 
 from privacy_report.errors import UserError
 from privacy_report.gate.check import read_verdict
-from privacy_report.gate.twins import is_twin, read_one_run
+from privacy_report.gate.twins import counting_twin, is_twin, read_one_run, twin_of
 from privacy_report.gate.words import KEEPS
 from privacy_report.pipeline import claim
 from privacy_report.pipeline.claim import Claim
@@ -78,9 +78,14 @@ class Study:
         found = {name: label for name, label in self.labels.items() if not is_twin(name, self.variants)}
         return found or self.labels
 
-    def one_run(self, variant: str) -> dict[str, Any] | None:
-        """The one-run audit of a variant or its audit twin; None without one."""
-        return read_one_run(variant, self.variants, self.root)
+    def one_run(self, variant: str, canaries: str = "") -> dict[str, Any] | None:
+        """The one-run audit of a variant or its audit twin; None without one.
+
+        canaries: EXAMPLES or GRADIENTS; "": of the twin that counts.
+        """
+        whose = variant, self.variants
+        twin = twin_of(*whose, canaries) if canaries else counting_twin(*whose)
+        return read_one_run(twin, self.root)
 
     @property
     def many(self) -> bool:

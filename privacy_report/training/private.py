@@ -11,14 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from privacy_report.errors import UserError
-from privacy_report.training import (
-    accounting,
-    isolation,
-    private_arrays,
-    private_gradient,
-    sampling,
-    self_check,
-)
+from privacy_report.training import accounting, isolation, private_gradient, sampling, self_check
 from privacy_report.training.backend import keras
 from privacy_report.training.epochs import Batches, Gradient
 from privacy_report.training.gradient_canaries import GradientCanaries
@@ -106,7 +99,7 @@ class Private:
         earlier = np.concatenate([np.empty(0, np.uint64), *before])
         found = self_check.checks(epoch, self._drawn, seen, earlier, fingerprints)
         for name, p, says in found:
-            if adjusted(epoch, p) < private_arrays.LEVEL:
+            if adjusted(epoch, p) < self_check.LEVEL:
                 raise UserError(
                     f"{self.name}, epoch {epoch}: {says}; this is not the mechanism that epsilon is computed "
                     f"for (self-check: {name})"
@@ -117,7 +110,7 @@ class Private:
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Go on from what `arrays` gave after an epoch, empty before the first."""
         fingerprints = arrays.get(FINGERPRINTS, np.empty((0, self.steps), np.uint64))
-        p_values = arrays.get(P_VALUES, np.empty((0, len(private_arrays.CHECKS))))
+        p_values = arrays.get(P_VALUES, np.empty((0, len(self_check.CHECKS))))
         self._fingerprints = dict(enumerate(fingerprints, 1))
         self._p_values = dict(enumerate(p_values, 1))
         if self._canaries:
@@ -127,7 +120,7 @@ class Private:
         """What the checks and the canaries leave next to the model's state, a row an epoch so far.
 
         check/fingerprints: uint64 (epochs, steps), see `self_check.fingerprints`; check/p: float64
-        (epochs, checks), corrected p-values in the order of `private_arrays.CHECKS`, rounded.
+        (epochs, checks), corrected p-values in the order of `self_check.CHECKS`, rounded.
         """
         kept = {FINGERPRINTS: self._fingerprints, P_VALUES: self._p_values}
         found = {name: np.stack([rows[at] for at in sorted(rows)]) for name, rows in kept.items() if rows}

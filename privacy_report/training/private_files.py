@@ -8,7 +8,7 @@ import numpy as np
 
 from privacy_report.pipeline.digests import Arrays
 from privacy_report.pipeline.files import write_arrays, write_json
-from privacy_report.training.private_arrays import CHECKS, COINS, LEVEL, P_VALUES, SCORES
+from privacy_report.training.private_arrays import COINS, P_VALUES, SCORES
 
 GRADIENT_CANARIES = "gradient_canaries.npz"
 
@@ -20,6 +20,8 @@ def write_private(folder: Path, arrays: Arrays) -> None:
     was made; an epoch that fails one leaves no state. gradient_canaries.npz, of an audit twin with such
     canaries: canary_scores and canary_is_member, as `privacy-report audit` reads them.
     """
+    from privacy_report.training.self_check import CHECKS, LEVEL  # brings scipy
+
     p = arrays[P_VALUES]
     made = ~np.isnan(p)
     write_json(

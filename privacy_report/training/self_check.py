@@ -16,8 +16,23 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from privacy_report.training.private_arrays import CHECKS
-
+LEVEL = 1e-6
+"""Chance that a sound run is ended by any check in any epoch."""
+CHECKS = (
+    "clipping",
+    "recomputed",
+    "sampling sizes",
+    "sampling examples",
+    "repeated noise",
+    "noise of successive steps",
+    "noise and the first step's",
+    "noise of different variables",
+    "divisor",
+    "noise of a variable",
+    "noise of the epoch",
+    "noise of a step",
+)
+"""In the order in which they are named when several fail: causes before what they cause."""
 CLIP_ROUNDING = 1e-6
 RECOMPUTED = 0.01
 """Of the recomputed sum: what another order of additions in float32 may change."""

@@ -11,7 +11,7 @@ from written import written_row
 from privacy_report.commands import gate as gate_command
 from privacy_report.errors import UserError
 from privacy_report.gate.check import path_of
-from privacy_report.gate.twins import twin_of
+from privacy_report.gate.twins import EXAMPLES, GRADIENTS, audited_by, counting_twin, twin_of
 from privacy_report.gate.words import line
 from privacy_report.pipeline import claim
 from privacy_report.pipeline.contract import (
@@ -27,6 +27,7 @@ from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.tables import read_rows, where, write_table
 from privacy_report.report import curves
 from privacy_report.report.canaries import check_one_run
+from privacy_report.report.differential_privacy import axis
 from privacy_report.report.study import Study
 from stages.gate import main
 
@@ -36,6 +37,8 @@ SECTIONS = {
     "longer": {"label": "B", "epochs": 6, "canaries": None},
     "twin": {"label": "C", "epochs": 4, "canaries": COINS},
 }
+WHITE = SECTIONS | {"white": SECTIONS["twin"] | {"canaries": COINS | {"kind": "gradient"}}}
+"""With a twin whose canaries are gradients."""
 TWINS = ("plain", "twin")
 RULE = "max_canary_tpr_at_1pct_fpr"
 
@@ -47,6 +50,16 @@ def test_a_twin_differs_in_label_and_canaries_alone():
     assert twin_of("seeded", SECTIONS | {"seeded": SECTIONS["plain"] | {"seed": 1}}) is None
 
 
+def test_a_variant_has_a_twin_of_each_kind_of_canaries():
+    assert [twin_of("plain", WHITE, kind) for kind in (EXAMPLES, GRADIENTS)] == ["twin", "white"]
+    assert [twin_of("white", WHITE, kind) for kind in (EXAMPLES, GRADIENTS)] == [None, "white"]
+    assert [twin_of("twin", WHITE, kind) for kind in (EXAMPLES, GRADIENTS)] == ["twin", None]
+    variants = ["longer", "plain"]
+    assert [audited_by(name, WHITE, variants) for name in WHITE] == [None, None, "plain", "plain"]
+    assert [counting_twin(name, WHITE) for name in WHITE] == ["white", None, "twin", "white"]
+    assert counting_twin("plain", SECTIONS) == "twin"
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch, rows):
     """Two checkpoints of a variant and of its twin, where epoch 4 is more accurate and finds more."""
@@ -56,7 +69,7 @@ def project(tmp_path, monkeypatch, rows):
     def write(limits, found=((2, 0.02), (4, 0.4)), sections=SECTIONS):
         limits = {"max_advantage": 0.5, "min_val_accuracy": None} | limits
         Path("params.yaml").write_text(yaml.safe_dump({"variants": sections, "gate": limits}))
-        for variant in ("plain", "twin"):
+        for variant in ("plain", "twin", "white"):
             table = [row for epoch in (2, 4) for row in rows(epoch, val_accuracy=0.6 + epoch / 100)]
             write_table(f"data/attack/{variant}/halves.csv", table, HALVES_COLUMNS)
             whole = [{name: row[name] for name in PRIVACY_COLUMNS} for row in table[::2]]
@@ -195,6 +208,40 @@ def test_the_audit_of_a_twins_run_is_in_the_metrics_of_both_at_that_checkpoint(p
     assert [audited(name) for name in TWINS] == [None, 2.346]
     project({}, sections={"plain": SECTIONS["plain"]})
     assert audited("plain") is None
+
+
+@pytest.mark.parametrize("bound", [0.5, 3.5])  # below and above that of the examples
+def test_the_audit_by_gradients_counts_where_there_is_one_and_is_no_leak(project, bound):
+    project({}, sections=WHITE)
+    white = {"epoch": 4, "epsilon_one_run": bound, "epsilon_one_run_fdp": 4.0, "epsilon_ceiling": 5.0}
+    write_json("data/attack/white/one_run.json", white)
+    found = {}
+    for name in ("plain", "twin", "white"):
+        leaks = verdict(name)["scope"]["leaks"]
+        assert ({"attack": "one-run audit", "slice": CANARIES} in leaks) == (name != "white")
+        found[name] = json.loads(Path(f"metrics/{name}.json").read_text())
+    assert {name: one["epsilon_audited"] for name, one in found.items()} == {
+        "plain": bound,
+        "twin": 2.346,
+        "white": bound,
+    }
+    assert [one.get("epsilon_audited_black_box") for one in found.values()] == [2.346, None, None]
+    study = Study()
+    assert [study.one_run(name)["epsilon_one_run"] for name in found] == [bound, 2.34567, bound]
+    marks = axis(study, "plain", 8.0)
+    assert [mark.value for mark in marks] == [8.0, bound, 4.0, 5.0, 2.34567, 4.3]
+    assert [mark.name.split(":")[0] for mark in marks] == ["claimed", *3 * ["white box"], *2 * ["black box"]]
+    assert marks[3].place == pytest.approx(98 * 5 / 8)
+
+
+def test_git_keeps_the_audit_by_gradients_without_an_attack_on_outputs(project):
+    project({}, sections={"white": WHITE["white"]})
+    audit = {"epoch": 4, "attack": "gradient", "epsilon_one_run": 2.0, "epsilon_ceiling": 5.0}
+    write_json("data/attack/white/one_run.json", audit)
+    verdict("white")
+    (row,) = curves.canaries(Study())
+    assert tuple(row) == CANARY_COLUMNS
+    assert {name: row[name] for name in audit} == audit
 
 
 def test_git_keeps_what_is_found_of_canaries_at_the_last_checkpoint(project):

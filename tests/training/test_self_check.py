@@ -11,10 +11,19 @@ from benchmarks.faults import fault
 from privacy_report.errors import UserError
 from privacy_report.pipeline.component import Component
 from privacy_report.training.data import Data
-from privacy_report.training.private_arrays import CHECKS, FINGERPRINTS, LEVEL, P_VALUES
+from privacy_report.training.private_arrays import FINGERPRINTS, P_VALUES
 from privacy_report.training.sampling import poisson_batches, shuffled_batches
 from privacy_report.training.schema import Privacy, Variant
-from privacy_report.training.self_check import Drawn, Seen, adjusted, checks, fingerprints, rounded
+from privacy_report.training.self_check import (
+    CHECKS,
+    LEVEL,
+    Drawn,
+    Seen,
+    adjusted,
+    checks,
+    fingerprints,
+    rounded,
+)
 
 STEPS, N, BATCH, DIMENSIONS, KEY = 12, 1200, 100, np.array([300, 20, 2000, 1]), b"key"
 
