@@ -180,7 +180,7 @@ def picture(result: dict[str, Any]) -> Picture:
         panels.append(
             Panel(lambda ax, way=way: draw_way(result, way, top, ax), WAYS[way], width=5.2, height=4)
         )
-    return Picture("reference_cost", panels, columns=2, vector=False)
+    return Picture("reference_cost", panels, columns=2)
 
 
 def main(argv: Sequence[str]) -> None:

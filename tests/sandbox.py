@@ -115,6 +115,7 @@ def make_sandbox(target: Path) -> Sandbox:
     sandbox = Sandbox(target)
     (target / "conf/experiment/smallest.yaml").write_text(EXPERIMENT)
     sandbox.edit("conf/config.yaml", "experiment: null", "experiment: smallest")
-    sandbox.edit("conf/config.yaml", ", cnn2_canary, cnn3_dp_canary, cnn3_dp_gradient]", "]")
+    config = target / "conf/config.yaml"
+    config.write_text(re.sub(r"variant: \[.*?\]", "variant: [cnn2, cnn3, cnn3_dp]", config.read_text()))
     sandbox.run("git", "init", "--quiet", "--initial-branch=main")
     return sandbox

@@ -169,5 +169,5 @@ def test_a_policy_judges_them_and_the_page_shows_them(world, given, capsys):
                 audit.main(arguments)
         else:
             audit.main(arguments)
-        assert ("keeps the policy" if not code else "breaks the policy") in capsys.readouterr().out
+        assert ("checkpoint passes" if not code else "mine: fails") in capsys.readouterr().out
     assert ("gap" if given == "predictions" else "own_score") in Path("page.html").read_text()

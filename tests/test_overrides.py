@@ -175,6 +175,7 @@ def test_the_graph_has_the_variants_of_the_parameters():
     assert sorted(stages) == sorted(expected)
     assert {name for name, stage in graph.items() if "matrix" not in stage} == {
         "compose",
+        "fit",
         "prepare",
         "report",
     }

@@ -33,7 +33,7 @@ const checkpoint = variant => variant.epochs.findLast(epoch => epoch <= state.ep
 function rowOf(variant, epoch, slice = state.slice) {
   const row = attack => rowAt.get([variant.name, epoch, attack, slice].join("|")) ?? -1;
   if (!(state.attack in STRONGEST)) return row(state.attack);
-  const wanted = one => one.kind === "outputs" || (state.attack === "strongest" && one.kind !== "placebo");
+  const wanted = one => one.full && (one.kind === "outputs" || (state.attack === "strongest" && one.kind !== "placebo"));
   let best = -1;
   for (const {name} of all.attacks.filter(wanted)) {
     const here = row(name);
@@ -139,7 +139,7 @@ const epsilon = () => all.epsilon.flatMap(one => {
 /** Which data each view shows, by name; a view without any says so instead. */
 const DATA = {
   by_epoch: () => { const found = points(); return {points: found, lines: lines(false)}; },
-  trade_off: () => { const found = points(); return {points: found, lines: lines(false), front: front(found), region: limits().map(value => ({at: value}))}; },
+  trade_off: () => { const found = points().filter(one => one.val_accuracy !== null); return {points: found, lines: lines(false), front: front(found), region: limits().map(value => ({at: value}))}; },
   roc: () => ({points: roc()}),
   scores: () => ({points: scores()}),
   classes: () => ({points: classes(), lines: lines(true)}),
@@ -147,7 +147,7 @@ const DATA = {
 };
 const EMPTY = {
   by_epoch: "This attacker was not tried on these examples. Choose another attacker or other examples.",
-  trade_off: "This attacker was not tried on these examples. Choose another attacker or other examples.",
+  trade_off: "This attacker was not tried on these examples, or no validation accuracy is known.",
   roc: "This attacker was not tried at this epoch. Choose another attacker or a later epoch.",
   scores: "This attacker was not tried at this epoch. Choose another attacker or a later epoch.",
   classes: "No class was measured for this attacker at this epoch.",

@@ -21,11 +21,13 @@ from privacy_report.pipeline.contract import (
     CLASS,
     EARLY,
     EPSILON_JOINT,
+    LOGITS,
     OUTPUTS,
     PLACEBO,
     REFERENCES,
     TEXT_COLUMNS,
     kind_of,
+    released_to,
 )
 from privacy_report.pipeline.tables import Row, columns_of
 from privacy_report.report.figures import FEWEST_FALSE_POSITIVES, nonmembers
@@ -65,10 +67,10 @@ def contents(study: Study, look: Look) -> dict[str, Any]:
     few = FEWEST_FALSE_POSITIVES / nonmembers(study)
     return {
         "variants": [_variant(study, look, name) for name in study.labels],
-        "attacks": [{"name": name, "kind": kind_of(name)} for name in study.attacks((*HOLDS,))],
+        "attacks": [_attack(name) for name in dict.fromkeys(row["attack"] for row in study.every_row)],
         "holds": HOLDS,
         "classes": {f"{CLASS}{i}": str(name) for i, name in enumerate(study.dataset["class_names"])},
-        "table": table(study.privacy, columns_of(study.root / "plots/privacy.csv")),
+        "table": table(study.every_row, columns_of(study.root / "plots/privacy.csv")),
         "rates": rates,
         "few": few,
         "curves": curves(study, rates),
@@ -83,6 +85,11 @@ def _start(study: Study) -> dict[str, Any]:
     chosen = recommendation(study).variant
     last = max((max(study.epochs(name), default=0) for name in study.labels), default=0)
     return {"epoch": last if chosen is None else study.recommended(chosen)}
+
+
+def _attack(name: str) -> dict[str, Any]:
+    """An attack's name and kind; full: whether it sees all outputs, as those do of which one is strongest."""
+    return {"name": name, "kind": kind_of(name), "full": released_to(name) == LOGITS}
 
 
 def _variant(study: Study, look: Look, name: str) -> dict[str, Any]:

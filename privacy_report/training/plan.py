@@ -21,7 +21,12 @@ from privacy_report.training.schema import Variant
 
 TARGET = "privacy_report.training.target"
 SCORING = "privacy_report.training.scoring"
-HANDS = (__name__, *(f"privacy_report.training.{name}" for name in ("chains", "engine", "worker")))
+HANDS = (
+    __name__,
+    "privacy_report.training.chains",
+    "privacy_report.training.engine",
+    "privacy_report.training.worker",
+)
 """What hands over the parameters and states that the keys state."""
 EPOCH, SCORE = "epoch", "score"
 """Kinds of entries of the store."""

@@ -42,6 +42,7 @@ def plan(scores="first_logit", seed=0, slices=("entire",)):
         needs=OUTPUTS,
         least=1,
         caveat="",
+        seen="",
         measure=f"{__name__}.advantage_alone",
         both_ends=False,
         any_delta=True,

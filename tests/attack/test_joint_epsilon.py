@@ -44,8 +44,11 @@ def test_one_row_is_its_own_joint_bound(outputs):
 
 def test_the_error_is_shared_by_the_rows_that_are_bounded(outputs):
     counts, delta = (900, 1000, 300, 1000), 1e-5
-    given = [{"slice": ENTIRE, EVIDENCE: [*counts, delta]}] * 3
-    refused = [{"slice": f"{CLASS}0"}, {"slice": "correct", EVIDENCE: [*counts, delta]}]
+    given = [{"attack": "threshold", "slice": ENTIRE, EVIDENCE: [*counts, delta]}] * 3
+    refused = [
+        {"slice": f"{CLASS}0"},
+        {"attack": "threshold", "slice": "correct", EVIDENCE: [*counts, delta]},
+    ]
     found = [row[EPSILON_JOINT] for row in with_joint_epsilon([*given, *refused])]
     assert found == [epsilon_low(Evidence(*counts), delta, LEVEL / 3)] * 3 + [None] * 2
 
@@ -62,7 +65,12 @@ def randomized_response(slice_, epsilon, is_member, rng):
     answers = np.where(rng.random(len(is_member)) < truth, is_member, ~is_member).astype(float)
     order = np.argsort(-answers, kind="stable")
     found = evidence(answers[order], is_member[order], rng.random(len(answers)) < SELECTS, 0.0)
-    return {"slice": slice_, EVIDENCE: [*found, 0.0], "epsilon_fixed_split": epsilon_low(found, 0.0)}
+    return {
+        "attack": "threshold",
+        "slice": slice_,
+        EVIDENCE: [*found, 0.0],
+        "epsilon_fixed_split": epsilon_low(found, 0.0),
+    }
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 2.0])
