@@ -35,7 +35,7 @@ class Bar:
 class Line:
     """A variant on the first screen; `epoch` is the recommended one, or the last where none is.
 
-    half: whether the numbers are those of the half of the examples that had no part in the choice.
+    The numbers are of all examples; half: those of the half that had no part in the choice, in words.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Line:
     pill: str
     epoch: int
     which: str
-    half: bool
+    half: str
     accuracy: float
     bars: Mapping[str, Bar | None]
     named: str
@@ -73,12 +73,9 @@ def measured(rows: Sequence[Line]) -> list[tuple[str, str, str]]:
 
 
 def _values(study: Study, variant: str) -> dict[str, Any]:
-    """Numbers of the row: those that confirm a recommendation, or of the last checkpoint's worst attacks."""
-    verdict = study.verdict(variant)
-    if found := dict(verdict.get("on_report_half", {})):
-        return found | {"epoch": verdict["recommended_epoch"], "half": True}
-    epoch = study.shown(variant).get("last", 0)
-    found = {"epoch": epoch, "half": False}
+    """Numbers of the row: of the strongest attacks at one checkpoint, on all examples, as in metrics/."""
+    epoch = study.verdict(variant).get("recommended_epoch", study.shown(variant).get("last", 0))
+    found = {"epoch": epoch}
     for column in LIMITED_BY:
         if row := study.strongest(variant, epoch, column):
             found |= {name: row[name] for name in (*with_ends(column), "val_accuracy")}
@@ -125,8 +122,12 @@ def _line(
         tone=colour(verdict),
         pill=pill(verdict),
         epoch=epoch,
-        which="recommended" if verdict["verdict"] == KEEPS else "chosen" if values["half"] else "last",
-        half=values["half"],
+        which="recommended"
+        if verdict["verdict"] == KEEPS
+        else "chosen"
+        if "recommended_epoch" in verdict
+        else "last",
+        half=_on_half(verdict.get("on_report_half", {})),
         accuracy=values.get("val_accuracy", math.nan),
         bars={
             column: _bar(values, column, limits.get(rule), most[column])
@@ -138,6 +139,19 @@ def _line(
         canaries=canaries(study, variant, epoch),
         twin=_twin_of_whom(study, variant),
     )
+
+
+def _on_half(found: Mapping[str, Any]) -> str:
+    """What the confirming half gave, empty where no checkpoint was chosen."""
+    if not found:
+        return ""
+    parts = [f"accuracy {number(found.get('val_accuracy', math.nan))}"]
+    for column, name, _ in COLUMNS:
+        if bar := _bar(found, column, None, 1.0):
+            parts.append(
+                f"{name[0].lower()}{name[1:]} {bar.text}" + (f" ({bar.interval})" if bar.interval else "")
+            )
+    return ", ".join(parts)
 
 
 def pill(verdict: Mapping[str, Any]) -> str:

@@ -24,18 +24,22 @@ def screen(study: Study) -> dict[str, rows.Line]:
     return {row.name: row for row in first_screen(study, dict.fromkeys(study.labels, "#111111"))}
 
 
-def test_a_recommended_row_has_the_numbers_that_confirm_it(study):
+def test_a_row_has_the_numbers_of_all_examples_and_says_those_of_the_half_that_confirms(study):
     found = merged(study(epochs=10, dp=("cnn3_dp",)))
     for name, row in screen(found).items():
         verdict = found.verdict(name)
-        confirmed = verdict["on_report_half"]
-        assert (row.epoch, row.which, row.half) == (verdict["recommended_epoch"], "recommended", True)
-        assert row.accuracy == confirmed["val_accuracy"]
+        epoch, confirmed = verdict["recommended_epoch"], verdict["on_report_half"]
+        assert (row.epoch, row.which) == (epoch, "recommended")
+        best = max(found.entire[name, epoch], key=lambda one: one["advantage"])
+        assert row.accuracy == best["val_accuracy"]
         bar = row.bars["advantage"]
-        assert bar.value == confirmed["advantage"]
-        assert bar.text == f"{confirmed['advantage']:.3f}"
-        assert bar.interval == f"{confirmed['advantage_low']:.3f} to {confirmed['advantage_high']:.3f}"
+        assert bar.value == best["advantage"]
+        assert bar.text == f"{best['advantage']:.3f}"
+        assert bar.interval == f"{best['advantage_low']:.3f} to {best['advantage_high']:.3f}"
         assert bar.limit == 0.1
+        low, high = confirmed["advantage_low"], confirmed["advantage_high"]
+        assert f"advantage {confirmed['advantage']:.3f} ({low:.3f} to {high:.3f})" in row.half
+        assert row.half.startswith(f"accuracy {confirmed['val_accuracy']:.3f}, ")
 
 
 def test_bars_of_a_column_have_one_scale_and_stay_inside(study):
@@ -51,7 +55,7 @@ def test_bars_of_a_column_have_one_scale_and_stay_inside(study):
 def test_a_variant_that_fails_shows_its_last_epoch_and_the_worst_attacks(study):
     found = merged(study(epochs=10, gate={"max_advantage": 0.0}))
     for name, row in screen(found).items():
-        assert (row.epoch, row.which, row.half, row.pill) == (10, "last", False, "fails")
+        assert (row.epoch, row.which, row.half, row.pill) == (10, "last", "", "fails")
         whole = found.entire[name, 10]
         assert row.bars[FOUND].value == max(one[FOUND] for one in whole)
 
