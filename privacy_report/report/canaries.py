@@ -50,7 +50,7 @@ def twins(study: Study) -> list[str]:
 
 
 def side_by_side(study: Study) -> list[Line]:
-    """A line a twin and attack of ATTACKS that was made. The worst class is where its AUC is highest."""
+    """A line per twin and attack of ATTACKS that was made. The worst class is where its AUC is highest."""
     found = []
     for variant in twins(study):
         epoch = study.shown(variant)["last"]
@@ -79,7 +79,7 @@ def _cells(row: Row | None) -> tuple[str, str]:
 
 
 def coins(study: Study) -> list[Coins]:
-    """What one run with canaries says of epsilon, a line a twin."""
+    """What one run with canaries says of epsilon, a line per twin."""
     found = []
     for variant in twins(study):
         if audit := study.one_run(variant):
