@@ -269,6 +269,15 @@ def test_the_simulations_of_the_one_run_bound_are_what_was_measured():
     check_block(DOCS / "canaries.md", "one_run", expected)
 
 
+def test_the_bounds_of_canaries_that_share_a_loss_are_what_was_measured():
+    found = json.loads((ROOT / "benchmarks/one_run.json").read_text())
+    head = ["mu", "canaries", "guesses", "true epsilon", "Steinke et al.", "Gaussian trade-off"]
+    rows = [one_run.shared_cells(row) for row in found["shared_loss"]]
+    check_block(DOCS / "canaries.md", "shared", table([*head, "losses independent"], rows))
+    said = f"{found['best_of_many']['largest']:.0%} of {found['best_of_many']['draws']:,} draws"
+    assert said in " ".join((DOCS / "canaries.md").read_text().split())
+
+
 def test_the_audits_of_a_broken_trainer_are_what_was_measured():
     found = json.loads((ROOT / "benchmarks/broken_trainer.json").read_text())
     lines = []
