@@ -25,13 +25,17 @@ BLOCK = 4096
 
 
 def of_members(trains: Path, phi: Path, n_member: int) -> Arrays:
-    """`record_auc` float (n_member,) and `by_noise` float32 (n_member, len(AUCS)) of the first examples.
+    """`record_auc` float (n_member,) and `by_noise` float32 (n_member, len(AUCS)) of the members.
 
-    trains, phi: files of the references. Nothing where they are too few for a spread on both sides.
+    trains, phi: files of the references, members first. Nothing where they are too few for a
+    spread on both sides.
     """
-    references = ReferenceFiles(trains, {0: phi}).at(0).take(np.arange(n_member))
+    references = ReferenceFiles(trains, {0: phi}).at(0)
     try:
-        return {"record_auc": record_auc(references), "by_noise": by_noise(references)}
+        return {
+            "record_auc": record_auc(references)[:n_member],
+            "by_noise": by_noise(references)[:n_member],
+        }
     except TooFewError:
         return {}
 

@@ -123,5 +123,5 @@ def test_members_are_the_first_and_too_few_references_say_nothing(k, tmp_path):
         assert found == {}
         assert record_auc_rows("v", 20, found, slices_of_members(np.zeros(200), [], None)) == []
     else:
-        assert found["record_auc"] == pytest.approx(record_auc(references.take(np.arange(200))))
-        assert found["by_noise"].shape == (200, len(AUCS))
+        assert np.array_equal(found["record_auc"], record_auc(references)[:200])
+        assert np.array_equal(found["by_noise"], by_noise(references)[:200])
