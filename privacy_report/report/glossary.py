@@ -21,7 +21,7 @@ GLOSSARY = {
     ),
     "canary": (
         "Canaries",
-        "Examples, or gradients, that take part in the training or not, by a fair coin each. "
+        "Examples or gradients. A fair coin decides for each whether it takes part in the training. "
         "They are in audit twins, which are trained like their variant and never shipped.",
     ),
     "epsilon": (
