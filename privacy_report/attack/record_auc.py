@@ -22,13 +22,15 @@ MOST = 1024
 """Most memberships that are tried, drawn at random. Up to 20 references in pairs have no more."""
 BLOCK = 4096
 """Examples at a time."""
+TIE = 1e-9
+"""Of the spread: a gap that is so little too small reaches an AUC by chance, so that no rounding decides."""
 
 
 def of_members(trains: Path, phi: Path, n_member: int) -> Arrays:
     """`record_auc` float (n_member,) and `by_noise` float32 (n_member, len(AUCS)) of the members.
 
-    trains, phi: files of the references, members first. Nothing where they are too few for a
-    spread on both sides.
+    trains, phi: files of the references, members first. Nothing where they are too few for a spread
+    on both sides.
     """
     references = ReferenceFiles(trains, {0: phi}).at(0)
     try:
@@ -70,7 +72,7 @@ def by_noise(references: References) -> np.ndarray:
     rows, weights = rows[known], weights[known]
     inside, outside = (side[known][:, None] for side in sides)
     contrast = np.where(rows, 1 / inside, -1 / outside)  # (m, k): times phi it is mu_in - mu_out
-    needed = ndtri(AUCS) * np.hypot(*known_spreads(references))
+    needed = (ndtri(AUCS) - TIE) * np.hypot(*known_spreads(references))
     chance = np.empty((references.n, len(AUCS)), np.float32)
     for start in range(0, references.n, BLOCK):
         at = slice(start, start + BLOCK)

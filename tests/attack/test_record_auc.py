@@ -100,6 +100,19 @@ def test_a_leak_of_two_members_in_a_hundred_is_beyond_noise(k):
     assert 0.01 < row["share"] - row["noise"] < 0.025
 
 
+def test_examples_of_which_all_models_say_the_same_are_ties_and_no_exposure():
+    """Their gap is 0 up to rounding, with any memberships: each has an AUC of 0.5, and so has noise."""
+    references = drawn(300, 8, 0)
+    phi = references.phi.copy()
+    phi[:, 10:] = np.float32(0.1) + np.arange(290, dtype=np.float32) / 7
+    same = References(phi, references.is_member)
+    assert record_auc(same)[10:] == pytest.approx(0.5, abs=1e-12)
+    assert np.all(by_noise(same)[10:, 0] == 1)
+    assert np.all(by_noise(same)[10:, 1:] == 0)
+    row = rows_of(same)[0]
+    assert row["share"] <= row["noise_high"] <= 1
+
+
 def test_intervals_are_corrected_for_all_rows_that_are_looked_at():
     labels, groups = np.arange(400) % 2, {"mine": Group(tuple(range(50))), "empty": Group((), (1,))}
     rows = rows_of(drawn(400, 8, 0, exposed=0.1), ["class", "group"], labels, groups)
