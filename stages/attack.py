@@ -23,12 +23,15 @@ from privacy_report.attack.variant import (
 from privacy_report.attack.workers import Ahead, ahead
 from privacy_report.errors import UserError
 from privacy_report.pipeline.command import run, track, variant_named
+from privacy_report.pipeline.contract import RECORD_AUC_COLUMNS
+from privacy_report.pipeline.digests import Arrays
 from privacy_report.pipeline.files import read_arrays, write_json
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Memo
 from privacy_report.pipeline.outputs import read_outputs
 from privacy_report.pipeline.params import load, refuse
 from privacy_report.pipeline.recorded import checked
+from privacy_report.pipeline.tables import write_table
 
 SCORES, REFERENCES, COINS = Path("data/score"), Path("data/reference"), Path("data/canaries")
 TRAINED, GRADIENTS = Path("data/train"), "gradient_canaries.npz"
@@ -42,8 +45,8 @@ def main(argv: Sequence[str]) -> None:
         "attack",
         "Attack each checkpoint data/score/VARIANT/epoch_NNNN.npz as the section `attack` of "
         "params.yaml says, with the reference models in data/reference/VARIANT. Writes privacy.csv, "
-        "halves.csv, roc.csv, histograms.csv, exposed.csv and references.json to data/attack/VARIANT, and "
-        "one_run.json where there are canaries.",
+        "halves.csv, roc.csv, histograms.csv, exposed.csv, record_auc.csv and references.json to "
+        "data/attack/VARIANT, and one_run.json where there are canaries.",
     )
 
     def inputs() -> tuple[Inputs, Inputs | None]:
@@ -67,6 +70,7 @@ def main(argv: Sequence[str]) -> None:
         member = _member(variant, results, found.files)
         labels = read_outputs(found.files[max(found.files)]).member_labels
         tables.write(folder, variant, results, member, labels, members)
+        _write_record_auc(folder, variant, found, labels, members)
         write_json(folder / "references.json", facts)
         kept.close()
 
@@ -77,6 +81,14 @@ def _audit(variant: str, found: Inputs, canaries: Inputs | None, kept: Memo) -> 
         return audit_variant(canaries, kept)
     scores = TRAINED / variant / GRADIENTS
     return audit_gradients(scores, max(found.files), found.params.delta) if scores.exists() else None
+
+
+def _write_record_auc(folder: Path, variant: str, found: Inputs, labels: np.ndarray, members: Arrays) -> None:
+    """Write record_auc.csv, of the references' last epoch; without rows where they are too few, or none."""
+    epoch = max(found.references.phi) if found.references else 0
+    slices = tables.slices_of_members(labels, found.params.slices, _groups(found.params))
+    rows = tables.record_auc_rows(variant, epoch, members, slices)
+    write_table(folder / "record_auc.csv", rows, RECORD_AUC_COLUMNS)
 
 
 def _write_audit(folder: Path, audit: dict[str, Any] | None) -> None:

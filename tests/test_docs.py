@@ -202,6 +202,7 @@ def test_every_attack_is_listed_with_what_it_needs():
         ("plots/roc.csv", contract.PLOTTED_ROC_COLUMNS),
         ("histograms.csv", contract.HISTOGRAM_COLUMNS),
         ("exposed.csv", contract.EXPOSED_COLUMNS),
+        ("record_auc.csv", contract.RECORD_AUC_COLUMNS),
         ("history.csv", contract.HISTORY_COLUMNS),
         ("examples.csv", EXAMPLE_COLUMNS),
     ],

@@ -45,7 +45,7 @@ def exposure(references: References) -> np.ndarray:
     A spread per example would have three degrees of freedom at 8 references, and the top of the ranking would
     be the examples whose references agree by luck. Even so d is noisy and never 0: see `exposure_error`.
     """
-    s_in, s_out = _known_spreads(references)
+    s_in, s_out = known_spreads(references)
     return np.abs(references.inside.mean - references.outside.mean) / (s_in + s_out)
 
 
@@ -54,14 +54,14 @@ def exposure_error(references: References) -> np.ndarray:
 
     An example that is not exposed at all has a d of 0.8 of it on average.
     """
-    s_in, s_out = _known_spreads(references)
+    s_in, s_out = known_spreads(references)
     n_in, n_out = (
         np.where(side.count, side.count, np.nan) for side in (references.inside, references.outside)
     )
     return np.sqrt(s_in**2 / n_in + s_out**2 / n_out) / (s_in + s_out)
 
 
-def _known_spreads(references: References) -> tuple[float, float]:
+def known_spreads(references: References) -> tuple[float, float]:
     """`spreads`, or UserError where one of them would be a stand-in."""
     for side, name in ((references.inside, "IN"), (references.outside, "OUT")):
         if np.isnan(side.variance):

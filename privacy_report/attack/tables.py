@@ -8,17 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import binom
 
 from privacy_report.attack.checkpoint import CheckpointFindings
 from privacy_report.attack.epsilon_bound import Evidence, epsilon_low
 from privacy_report.attack.exposure import lt_iqr, most_exposed
-from privacy_report.attack.intervals import holm
+from privacy_report.attack.intervals import holm, lower_rate, upper_rate
 from privacy_report.attack.measures import EVIDENCE
+from privacy_report.attack.record_auc import AUCS
+from privacy_report.attack.slices import Groups
 from privacy_report.pipeline.contract import (
+    CLASS,
     ENTIRE,
     EPSILON_JOINT,
     EXPOSED_COLUMNS,
     GIVEN_BEFOREHAND,
+    GROUP,
     HALVES_COLUMNS,
     HISTOGRAM_COLUMNS,
     LEVEL,
@@ -164,6 +169,52 @@ def exposed_rows(
         }
         for rank, i in enumerate(most_exposed(scores, probability), start=1)
     ]
+
+
+def slices_of_members(
+    labels: np.ndarray, kinds: Iterable[str], groups: Groups | None
+) -> dict[str, np.ndarray]:
+    """Name -> positions among the members: of all, and of classes and groups where `kinds` has them."""
+    found = {ENTIRE: np.arange(len(labels))}
+    if "class" in kinds:
+        found |= {f"{CLASS}{label}": np.flatnonzero(labels == label) for label in np.unique(labels)}
+    if "group" in kinds:
+        found |= {f"{GROUP}{name}": np.array(group.member, int) for name, group in (groups or {}).items()}
+    return {name: members for name, members in found.items() if len(members)}
+
+
+def record_auc_rows(variant: str, epoch: int, found: Arrays, slices: Mapping[str, np.ndarray]) -> list[Row]:
+    """Rows of record_auc.csv: for each slice and AUC the share of members that reach it, and noise's share.
+
+    found: see `record_auc.of_members`; epoch: of the references; slices: see `slices_of_members`. All rows of
+    the entire dataset hold at once with 95%, and so do all rows of classes and groups (Bonferroni): the
+    Clopper-Pearson intervals, and the upper ends of noise. These are binomial quantiles at the mean chance:
+    examples with unequal chances exceed them more rarely (Hoeffding 1956, theorem 4).
+    """
+    if "record_auc" not in found:
+        return []
+    rows = []
+    for name, members in slices.items():
+        tail = LEVEL / len(AUCS) / (1 if name == ENTIRE else len(slices) - 1)
+        n, known = len(members), found["record_auc"][members]
+        chances = found["by_noise"][members].mean(axis=0, dtype=np.float64)
+        for auc, chance in zip(AUCS, chances.tolist(), strict=True):
+            reach = int((known >= auc).sum())
+            rows.append(
+                {
+                    "variant": variant,
+                    "epoch": epoch,
+                    "slice": name,
+                    "n_member": n,
+                    "record_auc": auc,
+                    "share": reach / n,
+                    "share_low": float(lower_rate(reach, n, tail / 2)),
+                    "share_high": float(upper_rate(reach, n, tail / 2)),
+                    "noise": chance,
+                    "noise_high": float(binom.isf(tail, n, chance)) / n,
+                }
+            )
+    return rows
 
 
 def summary(rows: Sequence[Row]) -> dict[str, Row]:

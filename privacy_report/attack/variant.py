@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from privacy_report.attack import checkpoint, choice, example_exposure, job, reference_facts, signals
+from privacy_report.attack import (
+    checkpoint,
+    choice,
+    example_exposure,
+    job,
+    record_auc,
+    reference_facts,
+    signals,
+)
 from privacy_report.attack.checkpoint import CheckpointFindings, Planned
 from privacy_report.attack.evidence import ReferenceFiles, nearest, reference_files
 from privacy_report.attack.findings import Findings
@@ -28,6 +36,8 @@ from privacy_report.pipeline.outputs import read_outputs
 CHOICE = "privacy_report.attack.choice"
 EXPOSURE = "privacy_report.attack.example_exposure"
 RECIPE = "privacy_report.attack.reference_facts"
+RECORD_AUC = "privacy_report.attack.record_auc"
+FACTS = (CHOICE, EXPOSURE, RECIPE, RECORD_AUC)
 LIBRARIES, AN_EXAMPLE, COPIES = 300e6, 1000, 4
 """Bytes of a worker without examples, and of each example; copies of the references of an epoch."""
 
@@ -69,7 +79,7 @@ def read_inputs(
     return Inputs(
         params=params,
         attacks=checkpoint.planned(params, groups, excluded),
-        facts={root: memo.base(root, hands=checkpoint.HANDS) for root in (CHOICE, EXPOSURE, RECIPE)},
+        facts={root: memo.base(root, hands=checkpoint.HANDS) for root in FACTS},
         files=files,
         references=models,
         digests={file: file_digest(file) for file in read},
@@ -116,7 +126,7 @@ def _attacks_on(found: Inputs, epoch: int, kept: Memo) -> dict[str, Job]:
 
 
 def _of_references(found: Inputs, kept: Memo) -> dict[int | str, Job]:
-    """What references say beyond one checkpoint: EXPOSURE, and recipes by epoch; nothing without any."""
+    """What references say beyond one checkpoint: EXPOSURE, RECORD_AUC, recipes by epoch; or nothing."""
     files, last = found.references, max(found.files)
     if files is None:
         return {}
@@ -124,6 +134,12 @@ def _of_references(found: Inputs, kept: Memo) -> dict[int | str, Job]:
     jobs: dict[int | str, Job] = {
         EXPOSURE: (found.key(found.facts[EXPOSURE], *read), partial(example_exposure.of_members, *read))
     }
+    models = files.trains, files.phi[max(files.phi)]
+    n_member = len(read_outputs(found.files[last]).member_labels)
+    jobs[RECORD_AUC] = (
+        found.key(found.facts[RECORD_AUC] | {"n_member": n_member}, *models),
+        partial(record_auc.of_members, *models, n_member),
+    )
     for epoch in files.phi:
         read = files.trains, files.phi[epoch], files.phi[_chosen(found, files, epoch, kept)]
         jobs[epoch] = found.key(found.facts[RECIPE], *read), partial(reference_facts.recipe_of, *read)
@@ -154,15 +170,15 @@ def facts_of_references(
     """What the reference models say beyond one checkpoint.
 
     Facts: models, chosen_epochs (of the references, by the target's), recipe (by the references' epoch), and
-    how well LT-IQR agrees. Arrays: of each member at the last checkpoint (`example_exposure.of_members`),
-    empty without reference models.
+    how well LT-IQR agrees. Arrays: of each member (`example_exposure.of_members`, at the last checkpoint,
+    and `record_auc.of_members`), empty without reference models.
     """
     files = found.references
     if files is None:
         return {"models": 0}, {}
 
     measures = {name: _recall(kept, one) for name, one in _of_references(found, kept).items()}
-    arrays = measures.pop(EXPOSURE)
+    arrays = measures.pop(EXPOSURE) | measures.pop(RECORD_AUC)
     losses = np.stack([result.member_loss for result in results.values()])
     facts = {
         "models": len(files.memberships()),

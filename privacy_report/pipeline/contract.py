@@ -172,6 +172,16 @@ EXPOSED_COLUMNS = (
     "loss",
     "probability",
 )
+RECORD_AUC_COLUMNS = (
+    "variant",
+    "epoch",
+    "slice",
+    "n_member",
+    "record_auc",
+    *with_ends("share"),
+    "noise",
+    "noise_high",
+)
 
 HISTORY_COLUMNS = ("variant", "epoch", *HISTORY)
 

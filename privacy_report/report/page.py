@@ -24,6 +24,7 @@ from privacy_report.report.figures import FEWEST_FALSE_POSITIVES, attackers
 from privacy_report.report.glossary import GLOSSARY
 from privacy_report.report.provenance import facts
 from privacy_report.report.recommendation import recommendation
+from privacy_report.report.record_auc import spread, worst_groups
 from privacy_report.report.released import names, released
 from privacy_report.report.rows import first_screen, measured
 from privacy_report.report.schema import ReportParams
@@ -64,6 +65,8 @@ def write(
         pictures=pictures,
         releases=released(study),
         names=names(study),
+        spread=spread(study),
+        worst_groups=worst_groups(study),
         facts=facts(study),
         **_decision(study, look),
         **_evidence(study, exhibits, report),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -46,12 +47,8 @@ def print_table(study: Study, console: Console | None = None) -> None:
     found = lines(study)
     heads = _heads(wide, any(line.claimed != "-" for line in found))
     for name, head in heads.items():
-        table.add_column(
-            head,
-            justify="right" if name in RIGHT else "left",
-            no_wrap=name not in FOLDED,
-            overflow="fold",
-        )
+        side: Literal["left", "right"] = "right" if name in RIGHT else "left"
+        table.add_column(head, justify=side, no_wrap=name not in FOLDED, overflow="fold")
     for line in found:
         recommended = line.epoch == study.recommended(line.name)
         style = STYLES[colour(study.verdict(line.name))] if recommended else ""

@@ -13,6 +13,7 @@ from planted import planted, write_references, write_target
 
 from privacy_report.attack.example_exposure import exposure, found_at_fpr
 from privacy_report.attack.exposure import lt_iqr
+from privacy_report.attack.record_auc import AUCS, record_auc
 from privacy_report.attack.reference_checks import recipe
 from privacy_report.attack.reference_scores import rmia
 from privacy_report.audits.models import attack_model, models_at
@@ -83,6 +84,7 @@ def test_without_references_the_target_s_own_past_is_all(folder):
         assert notes(attack) == ["not attacked: there are no reference models"] * 3
     rows = table("exposed")
     assert {(row["ranking"], row["found_at_fpr"]) for row in rows} == {("lt_iqr", "")}
+    assert table("record_auc") == []
     np.testing.assert_allclose([float(row["score"]) for row in rows], by_lt_iqr(world), rtol=1e-6)
 
 
@@ -100,6 +102,7 @@ def test_two_references_attack_but_cannot_be_checked(folder):
     assert notes("placebo")[0].startswith(f"not attacked: 2 {CANNOT}, allowed: two or more pairs")
     rows = table("exposed")
     assert {row["ranking"] for row in rows} == {"lt_iqr"}  # one IN and one OUT have no spread
+    assert table("record_auc") == []
     assert all(0 <= float(row["found_at_fpr"]) <= 1 for row in rows)
 
 
@@ -124,6 +127,9 @@ def test_four_references_say_how_exposed_members_and_the_recipe_are(folder):
     np.testing.assert_allclose([float(row["score"]) for row in rows], scores[order])
     fpr = found_at_fpr(rmia(world.phi(world.checkpoints[6][None])[0], references), np.arange(120) < m)[:m]
     np.testing.assert_allclose([float(row["found_at_fpr"]) for row in rows], fpr[order])
+    shares = [np.mean(record_auc(references)[:m] >= auc) for auc in AUCS]
+    assert [float(row["share"]) for row in table("record_auc")] == pytest.approx(shares, abs=1e-12)
+    assert {(row["slice"], row["epoch"]) for row in table("record_auc")} == {(ENTIRE, "4")}
     assert found["lt_iqr"]["top"] == m  # of a hundred
     assert found["lt_iqr"]["found_of_all"] == found["lt_iqr"]["found_of_top"] == np.mean(fpr <= 0.01)
     assert -1 <= found["lt_iqr"]["rank_correlation_with_exposure"] <= 1

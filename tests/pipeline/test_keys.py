@@ -206,7 +206,7 @@ def test_facts_of_references_have_keys_of_their_own(tmp_path):
     (tmp_path / "epoch_0002.npz").touch()
     np.save(tmp_path / "trains.npy", np.zeros((0, 3), bool))
     facts = variant.read_inputs(DEFAULT, None, tmp_path, tmp_path).facts
-    assert len({digest(inputs) for inputs in facts.values()}) == len(facts) == 3
+    assert len({digest(inputs) for inputs in facts.values()}) == len(facts) == 4
 
 
 NETS = "nets_of_a_test"

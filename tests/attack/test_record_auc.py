@@ -1,0 +1,140 @@
+"""Each record's own AUC, what noise alone gives, and whether a leak of few members is seen."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest, norm
+
+from privacy_report.attack import record_auc as module
+from privacy_report.attack.record_auc import AUCS, by_noise, of_members, record_auc
+from privacy_report.attack.references import References
+from privacy_report.attack.roc import auc, roc_curve
+from privacy_report.attack.slices import Group
+from privacy_report.attack.tables import record_auc_rows, slices_of_members
+from privacy_report.pipeline.contract import ENTIRE
+from privacy_report.training.memberships import halves
+
+AT_90 = AUCS.index(0.9)
+
+
+def drawn(n, k, seed, exposed=0.0, fraction=0.5) -> References:
+    """Examples and models that differ in level, spreads that differ by example, heavy tails.
+
+    Of a share `exposed` of the examples a model that trained on them is more confident by 8.
+    """
+    rng, sides = np.random.default_rng([seed, k]), halves(n, k, seed, fraction)
+    phi = rng.normal(2, 2, n) + rng.normal(0, 0.3, (k, 1))
+    phi += np.exp(rng.normal(0, 0.5, n)) * rng.standard_t(5, (k, n))
+    some = slice(int(exposed * n))
+    phi[:, some] += 8 * sides[:, some]
+    return References(phi.astype(np.float32), sides)
+
+
+def rows_of(references, kinds=(), labels=None, groups=None):
+    labels = np.zeros(references.n, int) if labels is None else labels
+    found = {"record_auc": record_auc(references), "by_noise": by_noise(references)}
+    return record_auc_rows("v", 20, found, slices_of_members(labels, kinds, groups))
+
+
+def beyond_noise(rows):
+    return any(row["share"] > row["noise_high"] for row in rows)
+
+
+def test_the_record_auc_is_that_of_models_that_trained_on_it_against_models_that_did_not():
+    """Two normal distributions with spreads 1.5 and 0.5; many models' phi say how often IN is above OUT."""
+    rng, sides = np.random.default_rng(0), halves(400, 200, 0)
+    gap = 1.2
+    phi = gap * sides + np.where(sides, 1.5, 0.5) * rng.standard_normal(sides.shape)
+    known = rng.normal(gap, 1.5, 10**6) > rng.normal(0, 0.5, 10**6)
+    assert record_auc(References(phi, sides)).mean() == pytest.approx(known.mean(), abs=0.01)
+
+
+@pytest.mark.parametrize(("k", "fraction"), [(4, 0.5), (6, 2 / 3)])
+def test_noise_is_the_mean_over_all_ways_to_exchange_the_memberships(k, fraction):
+    references = drawn(7, k, 0, fraction=fraction)
+    scale = np.sqrt(references.inside.variance + references.outside.variance)
+    reached, ways = np.zeros((7, len(AUCS))), 0
+    for order in permutations(range(7)):
+        sides, ways = references.is_member[:, order], ways + 1
+        for x in range(7):
+            inside, outside = (references.phi[side, x].astype(float) for side in (sides[:, x], ~sides[:, x]))
+            reached[x] += norm.cdf((inside.mean() - outside.mean()) / scale) >= np.array(AUCS)
+    assert by_noise(references) == pytest.approx(reached / ways, abs=1e-6)
+
+
+def test_of_more_memberships_than_are_tried_a_part_by_lot_serves(monkeypatch):
+    references = drawn(3000, 12, 0)
+    exact = by_noise(references).mean(axis=0)
+    monkeypatch.setattr(module, "MOST", 40)
+    assert by_noise(references).mean(axis=0) == pytest.approx(exact, rel=0.1, abs=0.002)
+
+
+@pytest.mark.parametrize("k", [4, 16])
+def test_where_nothing_leaks_the_curve_stays_below_noise(k):
+    """Families of rows err in at most 5% each: of 60 draws hardly ever more than seven (99%)."""
+    whole = by_class = 0
+    for seed in range(60):
+        rows = rows_of(drawn(500, k, seed), ["class"], np.arange(500) % 5)
+        whole += beyond_noise(row for row in rows if row["slice"] == ENTIRE)
+        by_class += beyond_noise(row for row in rows if row["slice"] != ENTIRE)
+    assert whole <= 7
+    assert by_class <= 7
+
+
+def test_the_mean_share_where_nothing_leaks_is_noise():
+    shares = [[(row["share"], row["noise"]) for row in rows_of(drawn(500, 8, seed))] for seed in range(40)]
+    share, noise = np.mean(shares, axis=0).T
+    assert share == pytest.approx(noise, abs=0.012)
+
+
+@pytest.mark.parametrize("k", [4, 16])
+def test_a_leak_of_two_members_in_a_hundred_is_beyond_noise(k):
+    """An attack on a target has an AUC below 0.52; the curve at 0.9 is above noise nonetheless."""
+    references = drawn(12_000, k, 3, exposed=0.02)
+    target = drawn(12_000, 2, 3, exposed=0.02)  # the levels of other examples: only the leak is alike
+    is_member, phi = target.is_member[0], target.phi[0]
+    assert auc(roc_curve(phi[is_member], phi[~is_member])) < 0.52
+    row = rows_of(references)[AT_90]
+    assert row["share_low"] > row["noise_high"]
+    assert 0.01 < row["share"] - row["noise"] < 0.025
+
+
+def test_examples_of_which_all_models_say_the_same_are_ties_and_no_exposure():
+    """Their gap is 0 up to rounding, with any memberships: each has an AUC of 0.5, and so has noise."""
+    references = drawn(300, 8, 0)
+    phi = references.phi.copy()
+    phi[:, 10:] = np.float32(0.1) + np.arange(290, dtype=np.float32) / 7
+    same = References(phi, references.is_member)
+    assert record_auc(same)[10:] == pytest.approx(0.5, abs=1e-12)
+    assert np.all(by_noise(same)[10:, 0] == 1)
+    assert np.all(by_noise(same)[10:, 1:] == 0)
+    row = rows_of(same)[0]
+    assert row["share"] <= row["noise_high"] <= 1
+
+
+def test_intervals_are_corrected_for_all_rows_that_are_looked_at():
+    labels, groups = np.arange(400) % 2, {"mine": Group(tuple(range(50))), "empty": Group((), (1,))}
+    rows = rows_of(drawn(400, 8, 0, exposed=0.1), ["class", "group"], labels, groups)
+    counts = {row["slice"]: row["n_member"] for row in rows}
+    assert counts == {ENTIRE: 400, "class=0": 200, "class=1": 200, "group=mine": 50}
+    for row in rows:
+        level = 1 - 0.05 / len(AUCS) / (1 if row["slice"] == ENTIRE else 3)
+        known = binomtest(round(row["share"] * row["n_member"]), row["n_member"]).proportion_ci(level)
+        assert (row["share_low"], row["share_high"]) == pytest.approx((known.low, known.high), abs=1e-9)
+    mine = next(row for row in rows if row["slice"] == "group=mine" and row["record_auc"] == 0.9)
+    assert mine["share"] > 0.5  # of the 50, 40 are exposed
+
+
+@pytest.mark.parametrize("k", [2, 8])
+def test_members_are_the_first_and_too_few_references_say_nothing(k, tmp_path):
+    references = drawn(300, k, 0)
+    np.save(tmp_path / "trains.npy", references.is_member)
+    np.save(tmp_path / "phi.npy", references.phi)
+    found = of_members(tmp_path / "trains.npy", tmp_path / "phi.npy", 200)
+    if k == 2:
+        assert found == {}
+        assert record_auc_rows("v", 20, found, slices_of_members(np.zeros(200), [], None)) == []
+    else:
+        assert np.array_equal(found["record_auc"], record_auc(references)[:200])
+        assert np.array_equal(found["by_noise"], by_noise(references)[:200])
