@@ -4,8 +4,8 @@ Null: members and non-members from one distribution (Gaussian logits; or members
 file), so every `leaks: yes`, every interval without 0.5 and every epsilon bound above 0 is an error.
 Power: a planted shift d of the members' loss, where the AUC is Phi(d / sqrt 2) and the TPR at FPR f is
 Phi(d + Phi^-1(f)). A trained attacker's own AUC is smaller than that: its interval is about the models
-that it fitted, so their AUC on fresh examples is the truth that it has to cover (own_auc_covered). Beside it,
-in how many draws the default mode's interval reaches the reference's AUC (default_keeps_up).
+that it fitted, so their AUC on fresh examples is the truth that it has to cover (own_auc_covered). Next to
+it, in how many draws the default mode's interval reaches the reference's AUC (default_keeps_up).
 
 `python -m benchmarks.calibration [--scores FILE.npz]` writes benchmarks/calibration.json and prints
 Markdown. Every draw is seeded by its number, and a row keeps the AUC and the p-value of its first: it is

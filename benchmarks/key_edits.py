@@ -113,7 +113,7 @@ def tried(study: Sandbox, name: str, before: dict[str, str]) -> Row:
 
 
 def prepare_ways(study: Sandbox, ways: Iterable[str]) -> None:
-    """Write models of one's own as they are before their edits, each with a variant of its own."""
+    """Write your own models as they are before their edits, each with a variant of its own."""
     params = yaml.safe_load((study.root / "params.yaml").read_text())
     files = {"nets/ways/__init__.py": "", "nets/ways/base.py": MODEL}
     for way in ways:
@@ -129,7 +129,7 @@ def prepare_ways(study: Sandbox, ways: Iterable[str]) -> None:
 
 
 def tried_way(study: Sandbox, way: str) -> Row:
-    """What the edit of a model of one's own moves and changes."""
+    """What the edit of your own model moves and changes."""
     work = [("train", _stem(way))]
     _, before = in_process(measured, study.root, work, True, _environment(way, 0), True)
     edited = {study.root / path: text for path, text in _files(way, 1).items()}

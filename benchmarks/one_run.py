@@ -5,8 +5,11 @@ coins that have nothing to do with the scores; and a (0, delta)-private one, whi
 coins away at once, so that its canaries are anything but independent. The older bound is the audited epsilon
 of a fixed split (`epsilon_bound`), which counts canaries as independent trials.
 
-`python -m benchmarks.one_run` writes benchmarks/one_run.json and prints Markdown; every draw is seeded by its
-number.
+Next to these mechanisms, one whose canaries share one privacy loss (`shared_loss`), with the bound that takes
+losses for independent, for contrast; and the bound of the number of guesses that shows most (`best_of_many`).
+
+`python -m benchmarks.one_run` writes benchmarks/one_run.json and prints Markdown, with names of parts these
+alone; every draw is seeded by its number.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import argparse
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +27,25 @@ from scipy import stats
 
 from privacy_report.attack import epsilon_bound
 from privacy_report.attack.findings import SELECTS
-from privacy_report.attack.one_run import OF_GUESSES, correct_guesses, epsilon_low
+from privacy_report.attack.one_run import (
+    OF_GUESSES,
+    _refutes_gaussian,
+    correct_guesses,
+    epsilon_low,
+    epsilon_of_gaussian,
+    p_value,
+)
 from privacy_report.pipeline.command import run
-from privacy_report.pipeline.files import write_json
+from privacy_report.pipeline.contract import LEVEL
+from privacy_report.pipeline.files import read_json, write_json
 
 DRAWS = 2_000
+DELTA = 1e-5
+"""At which epsilon is bounded where all canaries share one loss."""
+SHARED = [(mu, m, r) for mu in (0.5, 1.0, 2.0) for m, r in ((1_000, 1_000), (1_000, 200), (10_000, 2_500))]
+"""mu of the Gaussian trade-off curve, canaries and guesses."""
+MANY_R = range(10, 1_001, 2)
+"""Numbers of guesses that are tried, of 1,000 canaries, where the result picks one."""
 
 Told = Callable[[np.random.Generator, np.ndarray], np.ndarray]
 """(generator, coins bool (m,)) -> what the mechanism tells, scores (m,)."""
@@ -141,6 +158,74 @@ def measure(name: str, case: Case, draws: int = DRAWS) -> dict[str, Any]:
     }
 
 
+def losses(rng: np.random.Generator, mu: float, n: int) -> np.ndarray:
+    """|log(p(x) / q(x))| of n draws, where p and q are the densities of N(mu, 1) and N(0, 1)."""
+    return np.abs(mu * mu / 2 + mu * rng.standard_normal(n))
+
+
+def told_right(rng: np.random.Generator, losses: np.ndarray) -> int:
+    """How many coins are told truly: each by randomised response, with error 1 / (1 + exp(loss))."""
+    return int(np.count_nonzero(rng.random(len(losses)) < 1 / (1 + np.exp(-losses))))
+
+
+def least(r: int, refutes: Callable[[int], bool]) -> int:
+    """The smallest number of right guesses, up to r, that refutes the truth; r + 1 where none does."""
+    low, high = 0, r + 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if refutes(middle) else (middle + 1, high)
+    return low
+
+
+def shared_loss(mu: float, m: int, r: int, draws: int = DRAWS) -> dict[str, Any]:
+    """Shares of draws in which a bound is above the truth, where one |loss| is that of all canaries.
+
+    Each person sees exactly mu-Gaussian privacy. "independent" rejects the true mu where more guesses are
+    right than in 95% of draws whose losses are independent, the r largest of m guessed: what bounds by order
+    statistics (Xiang et al. 2025, arXiv 2509.08704) count on.
+    """
+    epsilon = epsilon_of_gaussian(mu, DELTA)
+    rng = np.random.default_rng([m, r, zlib.crc32(f"independent {mu}".encode())])
+    independent = [told_right(rng, np.partition(losses(rng, mu, m), m - r)[m - r :]) for _ in range(draws)]
+    from_on = {
+        "epsilon_one_run": least(r, lambda v: p_value(m, r, v, epsilon, DELTA) <= LEVEL),
+        "epsilon_one_run_fdp": least(r, lambda v: _refutes_gaussian(mu, m, r, v, LEVEL)),
+        "independent": int(np.quantile(independent, 1 - LEVEL, method="higher")) + 1,
+    }
+    rights = np.empty(draws, int)
+    for seed in range(draws):
+        rng = np.random.default_rng([seed, m, r, zlib.crc32(f"shared {mu}".encode())])
+        rights[seed] = told_right(rng, np.repeat(losses(rng, mu, 1), r))
+    above = {name: float((rights >= v).mean()) for name, v in from_on.items()}
+    return {"mu": mu, "canaries": m, "guesses": r, "truth": epsilon, "draws": draws, "above_truth": above}
+
+
+def _refuted_at_0(m: int, r: int, v: int) -> bool:
+    return p_value(m, r, v, 0.0, 0.0) <= LEVEL
+
+
+def best_of_many(draws: int = DRAWS) -> dict[str, Any]:
+    """Shares of draws at epsilon 0 in which a bound is above it: of r = 200, and the largest of MANY_R."""
+    m, last = MANY_R[-1], np.array(MANY_R) // 2 - 1
+    from_on = np.array([least(r, partial(_refuted_at_0, m, r)) for r in MANY_R])
+    above = np.empty((draws, len(MANY_R)), bool)
+    for seed in range(draws):
+        rng = np.random.default_rng([seed, zlib.crc32(b"best of many")])
+        coins = rng.random(m) < 0.5
+        coins = coins[np.argsort(nothing(rng, coins))]
+        rights = np.cumsum(~coins) + np.cumsum(coins[::-1])  # of the lowest and the highest 1, 2, ...
+        above[seed] = rights[last] >= from_on
+    found = {"canaries": m, "guesses": [MANY_R[0], m], "draws": draws}
+    fixed = float(above[:, MANY_R.index(m // OF_GUESSES)].mean())
+    return found | {"fixed": fixed, "largest": float(above.any(axis=1).mean())}
+
+
+def shared_cells(row: dict[str, Any]) -> list[str]:
+    """A row of the table of shared losses in docs/canaries.md."""
+    counts = [f"{row['mu']:g}", f"{row['canaries']:,}", f"{row['guesses']:,}"]
+    return [*counts, f"{row['truth']:.2f}", *(f"{share:.1%}" for share in row["above_truth"].values())]
+
+
 def cells(name: str, row: dict[str, Any]) -> list[str]:
     """A row of the table in docs/canaries.md."""
     shares = [row["above_truth"], row["above_truth_of_theory"], row["older_above_truth"]]
@@ -149,14 +234,28 @@ def cells(name: str, row: dict[str, Any]) -> list[str]:
     return [name, str(row["guesses"]), ours, theory, *medians, older]
 
 
+PARTS: dict[str, Callable[[], Any]] = {
+    "rows": lambda: {name: measure(name, case) for name, case in cases().items()},
+    "shared_loss": lambda: [shared_loss(*case) for case in SHARED],
+    "best_of_many": best_of_many,
+}
+
+
 def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.one_run", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "parts", nargs="*", choices=[[], *PARTS], help="what to measure again; all by default"
+    )
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     args = parser.parse_args(argv)
-    rows = {name: measure(name, case) for name, case in cases().items()}
-    write_json(args.out, {"rows": rows})
-    for name, row in rows.items():
+    found = read_json(args.out) if args.parts else {}
+    found |= {part: PARTS[part]() for part in args.parts or PARTS}
+    write_json(args.out, found)
+    for name, row in found["rows"].items():
         print(f"| {' | '.join(cells(name, row))} |")
+    for row in found["shared_loss"]:
+        print(f"| {' | '.join(shared_cells(row))} |")
+    print(found["best_of_many"])
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Three ways through the same epochs, in turn, in one process: without anybody watching, with the self-check,
 and with gradient canaries next to it. The model and the settings are those of cnn3_dp, on random images of
 CIFAR-10's size. One step in every fifth epoch is recomputed; that is timed alone and a fifth of it added.
-Ratios are of CPU time, which other work on the machine moves little, and of wall time.
+Ratios, of each round, are of CPU time, which other work on the machine moves little, and of wall time.
 
 `python -m benchmarks.self_check_cost` prints the seconds and ratios, and writes them with `--out`.
 """
@@ -11,6 +11,7 @@ Ratios are of CPU time, which other work on the machine moves little, and of wal
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -67,7 +68,7 @@ def timed(work: Callable[[], Any]) -> tuple[float, float]:
 
 
 def measure(rounds: int, steps: int) -> dict[str, Any]:
-    """Median seconds of an epoch's first `steps` steps by each way, and of a recomputed step, as epochs'."""
+    """Medians over rounds of the seconds of `steps` steps by each way, and of their ratios, with ranges."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (N, *SHAPE), dtype=np.uint8)
     labels = rng.integers(0, CLASSES, N).astype(np.int32)
@@ -78,7 +79,7 @@ def measure(rounds: int, steps: int) -> dict[str, Any]:
         gradient, optimizer = regime.gradient(model), optimizers.build(CONFIG)
         runners[name] = epochs.epoch_runner(model, optimizer, images, labels, np.arange(N), gradient)
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in runners}
-    recomputed: list[tuple[float, float]] = []
+    recomputed = (math.nan, math.nan)
     for epoch in range(1, rounds + 2):
         for name, runner in runners.items():
             rows, sizes, seeds = regimes[name].batches(epoch)
@@ -90,20 +91,22 @@ def measure(rounds: int, steps: int) -> dict[str, Any]:
                 seen = regimes[name]._watch
                 assert seen is not None
                 seen.seen()  # traces its graph
-                recomputed.append(timed(seen.seen))
+                recomputed = timed(seen.seen)
         print(epoch, {name: found[-1] for name, found in seconds.items() if found}, flush=True)
-    medians = {
-        name: [statistics.median(kind) for kind in zip(*found, strict=True)]
-        for name, found in seconds.items()
-    }
     part = steps * CONFIG.batch_size / N / watch.EVERY  # of a recomputed step is that of the timed steps
-    for name in (CHECKED, CANARIES):
-        medians[name] = [one + part * more for one, more in zip(medians[name], recomputed[0], strict=True)]
-    found: dict[str, Any] = {"rounds": rounds, "steps": steps}
-    found["recomputed_step"] = dict(zip(KINDS, recomputed[0], strict=True))
-    for name, times in medians.items():
-        ratios = [one / plain for one, plain in zip(times, medians[PLAIN], strict=True)]
-        found[name] = dict(zip((*KINDS, *(f"{kind}_ratio" for kind in KINDS)), times + ratios, strict=True))
+    found: dict[str, Any] = {
+        "rounds": rounds,
+        "steps": steps,
+        "recomputed_step": dict(zip(KINDS, recomputed, strict=True)),
+    }
+    for name in runners:
+        more = 0.0 if name == PLAIN else part
+        found[name] = {}
+        for i, kind in enumerate(KINDS):
+            times = [one[i] + more * recomputed[i] for one in seconds[name]]
+            ratios = [one / plain[i] for one, plain in zip(times, seconds[PLAIN], strict=True)]
+            found[name] |= {kind: statistics.median(times), f"{kind}_ratio": statistics.median(ratios)}
+            found[name][f"{kind}_ratios"] = [min(ratios), max(ratios)]
     return found
 
 

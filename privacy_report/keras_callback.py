@@ -168,8 +168,8 @@ def scores(
 ) -> dict[str, np.ndarray]:
     """The arrays of a score file: `*_logits` or, where each row sums to 1, `*_probs`, and `*_labels`.
 
-    One output a row is that of class 1 of two: a probability where all lie in 0..1 and the last layer is not
-    linear. The model is run in inference mode. Raises UserError that names `source` as `Outputs` does.
+    One output per row is that of class 1 of two: a probability where all lie in 0..1 and the last layer is
+    not linear. The model is run in inference mode. Raises UserError that names `source` as `Outputs` does.
     """
     arrays, outputs = {}, {}
     for name, side in {"member": members, "nonmember": nonmembers}.items():

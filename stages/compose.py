@@ -65,7 +65,7 @@ def _read(path: Path) -> Any:
     except FileNotFoundError:
         return None
     except yaml.YAMLError:
-        print(f"{path}: was not YAML, written anew")
+        print(f"{path}: was not YAML, written again")
         return None
 
 

@@ -26,8 +26,8 @@ from privacy_report.training.schema import Variant
 OUTPUTS = Path("data/fit")
 DESCRIPTION = (
     "Train the targets, with the scores of their checkpoints, and the reference models of all variants, as "
-    "far as the store lacks them: in a process a core, or on the cluster of DASK_SCHEDULER_ADDRESS. Stages "
-    "train, score and reference take them from there. Writes data/fit/train/VARIANT.json and "
+    "far as the store lacks them: in one process per core, or on the cluster of DASK_SCHEDULER_ADDRESS. "
+    "Stages train, score and reference take them from there. Writes data/fit/train/VARIANT.json and "
     "data/fit/reference/VARIANT.json, which say what was asked for. Where one says so already, nothing of it "
     "is trained: the results may have come with `dvc pull`."
 )

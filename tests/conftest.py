@@ -31,6 +31,12 @@ def _no_keys_of_other_tests() -> None:
     memo._used.clear()
 
 
+@pytest.fixture(autouse=True)
+def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that run side by side are told a width, as if there were a terminal."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Sandbox:
     """A fresh sandbox in which nothing has run."""

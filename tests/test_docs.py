@@ -233,6 +233,20 @@ def test_every_command_is_described():
     }
 
 
+ODD = re.compile(
+    r"\bby lot\b|\ball else\b|\bof one's own\b|\brightly\b|\bbut for\b|\bbeside\b|\banew\b|\bheld against\b|"
+    r"\b(row|line|label|score|model|process|core|variant|example|task|epoch|channel|file)s? an? "
+    r"(row|epoch|variant|model|core|task|example|side|seed|attack|image|channel)\b"
+)
+"""What no native speaker says."""
+
+
+def test_no_page_says_what_nobody_says():
+    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.glob("*.md")]
+    found = {page.name: match[0] for page in pages for match in ODD.finditer(page.read_text())}
+    assert found == {}
+
+
 def test_every_benchmark_is_described():
     text = (DOCS / "benchmarks.md").read_text()
     for path in (ROOT / "benchmarks").glob("*.*"):
@@ -271,7 +285,7 @@ def imports_by_room() -> dict[str, tuple[set[str], set[str]]]:
 
 def test_every_room_says_what_it_is_for():
     """Each folder of the library, and the stages; the table of what they import has three columns."""
-    said = {quoted(row[0])[0] for row in cells(section("development.md", "The rooms")) if len(row) == 2}
+    said = {quoted(row[0])[0] for row in cells(section("development.md", "The packages")) if len(row) == 2}
     folders = {path.parent.name for path in (ROOT / "privacy_report").glob("*/__init__.py")}
     assert said == {"stages", *(f"privacy_report.{name}" for name in folders)}
 
@@ -279,7 +293,7 @@ def test_every_room_says_what_it_is_for():
 def test_import_table_is_what_the_code_imports():
     table = {
         quoted(row[0])[0]: (set(quoted(row[1])), set(quoted(row[2])))
-        for row in cells(section("development.md", "The rooms"))
+        for row in cells(section("development.md", "The packages"))
         if len(row) == 3
     }
     expected = imports_by_room()

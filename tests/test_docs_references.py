@@ -13,8 +13,8 @@ from privacy_report.pipeline import contract
 
 NULLS = {
     "null noise": "nobody learns who its members are",
-    "null permuted": "everybody does, the target's labels are by lot",
-    "null cnn2_phi": "outputs of `cnn2`, labels by lot",
+    "null permuted": "everybody does, the target's labels are random",
+    "null cnn2_phi": "outputs of `cnn2`, labels at random",
 }
 
 

@@ -1,6 +1,6 @@
 """Outputs of somebody's model as they come: .npz, .csv, or a folder of .npy, in several shapes.
 
-What is unambiguous is put into the one shape that attacks read; all else is refused with the remedy.
+What is unambiguous is put into the one shape that attacks read; anything else is refused with the remedy.
 """
 
 from __future__ import annotations

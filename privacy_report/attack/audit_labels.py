@@ -1,4 +1,4 @@
-"""Labels and memberships of somebody's model as they come: one class a row, or what is unambiguously that."""
+"""Labels and memberships of somebody's model as they come: one class per row, or clearly equivalent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def labels_of(labels: np.ndarray, n_classes: int | None, names: np.ndarray | Non
     """Labels int (n,) of whole floats, bools, (n, 1), one-hot (n, n_classes), or text that `names` has.
 
     names (n_classes,): the classes in the order of the columns; n_classes is None where nothing says it.
-    What is no array of one class a row is left for `outputs.Outputs` to refuse, or a UserError that says
+    What is no array of one class per row is left for `outputs.Outputs` to refuse, or a UserError that says
     what the tool is for.
     """
     labels = plain(labels, what)
@@ -56,7 +56,7 @@ def plain(values: np.ndarray, what: str) -> np.ndarray:
 
 
 def _of_one_hot(labels: np.ndarray, n_classes: int | None, what: str) -> np.ndarray:
-    """The classes int (n,) of one-hot rows; UserError for what else has several numbers a row."""
+    """The classes int (n,) of one-hot rows; UserError for what else has several numbers per row."""
     got = f"{what}: got {labels.dtype} {labels.shape}"
     if not np.isin(labels, (0, 1)).all():
         kind = "of a regression" if labels.dtype.kind == "f" else "tokens"

@@ -1,4 +1,4 @@
-"""An audit of predicted labels, or of a score of one's own, as outputs that say the same.
+"""An audit of predicted labels, or of your own score, as outputs that say the same.
 
 Labels become one-hot logits: whether the label is right is all that an attack on labels sees. A score becomes
 the logit of one of two classes, so that the confidence phi is the score itself.

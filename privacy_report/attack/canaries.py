@@ -87,7 +87,7 @@ def audit_gradients(scores: Path, epoch: int, delta: float) -> dict[str, Any]:
 def with_canaries(
     results: Mapping[int, CheckpointFindings], canaries: Mapping[int, CheckpointFindings]
 ) -> dict[int, CheckpointFindings]:
-    """Results of all other examples with a row an attack more, on the slice `canaries`."""
+    """Results of all other examples with one more row per attack, on the slice `canaries`."""
     return {epoch: _with(result, canaries[epoch]) for epoch, result in results.items()}
 
 

@@ -42,7 +42,7 @@ def exposure(references: References) -> np.ndarray:
     one side. UserError where no example has two IN or two OUT references: there is no spread then.
     Source: Carlini et al. 2022 (arXiv 2112.03570), section VII-B.
 
-    A spread an example would have three degrees of freedom at 8 references, and the top of the ranking would
+    A spread per example would have three degrees of freedom at 8 references, and the top of the ranking would
     be the examples whose references agree by luck. Even so d is noisy and never 0: see `exposure_error`.
     """
     s_in, s_out = known_spreads(references)

@@ -38,7 +38,7 @@ def upper_rate(k: ArrayLike, n: ArrayLike, tail: float) -> np.ndarray:
 def delong_variance(curve: Roc, prior: float = 0.0) -> float:
     """Variance of the AUC (DeLong 1988) from midranks: placements of each side in the other, ties half.
 
-    `prior` is the number of examples that each side is credited with beside its own (see `auc_interval`):
+    `prior` is the number of examples that each side is credited with next to its own (see `auc_interval`):
     their placements have variance AUC (1 - AUC) / 3. Without them a side of one has infinite variance.
     """
     members, nonmembers = np.diff(curve.tp), np.diff(curve.fp)
@@ -65,7 +65,7 @@ def auc_interval(curve: Roc) -> tuple[float, float]:
     examples, AUC (1 - AUC) / 3: what placements have where both sides have one distribution, a third of the
     largest variance that a mean allows. With many examples this is DeLong's interval.
     PRIOR was chosen by simulation (tests/attack/test_auc_interval.py repeats a part): normal scores, rounded
-    ones included, are covered in 94% to 99% of draws from 10 examples a side on, where DeLong's variance
+    ones included, are covered in 94% to 99% of draws from 10 examples per side on, where DeLong's variance
     alone gets down to 77%; a few examples of a far more skewed side (20 exponential scores against 400 at an
     AUC of 0.92) in 90%.
 

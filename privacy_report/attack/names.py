@@ -50,7 +50,7 @@ class Above:
 
 
 def halves(curve: Roc, rng: np.random.Generator) -> tuple[Above, Above]:
-    """Both halves of the non-members, cut by lot, each calibrating for the members and the other half."""
+    """Two random halves of the non-members, each calibrating for the members and the other half."""
     group = np.repeat(np.arange(len(curve.thresholds)), np.diff(curve.fp))  # of tied scores, best first
     first = rng.permutation(curve.n_nonmember) < curve.n_nonmember // 2
     found = []

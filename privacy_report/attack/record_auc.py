@@ -19,7 +19,7 @@ from privacy_report.pipeline.digests import Arrays
 AUCS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99)
 """At which the curve is taken."""
 MOST = 1024
-"""Most memberships that are tried. Up to 20 references in pairs have no more; else so many, by lot."""
+"""Most memberships that are tried, drawn at random. Up to 20 references in pairs have no more."""
 BLOCK = 4096
 """Examples at a time."""
 TIE = 1e-9

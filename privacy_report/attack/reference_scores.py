@@ -35,10 +35,10 @@ TUNED_ON = 4
 
 
 def lira(target_phi: np.ndarray, references: References) -> np.ndarray:
-    """Likelihood ratio of two Gaussians an example: log N(phi; mu_in, s_in) - log N(phi; mu_out, s_out).
+    """Likelihood ratio of two Gaussians per example: log N(phi; mu_in, s_in) - log N(phi; mu_out, s_out).
 
-    Means an example, one fixed spread a side (see `spreads`). An example without a reference on one side
-    takes the other side's mean, moved by the mean gap of the examples that have both. UserError where none
+    One mean per example, one fixed spread per side (see `spreads`). An example without a reference on one
+    side takes the other side's mean, moved by the mean gap of the examples with both. UserError where none
     has both. Source: Carlini et al. 2022 (arXiv 2112.03570); unlike in the authors' code, spreads are of
     residuals about the example's mean, and OUT has its own.
     """
@@ -140,9 +140,9 @@ def choose_offline_a(references: References) -> float:
 def bavaria(target_phi: np.ndarray, references: References) -> np.ndarray:
     """BaVarIA-t: log predictive Student-t density of phi, IN minus OUT, with a prior on mean and variance.
 
-    A normal-inverse-gamma prior a side (kappa0 = 1, alpha0 = 2), around the side's mean over all examples and
-    references and with the variance about it. An example without a reference on a side has the prior alone
-    there. UserError where a side is empty or does not vary. Source: arXiv 2603.11799.
+    A normal-inverse-gamma prior per side (kappa0 = 1, alpha0 = 2), around the side's mean over all examples
+    and references and with the variance about it. An example without a reference on a side has only the
+    prior there. UserError where a side is empty or does not vary. Source: arXiv 2603.11799.
     """
     phi = check_target(target_phi, references.phi)
     return _log_predictive(phi, references.inside, "IN") - _log_predictive(phi, references.outside, "OUT")

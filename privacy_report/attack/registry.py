@@ -45,7 +45,7 @@ class Mode:
 
 @dataclass(frozen=True)
 class Attack:
-    """One attack: what it `needs`, the dotted name of its `scores`, its `mode`, its `least` examples a side.
+    """One attack: what it `needs`, the dotted name of its `scores`, its `mode`, the `least` per side.
 
     caveat: what every row's note says of it. seen: of an attack that does not see all outputs, the dotted
     name of what it sees: examples -> float (n,), which its scores take instead of the examples, or of phi.

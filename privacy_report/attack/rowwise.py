@@ -100,7 +100,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def _log_odds_against(rows: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """log((1 - p) / p) of one class a row, without forming 1 - p, of ascending rows; float64 (n,)."""
+    """log((1 - p) / p) of one class per row, without forming 1 - p, of ascending rows; float64 (n,)."""
     every, last = np.arange(len(rows)), rows.shape[1] - 1
     own = rows[every, at]
     top = np.where(at == last, rows[:, -2], rows[:, -1])

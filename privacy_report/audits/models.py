@@ -95,7 +95,7 @@ def models_at(paths: Sequence[Path], each: bool = False) -> list[Model]:
     names = [model.name for model in models]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(
-            f"two models are called {twice[0]!r}, allowed: one of a name; rename a file or folder"
+            f"two models are called {twice[0]!r}, allowed: different names; rename a file or folder"
         )
     return models
 

@@ -34,7 +34,7 @@ def score(model: Any, x: Any, y: Any, batch_size: int = 256) -> tuple[np.ndarray
     model: of scikit-learn (`predict_proba`), Keras, PyTorch (run in inference mode), or a function from x to
     outputs. x: (n, ...) as the model takes it; y: (n,), for scikit-learn any of the model's classes. Rows
     that are probabilities become their logarithms, of which softmax gives the same probabilities back; one
-    output a row is that of class 1 of two. UserError where the outputs are not one row an example.
+    output per row is that of class 1 of two. UserError where the outputs are not one row per example.
 
     Examples:
         >>> from sklearn.datasets import load_digits
@@ -72,7 +72,7 @@ def ends_linear(model: Any) -> bool:
 
 
 def are_probabilities(outputs: np.ndarray, linear: bool) -> bool:
-    """Whether rows sum to 1; of one output a row, whether all are 0..1 and the last layer is not linear."""
+    """Whether rows sum to 1; of one output per row, whether all are 0..1 and the last layer is not linear."""
     if outputs.ndim < 2 or outputs.shape[-1] == 1:
         return not linear and bool((outputs >= 0).all() and (outputs <= 1).all())
     return bool((outputs >= 0).all() and np.allclose(outputs.sum(axis=-1), 1, atol=CERTAIN))

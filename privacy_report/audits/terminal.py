@@ -132,7 +132,7 @@ def _in_short(found: Attacked, console: Console) -> None:
 
 
 def _by_release(rows: Sequence[Row], wide: bool) -> list[dict[str, str]]:
-    """A line an attack on less than logits, from what says most to what says least."""
+    """A line per attack on less than logits, from the most informative to the least."""
     ordered = sorted(_measured(rows), key=lambda row: RELEASES.index(released_to(row["attack"])))
     return [
         {"returned": released_to(row["attack"]), "attack": row["attack"]} | _cells(row, wide)
@@ -173,7 +173,7 @@ def _needs(row: Row, wide: bool) -> str:
 
 
 def _by_epoch(found: Attacked) -> list[dict[str, str]]:
-    """A line an epoch: the non-members' accuracy, the strongest attack, how many attacks detected a leak."""
+    """A line per epoch: the non-members' accuracy, the strongest attack, how many attacks detected a leak."""
     lines = []
     for epoch in found.results:
         rows = on_logits(where(found.rows, epoch=epoch, slice=ENTIRE))

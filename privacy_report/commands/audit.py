@@ -98,9 +98,9 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         nargs="+",
         metavar="FILE",
-        help="a model each: an .npz with the arrays member_logits (or member_probs) float (n, n_classes), of "
-        "two classes also (n,), member_labels (n,), and the same for nonmember_; never unpickled. Or a "
-        "folder of such files whose names end in their epochs (epoch_0002.npz), early ones helping against "
+        help="one model each: an .npz with the arrays member_logits (or member_probs) float (n, n_classes), "
+        "of two classes also (n,), member_labels (n,), and the same for nonmember_; never unpickled. Or a "
+        "folder of such files whose names end in their epochs (epoch_0002.npz), where early ones help attack "
         f"later ones; a folder of these arrays as .npy; a .csv with the columns {CSV_COLUMNS}. For stronger "
         "attacks early_logits (k, n, n_classes) or early_phi (k, n) of earlier checkpoints, and "
         "reference_logits or reference_phi with reference_is_member bool (k, n) of reference models, members "
@@ -147,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=Path("audit"), help="folder to write to (default: %(default)s)"
     )
     parser.add_argument(
-        "--models", action="store_true", help="each file in a folder is a model of its own, not an epoch"
+        "--models", action="store_true", help="each file in a folder is a separate model, not an epoch"
     )
     parser.add_argument(
         "--full", action="store_true", help="print every row: all attacks, slices, epochs and notes"
@@ -156,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
         "--gate",
         type=Path,
         metavar="POLICY.yaml",
-        help="a policy as conf/gate/default.yaml, or `default` for that one",
+        help="a policy file like conf/gate/default.yaml, or `default` for that one",
     )
     parser.add_argument("--html", type=Path, metavar="PAGE.html", help="write the report page, too")
     return parser

@@ -18,7 +18,7 @@ verdicts, or they do not belong to the code, data and parameters that are here. 
 
 
 def main(argv: Sequence[str]) -> None:
-    """Print one line a variant; exit with 1 when one does not keep the policy."""
+    """Print one line per variant; exit with 1 when one does not keep the policy."""
     parser = argparse.ArgumentParser(
         prog="privacy-report gate", description="Read the verdicts in data/gate and judge.", epilog=EPILOG
     )

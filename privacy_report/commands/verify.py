@@ -17,8 +17,8 @@ def main(argv: Sequence[str]) -> None:
     """Print a line for each file that is removed; exit with 1 when there is one."""
     argparse.ArgumentParser(
         prog="privacy-report verify",
-        description="Read all outputs of the pipeline that are here and all of DVC's cache. What does not "
-        "have the bytes that dvc.lock, or its name in the cache, says is removed; `dvc repro` makes it anew.",
+        description="Compare the pipeline's outputs with dvc.lock, and the files in DVC's cache with their "
+        "names. What differs is removed; `dvc repro` makes it again.",
         epilog="Exit code: 0 all is what was recorded, 1 something was removed, 2 this is no DVC repository.",
     ).parse_args(argv)
     wrong = {Path(path): f"is not what {stage} has written" for path, stage in changed()}

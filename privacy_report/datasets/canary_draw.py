@@ -1,7 +1,8 @@
 """Draw canaries: training examples that are in by a fair coin each, so that one run can be audited.
 
-A canary takes the place of a member that was drawn by lot. Who is one, what it looks like and its coin come
-from streams of their own and are a file, written before anything is trained: nobody has to infer who was in.
+A canary takes the place of a random member. Which members these are, what the canaries look like and their
+coins come from their own random streams. They are a file, written before anything is trained: nobody has to
+infer who was in.
 """
 
 from __future__ import annotations

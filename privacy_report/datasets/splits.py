@@ -43,7 +43,7 @@ def membership(params: DatasetParams, splits: Mapping[str, range], labels: np.nd
 
 
 def draw(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """Members by lot: bool (n,), true for the nearest whole number to `fraction` of each class.
+    """Random members: bool (n,), true for the nearest whole number to `fraction` of each class.
 
     Stratified, so that the slices by class have both sides and neither side is easier by its mix of
     classes. Each class has its own random stream, derived from `seed`.

@@ -39,7 +39,7 @@ def read_verdict(variant: str, root: Path = Path()) -> dict[str, Any]:
 
 
 def check(variants: Sequence[str], allow_unconfirmed: bool = False) -> tuple[list[str], bool]:
-    """One line a variant, and whether every variant has a checkpoint that keeps the policy.
+    """One line per variant, and whether every variant has a checkpoint that keeps the policy.
 
     A recommendation that the other half of the examples does not confirm passes only if `allow_unconfirmed`.
     In a clone without the folder `data/gate`, the verdicts are those of metrics/, which git keeps.

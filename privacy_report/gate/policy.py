@@ -18,7 +18,9 @@ from privacy_report.pipeline.contract import ENTIRE, REFERENCES, REPORT, SELECT,
 from privacy_report.pipeline.measured import NAMES
 from privacy_report.pipeline.tables import Row
 
-PUBLIC_SEED = "the seed is public: whoever reads params.yaml can subtract the noise (privacy.seed: committed)"
+PUBLIC_SEED = (
+    "the seed is public: anyone who reads params.yaml can subtract the noise (privacy.seed: committed)"
+)
 
 
 @dataclass(frozen=True)

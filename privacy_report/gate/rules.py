@@ -242,7 +242,7 @@ def _worst(readings: Sequence[Reading], at_least: bool, slice_: str = "") -> Rea
 
 
 def finding(rule: str, limit: float | str, checkpoint: Checkpoint, slice_: str = "") -> dict[str, Any] | None:
-    """What stands against the checkpoint under this rule, or None when the rule is kept.
+    """Why the checkpoint fails this rule, or None when the rule is kept.
 
     slice_: as of `worst`. A finding has epoch, rule, limit, value and excess (by how much the limit is
     missed; both null where there is no number), judged (no: the rule is neither kept nor broken for certain),

@@ -103,7 +103,7 @@ def points(encoding: Layer, series: Series, size: int, opacity: float = 1, **mor
 
 
 def against_accuracy(y: Layer, series: Series, tooltip: list[Layer]) -> list[Layer]:
-    """One point a checkpoint, at its validation accuracy, and a thin line through a variant's epochs."""
+    """One point per checkpoint, at its validation accuracy, and a thin line through a variant's epochs."""
     x = number(
         "val_accuracy",
         "Validation accuracy",

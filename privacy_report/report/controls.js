@@ -1,16 +1,21 @@
 // Controls: what they change, the address that keeps it, and the start of everything.
 
 const epochs = () => distinct(all.variants.flatMap(one => one.epochs)).sort((a, b) => a - b);
-const nearest = (values, wanted) => values.reduce((best, one) => Math.abs(Math.log(one / wanted)) < Math.abs(Math.log(best / wanted)) ? one : best);
+const nearest = (values, wanted) => {
+  const off = one => Math.abs(Math.log(one / wanted));
+  return values.reduce((best, one) => off(one) < off(best) ? one : best);
+};
 
 function readAddress() {
   const given = new URLSearchParams(location.hash.slice(1));
   if (!location.hash.includes("=")) return false;
-  for (const name of Object.keys(state)) if (given.has(name)) state[name] = typeof state[name] === "number" ? Number(given.get(name)) : given.get(name);
+  for (const name of Object.keys(state).filter(one => given.has(one)))
+    state[name] = typeof state[name] === "number" ? Number(given.get(name)) : given.get(name);
   if (!(state.epoch > 0)) state.epoch = epochs()[0];
   state.epoch = nearest(epochs(), state.epoch);
   state.fpr = nearest(all.rates, state.fpr > 0 ? state.fpr : 0.01);
-  for (const name of ["attack", "slice", "measure"]) if (![...at(name).options].some(one => one.value === state[name])) state[name] = at(name).options[0].value;
+  for (const name of ["attack", "slice", "measure"])
+    if (![...at(name).options].some(one => one.value === state[name])) state[name] = at(name).options[0].value;
   const wanted = state.variants.split(",");
   if (all.variants.some(one => wanted.includes(one.name))) all.variants.forEach(one => { one.on = wanted.includes(one.name); });
   return true;
@@ -29,8 +34,10 @@ function showState() {
   at("fpr").setAttribute("aria-valuetext", number(state.fpr, true));
   at("fpr-now").textContent = number(state.fpr, true);
   for (const name of ["attack", "slice", "measure"]) at(name).value = state[name];
-  for (const button of at("legend").querySelectorAll("button")) button.setAttribute("aria-pressed", all.variants.find(one => one.name === button.value).on);
-  at("sentence").replaceChildren(...sentences().map(text => Object.assign(document.createElement("p"), {textContent: text})));
+  for (const button of at("legend").querySelectorAll("button"))
+    button.setAttribute("aria-pressed", all.variants.find(one => one.name === button.value).on);
+  const paragraph = text => Object.assign(document.createElement("p"), {textContent: text});
+  at("sentence").replaceChildren(...sentences().map(paragraph));
   at("scores-of").textContent = ": " + shown()[0].label;
 }
 
@@ -54,15 +61,18 @@ function option(select, value, text = value) { select.append(new Option(text, va
 function controls() {
   for (const [value, text] of Object.entries(STRONGEST)) option(at("attack"), value, text);
   for (const [kind, holds] of Object.entries(all.holds)) {
-    const names = all.attacks.filter(one => one.kind === kind), group = Object.assign(document.createElement("optgroup"), {label: holds});
+    const names = all.attacks.filter(one => one.kind === kind);
+    const group = Object.assign(document.createElement("optgroup"), {label: holds});
     for (const {name} of names) group.append(new Option(name, name));
     if (names.length) at("attack").append(group);
   }
-  for (const slice of distinct(column.slice)) option(at("slice"), slice, slice in all.classes ? `${slice} (${all.classes[slice]})` : slice);
+  for (const slice of distinct(column.slice))
+    option(at("slice"), slice, slice in all.classes ? `${slice} (${all.classes[slice]})` : slice);
   at("epoch").max = epochs().length - 1;
   at("fpr").max = all.rates.length - 1;
   for (const one of all.variants) {
-    const button = Object.assign(document.createElement("button"), {type: "button", value: one.name, title: "Show this variant alone; with Ctrl, add or remove it"});
+    const title = "Show this variant alone; with Ctrl, add or remove it";
+    const button = Object.assign(document.createElement("button"), {type: "button", value: one.name, title});
     const dot = Object.assign(document.createElement("span"), {className: "dot"});
     dot.style.setProperty("--tint", one.color);
     button.append(dot, " " + one.label);
@@ -71,15 +81,22 @@ function controls() {
   }
   at("epoch").addEventListener("input", event => change({epoch: epochs()[event.target.value]}));
   at("fpr").addEventListener("input", event => change({fpr: all.rates[event.target.value]}, OF_RATE));
-  for (const name of ["attack", "slice", "measure"]) at(name).addEventListener("change", event => change({[name]: event.target.value}));
+  for (const name of ["attack", "slice", "measure"])
+    at(name).addEventListener("change", event => change({[name]: event.target.value}));
   addEventListener("hashchange", () => { if (readAddress()) { showState(); draw(Object.keys(DATA)); } });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", async () => { await embed(); draw(Object.keys(DATA)); });
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  dark.addEventListener("change", async () => { await embed(); draw(Object.keys(DATA)); });
 }
 
 /** Paper cannot be unfolded: what is folded is printed, and a link opens what it leads into. */
 function folds() {
   addEventListener("beforeprint", () => document.querySelectorAll("details").forEach(one => { one.open = true; }));
-  const open = () => { const target = at(location.hash.slice(1)), fold = target?.closest("details"); if (fold) { fold.open = true; target.scrollIntoView(); } };
+  const open = () => {
+    const target = at(location.hash.slice(1)), fold = target?.closest("details");
+    if (!fold) return;
+    fold.open = true;
+    target.scrollIntoView();
+  };
   addEventListener("hashchange", open);
   open();
 }
@@ -94,7 +111,8 @@ async function start() {
   readAddress();
   sortVariants();
   numbers();
-  const script = Object.assign(document.createElement("script"), {textContent: `(() => {${await unpack("vega")}})()`}); // its names are its own
+  const textContent = `(() => {${await unpack("vega")}})()`; // in a function, so that its names are its own
+  const script = Object.assign(document.createElement("script"), {textContent});
   document.head.append(script);
   document.documentElement.classList.add("js"); // from here on the views stand in for the pictures
   showState();

@@ -14,7 +14,7 @@ from privacy_report.report.summary import interval
 
 SEEDS = {
     "committed": "The noise comes from the seed in params.yaml (privacy.seed: committed), so the training "
-    "is reproducible. It is void for anyone who knows the noise seed: they can subtract the noise.",
+    "is reproducible. The claim is void for anyone who knows the noise seed: they can subtract the noise.",
     "secret": "The noise comes from the operating system's entropy and is not kept (privacy.seed: secret). "
     "Nobody can recompute it, so the result is NOT reproducible.",
 }
@@ -57,7 +57,7 @@ class Private:
 
 
 def private(study: Study) -> list[Private]:
-    """One entry a variant that claims an epsilon."""
+    """One entry per variant that claims an epsilon."""
     claims = ((variant, study.claim(variant)) for variant in study.labels)
     return [_private(study, variant, claim) for variant, claim in claims if claim is not None]
 

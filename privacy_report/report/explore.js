@@ -20,9 +20,11 @@ async function unpack(id) {
 
 function readTable(table) {
   const texts = ({texts, places}) => places.map(place => texts[place]);
-  column = Object.fromEntries(Object.entries(table).map(([name, cells]) => [name, Array.isArray(cells) ? cells : texts(cells)]));
+  column = Object.fromEntries(Object.entries(table)
+    .map(([name, cells]) => [name, Array.isArray(cells) ? cells : texts(cells)]));
   rowAt = new Map();
-  column.variant.forEach((variant, row) => rowAt.set([variant, column.epoch[row], column.attack[row], column.slice[row]].join("|"), row));
+  column.variant.forEach((variant, row) =>
+    rowAt.set([variant, column.epoch[row], column.attack[row], column.slice[row]].join("|"), row));
 }
 
 const shown = () => all.variants.filter(one => one.on);
@@ -46,16 +48,18 @@ const number = (value, rate) => value === null ? "-" : rate ? (100 * value).toFi
 const count = value => Math.round(value).toLocaleString("en");
 
 function withInterval(row, name) {
-  const rate = name.startsWith("tpr"), [value, low, high] = ["", "_low", "_high"].map(end => (column[name + end] ?? [])[row] ?? null);
+  const rate = name.startsWith("tpr");
+  const [value, low, high] = ["", "_low", "_high"].map(end => (column[name + end] ?? [])[row] ?? null);
   return number(value, rate) + (low === null || high === null ? "" : ` (${number(low, rate)} to ${number(high, rate)})`);
 }
 
 function point(variant, epoch, row) {
-  const name = state.measure;
+  const name = state.measure, leak = column.leaks[row] === "yes";
   return {
-    variant: variant.label, epoch, key: variant.name + "|" + epoch, attack: column.attack[row], chosen: epoch === checkpoint(variant),
-    value: column[name][row], low: column[name + "_low"][row], high: column[name + "_high"][row], val_accuracy: column.val_accuracy[row],
-    leak: column.leaks[row] === "yes", leak_text: column.leaks[row] === "yes" ? "detected" : "none detected", value_text: withInterval(row, name),
+    variant: variant.label, epoch, key: variant.name + "|" + epoch, attack: column.attack[row],
+    chosen: epoch === checkpoint(variant), val_accuracy: column.val_accuracy[row],
+    value: column[name][row], low: column[name + "_low"][row], high: column[name + "_high"][row],
+    value_text: withInterval(row, name), leak, leak_text: leak ? "detected" : "none detected",
   };
 }
 
@@ -87,15 +91,16 @@ function lines(ofClasses) {
 
 /** The ROC curve on the grid of rates that an attacker has at a checkpoint: [false, true] rates, or nothing. */
 function curveOf(variant) {
-  const epoch = checkpoint(variant), row = rowOf(variant, epoch, "entire dataset");
-  return row < 0 ? null : {row, epoch, attack: column.attack[row], rates: all.curves[[variant.name, epoch, column.attack[row]].join("|")]};
+  const epoch = checkpoint(variant), row = rowOf(variant, epoch, "entire dataset"), attack = column.attack[row];
+  return row < 0 ? null : {row, epoch, attack, rates: all.curves[[variant.name, epoch, attack].join("|")]};
 }
 
 function roc() {
   return shown().flatMap(variant => {
     const curve = curveOf(variant);
     if (!curve?.rates) return [];
-    return curve.rates[0].map((fpr, place) => ({variant: variant.label, epoch: curve.epoch, attack: curve.attack, fpr, tpr: curve.rates[1][place]}))
+    const {epoch, attack, rates} = curve;
+    return rates[0].map((fpr, place) => ({variant: variant.label, epoch, attack, fpr, tpr: rates[1][place]}))
       .filter(({fpr, tpr}) => fpr > 0 && tpr > 0);
   });
 }
@@ -110,7 +115,8 @@ function scores() {
       const rates = curve.rates[1 - which], share = rates[end] - (last < 0 ? 0 : rates[last]);
       const low = last < 0 ? lowest : all.rates[last], high = all.rates[end];
       const n = column[which ? "n_nonmember" : "n_member"][curve.row];
-      bins.push({variant: variant.label, side, share, low, high, count: count(share * n), range: `${number(last < 0 ? 0 : low, true)} to ${number(high, true)}`});
+      const range = `${number(last < 0 ? 0 : low, true)} to ${number(high, true)}`;
+      bins.push({variant: variant.label, side, share, low, high, count: count(share * n), range});
     });
   return bins;
 }
@@ -120,11 +126,13 @@ function classes() {
   for (const [slice, name] of Object.entries(all.classes)) {
     for (const variant of shown()) {
       const epoch = checkpoint(variant), row = rowOf(variant, epoch, slice);
+      const members = row < 0 ? "" : `${count(column.n_member[row])} / ${count(column.n_nonmember[row])}`;
       if (row >= 0 && column[state.measure][row] !== null)
-        found.push({...point(variant, epoch, row), class: name, members: `${count(column.n_member[row])} / ${count(column.n_nonmember[row])}`});
+        found.push({...point(variant, epoch, row), class: name, members});
     }
   }
-  const worst = Map.groupBy ? Map.groupBy(found, one => one.class) : found.reduce((map, one) => map.set(one.class, [...(map.get(one.class) ?? []), one]), new Map());
+  const worst = new Map();
+  for (const one of found) worst.set(one.class, [...(worst.get(one.class) ?? []), one]);
   const by = rows => Math.max(...rows.map(one => one.value));
   return [...worst.values()].sort((a, b) => by(b) - by(a)).slice(0, 25).flat();
 }
@@ -139,7 +147,10 @@ const epsilon = () => all.epsilon.flatMap(one => {
 /** Which data each view shows, by name; a view without any says so instead. */
 const DATA = {
   by_epoch: () => { const found = points(); return {points: found, lines: lines(false)}; },
-  trade_off: () => { const found = points().filter(one => one.val_accuracy !== null); return {points: found, lines: lines(false), front: front(found), region: limits().map(value => ({at: value}))}; },
+  trade_off: () => {
+    const found = points().filter(one => one.val_accuracy !== null);
+    return {points: found, lines: lines(false), front: front(found), region: limits().map(value => ({at: value}))};
+  },
   roc: () => ({points: roc()}),
   scores: () => ({points: scores()}),
   classes: () => ({points: classes(), lines: lines(true)}),
@@ -186,14 +197,16 @@ function ink(name) { return getComputedStyle(document.documentElement).getProper
 
 /** A specification in the colours of the page, light or dark. */
 function themed(spec) {
-  const text = JSON.stringify(spec).replaceAll('"#555"', JSON.stringify(ink("soft"))).replaceAll('"var(--paper)"', JSON.stringify(ink("paper")));
+  const text = JSON.stringify(spec).replaceAll('"#555"', JSON.stringify(ink("soft")))
+    .replaceAll('"var(--paper)"', JSON.stringify(ink("paper")));
   const words = {labelColor: ink("ink"), titleColor: ink("ink"), labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal"};
   const axis = {gridColor: ink("grid"), domainColor: ink("grid"), tickColor: ink("grid"), ...words};
   return {...JSON.parse(text), background: null, config: {font: "system-ui, sans-serif", view: {stroke: null}, axis}};
 }
 
 async function embed() {
-  const options = {actions: false, renderer: "svg", logLevel: 1, tooltip: {theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"}};
+  const theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  const options = {actions: false, renderer: "svg", logLevel: 1, tooltip: {theme}};
   await Promise.all(Object.entries(all.views).map(async ([name, spec]) => {
     const place = at("view-" + name);
     if (!place) return;
@@ -212,9 +225,11 @@ function hover(datum) {
   for (const name of ["by_epoch", "trade_off"]) if (charts[name]) signals(charts[name], {hover: key}).runAsync();
   if (!key) return;
   const variant = all.variants.find(one => key.startsWith(one.name + "|")), row = rowOf(variant, datum.epoch);
-  at("card").textContent = `${variant.label}, epoch ${datum.epoch}${variant.recommended === datum.epoch ? " (recommended)" : ""}: ` +
-    `accuracy ${number(column.val_accuracy[row])}, advantage ${withInterval(row, "advantage")}, AUC ${withInterval(row, "auc")}, ` +
-    `found at 1% FPR ${withInterval(row, "tpr_at_1pct_fpr")}; by ${column.attack[row]}, ${column.leaks[row] === "yes" ? "leak detected" : "no leak detected"}.`;
+  const recommended = variant.recommended === datum.epoch ? " (recommended)" : "";
+  at("card").textContent = `${variant.label}, epoch ${datum.epoch}${recommended}: ` +
+    `accuracy ${number(column.val_accuracy[row])}, advantage ${withInterval(row, "advantage")}, ` +
+    `AUC ${withInterval(row, "auc")}, found at 1% FPR ${withInterval(row, "tpr_at_1pct_fpr")}; ` +
+    `by ${column.attack[row]}, ${column.leaks[row] === "yes" ? "leak detected" : "no leak detected"}.`;
 }
 
 /** What the chosen false-positive rate means in people, for each shown variant. */
@@ -223,9 +238,11 @@ function sentences() {
   return shown().slice(0, 6).map(variant => {
     const curve = curveOf(variant);
     if (!curve?.rates) return `${variant.label}: not attacked at epoch ${checkpoint(variant)}.`;
-    const n = [column.n_nonmember[curve.row], column.n_member[curve.row]], found = [0, 1].map(side => curve.rates[side][place] * n[side]);
-    const about = found.some(value => Math.abs(value - Math.round(value)) > 0.02 + 1e-5 * value) ? "about " : ""; // of the scored ones
-    return `${variant.label}, epoch ${curve.epoch}, ${curve.attack}: names ${about}${count(found[1])} of ${count(n[1])} members ` +
-      `and wrongly accuses ${about}${count(found[0])} of ${count(n[0])}.`;
+    const n = [column.n_nonmember[curve.row], column.n_member[curve.row]];
+    const found = [0, 1].map(side => curve.rates[side][place] * n[side]);
+    const scored = found.every(value => Math.abs(value - Math.round(value)) <= 0.02 + 1e-5 * value);
+    const about = scored ? "" : "about "; // not all examples were scored
+    return `${variant.label}, epoch ${curve.epoch}, ${curve.attack}: names ${about}${count(found[1])} of ` +
+      `${count(n[1])} members and wrongly accuses ${about}${count(found[0])} of ${count(n[0])}.`;
   });
 }

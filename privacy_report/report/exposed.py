@@ -76,7 +76,7 @@ def _in_colour(image: np.ndarray) -> np.ndarray:
 
 
 def exposed_picture(study: Study, found: dict[str, list[Exhibit]]) -> Picture:
-    """The most exposed training images, one panel a variant, most exposed first."""
+    """The most exposed training images, one panel per variant, most exposed first."""
     panels = [
         Panel(
             partial(_sheet, [exhibit.pixels for exhibit in shown], study.labels[variant]),

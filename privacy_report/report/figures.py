@@ -46,8 +46,8 @@ NAMES = {
 def attackers(study: Study) -> dict[str, Sequence[str]]:
     """What a line stands for -> the kinds of attacks of which it shows the strongest.
 
-    Two lines a variant where there are attacks that see more than outputs, one where there are none or where
-    there are many variants.
+    Two lines per variant where there are attacks that see more than outputs, one where there are none or
+    many variants.
     """
     if study.many or not study.attacks(MORE_THAN_OUTPUTS):
         return {"strongest attack": ATTACKS}
@@ -124,7 +124,7 @@ def _accuracy(study: Study, look: Look, ax: Axes) -> None:
 def privacy_vs_accuracy(study: Study, look: Look) -> Picture:
     """Vulnerability against validation accuracy, one dot a checkpoint, with the Pareto front.
 
-    Scores of one's own come without an accuracy: there is no panel then.
+    Your own scores come without an accuracy: there is no panel then.
     """
     known = not all(math.isnan(row["val_accuracy"]) for row in study.privacy)
     height = max(3.2, room_for_labels(len(study.labels)))

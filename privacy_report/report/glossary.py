@@ -21,7 +21,7 @@ GLOSSARY = {
     ),
     "canary": (
         "Canaries",
-        "Training examples that are in or out by a fair coin each. They stand for the most exposed members. "
+        "Examples or gradients. A fair coin decides for each whether it takes part in the training. "
         "They are in audit twins, which are trained like their variant and never shipped.",
     ),
     "epsilon": (
@@ -40,7 +40,7 @@ GLOSSARY = {
     ),
     "interval": (
         "95% interval",
-        "It holds for its attack and checkpoint alone, and covers chance in who was drawn.",
+        "It covers the chance of who was drawn, for its attack and checkpoint alone.",
     ),
     "leak": (
         "Leak",

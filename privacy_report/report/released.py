@@ -40,7 +40,7 @@ class Line:
 
 
 def released(study: Study) -> list[Line]:
-    """A line an attack that does not see everything, and those that it is compared with; none without any."""
+    """One line per attack that does not see everything, and those it is compared with; none without any."""
     found = []
     for variant in study.candidates:
         epoch = study.shown(variant)["last"]

@@ -161,7 +161,7 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def in_percent(axis: Axis) -> None:
     """Label a logarithmic axis of rates in percent."""
-    axis.set_minor_locator(NullLocator())  # they are not drawn, and take longer to place than all else
+    axis.set_minor_locator(NullLocator())  # they are not drawn, and take longer to place than everything else
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
 
 

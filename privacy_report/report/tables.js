@@ -21,13 +21,18 @@ function sortable(headings, sort) {
 }
 
 const compare = (a, b) => a === b ? 0 : a === null || a === "" ? 1 : b === null || b === "" ? -1 : a < b ? -1 : 1;
+/** What is missing comes last, in either direction. */
+const ordered = (a, b, sign) => a === null || b === null ? compare(a, b) : sign * compare(a, b);
 
 function sortVariants() {
   const table = document.querySelector(".variants"), headings = [...table.tHead.rows[0].cells];
   sortable(headings, (place, sign, heading) => {
-    const value = body => { const text = body.rows[0].cells[place].dataset.value; return heading.dataset.sort === "text" ? text : text === "" || isNaN(text) ? null : Number(text); };
+    const value = body => {
+      const text = body.rows[0].cells[place].dataset.value;
+      return heading.dataset.sort === "text" ? text : text === "" || isNaN(text) ? null : Number(text);
+    };
     const own = [...table.tBodies].filter(body => !body.dataset.twinOf);
-    for (const body of own.sort((a, b) => { const [x, y] = [value(a), value(b)]; return x === null || y === null ? compare(x, y) : sign * compare(x, y); }))
+    for (const body of own.sort((a, b) => ordered(value(a), value(b), sign)))
       table.append(body, ...[...table.tBodies].filter(twin => twin.dataset.twinOf === body.id.slice(4)));
   });
   at("twins")?.addEventListener("change", event => table.classList.toggle("all", event.target.checked));
@@ -41,7 +46,7 @@ function list() {
   const wanted = FILTERS.map(name => [column[name], at("t-" + name).value]).filter(([, value]) => value !== "");
   listing.rows = column.variant.map((_, row) => row).filter(row => wanted.every(([cells, value]) => String(cells[row]) === value));
   const by = column[listing.sort];
-  if (by) listing.rows.sort((a, b) => by[a] === null || by[b] === null ? compare(by[a], by[b]) : listing.sign * compare(by[a], by[b]));
+  if (by) listing.rows.sort((a, b) => ordered(by[a], by[b], listing.sign));
   const cell = (name, row) => (name + "_low") in column ? withInterval(row, name) : column[name][row] ?? "-";
   at("table").tBodies[0].replaceChildren(...listing.rows.slice(0, listing.most).map(row => {
     const line = document.createElement("tr");
@@ -65,12 +70,16 @@ function numbers() {
     for (const value of distinct(column[name])) option(at("t-" + name), value);
   }
   const head = at("table").tHead.insertRow();
-  for (const name of shownColumns()) head.append(Object.assign(document.createElement("th"), {scope: "col", textContent: name.replaceAll("_", " ")}));
+  for (const name of shownColumns()) {
+    const heading = {scope: "col", textContent: name.replaceAll("_", " ")};
+    head.append(Object.assign(document.createElement("th"), heading));
+  }
   sortable([...head.cells], (place, sign) => { listing.sort = shownColumns()[place]; listing.sign = sign; list(); });
   for (const name of FILTERS) at("t-" + name).addEventListener("change", () => { listing.most = ROWS; list(); });
   at("t-more").addEventListener("click", () => { listing.most += 4 * ROWS; list(); });
   at("download").addEventListener("click", () => {
-    const link = Object.assign(document.createElement("a"), {download: "privacy.csv", href: URL.createObjectURL(new Blob([csv()], {type: "text/csv"}))});
+    const href = URL.createObjectURL(new Blob([csv()], {type: "text/csv"}));
+    const link = Object.assign(document.createElement("a"), {download: "privacy.csv", href});
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   });

@@ -1,6 +1,9 @@
-"""The result as one compact table on a terminal, or as plain text in a pipe."""
+"""The result as one compact table that fits the terminal, or as plain text in a pipe."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -11,7 +14,7 @@ from privacy_report.gate.words import BAD, FAIR, GOOD, colour
 from privacy_report.gate.words import line as in_line
 from privacy_report.report.recommendation import recommendation
 from privacy_report.report.study import Study
-from privacy_report.report.summary import lines
+from privacy_report.report.summary import Line, lines
 
 HEADS = {
     "variant": "Variant",
@@ -25,30 +28,60 @@ HEADS = {
     "audited": "ε audited\n(95%)",
     "verdict": "Verdict",
 }
+NARROW = {"auc": "AUC", "claimed": "ε\nclaimed", "audited": "ε\naudited"}
+"""Heads that differ below WIDE columns."""
+WIDE = 132
+"""Width from which the table has room for the AUC's interval and for the column that names the checkpoint."""
+WIDE_IN_A_PIPE = 160
 STYLES = {GOOD: "green", FAIR: "yellow", BAD: "red"}
 RIGHT = ("epoch", "val_accuracy", "advantage", "tpr", "claimed", "audited")
+FOLDED = ("variant", "verdict")
+"""Columns whose text continues on the next line where there is no room; the others stay on one line."""
 
 
-def print_table(study: Study) -> None:
-    """Print last and recommended checkpoint of each variant, of the strongest attack."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(file=console.file, width=160, color_system=None)
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+def print_table(study: Study, console: Console | None = None) -> None:
+    """Print last and recommended checkpoint of each variant, of the strongest attack, and the verdicts."""
+    console = console or _console()
+    wide = console.width >= WIDE
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1 if wide else 0))
     found = lines(study)
-    private = any(line.claimed != "-" for line in found)
-    heads = {name: head for name, head in HEADS.items() if private or name != "claimed"}
+    heads = _heads(wide, any(line.claimed != "-" for line in found))
     for name, head in heads.items():
-        table.add_column(head, justify="right" if name in RIGHT else "left")
+        side: Literal["left", "right"] = "right" if name in RIGHT else "left"
+        table.add_column(head, justify=side, no_wrap=name not in FOLDED, overflow="fold")
     for line in found:
         recommended = line.epoch == study.recommended(line.name)
         style = STYLES[colour(study.verdict(line.name))] if recommended else ""
-        # these two intervals are left to the page, so that the table fits 100 columns
-        cells = {**vars(line), "tpr": line.tpr.split()[0], "advantage": line.advantage.split()[0]}
-        table.add_row(*(Text(str(cells[name])) for name in heads), style=style)
+        cells = _cells(line, wide, recommended)
+        table.add_row(*(Text(cells[name]) for name in heads), style=style)
     console.print(table)
+    if not wide and any(line.epoch == study.recommended(line.name) for line in found):
+        console.print(Text("*: the recommended checkpoint"))
     said = recommendation(study)
     console.print(Text(f"{said.say} {said.price}".strip()))
     for variant, label in study.labels.items():
         verdict = study.verdict(variant)
         console.print(Text(in_line(label, verdict), style=STYLES[colour(verdict)]))
+
+
+def _console() -> Console:
+    console = Console()
+    if console.is_terminal:
+        return console
+    return Console(file=console.file, width=WIDE_IN_A_PIPE, color_system=None)
+
+
+def _heads(wide: bool, private: bool) -> dict[str, str]:
+    """The columns that are shown, each with its head."""
+    hidden = {"claimed"} if not private else set()
+    if wide:
+        return {name: head for name, head in HEADS.items() if name not in hidden}
+    return {name: head for name, head in (HEADS | NARROW).items() if name not in hidden | {"which"}}
+
+
+def _cells(line: Line, wide: bool, recommended: bool) -> Mapping[str, str]:
+    """The cells of a row. The page has the intervals that are left out here."""
+    short = ("tpr", "advantage") if wide else ("tpr", "advantage", "auc")
+    cells = {name: str(value) for name, value in vars(line).items()}
+    cells |= {name: cells[name].split()[0] for name in short}
+    return cells if wide else cells | {"epoch": f"{line.epoch}{'*' if recommended else ' '}"}

@@ -100,7 +100,7 @@ def check_delta(delta: float, n_member: int) -> None:
 
 
 def batch_capacity(n: int, expected_batch_size: int, steps: int) -> int:
-    """The least buffer that all of a run's `steps` Poisson batches fit, but for a chance of at most 1e-9.
+    """The least buffer that all of a run's `steps` Poisson batches fit, except with a chance of at most 1e-9.
 
     The chance is bounded by steps times the tail of Binomial(n, expected_batch_size / n).
     """

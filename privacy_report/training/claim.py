@@ -36,7 +36,7 @@ SEED = "anybody who reads the seed of the noise in params.yaml (privacy.seed: co
 def claim_of(config: Variant, n_member: int, history: Sequence[Mapping[str, Any]]) -> Claim | None:
     """The claim of a finished run; None for an ordinary one.
 
-    n_member: as many as the batches were drawn from; history: a row an epoch, with the columns of HISTORY.
+    n_member: as many as the batches were drawn from; history: a row per epoch, with the columns of HISTORY.
     All its epochs are there to be compared, so epsilon is that of the last, whichever is chosen.
     """
     if config.privacy is None:

@@ -1,7 +1,7 @@
 """A client of the Dask cluster that Dask's own settings name, or else of one on this machine's cores.
 
-DASK_SCHEDULER_ADDRESS or DASK_SCHEDULER_FILE name a cluster. Without them one process a core starts here, and
-a single one for a GPU.
+DASK_SCHEDULER_ADDRESS or DASK_SCHEDULER_FILE name a cluster. Without them one process per core starts here,
+and a single one for a GPU.
 They listen on 127.0.0.1 only, talk to nobody without the certificate that this process makes for the run and
 keeps in memory, and end with this process, however it ends.
 """

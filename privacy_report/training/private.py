@@ -117,7 +117,7 @@ class Private:
             self._canaries.restore(arrays)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What the checks and the canaries leave next to the model's state, a row an epoch so far.
+        """What the checks and the canaries leave next to the model's state, a row per epoch so far.
 
         check/fingerprints: uint64 (epochs, steps), see `self_check.fingerprints`; check/p: float64
         (epochs, checks), corrected p-values in the order of `self_check.CHECKS`, rounded.

@@ -59,7 +59,7 @@ class Seen:
     """What an epoch's steps applied, noise in units of the standard deviation that was claimed.
 
     Noise is what the optimizer got, times the expected batch size, less the sum before the noise.
-    dimensions: weights a variable (v,). A row a step: squares, the noise's squared norm of each variable
+    dimensions: weights per variable (v,). A row per step: squares, the noise's squared norm of each variable
     (steps, v); products, its inner products with the step before and with the first step (steps, 2), 0 in row
     0; sizes of the batches (steps,); largest, the norm of the largest clipped gradient over the clipping norm
     (steps,); signs, of some coordinates of the noise, bool (steps, bits). pairs: of each two neighbouring

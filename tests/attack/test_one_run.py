@@ -176,3 +176,28 @@ def test_the_older_bound_fails_in_the_same_simulation():
     failing = [name for name, row in MEASURED["rows"].items() if row["older_above_truth"] > 0.05]
     assert any(name.startswith("(0, 0.001)") for name in failing)
     assert all(MEASURED["rows"][name]["above_truth"] <= 0.05 for name in failing)
+
+
+def test_both_bounds_hold_where_all_canaries_share_one_loss():
+    """Today's code gives what is committed; the rule that takes losses for independent fails."""
+    assert [bench.shared_loss(*case) for case in bench.SHARED] == MEASURED["shared_loss"]
+    for row in MEASURED["shared_loss"]:
+        for name in ("epsilon_one_run", "epsilon_one_run_fdp"):
+            assert row["above_truth"][name] <= 0.05, row
+    all_guessed = [row for row in MEASURED["shared_loss"] if row["guesses"] == row["canaries"]]
+    assert all(row["above_truth"]["independent"] > 0.25 for row in all_guessed)
+
+
+def test_the_shared_loss_is_told_as_often_as_a_gaussian_tells_a_coin():
+    """A guess by the likelihood ratio of N(0, 1) and N(mu, 1) is right with probability Phi(mu / 2)."""
+    rng = np.random.default_rng(0)
+    for mu in (0.5, 1.0, 2.0):
+        right = bench.told_right(rng, bench.losses(rng, mu, 100_000)) / 100_000
+        assert right == pytest.approx(stats.norm.cdf(mu / 2), abs=0.006)
+
+
+def test_the_number_of_guesses_that_shows_most_is_no_bound():
+    found = bench.best_of_many(300)
+    assert found["fixed"] <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 300)
+    assert found["largest"] > 0.2
+    assert MEASURED["best_of_many"]["fixed"] <= 0.05 < 0.2 < MEASURED["best_of_many"]["largest"]

@@ -1,4 +1,4 @@
-"""Membership by split and by lot."""
+"""Membership by split and at random."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def test_the_twin_is_judged_and_shown_and_never_shipped(twin):
     assert [path.name for path in (twin.root / "models/cnn2_canary").iterdir()] == ["cnn2_canary.md"]
     assert "never shipped" in (twin.root / "models/cnn2_canary/cnn2_canary.md").read_text()
     page = (twin.root / "plots/report.html").read_text()
-    assert "Most exposed members: canaries" in page
+    assert "<h2>Canaries</h2>" in page
     assert "of 40, 200 canaries" in page
 
 

@@ -256,11 +256,20 @@ def test_git_keeps_what_is_found_of_canaries_at_the_last_checkpoint(project):
 
 
 @pytest.mark.parametrize(
-    ("seed", "bound", "stops"), [("secret", 2.0, True), ("secret", 0.9, False), ("committed", 2.0, False)]
+    ("kind", "seed", "bound", "stops"),
+    [
+        ("mislabelled", "secret", 2.0, True),
+        ("mislabelled", "secret", 0.9, False),
+        ("mislabelled", "committed", 2.0, False),
+        ("gradient", "secret", 2.0, True),
+        ("gradient", "committed", 2.0, True),
+        ("gradient", "committed", 0.9, False),
+    ],
 )
-def test_a_bound_above_the_claim_of_secret_noise_stops_the_report(project, seed, bound, stops):
-    private = {"delta": 1e-5, "seed": seed}
-    project({}, sections={"twin": SECTIONS["twin"] | {"privacy": private}})
+def test_a_bound_above_the_claim_stops_the_report(project, kind, seed, bound, stops):
+    """Of examples with secret noise alone, of gradients always."""
+    own = {"privacy": {"delta": 1e-5, "seed": seed}, "canaries": {"count": 20, "kind": kind, "seed": 0}}
+    project({}, sections={"twin": SECTIONS["twin"] | own})
     history = [
         dict.fromkeys(HISTORY_COLUMNS) | {"variant": "twin", "epoch": i, "epsilon": i / 4} for i in (2, 4)
     ]

@@ -142,6 +142,19 @@ def test_the_epoch_moves_every_view(browser):
     assert seen[0][1:] != seen[1][1:]
 
 
+def test_sentence_roc_and_scores_are_of_all_examples_whatever_is_chosen(browser):
+    def seen():
+        settled(browser)
+        return text_of(browser, "#sentence"), shown_in(browser, "roc"), shown_in(browser, "scores")
+
+    set_to(browser, "attack", "threshold")
+    before, points = seen(), shown_in(browser, "by_epoch")
+    set_to(browser, "slice", "class=7")
+    assert seen() == before
+    assert shown_in(browser, "by_epoch") != points
+    assert "always use the entire dataset" in text_of(browser, "#entire")
+
+
 def test_points_are_the_rows_of_the_table(browser, root):
     set_to(browser, "attack", "threshold")
     set_to(browser, "slice", "class=7")

@@ -7,6 +7,7 @@ import re
 import resource
 import subprocess
 from importlib.metadata import version
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -14,15 +15,17 @@ import yaml
 from matplotlib.figure import Figure
 from PIL import Image
 from report.conftest import read_page
+from rich.console import Console
 from sandbox import ROOT
 
 from privacy_report.errors import UserError
-from privacy_report.report import figures, losses, page
+from privacy_report.report import figures, losses, page, summary
 from privacy_report.report.differential_privacy import finding
 from privacy_report.report.provenance import facts, seeds
 from privacy_report.report.study import Study
 from privacy_report.report.style import Look
 from privacy_report.report.tables import PARTS, merge
+from privacy_report.report.terminal import print_table
 from stages.report import main
 
 PICTURES = [
@@ -121,6 +124,26 @@ def test_table_on_the_terminal(study, capsys):
     (line,) = (line for line in lines if line.startswith("3 Layers, DP") and "last" in line)
     assert "7.78" in line  # the claimed epsilon
     assert any("breaks 3 rules" in line for line in lines)
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_the_table_fits_the_terminal(study, width):
+    root = study(dp=("cnn3_dp",))
+    for table in PARTS:
+        merge(table, ["cnn2", "cnn3", "cnn3_dp"])
+    out = StringIO()
+    print_table(Study(root), Console(file=out, width=width))
+    printed = out.getvalue().splitlines()
+    assert max(map(len, printed)) <= width
+    assert "…" not in out.getvalue()
+    for word in ("Epoch", "Accuracy", "AUC", "Advantage", "Found at", "claimed", "audited", "Verdict"):
+        assert any(word in line for line in printed[:2]), word
+    for line in summary.lines(Study(root)):
+        (row,) = (one for one in printed if re.match(rf"{line.variant}  *([a-z, ]+ )?{line.epoch}\*? ", one))
+        wanted = [line.val_accuracy, line.auc, line.advantage, line.tpr, line.claimed]
+        assert [value for value in wanted if value.split()[0] not in row] == []
+        assert (line.auc in row) == (width == 160)
+    assert ("*: the recommended checkpoint" in printed) == (width < 160)
 
 
 def test_refused_rows_are_counted(study):

@@ -38,6 +38,13 @@ def data():
     return Data(images, np.arange(300) % 3, np.arange(N), np.arange(N, 300), 3)
 
 
+@pytest.fixture(scope="module")
+def whole():
+    """A trainer after three epochs, and the state after each."""
+    trainer = trainer_of(job(), data())
+    return trainer, [trainer.run(epoch) for epoch in (1, 2, 3)]
+
+
 def simulated(steps, q, noise, seed, m=M):
     """Scores and coins of canaries without any model: what the page of simulations computes."""
     rng = np.random.default_rng(seed)
@@ -48,13 +55,10 @@ def simulated(steps, q, noise, seed, m=M):
     return score, coin
 
 
-def test_scores_have_the_law_of_the_simulation():
+def test_scores_have_the_law_of_the_simulation(whole):
     """In and out alike: mean and spread, over the 200 canaries of a model and 20 runs of 200 without one."""
-    trainer = trainer_of(job(), data())
-    for epoch in range(1, 6):
-        trainer.run(epoch)
-    found = trainer.regime.arrays()
-    runs = [simulated(60, BATCH / N, NOISE, seed) for seed in range(20)]
+    found = whole[0].regime.arrays()
+    runs = [simulated(3 * N // BATCH, BATCH / N, NOISE, seed) for seed in range(20)]
     score, coin = (np.concatenate(kind) for kind in zip(*runs, strict=True))
     for side in (True, False):
         ours, theirs = found[SCORES][found[COINS] == side], score[coin == side]
@@ -102,9 +106,8 @@ def test_a_twin_draws_the_batches_of_its_variant_and_other_canaries_in_every_epo
     assert (draws[0] != draws[1]).any()
 
 
-def test_a_resumed_run_ends_in_the_same_bytes():
-    whole = trainer_of(job(), data())
-    states = [whole.run(epoch) for epoch in (1, 2, 3)]
+def test_a_resumed_run_ends_in_the_same_bytes(whole):
+    states = whole[1]
     resumed = trainer_of(job(), data())  # as in a process of its own, with what epoch 1 left
     resumed.restore(states[0])
     again = [resumed.run(epoch) for epoch in (2, 3)][-1]

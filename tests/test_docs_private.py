@@ -1,0 +1,108 @@
+"""docs/: the tables of private training's checks and canaries are what committed files say."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import numpy as np
+import yaml
+from doc_blocks import DOCS, check_block, table
+from sandbox import ROOT
+
+from privacy_report.pipeline.tables import read_rows, where
+from privacy_report.report.canaries import BLACK_BOX, WHITE_BOX
+
+VARIANTS = yaml.safe_load((ROOT / "params.yaml").read_text())["variants"]
+BOUNDS = ("epsilon_one_run", "epsilon_one_run_fdp")
+AUDITS = ("gradient canaries", "black box")
+KINDS = ("cpu", "wall")
+WITHOUT, ASSUMED = "epsilon at least, without assumption", "with a Gaussian trade-off"
+
+
+def measured(name: str) -> dict:
+    return json.loads((ROOT / f"benchmarks/{name}.json").read_text())
+
+
+def caught(runs: list[dict]) -> str:
+    """By the self-check: in how many runs, by which checks, and by which epoch where not in the first."""
+    found = [one for run in runs if (one := run["self-check"])]
+    said = f"{len(found)} of {len(runs)}"
+    if found:
+        said += ": " + ", ".join(Counter(check for one in found for check in one["checks"]))
+    last = max((one["epoch"] for one in found), default=1)
+    return said if last == 1 else f"{said}; by epoch {last}"
+
+
+def audited(runs: list[dict], audit: str) -> str:
+    """In how many runs a bound is above the claim, and the ranges of both."""
+    bounds = [[run[audit][name] for run in runs] for name in BOUNDS]
+    ranges = [f"{min(found):.2f} to {max(found):.2f}" for found in bounds]
+    above = sum(run[audit]["epsilon_one_run"] > run["claimed"] for run in runs)
+    return f"{above} of {len(runs)}: {' / '.join(ranges)}"
+
+
+def test_what_catches_a_broken_trainer_is_what_was_measured():
+    found = measured("broken_trainer")
+    order = sorted(found, key=lambda name: (name != "sound", name))
+    lines = [[name, caught(found[name]), *(audited(found[name], one) for one in AUDITS)] for name in order]
+    check_block(DOCS / "canaries.md", "broken", table(["trainer (claimed: 1)", "self-check", *AUDITS], lines))
+    assert len(order) == 12
+
+    def above(audit: str) -> set[str]:
+        """The trainers of which a bound is above the claim in any run."""
+        return {name for name in order for run in found[name] if run[audit][BOUNDS[0]] > run["claimed"]}
+
+    assert above("gradient canaries") == {"no clipping", "no noise"}
+    assert above("black box") == {"no clipping", "no noise", "clipping after the mean"}
+    for name in order:
+        assert all((run["self-check"] is None) == (name == "sound") for run in found[name])
+
+
+def test_what_gradient_canaries_show_is_what_was_simulated():
+    """And the committed run is one of sound noise."""
+    found = measured("gradient_canaries")["runs"]
+    lines = []
+    for factor, bounds in found.items():
+        ranges = [np.quantile(bounds[name], (0.5, 0, 1)) for name in BOUNDS]
+        lines.append([factor, *("{:.2f} ({:.2f} to {:.2f})".format(*one) for one in ranges)])
+    head = ["noise, of the claimed", WITHOUT, ASSUMED]
+    check_block(DOCS / "canaries.md", "simulated", table(head, lines))
+    row = next(where(read_rows(ROOT / "plots/canaries.csv"), variant="cnn3_dp_gradient"))
+    for name in BOUNDS:
+        assert min(found["1"][name]) <= row[name] <= max(found["1"][name])
+
+
+def test_what_both_kinds_of_canaries_show_is_what_was_measured():
+    last = {
+        name: max(where(read_rows(ROOT / "plots/training.csv"), variant=name), key=lambda row: row["epoch"])
+        for name in ("cnn3_dp", "cnn3_dp_canary", "cnn3_dp_gradient")
+    }
+    variant, *twins = last
+    lines = []
+    for name in twins:
+        canaries = VARIANTS[name]["canaries"]
+        row = next(where(read_rows(ROOT / "plots/canaries.csv"), variant=name))
+        numbers = [*(row[bound] for bound in BOUNDS), row["epsilon_ceiling"], last[variant]["epsilon"]]
+        sees = WHITE_BOX if canaries["kind"] == "gradient" else BLACK_BOX
+        accuracy = f"{last[name]['val_accuracy']:.3f}"
+        what = f"{canaries['count']:,} {canaries['kind']}"
+        lines.append([what, sees, accuracy, *(f"{number:.2f}" for number in numbers)])
+    accuracy = f"validation accuracy (without: {last[variant]['val_accuracy']:.3f})"
+    head = ["canaries", "the attacker sees", accuracy, WITHOUT, ASSUMED, "ceiling", "claimed"]
+    check_block(DOCS / "canaries.md", "gradients", table(head, lines))
+
+
+def test_the_cost_of_the_self_check_is_what_was_measured():
+    found = measured("self_check_cost")
+    ways = ("neither", "self-check", "self-check and 5,000 gradient canaries")
+    lines = []
+    for way in ways:
+        row = found[way]
+        ranges = [
+            "{:.3f} ({:.3f} to {:.3f})".format(row[f"{one}_ratio"], *row[f"{one}_ratios"]) for one in KINDS
+        ]
+        lines.append([way, *(f"{row[kind]:.2f}" for kind in KINDS), *ranges])
+    head = [f"{found['steps']} steps with", "CPU seconds", "wall seconds", "CPU, ratio", "wall, ratio"]
+    assert f"medians of {found['rounds']} rounds" in " ".join((DOCS / "benchmarks.md").read_text().split())
+    check_block(DOCS / "benchmarks.md", "self_check", table(head, lines))
