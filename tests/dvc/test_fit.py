@@ -138,34 +138,45 @@ def test_a_damaged_manifest_is_written_anew(finished: Sandbox):
     assert json.loads(text)["epochs"] == 2
 
 
-@pytest.mark.parametrize("victim", ["dvc", "stage", "workers"])
-def test_a_killed_run_goes_on_and_ends_in_the_same_lock(victim: str, finished: Sandbox):
-    """Kills of `dvc` alone, of stage fit alone, and of all its workers at once."""
+def started(sandbox: Sandbox) -> subprocess.Popen[str]:
+    """A `dvc repro` in the background."""
+    return subprocess.Popen(
+        ["dvc", "repro"], cwd=sandbox.root, env=environment(), text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+
+
+def parts(process: subprocess.Popen[str]) -> dict[str, list[psutil.Process]]:
+    """The processes of a `dvc repro` that is in stage fit."""
+    family = psutil.Process(process.pid).children(recursive=True)
+    (stage,) = [one for one in family if one.cmdline()[-2:] == ["-m", "stages.fit"]]
+    workers = [one for one in stage.children(recursive=True) if "spawn_main" in " ".join(one.cmdline())]
+    return {"dvc": [psutil.Process(process.pid)], "stage": [stage], "workers": workers}
+
+
+def test_killed_runs_go_on_and_end_in_the_same_lock(finished: Sandbox):
+    """All workers of stage fit at once, then the stage alone, then `dvc` alone."""
     lock = locked(finished)
     finished.run("git", "checkout", "--quiet", "--orphan", "before")  # cards name no commit, as at first
     for name in (".store/epoch", ".store/score", "data", ".dvc/cache", "metrics", "plots", "models"):
         shutil.rmtree(finished.root / name)
     (finished.root / "dvc.lock").unlink()
-    with subprocess.Popen(
-        ["dvc", "repro"], cwd=finished.root, env=environment(), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-    ) as process:  # fmt: skip
-        wait_until(lambda: stored(finished)["epoch"] or process.poll() is not None)
+    killed, process = list[psutil.Process](), started(finished)
+    for epochs, victim in enumerate(("workers", "stage", "dvc"), 1):
+        wait_until(lambda n=epochs, of=process: len(stored(finished)["epoch"]) >= n or of.poll() is not None)
         assert process.poll() is None
-        family = psutil.Process(process.pid).children(recursive=True)
-        (stage,) = [one for one in family if one.cmdline()[-2:] == ["-m", "stages.fit"]]
-        workers = [one for one in stage.children(recursive=True) if "spawn_main" in " ".join(one.cmdline())]
-        assert workers
-        for one in {"dvc": [psutil.Process(process.pid)], "stage": [stage], "workers": workers}[victim]:
+        victims = parts(process)[victim]
+        assert victims
+        for one in victims:
             one.send_signal(signal.SIGKILL)
-        if victim == "workers":  # Dask starts others
-            said, _ = process.communicate(timeout=LONG)
-            assert process.returncode == 0, said
-        else:
-            wait_until(lambda: process.poll() is not None)
-    again = finished.repro()
-    assert again == [] if victim == "workers" else "fit" in again
-    wait_until(lambda: not any(alive(one.pid) for one in family))
+        killed += victims
+        if victim != "workers":  # Dask starts others
+            process.wait(LONG)
+        if victim == "stage":
+            process = started(finished)
+    finished.repro()
+    assert finished.repro() == []
+    wait_until(lambda: not any(alive(one.pid) for one in killed))
     assert locked(finished) == lock
     assert {kind: len(names) for kind, names in stored(finished).items()} == {
         "epoch": 6,

@@ -61,7 +61,7 @@ def train(sandbox: Sandbox, variant: str = "cnn2") -> subprocess.CompletedProces
     return sandbox.python("-m", "stages.train", variant)
 
 
-@pytest.mark.parametrize(("variant", "kills"), [("cnn2", 5), ("cnn3_dp", 2)])
+@pytest.mark.parametrize(("variant", "kills"), [("cnn2", 3), ("cnn3_dp", 2)])
 def test_killed_runs_resume_to_the_same_bytes(variant: str, kills: int, ready: Sandbox, expected):
     """SIGKILLs at random moments of the training, then a run to the end, against one run."""
     others = ["history.csv", "claim.json", *(["privacy_check.json"] if variant == "cnn3_dp" else [])]
