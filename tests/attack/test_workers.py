@@ -75,7 +75,7 @@ def test_the_bytes_are_the_same_whatever_the_number_of_workers(study, cores, com
     main(["cnn2"])
     alone, kept = tables(study), entries(study)
     assert len(computed) == len([*ATTACKS, ""]) * 3
-    assert len(alone) == 6
+    assert len(alone) == 7
     for entry in (study / ".store").rglob("*.npz"):
         entry.unlink()
     for file in (study / "data/attack/cnn2").iterdir():
