@@ -11,7 +11,7 @@ import yaml
 from doc_blocks import DOCS, README, check_block, table
 from sandbox import ROOT
 
-from benchmarks import key_edits, makespan, on_paper, one_run, scale
+from benchmarks import edits, key_edits, makespan, on_paper, one_run, scale
 from privacy_report.attack import registry
 from privacy_report.attack.audit import default_estimators
 from privacy_report.gate.twins import twin_of
@@ -207,6 +207,15 @@ def test_the_memory_of_training_is_what_was_measured():
         for n, values in found.items()
     ]
     check_block(DOCS / "scale.md", "training_memory", table(["images", "file", "peak memory"], rows))
+
+
+def test_what_edits_cost_is_what_was_measured():
+    found = {row["edit"]: row for row in json.loads((ROOT / "benchmarks/edits.json").read_text())}
+    assert list(found) == [edits.FIRST, *(edit.what for edit in (*edits.NOTHING, *edits.SOMETHING))]
+    assert not any(found[edit.what]["computed"] for edit in edits.NOTHING)
+    assert all(found[edit.what]["computed"] for edit in edits.SOMETHING)
+    rows = [edits.words(row) for row in found.values()]
+    check_block(DOCS / "development.md", "edits", table(["edit", "stages that run", "computed", "s"], rows))
 
 
 def test_edits_as_text_are_those_that_were_tried():
