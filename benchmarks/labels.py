@@ -23,10 +23,10 @@ from zlib import crc32
 
 import numpy as np
 from scipy.stats import rankdata
-from threadpoolctl import threadpool_limits
 
 from benchmarks import reference_calibration
 from benchmarks.attack_ideas import Idea, Models, single
+from benchmarks.parts import measure
 from benchmarks.reference_calibration import COUNTS, Case
 from benchmarks.stronger_attacks import (
     BASELINE,
@@ -179,11 +179,7 @@ def main(argv: Sequence[str]) -> None:
         "recipe": recipes,
         "calibration": partial(calibration, draws=args.draws, out=args.out),
     }
-    for name, part in parts.items():
-        if args.only in (None, name):
-            with threadpool_limits(1):
-                found = part(args.data)
-            write_json(args.out, (read_json(args.out) if args.out.exists() else {}) | {name: found})
+    measure(parts, args.only, args.data, args.out)
 
 
 if __name__ == "__main__":

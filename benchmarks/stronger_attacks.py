@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 from scipy.stats import t
-from threadpoolctl import threadpool_limits
 
 from benchmarks.attack_ideas import (
     Idea,
@@ -31,6 +30,7 @@ from benchmarks.attack_ideas import (
     smoothed,
     snapshots,
 )
+from benchmarks.parts import measure
 from privacy_report.attack.confidence import logit_confidence
 from privacy_report.attack.evidence import ReferenceFiles, reference_files
 from privacy_report.attack.intervals import auc_interval, tpr_interval
@@ -39,7 +39,6 @@ from privacy_report.attack.roc import auc, roc_curve, tpr_at_fpr
 from privacy_report.errors import UserError
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.contract import LEVEL
-from privacy_report.pipeline.files import read_json, write_json
 from privacy_report.pipeline.outputs import read_outputs
 
 FPRS = {"tpr_at_1pct_fpr": 0.01, "tpr_at_0p1pct_fpr": 0.001}
@@ -188,11 +187,7 @@ def main(argv: Sequence[str]) -> None:
         "left": lambda data: dict(try_left(data)),
         "targets": lambda data: dict(try_targets(data)),
     }
-    for name, part in parts.items():
-        if args.only in (None, name):
-            with threadpool_limits(1):
-                found = part(args.data)
-            write_json(args.out, (read_json(args.out) if args.out.exists() else {}) | {name: found})
+    measure(parts, args.only, args.data, args.out)
 
 
 if __name__ == "__main__":

@@ -390,8 +390,6 @@ def _train_reference(each: Any, epochs: tuple[int, ...]) -> None:
 
 def make_study(target: Path) -> Sandbox:
     """A copy of the repository in which all jobs of the study have run."""
-    sandbox = make_sandbox(target)
-    (target / "conf/experiment/smallest.yaml").write_text(EXPERIMENT)
-    sandbox.edit("conf/config.yaml", "variant: [cnn2, cnn3, cnn3_dp]", f"variant: [{', '.join(VARIANTS)}]")
+    sandbox = make_sandbox(target, EXPERIMENT, VARIANTS)
     in_process(finish, target)
     return sandbox

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,8 +103,10 @@ def plain_python(
     return done
 
 
-def make_sandbox(target: Path) -> Sandbox:
-    """Copy what git tracks or would track into a git repository with the smallest experiment chosen."""
+def make_sandbox(
+    target: Path, experiment: str = EXPERIMENT, variants: Sequence[str] = ("cnn2", "cnn3", "cnn3_dp")
+) -> Sandbox:
+    """Copy what git tracks or would track into a git repository, with an experiment of `variants` chosen."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, check=True, capture_output=True,
@@ -113,9 +116,9 @@ def make_sandbox(target: Path) -> Sandbox:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
     sandbox = Sandbox(target)
-    (target / "conf/experiment/smallest.yaml").write_text(EXPERIMENT)
+    (target / "conf/experiment/smallest.yaml").write_text(experiment)
     sandbox.edit("conf/config.yaml", "experiment: null", "experiment: smallest")
     config = target / "conf/config.yaml"
-    config.write_text(re.sub(r"variant: \[.*?\]", "variant: [cnn2, cnn3, cnn3_dp]", config.read_text()))
+    config.write_text(re.sub(r"variant: \[.*?\]", f"variant: [{', '.join(variants)}]", config.read_text()))
     sandbox.run("git", "init", "--quiet", "--initial-branch=main")
     return sandbox

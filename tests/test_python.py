@@ -60,19 +60,10 @@ def test_a_name_that_is_not_there_is_refused_with_those_that_are():
 HEAVY = ("matplotlib", "numpy", "pandas", "scipy", "sklearn", "tensorflow", "torch")
 
 
-def test_the_import_costs_nothing():
-    """Of five fresh interpreters the fastest: below 50 ms, and no library is loaded."""
-    code = (
-        "import sys, time; start = time.perf_counter(); import privacy_report; "
-        f"print(time.perf_counter() - start, [name for name in {HEAVY} if name in sys.modules])"
-    )
-    said = [
-        subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-        for _ in range(5)
-    ]
-    seconds, loaded = zip(*(one.stdout.split(maxsplit=1) for one in said), strict=True)
-    assert min(map(float, seconds)) < 0.05
-    assert {one.strip() for one in loaded} == {"[]"}
+def test_the_import_loads_no_library():
+    code = f"import sys, privacy_report; print([name for name in {HEAVY} if name in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert said.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("module", [api, scored], ids=lambda module: module.__name__)

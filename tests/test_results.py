@@ -169,6 +169,7 @@ def test_the_null_audits_are_those_of_the_command(tmp_path):
     assert [[row[cell] for cell in cells] for row in on_logits(found.rows)] == [
         [row[c] for c in cells] for row in shortcut
     ]
+    assert {row["leaks"] for row in found.rows} == {"no"}
     kept = CALIBRATION[AUDITS]["smallest_p"][0]
     assert min(row["advantage_p"] for row in on_logits(found.rows)) == pytest.approx(kept, rel=1e-6)
 

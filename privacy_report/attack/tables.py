@@ -41,6 +41,8 @@ from privacy_report.pipeline.tables import Row, write_table
 
 BINS = 60
 SMALLEST = 1e-6
+ALL, LESS = "all", "less"
+"""What attacks see: their families."""
 
 Results = Mapping[int, CheckpointFindings]
 """Epoch -> result, epochs ascending."""
@@ -49,25 +51,33 @@ Results = Mapping[int, CheckpointFindings]
 def with_leaks(rows: Iterable[Row]) -> list[Row]:
     """Rows with `leaks` yes or no: Holm at 5% over all attacks, slices and checkpoints (of a half).
 
-    The placebo is no attack: its rows are a family of their own, and so are those of all attacks that do not
-    see everything, which say what another service would give away. Of a row in which nothing was tested
-    `leaks` is None, which is an empty cell; its note says why.
+    The placebo is no attack: its rows are a family of their own. So are those of attacks that do not see
+    everything, which say what another service would give away. They see nothing that the others do not, and
+    are tested where one of the others leaks, or where there are no others: so the chance of any "yes" where
+    nothing leaks is that of one family (gatekeeping). Of a row in which nothing was tested `leaks` is None,
+    which is an empty cell; its note says why.
     """
     rows = list(rows)
-    families: dict[tuple[Any, Any], list[int]] = {}
+    families: dict[tuple[str, Any], list[int]] = {}
     for i, row in enumerate(rows):
         if row["advantage_p"] is not None:
-            family = PLACEBO if kind_of(row["attack"]) == PLACEBO else _restricted(row)
-            families.setdefault((family, row.get("half")), []).append(i)
-    leaking: set[int] = set()
-    for members in families.values():
-        rejected = holm(np.array([rows[i]["advantage_p"] for i in members]))
-        leaking.update(i for i, leaks in zip(members, rejected, strict=True) if leaks)
+            families.setdefault((_family(row), row.get("half")), []).append(i)
+    found = {key: _rejected(rows, members) for key, members in families.items()}
+    for family, half in families:
+        if family == LESS and not found.get((ALL, half), True):
+            found[family, half] = set()
+    leaking = set[int]().union(*found.values())
     tested = {i for members in families.values() for i in members}
     return [
         row | {"leaks": ("yes" if i in leaking else "no") if i in tested else None}
         for i, row in enumerate(rows)
     ]
+
+
+def _rejected(rows: Sequence[Row], family: Sequence[int]) -> set[int]:
+    """The positions of `family` in `rows` whose p-values Holm's procedure rejects."""
+    rejected = holm(np.array([rows[i]["advantage_p"] for i in family]))
+    return {i for i, leaks in zip(family, rejected, strict=True) if leaks}
 
 
 def with_joint_epsilon(rows: list[Row]) -> list[Row]:
@@ -79,21 +89,27 @@ def with_joint_epsilon(rows: list[Row]) -> list[Row]:
     and rows of modes that have no valid bound, get None.
     """
     bounded = Counter(
-        _restricted(row) for row in rows if EVIDENCE in row and row["slice"].startswith(GIVEN_BEFOREHAND)
+        _sees_less(row) for row in rows if EVIDENCE in row and row["slice"].startswith(GIVEN_BEFOREHAND)
     )
     found = []
     for row in rows:
         joint = None
         if EVIDENCE in row and row["slice"].startswith(GIVEN_BEFOREHAND):
             *counts, delta = row[EVIDENCE]
-            joint = epsilon_low(Evidence(*counts), delta, LEVEL / bounded[_restricted(row)])
+            joint = epsilon_low(Evidence(*counts), delta, LEVEL / bounded[_sees_less(row)])
         rest = {name: value for name, value in row.items() if name != EVIDENCE}
         found.append(rest | {EPSILON_JOINT: joint})
     return found
 
 
-def _restricted(row: Row) -> bool:
-    """Whether a row's attack does not see everything."""
+def _family(row: Row) -> str:
+    """Which rows are corrected together with this one: of a placebo, of attacks that see ALL, or LESS."""
+    if kind_of(row["attack"]) == PLACEBO:
+        return PLACEBO
+    return LESS if _sees_less(row) else ALL
+
+
+def _sees_less(row: Row) -> bool:
     return released_to(row["attack"]) != LOGITS
 
 

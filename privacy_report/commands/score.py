@@ -6,10 +6,9 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -80,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _models(path: Path) -> Mapping[Any, Path]:
+def _models(path: Path) -> dict[int | None, Path]:
     """Epoch -> file; None -> file where `path` is one."""
     if path.is_file():
         return {None: path}
@@ -89,7 +88,7 @@ def _models(path: Path) -> Mapping[Any, Path]:
     files = [file for file in path.iterdir() if file.suffix in ENDINGS]
     if not files:
         raise UserError(f"{path}: no checkpoints, allowed: files that end in {' or '.join(ENDINGS)}")
-    return by_epoch(files)
+    return dict[int | None, Path](by_epoch(files).items())
 
 
 def _arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:

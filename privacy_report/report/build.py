@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from privacy_report.report import classes, curves, exposed, figures, losses, page
-from privacy_report.report.canaries import check_one_run
+from privacy_report.report.claims import check_claim, check_one_run
 from privacy_report.report.schema import ReportParams
-from privacy_report.report.study import Study, check_claim
+from privacy_report.report.study import Study
 from privacy_report.report.style import Look, Picture, draw, write_png
 from privacy_report.report.tables import merge
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from privacy_report.errors import UserError
 from privacy_report.gate.twins import GRADIENTS, canaries_of, canary_rows, is_twin
 from privacy_report.pipeline.tables import Row
 from privacy_report.report.study import Study
@@ -97,22 +96,3 @@ def coins(study: Study) -> list[Coins]:
                 )
             )
     return found
-
-
-def check_one_run(study: Study) -> None:
-    """UserError where a run leaks more than it claims, by the audit of that run.
-
-    Of canaries that are examples, with secret noise only: with a committed seed the claim does not hold
-    against whoever has it. Scores of gradients are a fixed formula of the updates, into which no seed goes.
-    """
-    for variant in twins(study):
-        audit = study.one_run(variant)
-        white_box = canaries_of(variant, study.variants) == GRADIENTS
-        if audit is None or not (white_box or study.dp_settings(variant).get("seed") == "secret"):
-            continue
-        claimed, bound = study.claimed(variant, audit["epoch"]), audit["epsilon_one_run"]
-        if bound > claimed:
-            raise UserError(
-                f"{variant}, epoch {audit['epoch']}: its canaries show epsilon >= {bound:.3f} (95%), "
-                f"in one run, but the training claims {claimed:.3f}: the accounting is wrong, or the training"
-            )

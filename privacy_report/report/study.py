@@ -21,8 +21,6 @@ from privacy_report.pipeline.contract import (
     CLASS,
     EARLY,
     ENTIRE,
-    EPSILON_JOINT,
-    GIVEN_BEFOREHAND,
     OUTPUTS,
     PLACEBO,
     REFERENCES,
@@ -285,27 +283,3 @@ def pareto(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
         if not front or harm < front[-1][1]:
             front.append((gain, harm))
     return front[::-1]
-
-
-def check_claim(study: Study) -> None:
-    """Raise UserError when an audit finds more leakage than the claimed epsilon allows.
-
-    The bounds compared are those that hold with 95% confidence for all rows of a variant at once. Slices that
-    the model's output selects cannot break a claim, and neither can a placebo, nor the reference's epsilons,
-    which are no bounds.
-    """
-    if study.parity_mode:
-        return
-    for row in study.privacy:
-        variant, bound = row["variant"], row[EPSILON_JOINT]
-        claimed = study.claimed(variant, int(row["epoch"]))
-        if bound > claimed and row["slice"].startswith(GIVEN_BEFOREHAND) and is_attack(row):  # NaN: false
-            tested = [
-                r for r in study.privacy if r["variant"] == variant and not math.isnan(r[EPSILON_JOINT])
-            ]
-            raise UserError(
-                f"{variant}, epoch {row['epoch']:.0f}: attack {row['attack']} on {row['slice']} finds "
-                f"epsilon >= {bound:.3f} (95%, for all {len(tested)} rows at once), but the training claims "
-                f"{claimed:.3f}: the accounting is wrong, or the training, or the audit, or members and "
-                "non-members differ in more than membership"
-            )

@@ -45,6 +45,18 @@ def test_the_placebo_is_in_no_family_of_attacks():
     assert [row["leaks"] for row in with_leaks(rows)] == ["yes", *["no"] * 9]
 
 
+@pytest.mark.parametrize(("others", "leaks"), [([0.9], "no"), ([1e-9], "yes"), ([], "yes")])
+def test_attacks_that_see_less_are_tested_where_another_leaks_or_where_there_is_none(others, leaks):
+    rows = [p_row(1e-9, "gap"), *map(p_row, others), p_row(0.9, "placebo")]
+    assert with_leaks(rows)[0]["leaks"] == leaks
+    halves = [row | {"half": half} for half in ("select", "report") for row in rows]
+    halves[1:2] = [halves[1] | {"advantage_p": 0.9}] if others else halves[1:2]
+    assert [row["leaks"] for row in with_leaks(halves) if row["attack"] == "gap"] == [
+        "no" if others else "yes",
+        leaks,
+    ]
+
+
 def test_halves_are_corrected_apart():
     rows = [p_row(0.03, half="select"), p_row(0.9, half="report")]
     assert [row["leaks"] for row in with_leaks(rows)] == ["yes", "no"]

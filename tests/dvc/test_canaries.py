@@ -25,9 +25,7 @@ reference: {{models: 0, per_variant: {{cnn2_canary: 2, cnn3_dp: 0, cnn3_dp_canar
 
 @pytest.fixture(scope="module")
 def twin(tmp_path_factory) -> Sandbox:
-    sandbox = make_sandbox(tmp_path_factory.mktemp("twins") / "repository")
-    (sandbox.root / "conf/experiment/smallest.yaml").write_text(EXPERIMENT)
-    sandbox.edit("conf/config.yaml", "[cnn2, cnn3, cnn3_dp]", "[cnn2_canary]")
+    sandbox = make_sandbox(tmp_path_factory.mktemp("twins") / "repository", EXPERIMENT, ["cnn2_canary"])
     sandbox.repro()
     return sandbox
 

@@ -26,9 +26,8 @@ reference: {{models: 0, per_variant: {{cnn3_dp: 0, cnn3_dp_gradient: 0}}}}
 
 @pytest.fixture(scope="module")
 def audited(tmp_path_factory) -> Sandbox:
-    sandbox = make_sandbox(tmp_path_factory.mktemp("gradients") / "repository")
-    (sandbox.root / "conf/experiment/smallest.yaml").write_text(EXPERIMENT)
-    sandbox.edit("conf/config.yaml", "[cnn2, cnn3, cnn3_dp]", "[cnn3_dp, cnn3_dp_gradient]")
+    target = tmp_path_factory.mktemp("gradients") / "repository"
+    sandbox = make_sandbox(target, EXPERIMENT, ["cnn3_dp", "cnn3_dp_gradient"])
     sandbox.repro()
     return sandbox
 

@@ -26,7 +26,7 @@ from privacy_report.pipeline.contract import (
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.tables import read_rows, where, write_table
 from privacy_report.report import curves
-from privacy_report.report.canaries import check_one_run
+from privacy_report.report.claims import check_one_run
 from privacy_report.report.differential_privacy import axis
 from privacy_report.report.study import Study
 from stages.gate import main

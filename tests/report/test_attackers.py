@@ -8,10 +8,11 @@ from report.conftest import read_page
 
 from privacy_report.pipeline.contract import EARLY, EPSILON_JOINT, OUTPUTS, PLACEBO, REFERENCES, kind_of
 from privacy_report.report import figures
+from privacy_report.report.claims import check_claim
 from privacy_report.report.classes import worst_rows
 from privacy_report.report.differential_privacy import finding
 from privacy_report.report.page import placebos
-from privacy_report.report.study import OUTPUTS_ONLY, Study, check_claim
+from privacy_report.report.study import OUTPUTS_ONLY, Study
 from privacy_report.report.style import INK, Look
 from privacy_report.report.tables import merge
 from stages.report import main
