@@ -45,7 +45,7 @@ SLOWER = ("gradient_boosting", "random_forest", "mlp", "knn")
 MOST_FOR_SLOWER, MOST_CLASSES_FOR_SLOWER = 60_000, 30
 """Examples and classes up to which all attacks together take less than a minute on one core."""
 SUFFIXES = (".npz", ".csv")
-REMEDY = "; --models takes each file as a model of its own"
+REMEDY = "; --models takes each file as a separate model"
 
 
 @dataclass(frozen=True)
