@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import one_core  # isort: skip  # before NumPy counts the cores
+
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,6 +38,18 @@ def _no_keys_of_other_tests() -> None:
 def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests that run side by side are told a width, as if there were a terminal."""
     monkeypatch.delenv("COLUMNS", raising=False)
+
+
+@pytest.fixture
+def all_cores() -> Iterator[None]:
+    """What the test starts may use every core that there is."""
+    if one_core.CAN_PIN:
+        mine = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, one_core.ALL)
+        yield
+        os.sched_setaffinity(0, mine)
+    else:
+        yield
 
 
 @pytest.fixture
