@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import one_core  # isort: skip  # before NumPy counts the cores
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,12 @@ FIRST = ("test_branches.py", "test_resume.py")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that run pipelines take minutes: first, so that no process is left with one at the end."""
     items.sort(key=lambda item: (item.get_closest_marker("pipeline") is None, item.path.name not in FIRST))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collector of garbage need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

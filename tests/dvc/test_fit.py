@@ -43,6 +43,7 @@ def locked(sandbox: Sandbox) -> dict:
     return found
 
 
+@pytest.mark.slow
 def test_all_on_one_engine_is_what_each_stage_makes_alone(finished: Sandbox):
     """Byte for byte: states, history, claims, scores and the references' confidences, and dvc.lock."""
     folders = ("train", "score", "reference")
@@ -82,6 +83,7 @@ def test_a_clone_without_a_store_trains_the_changed_variant_alone(finished: Sand
     assert found == {"epoch": 2, "score": 2, "reference": 0}
 
 
+@pytest.mark.slow
 def test_a_stage_alone_computes_what_is_missing_and_fit_finds_it(finished: Sandbox):
     before = stored(finished)
     finished.append("conf/config.yaml", "variants: {cnn3: {learning_rate: 0.002}}")
@@ -154,6 +156,7 @@ def parts(process: subprocess.Popen[str]) -> dict[str, list[psutil.Process]]:
     return {"dvc": [psutil.Process(process.pid)], "stage": [stage], "workers": workers}
 
 
+@pytest.mark.slow
 def test_killed_runs_go_on_and_end_in_the_same_lock(finished: Sandbox):
     """All workers of stage fit at once, then the stage alone, then `dvc` alone."""
     lock = locked(finished)

@@ -57,7 +57,12 @@ GUARDS = {"privacy_report/pipeline/code.py", "privacy_report/pipeline/memo.py"}
 
 @pytest.mark.parametrize(
     ("stage", "variant"),
-    [("train", PRIVATE), ("score", OWN), ("attack", ORDINARY), ("fit", "")],
+    [
+        ("train", PRIVATE),
+        pytest.param("score", OWN, marks=pytest.mark.slow),
+        ("attack", ORDINARY),
+        pytest.param("fit", "", marks=pytest.mark.slow),
+    ],
 )
 def test_every_function_that_runs_between_a_miss_and_its_answer_is_in_the_key(
     stage, variant, study, tmp_path

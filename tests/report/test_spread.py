@@ -40,6 +40,7 @@ def test_the_worst_are_those_with_the_largest_excess_over_noise(study):
     assert [line.beyond for line in others] == [True] * 7 + [False] * 2
 
 
+@pytest.mark.usefixtures("unrasterised")
 def test_the_page_has_the_curve_and_the_worst_groups(study):
     root = study(epochs=2)
     main([])
