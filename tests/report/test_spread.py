@@ -3,6 +3,7 @@
 import html
 import re
 
+import pytest
 from report.conftest import read_page
 
 from privacy_report.pipeline.contract import RECORD_AUC_COLUMNS
