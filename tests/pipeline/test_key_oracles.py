@@ -26,17 +26,21 @@ def study(tmp_path_factory):
     return make_study(tmp_path_factory.mktemp("keys") / "study")
 
 
-JOBS = [("train", ORDINARY), ("train", PRIVATE), ("train", OWN), ("train", CANARIES), ("score", ORDINARY)]
-JOBS += [
-    ("score", OWN),
+JOBS = [
+    ("train", PRIVATE),
+    ("train", OWN),
+    ("train", CANARIES),
     ("score", CANARIES),
     ("reference", ORDINARY),
-    ("reference", OWN),
     ("attack", ORDINARY),
 ]
+MORE_JOBS = [("train", ORDINARY), ("score", ORDINARY), ("score", OWN), ("reference", OWN)]
+"""Of code that `JOBS` have, too."""
 
 
-@pytest.mark.parametrize(("kind", "variant"), JOBS)
+@pytest.mark.parametrize(
+    ("kind", "variant"), [*JOBS, *(pytest.param(*job, marks=pytest.mark.slow) for job in MORE_JOBS)]
+)
 def test_a_function_does_the_whole_job_with_files_that_its_key_covers_alone(kind, variant, study):
     """In a process that has seen nothing else, under an audit hook and a profile."""
     jobs = in_process(whole_jobs, study.root, kind, variant)
@@ -87,13 +91,15 @@ def test_every_function_that_runs_between_a_miss_and_its_answer_is_in_the_key(
 QUICK = (
     "members and non-members are swapped as they are read",
     "references train on the others",
-    "weights are put in and doubled",
     "how score files are read",
+    "handing over: the epoch that a worker trains",
+    "handing over: the files of an attack",
+)
+MORE = (
+    "weights are put in and doubled",
     "who trained on whom",
     "handing over: the epoch",
     "handing over: on whom a worker trains",
-    "handing over: the epoch that a worker trains",
-    "handing over: the files of an attack",
 )
 QUICK_WAYS = (
     "a JSON file",
@@ -104,10 +110,11 @@ QUICK_WAYS = (
 )
 
 
-def test_edits_that_change_a_result_move_its_key(study):
-    """A dozen of those in benchmarks/key_edits.json."""
-    names = [name for name, edit in LIBRARY.items() if edit["what"] in QUICK]
-    assert len(names) == len(QUICK)
+@pytest.mark.parametrize("what", [QUICK, pytest.param(MORE, marks=pytest.mark.slow)], ids=["quick", "more"])
+def test_edits_that_change_a_result_move_its_key(what, study):
+    """Some of those in benchmarks/key_edits.json."""
+    names = [name for name, edit in LIBRARY.items() if edit["what"] in what]
+    assert len(names) == len(what)
     before = key_edits.unedited(study, names)
     key_edits.require_sound([key_edits.tried(study, name, before) for name in names])
 
