@@ -70,7 +70,7 @@ class Forked:
 def python_m(module: str, *args: str, cwd: Path, log: Path, **env: str) -> Forked:
     """`python -m MODULE ARGS` in the folder `cwd`, with the code that is there; `log`: what it says."""
     given = ([module, *args], str(cwd), environment() | env, str(log))
-    process = FORK.Process(target=_run, args=given)
+    process = FORK.Process(target=_run, args=given, daemon=True)  # ends with the tests if it was forgotten
     start(process)
     return Forked(process)
 
