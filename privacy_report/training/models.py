@@ -44,9 +44,7 @@ def small_cnn(
         layers.append(keras.layers.RandomFlip("horizontal"))
     if shift:
         factors = [(-shift / side, shift / side) for side in shape[:2]]
-        layers.append(
-            keras.layers.RandomTranslation(*factors, fill_mode="nearest", interpolation="nearest")
-        )
+        layers.append(keras.layers.RandomTranslation(*factors, fill_mode="nearest", interpolation="nearest"))
     surplus = [side - _seen(side, num_conv) for side in shape[:2]]
     if any(surplus):
         layers.append(keras.layers.Cropping2D([(0, pixels) for pixels in surplus]))

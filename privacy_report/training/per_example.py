@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from privacy_report.training.backend import keras, tf
+from privacy_report.training.objective import Loss, cross_entropy
 
 # Layers without weights that treat every example alone. An unlisted layer is not wrong, only slower.
 WEIGHTLESS = (
@@ -46,10 +47,6 @@ def masked(rows: tf.Tensor, keep: tf.Tensor | None) -> tf.Tensor:
     return tf.where(tf.reshape(keep, (-1, *[1] * (rows.shape.rank - 1))), rows, 0.0)
 
 
-def losses_of(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-
-
 def why_generic(model: keras.Model) -> str | None:
     """Why the explicit gradients do not cover this model, or None when they do."""
     if type(model) is not keras.Sequential:
@@ -72,7 +69,7 @@ def why_generic(model: keras.Model) -> str | None:
 
 
 def explicit(
-    model: keras.Model, images: tf.Tensor, labels: tf.Tensor
+    model: keras.Model, images: tf.Tensor, labels: tf.Tensor, loss_of: Loss = cross_entropy
 ) -> tuple[list[PerExample], tf.Tensor, tf.Tensor]:
     """Per-example gradients of a stack, from one backward pass down to the layers' pre-activations."""
     weighted: list[tuple[keras.Layer, tf.Tensor]] = []
@@ -89,7 +86,7 @@ def explicit(
                 weighted.append((layer, inputs))
                 outputs.append(hidden)
             hidden = layer.activation(hidden)
-        losses = losses_of(labels, hidden)
+        losses = loss_of(labels, hidden)
     slopes = tape.gradient(losses, outputs)
     gradients: list[PerExample] = []
     for (layer, inputs), slope in zip(weighted, slopes, strict=True):
@@ -173,14 +170,14 @@ def _size(shape: Any) -> int:
 
 
 def generic(
-    model: keras.Model, images: tf.Tensor, labels: tf.Tensor
+    model: keras.Model, images: tf.Tensor, labels: tf.Tensor, loss_of: Loss = cross_entropy
 ) -> tuple[list[PerExample], tf.Tensor, tf.Tensor]:
     """Per-example gradients of any model, each example being a batch of one."""
 
     def one(example: tuple[tf.Tensor, tf.Tensor]) -> Any:
         with tf.GradientTape() as tape:
             logits = model(example[0][None], training=True)
-            losses = losses_of(example[1][None], logits)
+            losses = loss_of(example[1][None], logits)
         gradients = tape.gradient(
             losses, model.trainable_variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )

@@ -50,7 +50,15 @@ def essential(config: Variant) -> Variant:
     """
     solved = config.privacy is not None and config.privacy.target_epsilon is not None
     epochs = config.epochs if solved else 1
-    return replace(config, label="", epochs=epochs, epochs_per_report=1, canaries=config.gradient_canaries)
+    return replace(
+        config,
+        label="",
+        epochs=epochs,
+        epochs_per_report=1,
+        canaries=config.gradient_canaries,
+        repeats=None,
+        remedy_of=None,
+    )
 
 
 def job_of(name: str, config: Variant, source: Source) -> Job:

@@ -95,12 +95,20 @@ OTHER = {
     "model": Component(SMALL_CNN, {"filters": 16}),
     "optimizer": Component(ADAM, {"beta_1": 0.8}),
     "schedule": Component("keras.optimizers.schedules.CosineDecay", {"decay_steps": 10}),
+    "loss": Component("privacy_report.training.losses.focal_loss"),
     "batch_size": 25,
     "learning_rate": 0.01,
     "seed": 1,
     "privacy": Privacy(noise_multiplier=2.0),
 }
-NO_PART = {"label": "Other", "epochs": 60, "epochs_per_report": 5, "canaries": CanaryParams(count=10)}
+NO_PART = {
+    "label": "Other",
+    "epochs": 60,
+    "epochs_per_report": 5,
+    "canaries": CanaryParams(count=10),
+    "repeats": "cnn3",
+    "remedy_of": "cnn3",
+}
 """A change of these changes no epoch; canaries are data."""
 OTHER_PRIVACY = {"noise_multiplier": 2.0, "l2_norm_clip": 0.5, "delta": 1e-6, "seed": "secret"}
 
@@ -217,7 +225,7 @@ def test_a_users_own_folder_is_in_the_keys_of_the_variants_that_it_is_chosen_for
     (beside / NETS / "a.py").write_text("def net(): ...")
     mine = {
         kind: replace(ORDINARY, **{kind: Component(f"{NETS}.a.net")})
-        for kind in ("model", "optimizer", "schedule")
+        for kind in ("model", "optimizer", "schedule", "loss")
     }
 
     def found():
