@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from privacy_report.attack.audit_file import audit_file
-from privacy_report.attack.audit_labels import PURPOSE, as_bools, labels_of
+from privacy_report.audits.files import audit_file
+from privacy_report.audits.labels import PURPOSE, as_bools, labels_of
 from privacy_report.errors import UserError
 
 CLASSES = np.array(["cat", "dog", "bird"])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from privacy_report.attack.audit_labels import PURPOSE, as_bools, labels_of
+from privacy_report.audits.labels import PURPOSE, as_bools, labels_of
 from privacy_report.errors import UserError
 from privacy_report.pipeline.blocks import blocks
 from privacy_report.pipeline.files import DamagedError
