@@ -115,7 +115,7 @@ def _check_sides(path: str, model: Any, shape: tuple[int, ...], n_classes: int) 
     if tuple(model.outputs[0].shape[1:]) != (n_classes,):
         got = tuple(model.outputs[0].shape[1:])
         raise UserError(
-            f"model.path: {path} gives a model of outputs {got}, allowed: ({n_classes},), a logit a class"
+            f"model.path: {path} gives a model of outputs {got}, allowed: ({n_classes},), one logit per class"
         )
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from privacy_report.attack import checkpoint, variant
-from privacy_report.attack.audit import audit_params
 from privacy_report.attack.schema import Estimator
 from privacy_report.attack.slices import Group
+from privacy_report.audits.attacks import audit_params
 from privacy_report.datasets.canary_params import CanaryParams
 from privacy_report.pipeline import code, memo
 from privacy_report.pipeline.code import code_of
