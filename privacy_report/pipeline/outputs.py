@@ -5,7 +5,7 @@ Somebody else's model is audited from the same file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +80,11 @@ class Outputs:
             self._refuse(f"member_logits have {n_member} classes and nonmember_logits {n_nonmember}")
         self._check_queries()
 
+    @property
+    def queries(self) -> int:
+        """How many there are of each example, the example itself included."""
+        return 1 if self.member_query_phi is None else 1 + len(self.member_query_phi)
+
     def _check_queries(self) -> None:
         found = [getattr(self, name) for name in QUERY_ARRAYS]
         if all(one is None for one in found):
@@ -141,11 +146,15 @@ def read_outputs(path: Path | str) -> Outputs:
 
     path: an .npz, or a folder of .npy files; see `mapped.map_arrays`.
     """
-    return outputs_of(map_arrays(path), path)
+    arrays = map_arrays(path)
+    return outputs_of(arrays, path, [name for name in QUERY_ARRAYS if name in arrays])
 
 
-def outputs_of(arrays: Mapping[str, np.ndarray], path: Path | str) -> Outputs:
-    """The outputs among a score file's arrays; UserError that names `path` as `read_outputs`."""
+def outputs_of(arrays: Mapping[str, np.ndarray], path: Path | str, more: Iterable[str] = ()) -> Outputs:
+    """The outputs among a score file's arrays; UserError that names `path` as `read_outputs`.
+
+    more: those of QUERY_ARRAYS to take, too. Somebody's own audit takes none.
+    """
     found: dict[str, np.ndarray | Logarithms] = dict(arrays)
     for side in ("member", "nonmember"):
         logits, probs = f"{side}_logits", f"{side}_probs"
@@ -156,7 +165,7 @@ def outputs_of(arrays: Mapping[str, np.ndarray], path: Path | str) -> Outputs:
         if probs in arrays:
             _check_probabilities(arrays[probs], probs, path)
             found[logits] = Logarithms(arrays[probs])
-    names = [*OUTPUT_ARRAYS, *(name for name in QUERY_ARRAYS if name in found)]
+    names = (*OUTPUT_ARRAYS, *more)
     return Outputs(**{name: found[name] for name in names}, source=str(path))  # type: ignore[arg-type]
 
 
