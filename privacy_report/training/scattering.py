@@ -144,8 +144,8 @@ def _average(planes: keras.KerasTensor, scale: int) -> keras.KerasTensor:
 def _modulus(planes: keras.KerasTensor, scale: int, angles: int) -> keras.KerasTensor:
     """|x * psi(scale, a)| of each channel x for all angles a, at every 2^scale-th pixel.
 
-    (m, c, w, h) to (m * c, h / 2^scale, w / 2^scale, angles). Keras does not flip a kernel; a flipped wavelet is
-    the conjugate one, and its modulus is the same.
+    (m, c, w, h) to (m * c, h / 2^scale, w / 2^scale, angles). Keras does not flip a kernel; a flipped wavelet
+    is the conjugate one, and its modulus is the same.
     """
     _, _, width, height = planes.shape
     waves = [morlet(scale, math.pi * a / angles) for a in range(angles)]
