@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from privacy_report.attack.audit import audit, audit_params
+from privacy_report.audits.attacks import audit, audit_params
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.outputs import Outputs, read_outputs
 from privacy_report.pipeline.tables import Row

@@ -10,8 +10,8 @@ import time
 from threadpoolctl import threadpool_limits
 
 from privacy_report.attack import checkpoint, registry
-from privacy_report.attack.audit import audit_params
 from privacy_report.attack.findings import attack_examples
+from privacy_report.audits.attacks import audit_params
 from privacy_report.pipeline.dotted import function
 from privacy_report.pipeline.outputs import Outputs
 

@@ -28,7 +28,6 @@ from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
 from privacy_report.attack import checkpoint, registry
-from privacy_report.attack.audit import audit_params, default_estimators
 from privacy_report.attack.findings import attack_examples
 from privacy_report.attack.measures import row_of_curve
 from privacy_report.attack.parity import ParityExamples
@@ -37,6 +36,7 @@ from privacy_report.attack.schema import Estimator
 from privacy_report.attack.signals import Examples, pool
 from privacy_report.attack.tables import with_leaks
 from privacy_report.attack.trained import blocks, build, fit_and_score
+from privacy_report.audits.attacks import audit_params, default_estimators
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.contract import ENTIRE
 from privacy_report.pipeline.files import read_json, write_json

@@ -38,10 +38,10 @@ from benchmarks.stronger_attacks import (
     recipe,
 )
 from privacy_report.attack import released
-from privacy_report.attack.audit import audit, audit_params
 from privacy_report.attack.choice import early_epochs
 from privacy_report.attack.confidence import mean_doubt
 from privacy_report.attack.references import References
+from privacy_report.audits.attacks import audit, audit_params
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.contract import LOGITS, RELEASES, released_to, with_ends
 from privacy_report.pipeline.files import read_json, write_json

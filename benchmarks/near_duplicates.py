@@ -19,12 +19,12 @@ from threadpoolctl import threadpool_limits
 from benchmarks.labels import NAMED, SHOWN, TARGETS
 from benchmarks.stronger_attacks import chosen_epoch, read_references
 from privacy_report.attack import job
-from privacy_report.attack.audit import audit_params
 from privacy_report.attack.checkpoint import plan
 from privacy_report.attack.reference_scores import rmia
 from privacy_report.attack.references import References
 from privacy_report.attack.signals import Examples, negative_loss, pool
 from privacy_report.attack.slices import load_excluded
+from privacy_report.audits.attacks import audit_params
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.outputs import read_outputs

@@ -22,12 +22,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from privacy_report.attack import checkpoint
-from privacy_report.attack.audit import audit_params
 from privacy_report.attack.findings import attack_examples
 from privacy_report.attack.intervals import advantage_p
 from privacy_report.attack.roc import sorted_roc
 from privacy_report.attack.signals import pool
 from privacy_report.attack.tables import with_leaks
+from privacy_report.audits.attacks import audit_params
 from privacy_report.audits.models import QUICK, SLOWER
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.contract import LEVEL

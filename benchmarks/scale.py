@@ -78,8 +78,8 @@ def audit(folder: Path, examples: int, classes: int, **_: int) -> Callable[[], o
 
 def attacks(folder: Path, **_: int) -> Callable[[], object]:
     """What stage attack computes of one checkpoint with these two attacks: both halves, and the risks."""
-    from privacy_report.attack.audit import audit_params
     from privacy_report.attack.checkpoint import attack_outputs
+    from privacy_report.audits.attacks import audit_params
     from privacy_report.pipeline.outputs import read_outputs
 
     params = replace(audit_params(["threshold", "logistic"]), delta=1e-7)  # of a million members

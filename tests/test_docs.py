@@ -14,7 +14,7 @@ from sandbox import ROOT
 
 from privacy_report.__main__ import COMMANDS
 from privacy_report.attack import registry
-from privacy_report.attack.audit import default_estimators
+from privacy_report.audits.attacks import default_estimators
 from privacy_report.audits.written import EXAMPLE_COLUMNS
 from privacy_report.gate.rules import RULES
 from privacy_report.pipeline import contract

@@ -13,7 +13,7 @@ from sandbox import ROOT
 
 from benchmarks import edits, key_edits, makespan, on_paper, one_run, scale
 from privacy_report.attack import registry
-from privacy_report.attack.audit import default_estimators
+from privacy_report.audits.attacks import default_estimators
 from privacy_report.gate.twins import twin_of
 from privacy_report.pipeline import contract
 from privacy_report.pipeline.tables import read_rows, where

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from audited import arrays
 from sandbox import ROOT
-from test_audit import arrays
 
 README = (ROOT / "README.md").read_text()
 

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from audited import arrays
 from sandbox import ROOT
 from sklearn.linear_model import LogisticRegression
-from test_audit import arrays
 
 import privacy_report as pr
 from privacy_report.audits import api, scored

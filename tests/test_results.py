@@ -11,7 +11,7 @@ from sandbox import ROOT, Sandbox
 
 from benchmarks import calibration, null_audits
 from privacy_report.attack import registry
-from privacy_report.attack.audit import default_estimators
+from privacy_report.audits.attacks import default_estimators
 from privacy_report.audits.models import attack_model, models_at
 from privacy_report.pipeline.contract import STRONGEST, STRONGEST_ON_OUTPUTS, on_logits
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from privacy_report.attack import tables
-from privacy_report.attack.audit import audit_params
 from privacy_report.attack.checkpoint import attack_outputs
+from privacy_report.audits.attacks import audit_params
 from privacy_report.pipeline.contract import HALVES_COLUMNS, PRIVACY_COLUMNS
 from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.tables import Row, read_rows, write_table

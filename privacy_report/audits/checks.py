@@ -1,6 +1,6 @@
 """What outputs say about themselves before any attack: sizes, accuracies, constants, rows on both sides.
 
-What tests/test_audit_checks.py repeats: sound outputs are suspected in at most 2.5% of draws, by each test.
+What tests/audits/test_checks.py repeats: sound outputs are suspected in at most 2.5% of draws, by each test.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from scipy import special, stats
 
-from privacy_report.attack.audit_scores import SCORES
 from privacy_report.attack.intervals import lower_rate, upper_rate
+from privacy_report.audits.scores import SCORES
 from privacy_report.errors import UserError
 from privacy_report.pipeline.blocks import Rows, blocks
 from privacy_report.pipeline.contract import LEVEL

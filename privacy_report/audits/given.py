@@ -6,11 +6,11 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from privacy_report.attack import registry
-from privacy_report.attack.audit_file import AuditFile
-from privacy_report.attack.audit_scores import PREDICTIONS, SCORES
 from privacy_report.attack.checkpoint import CheckpointFindings
 from privacy_report.attack.findings import Findings
 from privacy_report.attack.schema import AttackParams
+from privacy_report.audits.files import AuditFile
+from privacy_report.audits.scores import PREDICTIONS, SCORES
 from privacy_report.errors import UserError
 from privacy_report.gate.schema import Policy
 from privacy_report.pipeline.contract import LABEL, REFERENCES, kind_of

@@ -14,8 +14,6 @@ import numpy as np
 import yaml
 
 from privacy_report.attack import registry, tables
-from privacy_report.attack.audit import EPOCH, audit_params, default_estimators
-from privacy_report.attack.audit_file import AuditFile, read_audit_file
 from privacy_report.attack.canaries import audit_coins
 from privacy_report.attack.checkpoint import CheckpointFindings, attack_outputs
 from privacy_report.attack.choice import MOST_EARLY, early_epochs
@@ -24,7 +22,9 @@ from privacy_report.attack.one_run import OneRun, one_run
 from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.signals import pool
 from privacy_report.attack.slices import Groups, load_groups
+from privacy_report.audits.attacks import EPOCH, audit_params, default_estimators
 from privacy_report.audits.checks import InputCheck, check_outputs, said_once
+from privacy_report.audits.files import AuditFile, read_audit_file
 from privacy_report.audits.given import attacks_on, fitting, policy_for, stated
 from privacy_report.audits.progress import progress
 from privacy_report.errors import UserError, one_line

@@ -11,12 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from privacy_report.attack import registry
-from privacy_report.attack.audit import EPOCH, default_estimators
-from privacy_report.attack.audit_scores import SCORES
 from privacy_report.attack.needs import FEATURES, OUTPUTS
 from privacy_report.attack.one_run import OneRun
+from privacy_report.audits.attacks import EPOCH, default_estimators
 from privacy_report.audits.checks import Side
 from privacy_report.audits.models import Attacked
+from privacy_report.audits.scores import SCORES
 from privacy_report.gate.named import named_in_words
 from privacy_report.pipeline.contract import (
     CLASS,

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from privacy_report.attack import tables
-from privacy_report.attack.audit_scores import SCORES
 from privacy_report.audits.models import Attacked
+from privacy_report.audits.scores import SCORES
 from privacy_report.errors import UserError
 from privacy_report.pipeline.contract import PRIVACY_COLUMNS
 from privacy_report.pipeline.files import write_json

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from privacy_report.attack import registry
-from privacy_report.attack.audit import default_estimators
-from privacy_report.attack.audit_input import CSV_COLUMNS
 from privacy_report.attack.schema import SLICES
+from privacy_report.audits.attacks import default_estimators
+from privacy_report.audits.inputs import CSV_COLUMNS
 from privacy_report.audits.models import (
     MOST_CLASSES_FOR_SLOWER,
     MOST_FOR_SLOWER,

@@ -10,9 +10,9 @@ import pytest
 import yaml
 from planted import planted, write_references, write_target
 
-from privacy_report.attack.audit import audit_params, default_estimators
 from privacy_report.attack.canaries import attacks_on_canaries
 from privacy_report.attack.one_run import epsilon_low
+from privacy_report.audits.attacks import audit_params, default_estimators
 from privacy_report.pipeline.contract import CANARIES, ENTIRE
 from privacy_report.pipeline.files import write_arrays
 from privacy_report.pipeline.outputs import output_arrays

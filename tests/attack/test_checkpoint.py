@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from privacy_report.attack.audit import audit_params, default_estimators
 from privacy_report.attack.checkpoint import attack_outputs
 from privacy_report.attack.findings import Findings
 from privacy_report.attack.schema import AttackParams, Estimator
 from privacy_report.attack.slices import Group
+from privacy_report.audits.attacks import audit_params, default_estimators
 from privacy_report.pipeline.contract import CLASS, ENTIRE, EPSILON_JOINT, METRICS
 from privacy_report.pipeline.files import read_arrays, write_arrays
 

@@ -11,12 +11,12 @@ import yaml
 from planted import planted
 from sandbox import ROOT
 
-from privacy_report.attack.audit import audit_params, default_estimators
 from privacy_report.attack.checkpoint import plan
 from privacy_report.attack.job import of_examples
 from privacy_report.attack.references import References
 from privacy_report.attack.signals import pool
 from privacy_report.attack.slices import Group, load_excluded
+from privacy_report.audits.attacks import audit_params, default_estimators
 from privacy_report.errors import UserError
 from privacy_report.pipeline.files import write_arrays
 from privacy_report.pipeline.outputs import Outputs, output_arrays

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from privacy_report.attack.audit import audit_params
 from privacy_report.attack.checkpoint import attack_outputs
 from privacy_report.attack.epsilon_bound import Evidence, epsilon_low, evidence
 from privacy_report.attack.findings import SELECTS
 from privacy_report.attack.measures import EVIDENCE
 from privacy_report.attack.tables import privacy_rows, with_joint_epsilon
+from privacy_report.audits.attacks import audit_params
 from privacy_report.pipeline.contract import CLASS, ENTIRE, EPSILON_JOINT, GIVEN_BEFOREHAND, LEVEL
 
 KINDS = ["entire", "class", "correctness", "percentile"]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 
 from privacy_report.attack import names
-from privacy_report.attack.audit import audit, audit_params
 from privacy_report.attack.roc import roc_curve
+from privacy_report.audits.attacks import audit, audit_params
 from privacy_report.pipeline.contract import ENTIRE
 from privacy_report.pipeline.measured import FLOOR, NAMED
 

@@ -13,8 +13,8 @@ from planted import planted, write_references, write_target
 from sklearn.ensemble import RandomForestClassifier
 
 from privacy_report.attack import parity, registry
-from privacy_report.attack.audit import audit_params, default_estimators
 from privacy_report.attack.checkpoint import attack_outputs
+from privacy_report.audits.attacks import audit_params, default_estimators
 from privacy_report.commands import audit
 from privacy_report.pipeline import contract
 from privacy_report.pipeline.contract import ENTIRE, METRICS, kind_of

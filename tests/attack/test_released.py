@@ -5,12 +5,12 @@ import pytest
 from planted import planted
 
 from privacy_report.attack import released
-from privacy_report.attack.audit import audit_params
 from privacy_report.attack.checkpoint import attack_outputs
 from privacy_report.attack.references import References
 from privacy_report.attack.registry import RELEASED
 from privacy_report.attack.signals import pool
 from privacy_report.attack.tables import privacy_rows
+from privacy_report.audits.attacks import audit_params
 from privacy_report.errors import UserError
 from privacy_report.pipeline import contract
 from privacy_report.pipeline.contract import ENTIRE, RELEASES

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from privacy_report.attack.audit import default_estimators
 from privacy_report.attack.checkpoint import attack_outputs as attack_checkpoint
 from privacy_report.attack.exposure import membership_probability
 from privacy_report.attack.schema import AttackParams as Attack
 from privacy_report.attack.schema import Estimator
 from privacy_report.attack.signals import pool
 from privacy_report.attack.slices import Group
+from privacy_report.audits.attacks import default_estimators
 from privacy_report.pipeline.outputs import Outputs
 
 

@@ -10,8 +10,8 @@ import pytest
 from scipy.special import softmax
 
 from privacy_report.attack import rowwise
-from privacy_report.attack.audit import audit, audit_params
 from privacy_report.attack.signals import Examples, pool
+from privacy_report.audits.attacks import audit, audit_params
 from privacy_report.pipeline import blocks
 from privacy_report.pipeline.outputs import Outputs, read_outputs
 

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from privacy_report.attack.audit import DEFAULTS, audit_params
 from privacy_report.attack.epsilon_bound import GIVEN_AWAY
 from privacy_report.attack.schema import AttackParams
+from privacy_report.audits.attacks import DEFAULTS, audit_params
 from privacy_report.errors import UserError
 from privacy_report.pipeline.params import check
 from privacy_report.training.schema import Privacy

@@ -4,8 +4,8 @@ from scipy.special import log_softmax, softmax
 from scipy.stats import entropy
 
 from privacy_report.attack import registry
-from privacy_report.attack.audit import audit, audit_params, default_estimators
 from privacy_report.attack.signals import Examples, pool
+from privacy_report.audits.attacks import audit, audit_params, default_estimators
 from privacy_report.pipeline.contract import LABEL, LOGITS, PROBABILITIES, released_to
 from privacy_report.pipeline.dotted import function
 from privacy_report.pipeline.outputs import Outputs

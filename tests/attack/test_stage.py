@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from privacy_report.attack.audit import default_estimators
+from privacy_report.audits.attacks import default_estimators
 from privacy_report.errors import UserError
 from privacy_report.pipeline import store
 from privacy_report.pipeline.contract import (

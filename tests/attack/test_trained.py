@@ -5,12 +5,12 @@ from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from privacy_report.attack.audit import audit, audit_params
 from privacy_report.attack.intervals import auc_interval
 from privacy_report.attack.roc import auc, roc_curve
 from privacy_report.attack.schema import Estimator
 from privacy_report.attack.trained import blocks, build, fit_and_score, forward_scores, ranks
 from privacy_report.attack.trained import scores as scores_of
+from privacy_report.audits.attacks import audit, audit_params
 from privacy_report.errors import UserError
 from privacy_report.pipeline.outputs import Outputs
 

@@ -16,8 +16,8 @@ from planted import planted, write_references, write_target
 from sandbox import environment
 
 from privacy_report.attack import workers
-from privacy_report.attack.audit import default_estimators
 from privacy_report.attack.workers import Ahead, ahead
+from privacy_report.audits.attacks import default_estimators
 from privacy_report.errors import UserError
 from privacy_report.pipeline import store
 from stages.attack import main

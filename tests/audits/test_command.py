@@ -11,28 +11,16 @@ import zipfile
 
 import numpy as np
 import pytest
+from audited import arrays
 
 from privacy_report.attack import registry
-from privacy_report.attack.audit import audit as audit_of
-from privacy_report.attack.audit import audit_params, default_estimators
 from privacy_report.attack.schema import SLICES
+from privacy_report.audits.attacks import audit as audit_of
+from privacy_report.audits.attacks import audit_params, default_estimators
 from privacy_report.commands.audit import main
 from privacy_report.errors import UserError
 from privacy_report.pipeline.contract import METRICS, PRIVACY_COLUMNS
 from privacy_report.pipeline.outputs import Outputs, read_outputs
-
-
-def arrays(shift=0.0, n_member=600, n_nonmember=300, seed=0):
-    rng = np.random.default_rng(seed)
-    n = n_member + n_nonmember
-    labels, logits = rng.integers(0, 3, n), rng.normal(size=(n, 3)).astype(np.float32)
-    logits[np.arange(n), labels] += 2 + shift * (np.arange(n) < n_member)
-    return {
-        "member_logits": logits[:n_member],
-        "member_labels": labels[:n_member],
-        "nonmember_logits": logits[n_member:],
-        "nonmember_labels": labels[n_member:],
-    }
 
 
 @pytest.fixture

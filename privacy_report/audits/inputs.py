@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from privacy_report.attack.audit_labels import PURPOSE, as_bools, labels_of
+from privacy_report.audits.labels import PURPOSE, as_bools, labels_of
 from privacy_report.errors import UserError
 from privacy_report.pipeline.blocks import blocks
 from privacy_report.pipeline.files import DamagedError
@@ -146,7 +146,7 @@ def _check_rank(values: np.ndarray, what: str) -> None:
     """UserError for outputs with more than one row of columns an example."""
     if values.ndim > 2:
         raise UserError(
-            f"{what}: got {values.dtype} {values.shape}, several outputs a row (tokens?): {PURPOSE}"
+            f"{what}: got {values.dtype} {values.shape}, several outputs per row (tokens?): {PURPOSE}"
         )
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from audited import arrays
 from scipy import stats
-from test_audit import arrays
 
 from privacy_report.audits.api import audit
 from privacy_report.audits.checks import check_outputs, shared

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from privacy_report.attack.audit_input import arrays_of, normalised
-from privacy_report.attack.audit_scores import (
+from privacy_report.attack.confidence import logit_confidence
+from privacy_report.attack.references import References, check_finite
+from privacy_report.attack.signals import Examples, pool
+from privacy_report.audits.inputs import arrays_of, normalised
+from privacy_report.audits.scores import (
     PREDICTIONS,
     SCORES,
     kind_of_input,
     of_predictions,
     of_scores,
 )
-from privacy_report.attack.confidence import logit_confidence
-from privacy_report.attack.references import References, check_finite
-from privacy_report.attack.signals import Examples, pool
 from privacy_report.errors import UserError
 from privacy_report.pipeline.blocks import blocks
 from privacy_report.pipeline.outputs import Outputs, outputs_of

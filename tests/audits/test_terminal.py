@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from audited import arrays, run_of
 from rich.console import Console
 from sandbox import ROOT
-from test_audit import arrays
-from test_audit_folder import run_of
 
 from privacy_report.__main__ import main as entry
 from privacy_report.audits import progress, terminal

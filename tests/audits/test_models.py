@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_audit import arrays
+from audited import arrays
 
 from privacy_report.attack import registry
-from privacy_report.attack.audit import default_estimators
-from privacy_report.attack.audit_file import read_audit_file
+from privacy_report.audits.attacks import default_estimators
+from privacy_report.audits.files import read_audit_file
 from privacy_report.audits.models import QUICK, SLOWER, default_attacks, models_at
 from privacy_report.commands.audit import main
 from privacy_report.errors import UserError

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from privacy_report.attack.audit_labels import labels_of, plain
+from privacy_report.audits.labels import labels_of, plain
 from privacy_report.errors import UserError
 
 SIDES = ("member", "nonmember")

@@ -7,31 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from audited import N, run_of
 
-from privacy_report.attack.audit_file import read_audit_file
+from privacy_report.audits.files import read_audit_file
 from privacy_report.audits.models import attack_model, models_at
 from privacy_report.commands.audit import main
 from privacy_report.errors import UserError
 from privacy_report.pipeline.files import write_arrays
 from privacy_report.pipeline.tables import read_rows, where
 
-N = 700
 COINS = np.random.default_rng(1).random(N) < 0.5
 POLICY = "max_advantage: 0.3\nmin_val_accuracy: null\n"
-
-
-def run_of(folder, epochs=(2, 4, 6), n=N, **more):
-    """A run that leaks more and more."""
-    rng = np.random.default_rng(0)
-    labels, base = rng.integers(0, 3, 2 * n), rng.normal(size=(2 * n, 3)).astype(np.float32)
-    member = np.arange(2 * n) < n
-    for i, epoch in enumerate(epochs):
-        logits = base + 0.3 * rng.normal(size=base.shape).astype(np.float32)
-        logits[np.arange(2 * n), labels] += 1 + i * member
-        arrays = {"member_logits": logits[:n], "member_labels": labels[:n]}
-        arrays |= {"nonmember_logits": logits[n:], "nonmember_labels": labels[n:]}
-        write_arrays(folder / f"epoch_{epoch:04}.npz", arrays | more)
-    return folder
 
 
 @pytest.fixture
