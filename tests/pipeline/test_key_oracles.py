@@ -101,13 +101,8 @@ MORE = (
     "handing over: the epoch",
     "handing over: on whom a worker trains",
 )
-QUICK_WAYS = (
-    "a JSON file",
-    "globals()",
-    "a lazy __getattr__ of a module",
-    "the environment",
-    "singledispatch",
-)
+QUICK_WAYS = ("a JSON file", "globals()", "the environment")
+MORE_WAYS = ("a lazy __getattr__ of a module", "singledispatch")
 
 
 @pytest.mark.parametrize("what", [QUICK, pytest.param(MORE, marks=pytest.mark.slow)], ids=["quick", "more"])
@@ -125,10 +120,13 @@ def test_comments_format_and_docstrings_move_no_key(what, study):
     assert row["moved"] == 0
 
 
-def test_edits_of_a_model_of_ones_own_move_its_keys(study, tmp_path):
+@pytest.mark.parametrize(
+    "ways", [QUICK_WAYS, pytest.param(MORE_WAYS, marks=pytest.mark.slow)], ids=["quick", "more"]
+)
+def test_edits_of_a_model_of_ones_own_move_its_keys(ways, study, tmp_path):
     copy = study.copy(tmp_path / "copy")
-    key_edits.prepare_ways(copy, QUICK_WAYS)
-    key_edits.require_sound([key_edits.tried_way(copy, way) for way in QUICK_WAYS])
+    key_edits.prepare_ways(copy, ways)
+    key_edits.require_sound([key_edits.tried_way(copy, way) for way in ways])
 
 
 def test_a_stale_result_fails_the_benchmark():
