@@ -85,7 +85,7 @@ def noted_changed(recipe):
 
         setattr(module, name, noted)
 
-    watch(reference, "interval", lambda trains, state, epochs: epochs[-1])
+    watch(reference, "interval", lambda trains, state, epochs, *more: epochs[-1])
     watch(target, "epoch", lambda state, epoch: epoch)
     return found
 
