@@ -1,7 +1,8 @@
 """What a remedy for a leak costs in training, and the table of docs/remedies.md.
 
-`python -m benchmarks.remedies` trains an epoch of each remedy on random images of CIFAR-10's shape, after a warm
-one and in turn, and writes benchmarks/remedies.json: CPU seconds for EXAMPLES examples, medians of ROUNDS.
+`python -m benchmarks.remedies` trains an epoch of each remedy on random images of CIFAR-10's shape, after a
+warm one and in turn, and writes benchmarks/remedies.json: CPU seconds for EXAMPLES examples, the medians of
+ROUNDS.
 `python -m benchmarks.remedies --table` prints the table of the finished study that is here, from
 plots/remedies.csv and that file.
 """
@@ -41,7 +42,7 @@ HEAD = [
 
 
 def remedies() -> dict[str, Variant]:
-    """The base and its remedies, of the variants that have a file, by name; no repetitions, no audit twins."""
+    """The base and its remedies, of the variants that have a file: no repetitions, no audit twins."""
     names = sorted(path.stem for path in (ROOT / "conf/variant").glob("*.yaml"))
     with opened(ROOT / "conf"):
         values = OmegaConf.to_container(compose("config", [f"variant=[{','.join(names)}]"]), resolve=True)
