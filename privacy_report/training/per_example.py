@@ -53,7 +53,7 @@ def why_generic(model: keras.Model) -> str | None:
         return f"model {model.name} is no plain keras.Sequential"
     if None in model.input_shape[1:]:
         return f"model {model.name} takes inputs of unknown size {model.input_shape[1:]}"
-    for layer in model.layers:
+    for layer in model.layers[_front(model) :]:
         weighted = type(layer) in (keras.layers.Conv2D, keras.layers.Dense)
         if not weighted and type(layer) not in WEIGHTLESS:
             return f"layer {layer.name} is a {type(layer).__name__}"
@@ -68,15 +68,23 @@ def why_generic(model: keras.Model) -> str | None:
     return None
 
 
+def _front(model: keras.Sequential) -> int:
+    """How many layers come before the first that learns. Nothing is differentiated through these."""
+    learning = (number for number, layer in enumerate(model.layers) if layer.trainable_weights)
+    return next(learning, len(model.layers))
+
+
 def explicit(
     model: keras.Model, images: tf.Tensor, labels: tf.Tensor, loss_of: Loss = cross_entropy
 ) -> tuple[list[PerExample], tf.Tensor, tf.Tensor]:
     """Per-example gradients of a stack, from one backward pass down to the layers' pre-activations."""
     weighted: list[tuple[keras.Layer, tf.Tensor]] = []
     outputs: list[tf.Tensor] = []
-    hidden = images
+    front, hidden = _front(model), images
+    for layer in model.layers[:front]:
+        hidden = layer(hidden, training=True)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
-        for layer in model.layers:
+        for layer in model.layers[front:]:
             if not layer.weights:
                 hidden = layer(hidden, training=True) if isinstance(layer, DROPOUTS) else layer(hidden)
                 continue

@@ -50,14 +50,32 @@ class Privacy:
 
 
 @dataclass
+class Queries:
+    """What an attacker asks a model next to each example itself.
+
+    mirror: its mirror image, left to right; shift: the image moved by so many pixels up, down, left and
+    right, edges repeated, which are four queries; 0: none.
+    """
+
+    mirror: bool = False
+    shift: int = 0
+
+    def __post_init__(self) -> None:
+        if self.shift < 0 or not (self.mirror or self.shift):
+            got = {"mirror": self.mirror, "shift": self.shift}
+            raise refuse("queries", got, "mirror: true, a shift of at least 1 pixel, or both; null for none")
+
+
+@dataclass
 class Variant:
     """One configuration of the target model and of its training.
 
     model: called with (input shape, number of classes) and its settings, see `models.build`. optimizer:
     called with `learning_rate`, or with what `schedule` gives; see `optimizers.build`. loss: null for
-    cross-entropy, else called with (labels, logits) and its settings; see `objective.build`. repeats: the
-    variant that this one is, with another seed; remedy_of: the variant whose leak this one is to stop. The
-    report alone reads these two.
+    cross-entropy, else called with (labels, logits) and its settings; see `objective.build`. queries: what
+    attackers ask next to each example itself; they belong to scores and references, and to no target's
+    training. repeats: the variant that this one is, with another seed; remedy_of: the variant whose leak this
+    one is to stop. The report alone reads these two.
     """
 
     label: str = MISSING
@@ -72,6 +90,7 @@ class Variant:
     seed: int = 0
     privacy: Optional[Privacy] = None  # noqa: UP045
     canaries: Optional[CanaryParams] = None  # noqa: UP045
+    queries: Optional[Queries] = None  # noqa: UP045
     repeats: Optional[str] = None  # noqa: UP045
     remedy_of: Optional[str] = None  # noqa: UP045
 
