@@ -87,7 +87,6 @@ class Trial:
 
 
 SHORT = Trial(epsilon=3.0, learning_rate=4.0, ends=4)
-LONG = Trial(epsilon=8.0, learning_rate=8.0)
 CHOSEN = [Trial(epsilon=epsilon, learning_rate=8.0, epochs=20, ends=20) for epsilon in (8.0, 3.0, 1.0)]
 TRIALS = [
     *(replace(SHORT, learning_rate=rate) for rate in (8.0, 16.0)),
@@ -95,10 +94,10 @@ TRIALS = [
     *(Trial(epsilon=epsilon, learning_rate=4.0) for epsilon in (8.0, 3.0, 1.0)),
     Trial(epsilon=8.0, learning_rate=16.0, epochs=20, ends=20),
     Trial(epsilon=1.0, learning_rate=8.0, epochs=10, ends=10),
-    LONG,
+    Trial(epsilon=8.0, learning_rate=8.0),
     *CHOSEN,
     replace(CHOSEN[0], whole=True, ends=2),
-    replace(LONG, angles=8),
+    Trial(epsilon=8.0, learning_rate=16.0, filters=(32,), epochs=20, ends=20),
 ]
 
 
