@@ -22,7 +22,7 @@ def runs_of(variant: str, sections: Sections, root: Path = Path()) -> list[list[
 
 
 def spread(runs: Sequence[Sequence[Row]], epoch: int, released: str | None = None) -> Mapping[str, float]:
-    """n, and the least and the largest number of the runs at an epoch; empty where there is one run.
+    """The least and the largest number of the runs at an epoch; empty where there is one run.
 
     Each number is of the attack that is worst in it, among those that measured every run: as `numbers`.
     """
@@ -32,7 +32,7 @@ def spread(runs: Sequence[Sequence[Row]], epoch: int, released: str | None = Non
     shared = set.intersection(*({row["attack"] for row in rows if not math.isnan(row["auc"])} for rows in at))
     kept = [[row for row in rows if row["attack"] in shared] for rows in at]
     found = [numbers(Checkpoint(epoch, rows, released=released)) for rows in kept]
-    said: dict[str, float] = {"n": len(runs)}
+    said: dict[str, float] = {}
     for column in COLUMNS:
         values = [one[column] for one in found if column in one]
         if len(values) == len(runs):
