@@ -36,34 +36,34 @@ def public_seed(variant: str, path: Path | str = "params.yaml") -> bool:
     return isinstance(privacy, dict) and bool(privacy) and privacy.get("seed") != "secret"
 
 
-def read_evidence(variant: str) -> Evidence:
+def read_evidence(variant: str, root: Path = Path()) -> Evidence:
     """All that the gate knows of a variant, its audit twins' canaries included.
 
-    UserError for a table that is missing or damaged.
+    root: where params.yaml and data/ are. UserError for a table that is missing or damaged.
     """
-    variants = read_variants()
+    variants = read_variants(root / "params.yaml")
     twin = twins.twin_of(variant, variants)
     return Evidence(
-        read_rows(f"data/attack/{variant}/halves.csv"),
-        read_rows(f"data/attack/{variant}/privacy.csv"),
-        read_claim(variant),
-        read_references(variant),
-        public_seed(variant),
-        twins.canary_rows(twin) if twin else [],
-        twins.read_one_run(twin),
+        read_rows(root / f"data/attack/{variant}/halves.csv"),
+        read_rows(root / f"data/attack/{variant}/privacy.csv"),
+        read_claim(variant, root),
+        read_references(variant, root),
+        public_seed(variant, root / "params.yaml"),
+        twins.canary_rows(twin, root) if twin else [],
+        twins.read_one_run(twin, root),
         twins.is_twin(variant, variants),
-        twins.read_one_run(twins.twin_of(variant, variants, twins.GRADIENTS)),
+        twins.read_one_run(twins.twin_of(variant, variants, twins.GRADIENTS), root),
     )
 
 
-def read_claim(variant: str) -> Claim | None:
+def read_claim(variant: str, root: Path = Path()) -> Claim | None:
     """What a private variant claims (data/train/<variant>/claim.json); None without differential privacy."""
-    return claim.read(claim.path_of(variant))
+    return claim.read(claim.path_of(variant, root / claim.FOLDER))
 
 
-def read_references(variant: str) -> dict[int, int]:
+def read_references(variant: str, root: Path = Path()) -> dict[int, int]:
     """Epoch -> how many reference models there are (data/attack/<variant>/references.json)."""
-    path = Path(f"data/attack/{variant}/references.json")
+    path = root / f"data/attack/{variant}/references.json"
     try:
         found = read_json(path)
         models = int(found["models"])
