@@ -12,7 +12,7 @@ from typing import Any
 from privacy_report.errors import UserError
 from privacy_report.gate.metrics import FOLDER as METRICS
 from privacy_report.gate.twins import AUDIT
-from privacy_report.gate.words import BREAKS, KEEPS, VERDICTS, headline, line
+from privacy_report.gate.words import BREAKS, IN_A_WORD, KEEPS, UNCONFIRMED, VERDICTS, headline, line
 from privacy_report.pipeline.files import read_json
 
 FOLDER = Path("data/gate")
@@ -60,20 +60,23 @@ def check(variants: Sequence[str], allow_unconfirmed: bool = False) -> tuple[lis
 
 
 def in_short(variant: str, found: dict[str, Any]) -> str:
-    """What a metrics file says in one line."""
-    leak = {"yes": "leak detected", "no": "no leak detected"}.get(
-        found["leak_detected"], "nothing was measured"
-    )
+    """What a metrics file says in one line; found: as `_committed` reads it."""
+    leak = {"yes": "leak detected", "no": "no leak detected"}.get(found["leak"], "nothing was measured")
     return f"{variant}: {headline(found)}; {leak} at epoch {found['epoch']} (metrics/{variant}.json)"
 
 
 def _committed(variant: str) -> dict[str, Any]:
+    """What a metrics file says, its verdict in the words of data/gate."""
     path = METRICS / f"{variant}.json"
     try:
-        found = read_json(path)
+        found: dict[str, Any] = read_json(path)
+        word = found["verdict"]
+        found["verdict"] = {short: verdict for verdict, short in IN_A_WORD.items()}.get(word, BREAKS)
+        if word in (IN_A_WORD[KEEPS], UNCONFIRMED):
+            found["recommended_epoch"] = found["epoch"]
+        elif word not in IN_A_WORD.values():
+            raise ValueError(word)
         in_short(variant, found)  # has all that a reader asks for
-        if found["verdict"] not in VERDICTS:
-            raise ValueError(found["verdict"])
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"{path}: missing or damaged; `dvc repro gate@{variant}` writes it") from None
     return found

@@ -12,7 +12,10 @@ from privacy_report.pipeline.contract import CANARIES, EARLY, OUTPUTS, REFERENCE
 KEEPS, BREAKS, UNJUDGED = "keeps the policy", "breaks the policy", "cannot be judged"
 VERDICTS = (KEEPS, BREAKS, UNJUDGED, AUDIT)
 SHORT = {KEEPS: "passes", BREAKS: "fails", UNJUDGED: UNJUDGED, AUDIT: "audit twin"}
-"""A verdict as it is in data/gate and metrics/ -> as people are told it."""
+"""A verdict as it is in data/gate -> as people are told it."""
+UNCONFIRMED = "unconfirmed"
+IN_A_WORD = {KEEPS: "passes", BREAKS: "fails", UNJUDGED: "unjudged", AUDIT: AUDIT}
+"""A verdict as it is in data/gate -> as it is in metrics/, whose columns are narrow."""
 GOOD, FAIR, BAD = "good", "fair", "bad"
 """Green, amber and red on the page."""
 
@@ -44,6 +47,13 @@ def headline(verdict: Mapping[str, Any]) -> str:
         said += f" at epoch {verdict['recommended_epoch']}"
         said += "" if verdict["verdict"] == KEEPS else ", NOT CONFIRMED"
     return said
+
+
+def in_a_word(verdict: Mapping[str, Any]) -> str:
+    """One of IN_A_WORD, or UNCONFIRMED where a checkpoint was chosen and fails on the other half."""
+    if "recommended_epoch" in verdict and verdict["verdict"] == BREAKS:
+        return UNCONFIRMED
+    return IN_A_WORD[verdict["verdict"]]
 
 
 def why(verdict: Mapping[str, Any]) -> str:
