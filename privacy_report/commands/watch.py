@@ -86,7 +86,7 @@ class Watcher:
         from privacy_report.training.reached import Reached, reached
         from privacy_report.training.schema import Variant
 
-        params, found = load("reference", ReferenceParams), []
+        params, variants = load("reference", ReferenceParams), []
         for name, config in load_each("variants", Variant).items():
             try:
                 known = reached(name, config, params, self._reached.get(name, Reached()))
@@ -94,10 +94,10 @@ class Watcher:
                 known = Reached()
             self._reached[name] = known
             finished = current.is_current(f"attack@{name}")
-            found.append(
+            variants.append(
                 Progress(name, config.label, config.epochs, known.val_accuracy, known.references, finished)
             )
-        return found
+        return variants
 
     def _page(self, finished: list[str], current: Current) -> str:
         """The report on the finished variants, "" without any; drawn anew only where something differs."""

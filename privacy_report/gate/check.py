@@ -59,27 +59,27 @@ def check(variants: Sequence[str], allow_unconfirmed: bool = False) -> tuple[lis
     return lines, all(_passes(verdict, allow_unconfirmed) for verdict in verdicts.values())
 
 
-def in_short(variant: str, found: dict[str, Any]) -> str:
+def in_short(variant: str, metrics: dict[str, Any]) -> str:
     """What a metrics file says in one line; found: as `_committed` reads it."""
-    leak = {"yes": "leak detected", "no": "no leak detected"}.get(found["leak"], "nothing was measured")
-    return f"{variant}: {headline(found)}; {leak} at epoch {found['epoch']} (metrics/{variant}.json)"
+    leak = {"yes": "leak detected", "no": "no leak detected"}.get(metrics["leak"], "nothing was measured")
+    return f"{variant}: {headline(metrics)}; {leak} at epoch {metrics['epoch']} (metrics/{variant}.json)"
 
 
 def _committed(variant: str) -> dict[str, Any]:
     """What a metrics file says, its verdict in the words of data/gate."""
     path = METRICS / f"{variant}.json"
     try:
-        found: dict[str, Any] = read_json(path)
-        word = found["verdict"]
-        found["verdict"] = {short: verdict for verdict, short in IN_A_WORD.items()}.get(word, BREAKS)
+        metrics: dict[str, Any] = read_json(path)
+        word = metrics["verdict"]
+        metrics["verdict"] = {short: verdict for verdict, short in IN_A_WORD.items()}.get(word, BREAKS)
         if word in (IN_A_WORD[KEEPS], UNCONFIRMED):
-            found["recommended_epoch"] = found["epoch"]
+            metrics["recommended_epoch"] = metrics["epoch"]
         elif word not in IN_A_WORD.values():
             raise ValueError(word)
-        in_short(variant, found)  # has all that a reader asks for
+        in_short(variant, metrics)  # has all that a reader asks for
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"{path}: missing or damaged; `dvc repro gate@{variant}` writes it") from None
-    return found
+    return metrics
 
 
 def _passes(verdict: dict[str, Any], allow_unconfirmed: bool) -> bool:
@@ -97,8 +97,8 @@ def refuse_stale() -> None:
     done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     # of a stage that would run DVC asks for the inputs next, and a clone does not have them
     would_run = r"^Running stage '(.+?)'|^ERROR: failed to reproduce '(.+?)'"
-    found = re.findall(would_run, done.stdout + done.stderr, flags=re.MULTILINE)
-    if stale := list(dict.fromkeys(name for names in found for name in names if name)):
+    stages = re.findall(would_run, done.stdout + done.stderr, flags=re.MULTILINE)
+    if stale := list(dict.fromkeys(name for names in stages for name in names if name)):
         raise UserError(
             f"the verdicts do not belong to the code, data and parameters that are here: {', '.join(stale)} "
             "would run; `dvc repro` brings them up to date"

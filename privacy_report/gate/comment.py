@@ -55,15 +55,15 @@ def comment(before: Metrics, after: Metrics, raw: str) -> str:
 
 def _rows(name: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[str]:
     """One row of a variant that stays as it is, else one before and one after, what differs in bold."""
-    old, new = ([_cell(one, column) for column in COLUMNS] for one in (before, after))
+    old, new = ([_cell(metrics, column) for column in COLUMNS] for metrics in (before, after))
     if old == new:
         return [f"| {name} | unchanged | {' | '.join(new)} |"]
     bold = [f"**{cell}**" if cell != was else cell for cell, was in zip(new, old, strict=True)]
     return [f"| {name} | before | {' | '.join(old)} |", f"| | after | {' | '.join(bold)} |"]
 
 
-def _cell(found: Mapping[str, Any] | None, column: str) -> str:
-    value = NONE if found is None else found.get(column, NONE)
+def _cell(metrics: Mapping[str, Any] | None, column: str) -> str:
+    value = NONE if metrics is None else metrics.get(column, NONE)
     return f"{value:g}" if isinstance(value, float) else _plain(str(value))
 
 

@@ -19,8 +19,8 @@ from privacy_report.pipeline.tables import read_rows
 def read_variants(path: Path | str = "params.yaml") -> dict[str, dict[str, Any]]:
     """Variant name -> its section, in the order of params.yaml."""
     try:
-        found = yaml.safe_load(Path(path).read_bytes())["variants"]
-        return {str(name): dict(values or {}) for name, values in found.items()}
+        sections = yaml.safe_load(Path(path).read_bytes())["variants"]
+        return {str(name): dict(values or {}) for name, values in sections.items()}
     except (FileNotFoundError, KeyError, TypeError, AttributeError, ValueError):
         raise UserError(f"{path}: needs a section `variants`; `python -m stages.compose` writes it") from None
 
@@ -65,8 +65,8 @@ def read_references(variant: str, root: Path = Path()) -> dict[int, int]:
     """Epoch -> how many reference models there are (data/attack/<variant>/references.json)."""
     path = root / f"data/attack/{variant}/references.json"
     try:
-        found = read_json(path)
-        models = int(found["models"])
-        return {int(epoch): models for epoch in (found["chosen_epochs"] if models else ())}
+        facts = read_json(path)
+        models = int(facts["models"])
+        return {int(epoch): models for epoch in (facts["chosen_epochs"] if models else ())}
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         raise UserError(f"{path}: missing or damaged; `dvc repro attack@{variant}` writes it") from None

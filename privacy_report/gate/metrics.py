@@ -37,14 +37,14 @@ def metrics(
     scope = verdict["scope"]
     epoch = scope["epoch"]
     at = list(where(rows, epoch=float(epoch)))
-    found, whole = (
+    worst, whole = (
         numbers(Checkpoint(epoch, at, released=verdict.get("released"))),
         next(where(at, slice=ENTIRE)),
     )
     values = {
         "val_acc": whole["val_accuracy"],
-        "advantage": found.get("advantage"),
-        "tpr_1pct": found.get("tpr_at_1pct_fpr"),
+        "advantage": worst.get("advantage"),
+        "tpr_1pct": worst.get("tpr_at_1pct_fpr"),
         "epsilon": claim.epsilon if claim else None,
         "eps_audited": audited_epsilon(white_box or one_run, epoch),
     }

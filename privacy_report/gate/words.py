@@ -70,9 +70,9 @@ def why(verdict: Mapping[str, Any]) -> str:
 def breaches(findings: Any) -> str:
     """Rule by rule at how many checkpoints it is broken or open."""
     counts: dict[str, int] = {}
-    for one in findings:
-        how = "is broken" if one["judged"] == "yes" else "cannot be judged"
-        rule = f"{one['rule']} {how}"
+    for finding in findings:
+        how = "is broken" if finding["judged"] == "yes" else "cannot be judged"
+        rule = f"{finding['rule']} {how}"
         counts[rule] = counts.get(rule, 0) + 1
     return ", ".join(f"{what} at {count}" for what, count in counts.items())
 
@@ -101,7 +101,7 @@ def leaks_in_words(scope: Mapping[str, Any]) -> str:
         if scope["power"] is None:
             return f"nothing was measured {at}"
         return f"no leak detected {at} (detectable: an advantage of {scope['power']:.3f})"
-    names = [one["attack"] for one in scope["leaks"] if one["attack"] != ONE_RUN_AUDIT]
+    names = [leak["attack"] for leak in scope["leaks"] if leak["attack"] != ONE_RUN_AUDIT]
     rows = f"{', '.join(dict.fromkeys(names))} (in {len(names)} row{'s' if len(names) > 1 else ''})"
     audit = f"the {ONE_RUN_AUDIT}" if len(names) < len(scope["leaks"]) else ""
     return f"leak detected {at} by {' and '.join(filter(None, (rows if names else '', audit)))}"

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from privacy_report.gate.check import path_of
 from privacy_report.gate.inputs import read_evidence
 from privacy_report.gate.policy import verdict_on
-from privacy_report.gate.schema import GateParams, Policy
+from privacy_report.gate.schema import GateParams
 from privacy_report.gate.twins import Sections, is_twin
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.params import load
@@ -100,13 +100,13 @@ def page_of(names: Sequence[str]) -> str:
     UserError as the report stage, and where a table has gone meanwhile.
     """
     params = settings(Path("params.yaml"))
-    policies: Any = load("gate", GateParams)
+    policies = load("gate", GateParams)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         _lay_out(root, params | {"variants": {name: params["variants"][name] for name in names}})
         for name in names:
-            policy: Policy = policies.policy(name)
-            write_json(path_of(name, root), verdict_on(name, policy, read_evidence(name, root)))
+            verdict = verdict_on(name, policies.policy(name), read_evidence(name, root))
+            write_json(path_of(name, root), verdict)
         study = Study(root)
         merge("privacy", study.labels, root)
         check_claim(study)
