@@ -128,7 +128,7 @@ def pool(outputs: Outputs) -> Examples:
 
 
 def negative_loss(examples: Examples) -> np.ndarray:
-    """Minus the cross-entropy."""
+    """Minus the cross-entropy (n,): higher for likelier members."""
     return -examples.loss
 
 
@@ -148,5 +148,5 @@ def negative_modified_entropy(examples: Examples) -> np.ndarray:
 
 
 def own_score(examples: Examples) -> np.ndarray:
-    """The logit-scaled confidence: of an audit of scores the score itself (`audit_scores.of_scores`)."""
+    """The logit-scaled confidence (n,), higher for likelier members: of an audit of scores, the score."""
     return examples.phi

@@ -86,9 +86,9 @@ def in_one_line(variants: Sequence[Progress]) -> str:
 
 
 def shown(finished: Collection[str], sections: Sections) -> list[str]:
-    """The finished variants that the page can show: an audit twin not before a variant that it is none of.
+    """The finished variants that the page shows: none while only audit twins are finished.
 
-    Alone it would be taken for what may be shipped.
+    Alone, a twin would be taken for what may be shipped.
     """
     names = [name for name in sections if name in finished]
     return names if any(not is_twin(name, sections) for name in names) else []
