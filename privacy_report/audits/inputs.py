@@ -146,7 +146,7 @@ def _check_rank(values: np.ndarray, what: str) -> None:
     """UserError for outputs with more than one row of columns an example."""
     if values.ndim > 2:
         raise UserError(
-            f"{what}: got {values.dtype} {values.shape}, several outputs a row (tokens?): {PURPOSE}"
+            f"{what}: got {values.dtype} {values.shape}, several outputs per row (tokens?): {PURPOSE}"
         )
 
 
