@@ -44,8 +44,9 @@ def write_verdict(variant: str, policy: Policy, evidence: Evidence) -> None:
     sections = read_variants()
     if not sections[variant].get("repeats"):
         released = verdict.get("released")
-        if seeds := spread(runs_of(variant, sections), found["epoch"], released):
-            found["seeds"] = rounded(seeds)
+        runs = runs_of(variant, sections)
+        if seeds := spread(runs, found["epoch"], released):
+            found |= rounded(seeds) | {"seeds": len(runs)}
     write_json(FOLDER / f"{variant}.json", found)
 
 

@@ -19,6 +19,7 @@ from privacy_report.audits.written import EXAMPLE_COLUMNS
 from privacy_report.commands.watch import PAGE
 from privacy_report.gate.rules import RULES
 from privacy_report.pipeline import contract
+from privacy_report.report import remedies
 
 README, DOCS = ROOT / "README.md", ROOT / "docs"
 PAGES = [README, *sorted(DOCS.glob("*.md"))]
@@ -200,6 +201,7 @@ def test_every_attack_is_listed_with_what_it_needs():
         ("roc.csv", contract.ROC_COLUMNS),
         ("plots/curves.csv", contract.CURVES_COLUMNS),
         ("plots/canaries.csv", contract.CANARY_COLUMNS),
+        ("plots/remedies.csv", remedies.COLUMNS),
         ("plots/roc.csv", contract.PLOTTED_ROC_COLUMNS),
         ("histograms.csv", contract.HISTOGRAM_COLUMNS),
         ("exposed.csv", contract.EXPOSED_COLUMNS),

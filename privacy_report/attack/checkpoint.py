@@ -18,6 +18,7 @@ from privacy_report.attack.slices import Groups
 from privacy_report.pipeline import memo
 from privacy_report.pipeline.contract import ONE_QUERY
 from privacy_report.pipeline.dotted import function
+from privacy_report.pipeline.notes import of_queries
 from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.tables import Row
 
@@ -66,6 +67,8 @@ def plan(
     excluded: see `Plan`; queries: how many there are of each example.
     """
     attack, mode = registry.find(name, params.mode, params.estimators), registry.MODES[params.mode]
+    says = queries > 1 and (attack.every_query or name in ONE_QUERY)
+    asked = of_queries(queries, attack.every_query) if says else ""
     return Plan(
         attack=name,
         examples=mode.examples,
@@ -73,7 +76,7 @@ def plan(
         measure=mode.measure,
         needs=attack.needs,
         least=attack.least * (params.folds if attack is registry.TRAINED else 1),
-        caveat="; ".join(filter(None, [attack.caveat, _asked(name, attack.every_query, queries)])),
+        caveat="; ".join(filter(None, [attack.caveat, asked])),
         seen=attack.seen,
         every_query=attack.every_query,
         both_ends=mode.both_ends,
@@ -85,13 +88,6 @@ def plan(
         seed=params.seed,
         excluded=excluded,
     )
-
-
-def _asked(name: str, every_query: bool, queries: int) -> str:
-    """What the rows of an attack say of its queries; nothing where there is one."""
-    if queries == 1 or not (every_query or name in ONE_QUERY):
-        return ""
-    return f"{queries} queries" if every_query else f"1 query of {queries}, for comparison: does not count"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from privacy_report.gate.twins import Sections
 from privacy_report.pipeline.contract import ENTIRE
 from privacy_report.pipeline.tables import Row, read_rows, where
 
-COLUMNS = ("auc", "advantage", "tpr_at_1pct_fpr", "val_accuracy")
+NAMES = {"advantage": "advantage", "tpr_at_1pct_fpr": "tpr_1pct", "val_accuracy": "val_acc"}
+"""Column of privacy.csv -> its name in metrics/."""
 
 
 def runs_of(variant: str, sections: Sections, root: Path = Path()) -> list[list[Row]]:
@@ -22,7 +23,7 @@ def runs_of(variant: str, sections: Sections, root: Path = Path()) -> list[list[
 
 
 def spread(runs: Sequence[Sequence[Row]], epoch: int, released: str | None = None) -> Mapping[str, float]:
-    """n, and the least and the largest number of the runs at an epoch; empty where there is one run.
+    """The least and the largest number of the runs at an epoch; empty where there is one run.
 
     Each number is of the attack that is worst in it, among those that measured every run: as `numbers`.
     """
@@ -32,9 +33,9 @@ def spread(runs: Sequence[Sequence[Row]], epoch: int, released: str | None = Non
     shared = set.intersection(*({row["attack"] for row in rows if not math.isnan(row["auc"])} for rows in at))
     kept = [[row for row in rows if row["attack"] in shared] for rows in at]
     found = [numbers(Checkpoint(epoch, rows, released=released)) for rows in kept]
-    said: dict[str, float] = {"n": len(runs)}
-    for column in COLUMNS:
+    said: dict[str, float] = {}
+    for column, name in NAMES.items():
         values = [one[column] for one in found if column in one]
         if len(values) == len(runs):
-            said |= {f"{column}_min": min(values), f"{column}_max": max(values)}
+            said |= {f"{name}_min": min(values), f"{name}_max": max(values)}
     return said

@@ -21,13 +21,12 @@ from privacy_report.pipeline.contract import (
     CLASS,
     EARLY,
     EPSILON_JOINT,
-    LOGITS,
     OUTPUTS,
     PLACEBO,
     REFERENCES,
     TEXT_COLUMNS,
     kind_of,
-    released_to,
+    sees_all,
 )
 from privacy_report.pipeline.tables import Row, columns_of
 from privacy_report.report.figures import FEWEST_FALSE_POSITIVES, nonmembers
@@ -90,7 +89,7 @@ def _start(study: Study) -> dict[str, Any]:
 
 def _attack(name: str) -> dict[str, Any]:
     """An attack's name and kind; full: whether it sees all outputs, as those do of which one is strongest."""
-    return {"name": name, "kind": kind_of(name), "full": released_to(name) == LOGITS}
+    return {"name": name, "kind": kind_of(name), "full": sees_all(name)}
 
 
 def _variants(study: Study, look: Look) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from privacy_report.report.exposed import Exhibit
 from privacy_report.report.figures import FEWEST_FALSE_POSITIVES, attackers
 from privacy_report.report.glossary import GLOSSARY
 from privacy_report.report.provenance import facts
+from privacy_report.report.queries import asked_too_little, compared
 from privacy_report.report.recommendation import recommendation
 from privacy_report.report.record_auc import spread, worst_groups
 from privacy_report.report.released import names, released
@@ -64,6 +65,7 @@ def write(
         vega=packed(bundle()),
         contents=packed(contents(study, look)),
         pictures=pictures,
+        queries=compared(study),
         releases=released(study),
         names=names(study),
         remedies=remedy_lines(study),
@@ -109,6 +111,7 @@ def _evidence(study: Study, exhibits: Mapping[str, list[Exhibit]], report: Repor
         "canary_lines": side_by_side(study),
         "canary_coins": coins(study),
         "placebos": placebos(study),
+        "asked_too_little": asked_too_little(study),
         "refused": unmeasured[:MOST_REASONS],
         "not_listed": len(unmeasured[MOST_REASONS:]),
     }

@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from privacy_report.report.study import ATTACKS, Study, kind_of
+from privacy_report.pipeline.contract import kind_of
+from privacy_report.report.study import ATTACKS, Study
 
 
 @dataclass(frozen=True)

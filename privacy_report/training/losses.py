@@ -63,8 +63,10 @@ def relax_loss(labels: tf.Tensor, logits: tf.Tensor, alpha: float = 1.0) -> tf.T
     - below alpha both happen at once, each at half the weight: (-CE(y, p) + CE(t, p)) / 2. That is the mean
       of what the paper does in two epochs.
 
-    t is held constant, as labels are. So the slopes in the logits are p - y from alpha on, and (y - t) / 2
-    below it: the label's logit falls, and all others rise alike. From alpha on the loss is the cross-entropy.
+    The authors' code has a third form: it descends the cross-entropy with t only of examples that are
+    classified wrongly, climbs that with y of all, and takes slopes of t, too. Here t is held constant, as
+    labels are. So the slopes in the logits are p - y from alpha on, and (y - t) / 2 below it: the label's
+    logit falls, and all others rise alike. From alpha on the loss is the cross-entropy.
     """
     if not alpha >= 0:
         raise refuse("alpha", alpha, "at least 0")

@@ -70,8 +70,9 @@ def why_generic(model: keras.Model) -> str | None:
 
 def _front(model: keras.Sequential) -> int:
     """How many layers come before the first that learns. Nothing is differentiated through these."""
-    learning = (number for number, layer in enumerate(model.layers) if layer.trainable_weights)
-    return next(learning, len(model.layers))
+    learnt = {id(weight) for weight in model.trainable_weights}
+    learning = (any(id(weight) in learnt for weight in layer.weights) for layer in model.layers)
+    return next((number for number, learns in enumerate(learning) if learns), len(model.layers))
 
 
 def explicit(

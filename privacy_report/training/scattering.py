@@ -19,7 +19,7 @@ from privacy_report.training.backend import keras
 SPREAD, ASPECT, FREQUENCY = 0.8, 0.5, 3 * math.pi / 4
 """Of the finest Morlet wavelet: the envelope's standard deviation in pixels along the wave, that over the one
 across it, and radians a pixel."""
-TINY = 1e-8  # added to a variance: an image without any contrast has the coefficients 0
+TINY = 1e-5  # added to a variance: an image without contrast has coefficients near 0
 REACH = 4  # pixels that the finest wavelet has on each side: 2.5 standard deviations across the wave
 
 
@@ -61,8 +61,9 @@ def scattering(shape: tuple[int, ...], scales: int = 2, angles: int = 8) -> kera
     Of each channel x: averages of x, of |x * psi(j, a)| and of ||x * psi(j, a)| * psi(k, b)|, k > j, over
     2^scales pixels, one in as many along each side: (batch, height / 2^scales, width / 2^scales, channels *
     paths), paths = 1 + scales * angles + scales * (scales - 1) / 2 * angles^2. Images go on beyond their
-    edges as in a mirror; |x * psi(j, a)| is sampled every 2^j pixels. The coefficients of one order and scale
-    of an example are brought to mean 0 and variance 1 together, which no other example has a part in.
+    edges as in a mirror; |x * psi(j, a)| is sampled every 2^j pixels. Of averages of moduli the square roots
+    are taken, since few are large and most are small. The coefficients of one order and scale of an example
+    are brought to mean 0 and variance 1 together, which no other example has a part in.
     """
     _check(shape, scales, angles)
     inputs, channels = keras.Input(shape), shape[2]
@@ -70,10 +71,11 @@ def scattering(shape: tuple[int, ...], scales: int = 2, angles: int = 8) -> kera
     parts = [_normalised(_average(image, scales), channels)]
     for j in range(scales):
         first = _planes(_modulus(image, j, angles))
-        parts.append(_normalised(_average(first, scales - j), channels * angles))
+        average = _average(first, scales - j)
+        parts.append(_normalised(keras.ops.sqrt(average), channels * angles))
         for k in range(j + 1, scales):
             second = _average(_planes(_modulus(first, k - j, angles)), scales - k)
-            parts.append(_normalised(second, channels * angles**2))
+            parts.append(_normalised(keras.ops.sqrt(second), channels * angles**2))
     front = keras.Model(inputs, keras.layers.Concatenate()(parts), name="scattering")
     front.trainable = False
     return front

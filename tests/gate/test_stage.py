@@ -62,7 +62,7 @@ def test_check_tells_the_failing_variant(project, capsys):
     first, second = capsys.readouterr().out.splitlines()
     assert first == f"cnn2: passes at epoch 2; {LEAK}; 1 of 1 checkpoint passes; {SCOPE}"
     broken = "the only checkpoint fails (max_advantage is broken at 1)"
-    assert second == f"cnn3: fails; {LEAK}; {broken}; {SCOPE}"
+    assert second == f"cnn3: fails; {LEAK}; {broken}; {SCOPE}; what helps: docs/remedies.md"
 
 
 def test_check_is_silent_about_success(project, capsys):
