@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from privacy_report.attack.schema import AttackParams
 from privacy_report.datasets.schema import DatasetParams
 from privacy_report.errors import UserError
-from privacy_report.gate.schema import GateParams, Limits, nonmembers_needed
+from privacy_report.gate.schema import GateParams, nonmembers_needed
 from privacy_report.layers import NAME, check_names, opened
 from privacy_report.pipeline.contract import CLASS
 from privacy_report.pipeline.files import atomic
@@ -88,7 +88,7 @@ def _check_repeats(variants: Mapping[str, Variant]) -> None:
             raise refuse(f"variants.{name}.seed", one.seed, f"another one than that of {one.repeats}")
 
 
-def _check_classes(gate: Limits, attack: AttackParams, dataset: str) -> None:
+def _check_classes(gate: GateParams, attack: AttackParams, dataset: str) -> None:
     """Refuse limits of classes that no attack is made on, or that the dataset does not have."""
     n = N_CLASSES.get(dataset)
     for name in gate.per_slice:
@@ -100,7 +100,7 @@ def _check_classes(gate: Limits, attack: AttackParams, dataset: str) -> None:
 
 def needs(params: Mapping[str, Any]) -> str:
     """How many non-members the policy needs to be judged and kept: one line, to be said before training."""
-    gate: Limits = check("gate", params["gate"], GateParams)
+    gate = check("gate", params["gate"], GateParams)
     found: dict[str, list[int | None]] = {}
     for variant in params["variants"]:
         for rule, n in nonmembers_needed(gate.policy(variant)).items():

@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> None:
     if args.check:
         judge(args.allow_unconfirmed)
         return
-    policy: Policy = load("gate", GateParams).policy(args.variant)
+    policy = load("gate", GateParams).policy(args.variant)
     write_verdict(args.variant, policy, read_evidence(args.variant))
 
 

@@ -16,6 +16,7 @@ from privacy_report.__main__ import COMMANDS
 from privacy_report.attack import registry
 from privacy_report.audits.attacks import default_estimators
 from privacy_report.audits.written import EXAMPLE_COLUMNS
+from privacy_report.commands.watch import PAGE
 from privacy_report.gate.rules import RULES
 from privacy_report.pipeline import contract
 from privacy_report.report import remedies
@@ -104,8 +105,8 @@ OUTPUTS = {
     for stage in GRAPH.values()
     for out in stage.get("outs", [])
     for name in (out if isinstance(out, dict) else [out])
-}
-"""What DVC's stages write: there after a run, whether git keeps it or not."""
+} | {str(PAGE)}
+"""What DVC's stages write, and watch: there after a run, whether git keeps it or not."""
 TOP = r"(?:privacy_report|stages|conf|docs|tests|benchmarks|notebooks|plots|\.github|\.dvc|\.ci)"
 
 

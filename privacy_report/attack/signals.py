@@ -140,7 +140,7 @@ def pool(outputs: Outputs) -> Examples:
 
 
 def negative_loss(examples: Examples) -> np.ndarray:
-    """Minus the cross-entropy, its mean over all queries."""
+    """Minus the cross-entropy (n,), its mean over all queries: higher for likelier members."""
     return -np.logaddexp(0.0, -examples.phi)
 
 
@@ -160,5 +160,5 @@ def negative_modified_entropy(examples: Examples) -> np.ndarray:
 
 
 def own_score(examples: Examples) -> np.ndarray:
-    """The logit-scaled confidence: of an audit of scores the score itself (`audit_scores.of_scores`)."""
+    """The logit-scaled confidence (n,), higher for likelier members: of an audit of scores, the score."""
     return examples.phi

@@ -12,7 +12,8 @@ from privacy_report.gate.twins import Sections
 from privacy_report.pipeline.contract import ENTIRE
 from privacy_report.pipeline.tables import Row, read_rows, where
 
-COLUMNS = ("auc", "advantage", "tpr_at_1pct_fpr", "val_accuracy")
+NAMES = {"advantage": "advantage", "tpr_at_1pct_fpr": "tpr_1pct", "val_accuracy": "val_acc"}
+"""Column of privacy.csv -> its name in metrics/."""
 
 
 def runs_of(variant: str, sections: Sections, root: Path = Path()) -> list[list[Row]]:
@@ -33,8 +34,8 @@ def spread(runs: Sequence[Sequence[Row]], epoch: int, released: str | None = Non
     kept = [[row for row in rows if row["attack"] in shared] for rows in at]
     found = [numbers(Checkpoint(epoch, rows, released=released)) for rows in kept]
     said: dict[str, float] = {}
-    for column in COLUMNS:
+    for column, name in NAMES.items():
         values = [one[column] for one in found if column in one]
         if len(values) == len(runs):
-            said |= {f"{column}_min": min(values), f"{column}_max": max(values)}
+            said |= {f"{name}_min": min(values), f"{name}_max": max(values)}
     return said

@@ -58,7 +58,7 @@ def counting_twin(variant: str, sections: Sections) -> str | None:
 def audited_by(variant: str, sections: Sections, variants: Collection[str]) -> str | None:
     """The variant whose findings a twin's are, among `variants`; None for what is no such twin."""
     kinds = (EXAMPLES, GRADIENTS)
-    return next((one for one in variants if variant in (twin_of(one, sections, k) for k in kinds)), None)
+    return next((name for name in variants if variant in (twin_of(name, sections, k) for k in kinds)), None)
 
 
 def _common(section: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,10 @@ from privacy_report.pipeline.contract import CANARIES, EARLY, OUTPUTS, REFERENCE
 KEEPS, BREAKS, UNJUDGED = "keeps the policy", "breaks the policy", "cannot be judged"
 VERDICTS = (KEEPS, BREAKS, UNJUDGED, AUDIT)
 SHORT = {KEEPS: "passes", BREAKS: "fails", UNJUDGED: UNJUDGED, AUDIT: "audit twin"}
-"""A verdict as it is in data/gate and metrics/ -> as people are told it."""
+"""A verdict as it is in data/gate -> as people are told it."""
+UNCONFIRMED = "unconfirmed"
+IN_A_WORD = {KEEPS: "passes", BREAKS: "fails", UNJUDGED: "unjudged", AUDIT: AUDIT}
+"""A verdict as it is in data/gate -> as it is in metrics/, whose columns are narrow."""
 REMEDIES = "docs/remedies.md"
 LEAK_RULES = (
     "max_advantage",
@@ -62,6 +65,13 @@ def headline(verdict: Mapping[str, Any]) -> str:
     return said
 
 
+def in_a_word(verdict: Mapping[str, Any]) -> str:
+    """One of IN_A_WORD, or UNCONFIRMED where a checkpoint was chosen and fails on the other half."""
+    if "recommended_epoch" in verdict and verdict["verdict"] == BREAKS:
+        return UNCONFIRMED
+    return IN_A_WORD[verdict["verdict"]]
+
+
 def why(verdict: Mapping[str, Any]) -> str:
     """How many checkpoints pass, or what the others break, in a few words."""
     n, passing = verdict["checkpoints"], verdict["passing"]
@@ -76,9 +86,9 @@ def why(verdict: Mapping[str, Any]) -> str:
 def breaches(findings: Any) -> str:
     """Rule by rule at how many checkpoints it is broken or open."""
     counts: dict[str, int] = {}
-    for one in findings:
-        how = "is broken" if one["judged"] == "yes" else "cannot be judged"
-        rule = f"{one['rule']} {how}"
+    for finding in findings:
+        how = "is broken" if finding["judged"] == "yes" else "cannot be judged"
+        rule = f"{finding['rule']} {how}"
         counts[rule] = counts.get(rule, 0) + 1
     return ", ".join(f"{what} at {count}" for what, count in counts.items())
 
@@ -107,7 +117,7 @@ def leaks_in_words(scope: Mapping[str, Any]) -> str:
         if scope["power"] is None:
             return f"nothing was measured {at}"
         return f"no leak detected {at} (detectable: an advantage of {scope['power']:.3f})"
-    names = [one["attack"] for one in scope["leaks"] if one["attack"] != ONE_RUN_AUDIT]
+    names = [leak["attack"] for leak in scope["leaks"] if leak["attack"] != ONE_RUN_AUDIT]
     rows = f"{', '.join(dict.fromkeys(names))} (in {len(names)} row{'s' if len(names) > 1 else ''})"
     audit = f"the {ONE_RUN_AUDIT}" if len(names) < len(scope["leaks"]) else ""
     return f"leak detected {at} by {' and '.join(filter(None, (rows if names else '', audit)))}"

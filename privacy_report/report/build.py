@@ -33,10 +33,10 @@ def build(study: Study, report: ReportParams, path: Path, pngs: Path | None) -> 
     exhibits = exposed.exhibits(study, report.exposed_images)
     drawn = {picture.name: draw(picture, report.dpi) for picture in pictures(study, look, exhibits)}
     if pngs is not None:
-        for name, one in drawn.items():
-            write_png([one], pngs / f"{name}.png", report.dpi)
+        for name, drawing in drawn.items():
+            write_png([drawing], pngs / f"{name}.png", report.dpi)
         write_png([drawn[name] for name in OVERVIEW], pngs / "overview.png", report.dpi)
-    panels = {name: one.panels for name, one in drawn.items()}
+    panels = {name: drawing.panels for name, drawing in drawn.items()}
     page.write(study, panels, exhibits, look, report, path)
 
 

@@ -52,8 +52,8 @@ def attackers(study: Study) -> dict[str, Sequence[str]]:
     """
     if study.many or not study.attacks(MORE_THAN_OUTPUTS):
         return {"strongest attack": ATTACKS}
-    found = {"outputs only": OUTPUTS_ONLY, "references, early checkpoints": MORE_THAN_OUTPUTS}
-    return {name: kinds for name, kinds in found.items() if study.attacks(kinds)}
+    kinds_of = {"outputs only": OUTPUTS_ONLY, "references, early checkpoints": MORE_THAN_OUTPUTS}
+    return {name: kinds for name, kinds in kinds_of.items() if study.attacks(kinds)}
 
 
 def vulnerability(study: Study, look: Look) -> Picture:

@@ -133,10 +133,10 @@ def no_classes(study: Study) -> str:
 
 def policies(study: Study) -> dict[str, list[str]]:
     """Each policy in words -> the labels of the variants that are held to it."""
-    found: dict[str, list[str]] = {}
+    labels_of: dict[str, list[str]] = {}
     for variant, label in study.labels.items():
-        found.setdefault("; ".join(in_words(study.verdict(variant)["policy"])), []).append(label)
-    return found
+        labels_of.setdefault("; ".join(in_words(study.verdict(variant)["policy"])), []).append(label)
+    return labels_of
 
 
 def placebos(study: Study) -> list[str]:
