@@ -63,9 +63,9 @@ class Outputs:
     member_labels: np.ndarray
     nonmember_logits: np.ndarray | Logarithms
     nonmember_labels: np.ndarray
+    source: str = "outputs"
     member_query_phi: np.ndarray | None = None
     nonmember_query_phi: np.ndarray | None = None
-    source: str = "outputs"
 
     def __post_init__(self) -> None:
         for side in ("member", "nonmember"):

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from sandbox import ROOT, Sandbox, environment, ran
 
-pytestmark = pytest.mark.pipeline
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
 COLUMNS = 120
 
