@@ -13,8 +13,8 @@ KEEPS, BREAKS, UNJUDGED = "keeps the policy", "breaks the policy", "cannot be ju
 VERDICTS = (KEEPS, BREAKS, UNJUDGED, AUDIT)
 SHORT = {KEEPS: "passes", BREAKS: "fails", UNJUDGED: UNJUDGED, AUDIT: "audit twin"}
 """A verdict as it is in data/gate -> as people are told it."""
-UNCONFIRMED = "unconfirmed"
-IN_A_WORD = {KEEPS: "passes", BREAKS: "fails", UNJUDGED: "unjudged", AUDIT: AUDIT}
+UNCONFIRMED = "refuted"
+IN_A_WORD = {KEEPS: "passes", BREAKS: "fails", UNJUDGED: "open", AUDIT: AUDIT}
 """A verdict as it is in data/gate -> as it is in metrics/, whose columns are narrow."""
 REMEDIES = "docs/remedies.md"
 LEAK_RULES = (

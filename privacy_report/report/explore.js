@@ -8,6 +8,7 @@ const CHANCE = {auc: 0.5, advantage: 0, tpr_at_1pct_fpr: 0.01};
 const ROWS = 50; // of the table at once
 const state = {epoch: 0, attack: "strongest", slice: "entire dataset", measure: "advantage", fpr: 0.01, variants: ""};
 const charts = {}; // name -> Vega's view
+let hovered = ""; // the key of the checkpoint that the pointer is on
 let all, column, rowAt; // the page's contents, the columns of privacy.csv, and the row of a place in them
 
 // ---------------------------------------------------------------- data
@@ -222,8 +223,10 @@ async function embed() {
     place.hidden = false;
     charts[name] = (await vegaEmbed(place, {...themed(spec), datasets: DATA[name]()}, options)).view;
     if (["by_epoch", "trade_off"].includes(name)) {
-      charts[name].addEventListener("mouseover", (_, item) => hover(item?.datum));
-      charts[name].addEventListener("mouseout", () => hover(null));
+      // The ring appears between the pointer and its mark, which Vega says the pointer has left then. So what
+      // counts is the mark that the pointer moves over.
+      charts[name].addEventListener("mousemove", (_, item) => hover(item?.datum));
+      place.addEventListener("mouseleave", () => hover(null));
     }
   }));
 }
@@ -231,6 +234,8 @@ async function embed() {
 /** The checkpoint that the pointer is on is ringed in all views, and its numbers stand in one line. */
 function hover(datum) {
   const key = datum?.key ?? "";
+  if (key === hovered) return;
+  hovered = key;
   for (const name of ["by_epoch", "trade_off"]) if (charts[name]) signals(charts[name], {hover: key}).runAsync();
   if (!key) return;
   const variant = all.variants.find(one => key.startsWith(one.name + "|")), row = rowOf(variant, datum.epoch);

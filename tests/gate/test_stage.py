@@ -264,9 +264,9 @@ def test_whose_noise_is_public(project, privacy, public):
     ("word", "said", "passes", "passes_unconfirmed"),
     [
         ("passes", "passes at epoch 2", True, True),
-        ("unconfirmed", "fails at epoch 2, NOT CONFIRMED", False, True),
+        ("refuted", "fails at epoch 2, NOT CONFIRMED", False, True),
         ("fails", "fails", False, False),
-        ("unjudged", "cannot be judged", False, False),
+        ("open", "cannot be judged", False, False),
         ("audit", "audit twin with canaries, never shipped", True, True),
     ],
 )
