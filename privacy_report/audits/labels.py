@@ -7,7 +7,7 @@ import numpy as np
 from privacy_report.errors import UserError
 
 PURPOSE = (
-    "privacy-report audits classifiers: outputs (n, n_classes) and one class a row; "
+    "privacy-report audits classifiers: outputs (n, n_classes) and one class per row; "
     "other models by member_scores and nonmember_scores"
 )
 """What is said of outputs of another kind of model."""
@@ -60,7 +60,7 @@ def _of_one_hot(labels: np.ndarray, n_classes: int | None, what: str) -> np.ndar
     got = f"{what}: got {labels.dtype} {labels.shape}"
     if not np.isin(labels, (0, 1)).all():
         kind = "of a regression" if labels.dtype.kind == "f" else "tokens"
-        raise UserError(f"{got}, several numbers a row ({kind}?): {PURPOSE}")
+        raise UserError(f"{got}, several numbers per row ({kind}?): {PURPOSE}")
     if (labels.sum(axis=1) != 1).any():
         raise UserError(f"{got}, rows with several classes or none (multi-label?): {PURPOSE}")
     if n_classes not in (None, labels.shape[1]):

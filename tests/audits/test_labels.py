@@ -35,11 +35,11 @@ REFUSED = {
     "no class in a row": (np.array([[0, 0, 0], [0, 1, 0]]), rf"multi-label\?\): {PURPOSE}"),
     "tokens": (
         np.array([[5, 17, 2], [3, 3, 3]]),
-        rf"int64 \(2, 3\), several numbers a row \(tokens\?\): {PURPOSE}",
+        rf"int64 \(2, 3\), several numbers per row \(tokens\?\): {PURPOSE}",
     ),
     "several targets": (
         np.array([[0.5, 1.2, 2.0]]),
-        rf"several numbers a row \(of a regression\?\): {PURPOSE}",
+        rf"several numbers per row \(of a regression\?\): {PURPOSE}",
     ),
     "one target": (np.array([0.5, 1.0]), rf"float64 that are not whole: of a regression\? {PURPOSE}"),
     "one-hot of other classes": (np.eye(4, dtype=int), "one-hot of 4 classes, the outputs have 3 columns"),
@@ -100,7 +100,7 @@ def test_canaries_of_a_file_may_be_0_and_1():
         (
             {f"{side}_logits": np.zeros((30, 1)) for side in ("member", "nonmember")}
             | {f"{side}_labels": np.arange(30) for side in ("member", "nonmember")},
-            r"m: member_labels must be 0 or 1 where there is one output a row, got 0\.\.29 \(.*\): ",
+            r"m: member_labels must be 0 or 1 where there is one output per row, got 0\.\.29 \(.*\): ",
         ),
     ],
 )
