@@ -174,7 +174,7 @@ def table(found: dict[str, Any]) -> list[list[str]]:
     """The rows of docs/scale.md: workers, minutes of the engine, the least possible, and Model.fit."""
     each = [sum(one["seconds"]) for one in found["models"].values()]
     fit, rows = found.get("model_fit"), []
-    for workers, seconds in found["makespan"].items():
+    for workers, seconds in sorted(found["makespan"].items(), key=lambda row: int(row[0])):
         least = max(max(each), sum(each) / int(workers))
         keras = sum(each) * amdahl(fit["1"], fit["2"], int(workers)) if fit else np.nan
         rows.append(

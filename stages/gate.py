@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from privacy_report.commands.gate import EPILOG, add_options, judge
 from privacy_report.gate.check import path_of
-from privacy_report.gate.inputs import read_evidence
-from privacy_report.gate.metrics import FOLDER, metrics
+from privacy_report.gate.inputs import read_evidence, read_variants
+from privacy_report.gate.metrics import FOLDER, metrics, rounded
 from privacy_report.gate.policy import Evidence, verdict_on
 from privacy_report.gate.schema import GateParams, Policy
+from privacy_report.gate.seeds import runs_of, spread
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.params import load
@@ -40,6 +41,11 @@ def write_verdict(variant: str, policy: Policy, evidence: Evidence) -> None:
     verdict = verdict_on(variant, policy, evidence)
     write_json(path_of(variant), verdict)
     found = metrics(verdict, evidence.rows, evidence.claim, evidence.one_run, evidence.white_box)
+    sections = read_variants()
+    if not sections[variant].get("repeats"):
+        released = verdict.get("released")
+        if seeds := spread(runs_of(variant, sections), found["epoch"], released):
+            found["seeds"] = rounded(seeds)
     write_json(FOLDER / f"{variant}.json", found)
 
 

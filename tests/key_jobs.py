@@ -148,12 +148,13 @@ def train(variant: str, kept: Noted) -> None:
 
 
 def score(variant: str, kept: Noted) -> None:
-    from privacy_report.pipeline.component import Component
     from privacy_report.pipeline.files import read_arrays
     from privacy_report.pipeline.params import load
     from privacy_report.training.plan import scores, source_of
+    from privacy_report.training.schema import Variant
 
-    planned = scores(load(f"variants.{variant}.model", Component), source_of(variant))
+    config = load(f"variants.{variant}", Variant)
+    planned = scores(config.model, source_of(variant), config.queries)
     kept.code_of = lambda compute: planned.inputs["code"]
     for file in sorted(Path("data/train", variant).glob("epoch_*.npz")):
         for canaries in {False, variant == CANARIES}:

@@ -151,7 +151,7 @@ def dataset() -> tf.data.Dataset:
         ({"members": (FEATURES, LABELS / 2)}, "members: labels must be integers, got float64"),
         (
             {"members": (FEATURES, FEATURES)},
-            r"members: labels: got float32 \(90, 4\), several numbers per row",
+            r"members: labels: got float32 \(90, 4\), several numbers per",
         ),
         ({"members": (FEATURES, np.array(["a"] * 90))}, "members: labels are text, allowed: integers"),
         ({"nonmembers": (FEATURES[:, :2], LABELS)}, r"of shape \[\(4,\)\], nonmembers \[\(2,\)\]"),

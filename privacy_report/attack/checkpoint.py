@@ -16,6 +16,7 @@ from privacy_report.attack.references import References
 from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.slices import Groups
 from privacy_report.pipeline import memo
+from privacy_report.pipeline.contract import ONE_QUERY
 from privacy_report.pipeline.dotted import function
 from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.tables import Row
@@ -53,8 +54,17 @@ class CheckpointFindings:
         return {name: found.curve for name, found in self.by_attack.items() if len(found.curve[0])}
 
 
-def plan(name: str, params: AttackParams, groups: Groups | None, excluded: tuple[int, ...] = ()) -> Plan:
-    """The attack called `name` as `params` say, ready to be made; excluded: see `Plan`."""
+def plan(
+    name: str,
+    params: AttackParams,
+    groups: Groups | None,
+    excluded: tuple[int, ...] = (),
+    queries: int = 1,
+) -> Plan:
+    """The attack called `name` as `params` say, ready to be made.
+
+    excluded: see `Plan`; queries: how many there are of each example.
+    """
     attack, mode = registry.find(name, params.mode, params.estimators), registry.MODES[params.mode]
     return Plan(
         attack=name,
@@ -63,8 +73,9 @@ def plan(name: str, params: AttackParams, groups: Groups | None, excluded: tuple
         measure=mode.measure,
         needs=attack.needs,
         least=attack.least * (params.folds if attack is registry.TRAINED else 1),
-        caveat=attack.caveat,
+        caveat="; ".join(filter(None, [attack.caveat, _asked(name, attack.every_query, queries)])),
         seen=attack.seen,
+        every_query=attack.every_query,
         both_ends=mode.both_ends,
         any_delta=mode.any_delta,
         settings=_settings(name, params, attack),
@@ -74,6 +85,13 @@ def plan(name: str, params: AttackParams, groups: Groups | None, excluded: tuple
         seed=params.seed,
         excluded=excluded,
     )
+
+
+def _asked(name: str, every_query: bool, queries: int) -> str:
+    """What the rows of an attack say of its queries; nothing where there is one."""
+    if queries == 1 or not (every_query or name in ONE_QUERY):
+        return ""
+    return f"{queries} queries" if every_query else f"1 query of {queries}, for comparison: does not count"
 
 
 @dataclass(frozen=True)
@@ -93,10 +111,13 @@ class Planned:
         return self.plans[name].needs if name else OUTPUTS
 
 
-def planned(params: AttackParams, groups: Groups | None, excluded: tuple[int, ...] = ()) -> Planned:
-    """All attacks of `params`; excluded: see `Plan`."""
+def planned(
+    params: AttackParams, groups: Groups | None, excluded: tuple[int, ...] = (), queries: int = 1
+) -> Planned:
+    """All attacks of `params`, and where there are more queries some that ask once; excluded: see `Plan`."""
     examples = registry.MODES[params.mode].examples
-    plans = {name: plan(name, params, groups, excluded) for name in params.made}
+    once = registry.asking_once(params.mode, params.made) if queries > 1 else []
+    plans = {name: plan(name, params, groups, excluded, queries) for name in (*params.made, *once)}
     inputs = {
         name: memo.base(JOB, *one.roots, chosen=one.chosen, hands=HANDS, plan=one.inputs())
         for name, one in plans.items()

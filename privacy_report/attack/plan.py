@@ -13,9 +13,9 @@ from privacy_report.attack.slices import Groups
 class Plan:
     """One attack.
 
-    examples, scores, measure: dotted names of functions; needs, least, caveat, seen: see `registry.Attack`;
-    both_ends, any_delta: see `registry.Mode`; settings: what the scores' function reads. slices, groups,
-    delta, seed: see `schema.AttackParams`. excluded: rows of non-members that take no part.
+    examples, scores, measure: dotted names of functions; needs, least, caveat, seen, every_query: see
+    `registry.Attack`; both_ends, any_delta: see `registry.Mode`; settings: what the scores' function reads.
+    slices, groups, delta, seed: see `schema.AttackParams`. excluded: rows of non-members that take no part.
     """
 
     attack: str
@@ -26,6 +26,7 @@ class Plan:
     least: int
     caveat: str
     seen: str
+    every_query: bool
     both_ends: bool
     any_delta: bool
     settings: Mapping[str, Any]

@@ -13,6 +13,15 @@ KEEPS, BREAKS, UNJUDGED = "keeps the policy", "breaks the policy", "cannot be ju
 VERDICTS = (KEEPS, BREAKS, UNJUDGED, AUDIT)
 SHORT = {KEEPS: "passes", BREAKS: "fails", UNJUDGED: UNJUDGED, AUDIT: "audit twin"}
 """A verdict as it is in data/gate and metrics/ -> as people are told it."""
+REMEDIES = "docs/remedies.md"
+LEAK_RULES = (
+    "max_advantage",
+    "max_tpr_at_1pct_fpr",
+    "max_class_advantage",
+    "max_canary_tpr_at_1pct_fpr",
+    "max_named_at_10pct_fdr",
+)
+"""Rules that a leak breaks."""
 GOOD, FAIR, BAD = "good", "fair", "bad"
 """Green, amber and red on the page."""
 
@@ -31,8 +40,15 @@ def colour(verdict: Mapping[str, Any]) -> str:
 
 def line(variant: str, verdict: Mapping[str, Any]) -> str:
     """The verdict on a variant and its scope in one line."""
-    said = headline(verdict), leaks_in_words(verdict["scope"]), why(verdict), tried_in_words(verdict)
-    return f"{variant}: {'; '.join(said)}"
+    said = [headline(verdict), leaks_in_words(verdict["scope"]), why(verdict), tried_in_words(verdict)]
+    return f"{variant}: {'; '.join(said + what_helps(verdict))}"
+
+
+def what_helps(verdict: Mapping[str, Any]) -> list[str]:
+    """Where to read on, if a leak is why a policy is broken."""
+    findings = verdict.get("against") or verdict["failing"]
+    leaks = any(one["judged"] == "yes" and one["rule"] in LEAK_RULES for one in findings)
+    return [f"what helps: {REMEDIES}"] if verdict["verdict"] == BREAKS and leaks else []
 
 
 def headline(verdict: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from privacy_report.report import classes, curves, exposed, figures, losses, page
+from privacy_report.report import classes, curves, exposed, figures, losses, page, remedies
 from privacy_report.report.claims import check_claim, check_one_run
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import Study
@@ -22,6 +22,7 @@ def build_plots(study: Study, report: ReportParams) -> Path:
     check_claim(study)
     check_one_run(study)
     curves.write(study, plots)
+    remedies.write(study, plots)
     build(study, report, plots / "report.html", plots)
     return plots / "report.html"
 
@@ -49,4 +50,5 @@ def pictures(study: Study, look: Look, exhibits: dict[str, list[exposed.Exhibit]
         losses.losses_picture(study, look),
         exposed.exposed_picture(study, exhibits),
         figures.epsilon_picture(study, look),
+        remedies.picture(study, look),
     )

@@ -33,6 +33,7 @@ from privacy_report.pipeline.tables import Row, columns_of
 from privacy_report.report.figures import FEWEST_FALSE_POSITIVES, nonmembers
 from privacy_report.report.offline import latest_vega_lite
 from privacy_report.report.recommendation import recommendation
+from privacy_report.report.runs import runs
 from privacy_report.report.study import Study
 from privacy_report.report.style import Look
 from privacy_report.report.views import names_in, views
@@ -66,7 +67,7 @@ def contents(study: Study, look: Look) -> dict[str, Any]:
     rates = grid(nonmembers(study))
     few = FEWEST_FALSE_POSITIVES / nonmembers(study)
     return {
-        "variants": [_variant(study, look, name) for name in study.labels],
+        "variants": _variants(study, look),
         "attacks": [_attack(name) for name in dict.fromkeys(row["attack"] for row in study.every_row)],
         "holds": HOLDS,
         "classes": {f"{CLASS}{i}": str(name) for i, name in enumerate(study.dataset["class_names"])},
@@ -90,6 +91,20 @@ def _start(study: Study) -> dict[str, Any]:
 def _attack(name: str) -> dict[str, Any]:
     """An attack's name and kind; full: whether it sees all outputs, as those do of which one is strongest."""
     return {"name": name, "kind": kind_of(name), "full": released_to(name) == LOGITS}
+
+
+def _variants(study: Study, look: Look) -> list[dict[str, Any]]:
+    """Who is drawn: of a variant with several seeds the middle run, under the variant's label and colour."""
+    groups = runs(study)
+    hidden = {name for one in groups.values() for name in one.names if name != one.of}
+    found = []
+    for name in (name for name in study.labels if name not in hidden):
+        one, drawn = groups.get(name), _variant(study, look, name) | {"runs": []}
+        if one and one.several:
+            drawn |= {"name": one.middle, "epochs": study.epochs(one.middle), "runs": list(one.names)}
+            drawn |= {"recommended": study.recommended(one.middle)}
+        found.append(drawn)
+    return found
 
 
 def _variant(study: Study, look: Look, name: str) -> dict[str, Any]:

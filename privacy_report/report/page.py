@@ -26,6 +26,7 @@ from privacy_report.report.provenance import facts
 from privacy_report.report.recommendation import recommendation
 from privacy_report.report.record_auc import spread, worst_groups
 from privacy_report.report.released import names, released
+from privacy_report.report.remedies import lines as remedy_lines
 from privacy_report.report.rows import first_screen, measured
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import MORE_THAN_OUTPUTS, Study
@@ -65,6 +66,7 @@ def write(
         pictures=pictures,
         releases=released(study),
         names=names(study),
+        remedies=remedy_lines(study),
         spread=spread(study),
         worst_groups=worst_groups(study),
         facts=facts(study),

@@ -85,7 +85,7 @@ class Progress:
 
     def _table(self, title: str, running: Sequence[Chain]) -> Table:
         table = Table(title=title, title_justify="left")
-        for column in ("model", "epoch", "loss", "validation accuracy", "seconds an epoch"):
+        for column in ("model", "epoch", "loss", "validation accuracy", "seconds per epoch"):
             table.add_column(column, justify="left" if column == "model" else "right")
         for chain in running:
             measured = [f"{value:.3f}" if math.isfinite(value) else "" for value in _measured(chain).values()]
