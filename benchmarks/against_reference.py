@@ -1,6 +1,6 @@
 """The trained attack on real checkpoints, in the default and in the parity mode: whose AUC is higher?
 
-`python benchmarks/against_reference.py data/score/*/epoch_*.npz` prints one line a checkpoint, CSV: the
+`python benchmarks/against_reference.py data/score/*/epoch_*.npz` prints one line per checkpoint, CSV: the
 default's AUC with its 95% interval, the reference's, and whether the reference lies above that interval.
 """
 

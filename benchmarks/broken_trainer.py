@@ -7,14 +7,16 @@ the bound of epsilon by Steinke's theorem is above the claim. The one that assum
 is next to it.
 
 `python -m benchmarks.broken_trainer` writes benchmarks/broken_trainer.json, run by run; runs that are there
-already are not made again.
+already are not made again. One trainer of each kind serves all of its seeds (`many_seeds`).
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,6 +24,7 @@ from unittest import mock
 import numpy as np
 
 from benchmarks.faults import FAULTS, fault
+from benchmarks.many_seeds import ManySeeds
 from privacy_report.attack.canaries import audit_coins
 from privacy_report.attack.one_run import one_run
 from privacy_report.attack.signals import Examples
@@ -35,14 +38,10 @@ from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.files import read_json, write_json
 from privacy_report.training import self_check
 from privacy_report.training.backend import keras
-from privacy_report.training.data import of_variant
-from privacy_report.training.job import NOWHERE
-from privacy_report.training.plan import job_of
 from privacy_report.training.private_arrays import COINS, P_VALUES, SCORES
 from privacy_report.training.schema import Privacy, Variant
-from privacy_report.training.target import trainer_of
 
-SEEDS, SOUND_SEEDS = 3, 10
+SEEDS, SOUND_SEEDS, FIRST = 20, 100, 30
 SOUND = "sound"
 AUDITS = ("gradient canaries", "black box")
 CLAIM, DELTA, MISLABELLED = 1.0, 1e-5, 1_000
@@ -73,25 +72,27 @@ def examples(seed: int) -> World:
     return world(prepared, drawn(prepared, CanaryParams(MISLABELLED, seed=seed)))
 
 
-def audited(seed: int, name: str | None, config: Variant = CONFIG) -> dict[str, Any]:
-    """One run of a trainer with a fault, or of the sound one, and what catches it."""
-    assert config.canaries is not None
-    found = examples(seed)
-    config = replace(config, seed=seed, canaries=replace(config.canaries, seed=seed))
-    job = replace(job_of("digits", config, NOWHERE), config=config)
+def audited(
+    seed: int, name: str | None, config: Variant = CONFIG, made: dict[str | None, ManySeeds] | None = None
+) -> dict[str, Any]:
+    """One run of a trainer with a fault, or of the sound one, and what catches it.
+
+    made: the trainers so far, by their faults, to which one that is missing is added.
+    """
+    found, made = examples(seed), {} if made is None else made
     with fault(name), mock.patch.object(self_check, "LEVEL", 0.0):
-        trainer = trainer_of(job, of_variant(found.everyone), found.absent)
-        for epoch in range(1, config.epochs + 1):
-            state = trainer.run(epoch)
-    arrays, claimed = trainer.regime.regime.arrays(), float(state["history/epsilon"])  # type: ignore[attr-defined]
-    logits = trainer.predict(found.everyone.images, found.canary).astype(np.float64)
+        if name not in made:
+            made[name] = ManySeeds(config, found)
+        runs = made[name]
+        state = runs.run(seed, found)
+    logits = runs.trainer.predict(found.everyone.images, found.canary).astype(np.float64)
     outputs = Examples(logits, found.everyone.labels[found.canary], found.is_member)
-    bounds = (one_run(arrays[SCORES], arrays[COINS], DELTA), audit_coins(outputs, DELTA))
+    bounds = (one_run(state[SCORES], state[COINS], DELTA), audit_coins(outputs, DELTA))
     return {
         "seed": seed,
-        "claimed": claimed,
+        "claimed": float(state["history/epsilon"]),
         "val_accuracy": float(state["history/val_accuracy"]),
-        "self-check": failed(arrays[P_VALUES]),
+        "self-check": failed(state[P_VALUES]),
         **{kind: asdict(bound) for kind, bound in zip(AUDITS, bounds, strict=True)},
     }
 
@@ -105,19 +106,31 @@ def failed(p: np.ndarray) -> dict[str, Any] | None:
     return {"epoch": epoch + 1, "checks": [self_check.CHECKS[i] for i in np.flatnonzero(bad[epoch])]}
 
 
+def wanted(seeds: int, sound_seeds: int) -> Iterator[tuple[str, int]]:
+    """Which runs to make, in order: the first sound ones, then all faults in turn, then more sound ones."""
+    yield from ((SOUND, seed) for seed in range(min(FIRST, sound_seeds)))
+    yield from ((name, seed) for seed in range(seeds) for name in FAULTS)
+    yield from ((SOUND, seed) for seed in range(FIRST, sound_seeds))
+
+
 def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=SEEDS, help="runs of each fault")
     parser.add_argument("--sound-seeds", type=int, default=SOUND_SEEDS)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="of CPU, after which no run begins")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     args = parser.parse_args(argv)
     results: dict[str, list[dict[str, Any]]] = read_json(args.out) if args.out.exists() else {}
-    for name in (SOUND, *FAULTS):
-        runs = results.setdefault(name, [])
-        for seed in range(len(runs), args.sound_seeds if name == SOUND else args.seeds):
-            runs.append(audited(seed, None if name == SOUND else name))
-            write_json(args.out, results)
-            print(name, runs[-1], flush=True)
+    made: dict[str | None, ManySeeds] = {}
+    for name, seed in wanted(args.seeds, args.sound_seeds):
+        runs, start = results.setdefault(name, []), time.process_time()
+        if seed < len(runs):
+            continue
+        if start > 60 * args.minutes:
+            break
+        runs.append(audited(seed, None if name == SOUND else name, made=made))
+        write_json(args.out, results)
+        print(f"{name}, {time.process_time() - start:.1f} s of CPU: {runs[-1]}", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ back, so that as many tasks run as there are models. Workers are objects in this
 thread and a connection of its own (inproc), so that one machine holds a thousand; no network is measured.
 Durations are lognormal. Some tasks raise and are tried again by Dask; some workers vanish in the middle, and
 what they were at is lost. Prints JSON, and writes it to benchmarks/cluster.json: the CPU time of the whole
-process a task, and the share of slept seconds that came to nothing.
+process per task, and the share of slept seconds that came to nothing.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 The smallest study on digits (`tests/sandbox.py`: three variants, one private, one with reference models) is
 run once. Each edit is made in a copy of it, store included, and `dvc repro` follows. What was computed is
-what is new in the store. `python -m benchmarks.edits` prints a line an edit and writes benchmarks/edits.json.
+what is new in the store. `python -m benchmarks.edits` prints one line per edit and writes
+benchmarks/edits.json.
 """
 
 from __future__ import annotations

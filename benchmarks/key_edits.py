@@ -3,8 +3,8 @@
 For each edit (benchmarks/key_edits.yaml) the jobs that it concerns are done anew by the functions of the
 stages, in a process that has the code of the copy alone. "moved": the store has nothing under the key of a
 job; "changed": what is computed differs from what the unedited code computes. What changes and does not move
-would be recalled stale, and the benchmark fails. `python -m benchmarks.key_edits` prints a line an edit and
-writes benchmarks/key_edits.json.
+would be recalled stale, and the benchmark fails. `python -m benchmarks.key_edits` prints one line per edit
+and writes benchmarks/key_edits.json.
 """
 
 from __future__ import annotations

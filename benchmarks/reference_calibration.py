@@ -36,7 +36,7 @@ from privacy_report.training.memberships import halves
 
 N_MEMBER, N_NONMEMBER = 5_000, 1_000
 N_TRUTH = 200_000
-"""Examples a side in the one draw that shows an attack's own AUC."""
+"""Examples per side in the one draw that shows an attack's own AUC."""
 COUNTS = (2, 4, 8, 16)
 GAPS = (0.5, 1.0, 2.0)
 EARLY, EARLY_SHARE = 4, 0.2

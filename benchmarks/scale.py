@@ -5,7 +5,8 @@ when its modules are imported and its inputs lie on the disk. CPU seconds, since
 change them least; the wall time stands next to them. The exponent of a curve is the slope between its two
 largest sizes in log-log: start-up, which makes small sizes look cheap, weighs least there. Memory is the peak
 of the whole process, interpreter and libraries included. `python -m benchmarks.scale` writes
-benchmarks/scale.json and benchmarks/scale.png and prints a line a curve; names of works measure those alone.
+benchmarks/scale.json and benchmarks/scale.png and prints one line per curve; names of works measure those
+alone.
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ def references(folder: Path, examples: int, references: int, **_: int) -> Callab
 
 
 def report(folder: Path, variants: int, **_: int) -> Callable[[], object]:
-    """Stage report on a study of 25 checkpoints a variant, two attacks, all kinds of slices."""
+    """Stage report on a study of 25 checkpoints per variant, two attacks, all kinds of slices."""
     sys.path.insert(0, str(ROOT / "tests/report"))
     made = importlib.import_module("conftest")
     from stages.gate import main as gate

@@ -17,6 +17,6 @@ def check_block(page: Path, name: str, expected: list[str]) -> None:
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """A Markdown table, a line a row."""
+    """A Markdown table, one line per row."""
     lines = [head, ["---"] * len(head), *rows]
     return [f"| {' | '.join(line)} |" for line in lines]

@@ -39,16 +39,28 @@ def attack_of(examples: Examples) -> str:
 def audit_coins(examples: Examples, delta: float, guesses: int | None = None) -> OneRun:
     """The one-run audit of a model's outputs on canaries, whose `is_member` are their coins.
 
-    Their order may come from the coins, as in a file with members first: it is shuffled, so that ties tell
-    nothing. UserError as `one_run`.
+    UserError as `one_run`.
     """
     if attack_of(examples) == CALIBRATED:
         assert examples.references is not None
         scores = rmia(examples.phi, examples.references)
     else:
         scores = negative_loss(examples)
-    order = np.random.default_rng(SHUFFLE).permutation(len(scores))
-    return one_run(scores[order], examples.is_member[order], delta, guesses)
+    return audit_scores(scores, examples.is_member, delta, guesses)
+
+
+def audit_scores(
+    scores: np.ndarray, is_member: np.ndarray, delta: float, guesses: int | None = None
+) -> OneRun:
+    """The one-run audit of canaries whose order may come from their coins, as in a file with members first.
+
+    They are shuffled, so that ties tell nothing. Arguments and UserError as of `one_run`.
+    """
+    scores, is_member = np.asarray(scores), np.asarray(is_member)
+    if scores.shape == is_member.shape and scores.ndim:  # of others `one_run` says what is wrong
+        order = np.random.default_rng(SHUFFLE).permutation(len(scores))
+        scores, is_member = scores[order], is_member[order]
+    return one_run(scores, is_member, delta, guesses)
 
 
 def read_canaries(params: AttackParams, scores: Path, references: Path) -> Inputs | None:

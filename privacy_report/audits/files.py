@@ -12,6 +12,7 @@ from privacy_report.attack.confidence import logit_confidence
 from privacy_report.attack.references import References, check_finite
 from privacy_report.attack.signals import Examples, pool
 from privacy_report.audits.inputs import arrays_of, normalised
+from privacy_report.audits.joined import joined
 from privacy_report.audits.scores import (
     PREDICTIONS,
     SCORES,
@@ -53,10 +54,10 @@ def read_audit_file(path: Path | str) -> AuditFile:
     early_logits, reference_logits: float (k, n_member + n_nonmember, n_classes); instead of them early_phi,
     reference_phi: float (k, n), logit-scaled confidences. reference_is_member: bool (k, n). Canaries:
     member_is_canary bool (n_member,) with nonmember_is_canary, or canary_scores float (m,) with
-    canary_is_member bool (m,), which may be all that there is. Instead of logits, member_predictions and
-    nonmember_predictions: predicted classes (n,); or instead of logits and labels, member_scores and
-    nonmember_scores: any floats (n,), higher = more likely a member. UserError of one line that names the
-    array for wrong shapes or values.
+    canary_is_member bool (m,), which may be all that there is, and may have ids (see `joined`). Instead of
+    logits, member_predictions and nonmember_predictions: predicted classes (n,); or instead of logits and
+    labels, member_scores and nonmember_scores: any floats (n,), higher = more likely a member. UserError of
+    one line that names the array for wrong shapes or values.
     """
     return audit_file(arrays_of(Path(path)), path)
 
@@ -66,7 +67,7 @@ def audit_file(given: Mapping[str, np.ndarray], path: Path | str) -> AuditFile:
     kind = kind_of_input(given, path)
     if kind:
         given = OF_KIND[kind](given, path)
-    arrays, warnings = normalised(given, path)
+    arrays, warnings = normalised(joined(given, path), path)
     outputs = None if set(arrays) == set(CANARY_SCORES) else outputs_of(arrays, path)
     try:
         scored = _pair(arrays, CANARY_SCORES)

@@ -124,7 +124,7 @@ def normalised(arrays: Mapping[str, np.ndarray], path: Path | str) -> tuple[dict
             found[key] = labels_of(found[key], _columns(found, side), names, f"{path}: {key}")
             if one_column and not np.isin(found[key], (0, 1)).all():
                 raise UserError(
-                    f"{path}: {key} must be 0 or 1 where there is one output a row, got "
+                    f"{path}: {key} must be 0 or 1 where there is one output per row, got "
                     f"{found[key].min()}..{found[key].max()} (a regression?): {PURPOSE}"
                 )
     looks = [key for side in SIDES if _are_probabilities(found.get(key := f"{side}_logits"))]
@@ -143,7 +143,7 @@ def _columns(found: Mapping[str, np.ndarray], side: str) -> int | None:
 
 
 def _check_rank(values: np.ndarray, what: str) -> None:
-    """UserError for outputs with more than one row of columns an example."""
+    """UserError for outputs with more than one row of columns per example."""
     if values.ndim > 2:
         raise UserError(
             f"{what}: got {values.dtype} {values.shape}, several outputs per row (tokens?): {PURPOSE}"

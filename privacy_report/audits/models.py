@@ -14,11 +14,11 @@ import numpy as np
 import yaml
 
 from privacy_report.attack import registry, tables
-from privacy_report.attack.canaries import audit_coins
+from privacy_report.attack.canaries import audit_coins, audit_scores
 from privacy_report.attack.checkpoint import CheckpointFindings, attack_outputs
 from privacy_report.attack.choice import MOST_EARLY, early_epochs
 from privacy_report.attack.epsilon_bound import GIVEN_AWAY
-from privacy_report.attack.one_run import OneRun, one_run
+from privacy_report.attack.one_run import OneRun
 from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.signals import pool
 from privacy_report.attack.slices import Groups, load_groups
@@ -138,7 +138,7 @@ def audited_coins(file: AuditFile, delta: float, guesses: int | None = None) -> 
             raise UserError("--guesses: got a number of guesses, allowed: with a file that has canaries")
         return None
     if isinstance(file.canaries, tuple):
-        return one_run(*file.canaries, delta, guesses)
+        return audit_scores(*file.canaries, delta, guesses)
     return audit_coins(file.canaries, delta, guesses)
 
 

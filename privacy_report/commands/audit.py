@@ -109,7 +109,8 @@ def _parser() -> argparse.ArgumentParser:
         "classes; or, of any model and without labels, member_scores and nonmember_scores (n,), higher = "
         "more likely a member. For the one-run audit canaries, in the training set by a fair coin each: "
         "member_is_canary and nonmember_is_canary, bool; or canary_scores float (m,), higher = more likely "
-        "in, and canary_is_member bool (m,), which need no other array",
+        "in, and canary_is_member bool (m,), which need no other array; with canary_id and canary_coin_id "
+        "(m,) they are joined by these ids",
     )
     parser.add_argument(
         "--attacks",

@@ -112,7 +112,7 @@ class Reading:
 
 
 def _worst_attack(kind: str, column: str) -> Callable[[Checkpoint], list[Reading]]:
-    """Reads a column of all rows of a kind of slice: one reading an attack and slice."""
+    """Reads a column of all rows of a kind of slice: one reading per attack and slice."""
 
     def read(checkpoint: Checkpoint) -> list[Reading]:
         return [_reading(row, row[column], row["attack"]) for row in checkpoint.of(kind)]

@@ -17,7 +17,7 @@ from privacy_report.report.study import Study
 from privacy_report.report.style import Panel, Picture
 
 MOST_IMAGES = 120  # in one page
-LOSSLESS, THUMBNAIL = 32, 64  # pixels a side: larger ones are shown as JPEG, and reduced to a thumbnail
+LOSSLESS, THUMBNAIL = 32, 64  # pixels per side: larger ones are shown as JPEG, and reduced to a thumbnail
 ACROSS = 6
 
 
@@ -31,7 +31,7 @@ class Exhibit:
 
     @property
     def uri(self) -> str:
-        """The image in a data URI, at most THUMBNAIL pixels a side."""
+        """The image in a data URI, at most THUMBNAIL pixels per side."""
         image, buffer = Image.fromarray(self.pixels), io.BytesIO()
         kind = "png" if max(image.size) <= LOSSLESS else "jpeg"
         image.thumbnail((THUMBNAIL, THUMBNAIL))

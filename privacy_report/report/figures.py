@@ -150,7 +150,7 @@ def _accuracy(study: Study, look: Look, ax: Axes) -> None:
 
 
 def privacy_vs_accuracy(study: Study, look: Look) -> Picture:
-    """Vulnerability against validation accuracy, one dot a checkpoint, with the Pareto front.
+    """Vulnerability against validation accuracy, one dot per checkpoint, with the Pareto front.
 
     Your own scores come without an accuracy: there is no panel then.
     """
@@ -328,4 +328,4 @@ def _alt_by_epoch(study: Study, column: str) -> str:
 def _alt_trade_off(study: Study, column: str) -> str:
     stars = {name: epoch for name in study.labels if (epoch := study.recommended(name)) is not None}
     marked = f"Recommended: {_at(study, stars)}." if stars else "No checkpoint is recommended."
-    return f"Scatter plot, {NAMES[column]} against validation accuracy, one dot a checkpoint. {marked}"
+    return f"Scatter plot, {NAMES[column]} against validation accuracy, one dot per checkpoint. {marked}"

@@ -100,7 +100,7 @@ def test_canaries_of_a_file_may_be_0_and_1():
         (
             {f"{side}_logits": np.zeros((30, 1)) for side in ("member", "nonmember")}
             | {f"{side}_labels": np.arange(30) for side in ("member", "nonmember")},
-            r"m: member_labels must be 0 or 1 where there is one output a row, got 0\.\.29 \(.*\): ",
+            r"m: member_labels must be 0 or 1 where there is one output per row, got 0\.\.29 \(.*\): ",
         ),
     ],
 )
