@@ -15,7 +15,9 @@ from privacy_report.attack.plan import Plan
 from privacy_report.attack.references import References
 from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.slices import Groups
+from privacy_report.errors import refuse
 from privacy_report.pipeline import memo
+from privacy_report.pipeline.digests import arrays_digest
 from privacy_report.pipeline.dotted import function
 from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.tables import Row
@@ -53,8 +55,19 @@ class CheckpointFindings:
         return {name: found.curve for name, found in self.by_attack.items() if len(found.curve[0])}
 
 
-def plan(name: str, params: AttackParams, groups: Groups | None, excluded: tuple[int, ...] = ()) -> Plan:
-    """The attack called `name` as `params` say, ready to be made; excluded: see `Plan`."""
+def plan(
+    name: str,
+    params: AttackParams,
+    groups: Groups | None,
+    excluded: tuple[int, ...] = (),
+    persons: np.ndarray | None = None,
+) -> Plan:
+    """The attack called `name` as `params` say, ready to be made; excluded, persons: see `Plan`.
+
+    UserError for persons in mode parity, whose semantics know rows alone.
+    """
+    if persons is not None and params.mode == registry.PARITY:
+        raise refuse("mode", params.mode, f"{registry.DEFAULT} where rows have persons")
     attack, mode = registry.find(name, params.mode, params.estimators), registry.MODES[params.mode]
     return Plan(
         attack=name,
@@ -73,6 +86,8 @@ def plan(name: str, params: AttackParams, groups: Groups | None, excluded: tuple
         delta=params.delta,
         seed=params.seed,
         excluded=excluded,
+        person_score=params.person_score,
+        persons=persons,
     )
 
 
@@ -87,22 +102,29 @@ class Planned:
     inputs: Mapping[str, dict[str, Any]]
     examples: str
     seed: int
+    persons: np.ndarray | None
 
     def needs(self, name: str) -> str:
         """What the attack called `name` needs; the risks, "", the outputs alone."""
         return self.plans[name].needs if name else OUTPUTS
 
 
-def planned(params: AttackParams, groups: Groups | None, excluded: tuple[int, ...] = ()) -> Planned:
-    """All attacks of `params`; excluded: see `Plan`."""
+def planned(
+    params: AttackParams,
+    groups: Groups | None,
+    excluded: tuple[int, ...] = (),
+    persons: np.ndarray | None = None,
+) -> Planned:
+    """All attacks of `params`; excluded, persons: see `Plan`."""
     examples = registry.MODES[params.mode].examples
-    plans = {name: plan(name, params, groups, excluded) for name in params.made}
+    plans = {name: plan(name, params, groups, excluded, persons) for name in params.made}
     inputs = {
         name: memo.base(JOB, *one.roots, chosen=one.chosen, hands=HANDS, plan=one.inputs())
         for name, one in plans.items()
     }
-    inputs[""] = memo.base(JOB, examples, hands=HANDS, examples=examples, seed=params.seed)
-    return Planned(plans, inputs, examples, params.seed)
+    same = None if persons is None else arrays_digest({"": persons})
+    inputs[""] = memo.base(JOB, examples, hands=HANDS, examples=examples, seed=params.seed, persons=same)
+    return Planned(plans, inputs, examples, params.seed, persons)
 
 
 def attack_outputs(
@@ -113,18 +135,20 @@ def attack_outputs(
     early_phi: np.ndarray | None = None,
     references: References | None = None,
     done: Callable[[], None] = lambda: None,
+    persons: np.ndarray | None = None,
 ) -> CheckpointFindings:
     """All attacks of `params` on one checkpoint in memory, and what the attacker holds next to it, if any.
 
-    Calls `done` after each attack, and after the examples' risks.
+    persons: see `Plan`. Calls `done` after each attack, and after the examples' risks.
     """
     examples = function(registry.MODES[params.mode].examples)(outputs)
     examples = replace(examples, early_phi=early_phi, references=references)
     by_attack = {}
     for name in params.made:
-        by_attack[name] = job.of_examples(examples, plan(name, params, groups), with_halves)
+        one = plan(name, params, groups, persons=persons)
+        by_attack[name] = job.of_examples(examples, one, with_halves)
         done()
-    risks = exposure.risks(examples, params.seed)
+    risks = exposure.risks(replace(examples, persons=persons), params.seed)
     done()
     return CheckpointFindings(by_attack, **risks)
 
