@@ -1,9 +1,12 @@
 """Persons: their scores, the clustered interval of rows; no half, block or slice parts one."""
 
-from dataclasses import replace
+import csv
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +21,10 @@ from privacy_report.attack.signals import negative_loss, pool
 from privacy_report.audits.attacks import audit_params
 from privacy_report.errors import UserError
 from privacy_report.pipeline.digests import digest
+from privacy_report.pipeline.files import write_arrays
 from privacy_report.pipeline.measured import ENTIRE, PERSON_SCORES, ROWS
+from privacy_report.pipeline.outputs import output_arrays
+from stages.attack import main
 
 HOW = {"max": max, "mean": lambda values: sum(values) / len(values), "sum": sum}
 ROW = st.tuples(st.integers(-4, 4), st.integers(0, 6))
@@ -224,3 +230,35 @@ def test_the_references_semantics_know_no_persons():
 def test_an_unknown_person_score_is_refused():
     with pytest.raises(UserError, match="person_score"):
         audit_params(person_score="median")
+
+
+def test_the_stage_takes_persons_from_where_prepare_leaves_them(tmp_path, monkeypatch, outputs):
+    """Image 7 is a canary and in no score file; non-members are in another order than the images."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    for name in ("data/prepare", "data/reference/cnn2"):
+        Path(name).mkdir(parents=True)
+    member, nonmember = np.arange(200, dtype=np.int32), np.arange(200, 400, dtype=np.int32)[::-1]
+    person = np.random.default_rng(2).permutation(200)[:, None] // 4 + [0, 100]  # 50 on each side
+    person = person.T.ravel().astype(np.int32)
+    for name, array in (("member", member), ("nonmember", nonmember), ("person", person)):
+        np.save(f"data/prepare/{name}.npy", array)
+    write_arrays("data/canaries/cnn2.npz", {"index": np.array([7], np.int32)})
+    np.save("data/reference/cnn2/trains.npy", np.zeros((0, 399), bool))
+    some = outputs(199, 200, shift=1.0)
+    write_arrays("data/score/cnn2/epoch_0002.npz", output_arrays(some))
+    params = replace(audit_params(["threshold", "logistic"], ["entire", "class"]), person_score="mean")
+    Path("params.yaml").write_text(yaml.safe_dump({"attack": asdict(params)}))
+    main(["cnn2"])
+    with open("data/attack/cnn2/privacy.csv", newline="") as file:
+        found = list(csv.DictReader(file))
+    persons = person[np.concatenate([np.delete(member, 7), nonmember])]
+    expected = attack_outputs(some, params, persons=persons)
+    assert found[0]["n_member"] == "50"
+    assert [row["slice"] for row in found] == [row["slice"] for row in expected.rows]
+    assert [float(row["auc"] or "nan") for row in found] == pytest.approx(
+        [np.nan if row["auc"] is None else row["auc"] for row in expected.rows], nan_ok=True
+    )
+    assert [float(row["auc_low"]) for row in found if row["slice"] == ROWS] == [
+        row["auc_low"] for row in expected.rows if row["slice"] == ROWS
+    ]

@@ -13,7 +13,7 @@ CONFIG = Variant("V", small_cnn(), epochs=2)
 
 
 def test_with_persons_a_reference_trains_on_all_rows_of_one_or_none():
-    """Row by row the coins are those of the persons, of whom their number alone counts; the key has the rows."""
+    """Row by row the coins are those of the persons, of whom only the number counts; the key has the rows."""
     persons = np.random.default_rng(0).permutation(np.repeat(np.arange(10), 4))
     params = ReferenceParams(models=4, epochs=2)
     alone = references.planned("v", CONFIG, params, 10, NOWHERE)
