@@ -133,7 +133,11 @@ class Study:
 
     def persons(self, variant: str) -> bool:
         """Whether the rows of a variant count persons."""
-        return counts_persons(row for row in self.every_row if row["variant"] == variant)
+        return variant in self._of_persons
+
+    @cached_property
+    def _of_persons(self) -> set[str]:
+        return {row["variant"] for row in self.every_row if counts_persons([row])}
 
     @cached_property
     def of_releases(self) -> list[Row]:
