@@ -29,13 +29,15 @@ FETCHED = { all=0; while read -r line; do all=$$((all + 1)); done < requirements
 	"Collecting "*line*) line=$${from\#\#*line }; echo "fetching $${line%%)*} of $$all: $$name" ;; \
 	"Installing "*) echo "unpacking them, which takes a minute or two" ;; esac; done; }
 
+PYTEST = python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10
+
 # DVC tells a stage neither its place nor how many there are, so DVC's own lines are counted.
 REPRO = all=$$(dvc stage list --name-only | grep -c .) && dvc repro | { n=0; while IFS= read -r line; do case $$line in \
 	"Running stage '"*|"Stage '"*) n=$$((n + 1)); echo "$$n of $$all: $$line" ;; \
 	"> "*|*"'dvc.lock'"|"Generating lock file"*|"To track the changes"*|*"git add "*|"Use "*"dvc push"*|"To enable auto"*|*"dvc config core.autostage"*|"") ;; \
 	*) echo "$$line" ;; esac; done; }
 
-.PHONY: help clone install quickstart clean-quickstart test repro lint docs format bench bench-scale lock clean
+.PHONY: help clone install quickstart clean-quickstart test test-slow test-all repro lint docs format bench bench-scale lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -88,8 +90,13 @@ clean-quickstart: ## delete ./quickstart, after a question
 repro: install ## the CIFAR-10 codelab: dvc repro, with its stages counted
 	@$(REPRO)
 
-test: install ## all tests; those that need npm or a Chromium are skipped where it is missing
-	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10 $(PYTEST_ARGS)
+test: install ## the tests; those that need npm or a Chromium are skipped where it is missing
+	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
+
+test-slow: install ## the tests that `make test` leaves out
+	$(PYTEST) -m slow $(PYTEST_ARGS)
+
+test-all: test test-slow ## all tests
 
 lint: install ## ruff and mypy
 	ruff check . && ruff format --check . && mypy

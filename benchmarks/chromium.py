@@ -147,6 +147,10 @@ class Browser:
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
+    def point_at(self, x: float, y: float) -> None:
+        """Move the pointer to a place in the window, in CSS pixels from its upper left corner."""
+        self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
     def picture(self, path: Path, whole: bool = False) -> None:
         """A screenshot: of the window, or of the whole page."""
         found = self.call("Page.captureScreenshot", captureBeyondViewport=whole, **self._clip(whole))

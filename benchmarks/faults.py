@@ -38,12 +38,12 @@ def clip_of_each_layer(gradients: list[PerExample], l2_norm_clip: float) -> tupl
 
 
 def clip_of_the_mean(
-    model: Any, l2_norm_clip: float, noise_multiplier: float, size: int, added: Any, watch: Any
+    model: Any, l2_norm_clip: float, noise_multiplier: float, size: int, added: Any, watch: Any, loss: Any
 ) -> Gradient:
     """The mean of all gradients is clipped, and no single one."""
 
     def step(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> Any:
-        found = clipped_sum(model, images, labels, float("inf"))
+        found = clipped_sum(model, images, labels, float("inf"), loss)
         sums = found.sums if added is None else [a + b for a, b in zip(found.sums, added(), strict=True)]
         factor = tf.minimum(1.0, l2_norm_clip / (tf.linalg.global_norm(sums) / size))
         noises = noise(model.trainable_variables, noise_multiplier * l2_norm_clip, seed)
@@ -58,11 +58,11 @@ def clip_of_the_mean(
 
 
 def drawn_divisor(
-    model: Any, l2_norm_clip: float, noise_multiplier: float, size: int, added: Any, watch: Any
+    model: Any, l2_norm_clip: float, noise_multiplier: float, size: int, added: Any, watch: Any, loss: Any
 ) -> Gradient:
     """The noised sum is divided by the number of examples that were drawn."""
     sound: list[Step] = []
-    work = gradient(model, l2_norm_clip, noise_multiplier, size, added, sound.append)
+    work = gradient(model, l2_norm_clip, noise_multiplier, size, added, sound.append, loss)
 
     def step(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> Any:
         work(images, labels, seed)

@@ -26,7 +26,7 @@ from privacy_report.datasets.canary_params import CanaryParams
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.files import write_json
-from privacy_report.training import epochs, models, optimizers, private_gradient, watch
+from privacy_report.training import epochs, models, objective, optimizers, private_gradient, watch
 from privacy_report.training.private import Private
 from privacy_report.training.schema import SMALL_CNN, Privacy, Variant
 
@@ -45,9 +45,9 @@ CONFIG = Variant(
 class Unwatched(Private):
     """Private training as it is without self-check."""
 
-    def gradient(self, model: Any) -> epochs.Gradient:
+    def gradient(self, model: Any, loss: objective.Loss) -> epochs.Gradient:
         clip = self.privacy.l2_norm_clip
-        return private_gradient.gradient(model, clip, self.noise_multiplier, self.batch_size)
+        return private_gradient.gradient(model, clip, self.noise_multiplier, self.batch_size, loss=loss)
 
 
 def ways() -> dict[str, Private]:
@@ -76,7 +76,7 @@ def measure(rounds: int, steps: int) -> dict[str, Any]:
     for name, regime in regimes.items():
         model = models.build(CONFIG.model, SHAPE, CLASSES, 0)
         regime.steps = steps
-        gradient, optimizer = regime.gradient(model), optimizers.build(CONFIG)
+        gradient, optimizer = regime.gradient(model, objective.cross_entropy), optimizers.build(CONFIG)
         runners[name] = epochs.epoch_runner(model, optimizer, images, labels, np.arange(N), gradient)
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in runners}
     recomputed = (math.nan, math.nan)

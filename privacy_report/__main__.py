@@ -1,4 +1,4 @@
-"""The command `privacy-report`: audit, score, gate, store, verify. Stages: `python -m stages.<stage>`."""
+"""The command `privacy-report`; each subcommand is a module of commands/."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ COMMANDS = {
     "audit": "attack the outputs of your own model, of any framework",
     "score": "run your own Keras model, or its checkpoints, over members and non-members",
     "gate": "turn the verdicts of the last pipeline run into an exit code",
+    "watch": "write a page about the run in progress, every minute",
     "store": "show or prune the store of finished work",
     "verify": "remove outputs and objects of DVC's cache that are not what was recorded",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from omegaconf import OmegaConf
 from privacy_report.attack.schema import AttackParams
 from privacy_report.datasets.schema import DatasetParams
 from privacy_report.errors import UserError
-from privacy_report.gate.schema import GateParams, Limits, nonmembers_needed
+from privacy_report.gate.schema import GateParams, nonmembers_needed
 from privacy_report.layers import NAME, check_names, opened
 from privacy_report.pipeline.contract import CLASS
 from privacy_report.pipeline.files import atomic
@@ -56,10 +57,11 @@ def check_params(params: Any) -> None:
     _check_classes(sections["gate"], attack, sections["dataset"].name)
     if not isinstance(params["variants"], Mapping) or not params["variants"]:
         raise UserError(f"variants: got {params['variants']!r}, allowed: a mapping of at least one variant")
+    variants: dict[str, Variant] = {}
     for name, values in params["variants"].items():
         if not re.fullmatch(NAME, str(name)):
             raise UserError(f"variants: got the name {name!r}, allowed: letters, digits, _ and -")
-        variant = check(f"variants.{name}", values, Variant)
+        variant = variants[str(name)] = check(f"variants.{name}", values, Variant)
         if variant.privacy and variant.privacy.delta > attack.delta:
             most = f"at most attack.delta, {attack.delta}, at which its claim is audited, and 0.5/members"
             raise refuse(f"variants.{name}.privacy.delta", variant.privacy.delta, most)
@@ -68,9 +70,25 @@ def check_params(params: Any) -> None:
                 f"variants.{name}.privacy: void on a table that is scaled by its members, allowed: "
                 "dataset.fit_split (a public split), or dataset.scales and dataset.categories for all columns"
             )
+    _check_repeats(variants)
 
 
-def _check_classes(gate: Limits, attack: AttackParams, dataset: str) -> None:
+def _check_repeats(variants: Mapping[str, Variant]) -> None:
+    """Refuse a variant that is to repeat another one, and differs from it in more than label and seed."""
+    for name, one in ((name, one) for name, one in variants.items() if one.repeats):
+        key, first = f"variants.{name}.repeats", variants.get(str(one.repeats))
+        if first is None or first.repeats:
+            those = ", ".join(other for other, that in variants.items() if not that.repeats)
+            raise refuse(key, one.repeats, f"a variant of the study that repeats none: {those}")
+        again = replace(one, label=first.label, seed=first.seed, repeats=None)
+        for field in fields(one):
+            if getattr(again, field.name) != getattr(first, field.name):
+                raise refuse(key, one.repeats, f"a variant with the same {field.name}: only seeds differ")
+        if one.seed == first.seed:
+            raise refuse(f"variants.{name}.seed", one.seed, f"another one than that of {one.repeats}")
+
+
+def _check_classes(gate: GateParams, attack: AttackParams, dataset: str) -> None:
     """Refuse limits of classes that no attack is made on, or that the dataset does not have."""
     n = N_CLASSES.get(dataset)
     for name in gate.per_slice:
@@ -82,7 +100,7 @@ def _check_classes(gate: Limits, attack: AttackParams, dataset: str) -> None:
 
 def needs(params: Mapping[str, Any]) -> str:
     """How many non-members the policy needs to be judged and kept: one line, to be said before training."""
-    gate: Limits = check("gate", params["gate"], GateParams)
+    gate = check("gate", params["gate"], GateParams)
     found: dict[str, list[int | None]] = {}
     for variant in params["variants"]:
         for rule, n in nonmembers_needed(gate.policy(variant)).items():

@@ -60,6 +60,10 @@ def check_names(conf: Path | str, sections: Collection[str]) -> None:
             _check_known(f"{file}: section", values, sections, _list(sections))
             allowed = f"the variants that {conf}/{CONFIG} lists: {_list(variants)}"
             _check_known(f"{file}: variants", _mapping(values, "variants"), variants, allowed)
+        for name in _mapping(values, "variants"):
+            if of := _mapping(values, f"variants.{name}").get("remedy_of"):
+                allowed = f"the files of {conf}/variant: {_list(_there(conf))}"
+                _check_known(f"{file}: remedy_of", [of], _there(conf), allowed)
         for section in ("gate", "reference"):
             key = f"{section}.per_variant"
             there = _there(conf)

@@ -103,7 +103,7 @@ def asked() -> dict[str, Asked]:
         source = source_of(name)
         scored = Scored(
             target(name, config, source),
-            scores(config.model, source),
+            scores(config.model, source, config.queries),
             tuple(config.checkpoint_epochs),
             bool(len(canaries.read(canaries.path_of(name)).index)),
         )

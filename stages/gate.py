@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from privacy_report.commands.gate import EPILOG, add_options, judge
 from privacy_report.gate.check import path_of
-from privacy_report.gate.inputs import read_evidence
-from privacy_report.gate.metrics import FOLDER, metrics
+from privacy_report.gate.inputs import read_evidence, read_variants
+from privacy_report.gate.metrics import FOLDER, metrics, rounded
 from privacy_report.gate.policy import Evidence, verdict_on
 from privacy_report.gate.schema import GateParams, Policy
+from privacy_report.gate.seeds import runs_of, spread
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.params import load
@@ -31,7 +32,7 @@ def main(argv: Sequence[str]) -> None:
     if args.check:
         judge(args.allow_unconfirmed)
         return
-    policy: Policy = load("gate", GateParams).policy(args.variant)
+    policy = load("gate", GateParams).policy(args.variant)
     write_verdict(args.variant, policy, read_evidence(args.variant))
 
 
@@ -40,6 +41,12 @@ def write_verdict(variant: str, policy: Policy, evidence: Evidence) -> None:
     verdict = verdict_on(variant, policy, evidence)
     write_json(path_of(variant), verdict)
     found = metrics(verdict, evidence.rows, evidence.claim, evidence.one_run, evidence.white_box)
+    sections = read_variants()
+    if not sections[variant].get("repeats"):
+        released = verdict.get("released")
+        runs = runs_of(variant, sections)
+        if seeds := spread(runs, found["epoch"], released):
+            found |= rounded(seeds) | {"seeds": len(runs)}
     write_json(FOLDER / f"{variant}.json", found)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from privacy_report.datasets import canaries
 from privacy_report.errors import UserError
 from privacy_report.pipeline.command import run, track, variant_named
-from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.contract import CANARIES
 from privacy_report.pipeline.digests import file_digest
 from privacy_report.pipeline.files import empty_folder, read_arrays, write_arrays
@@ -18,6 +17,7 @@ from privacy_report.pipeline.params import load
 from privacy_report.pipeline.recorded import checked
 from privacy_report.training.announce import announce
 from privacy_report.training.plan import Scores, scores, source_of
+from privacy_report.training.schema import Variant
 
 INPUTS, OUTPUTS = Path("data/train"), Path("data/score")
 
@@ -28,14 +28,16 @@ def main(argv: Sequence[str]) -> None:
         "score",
         "Run each checkpoint data/train/VARIANT/epoch_NNNN.npz over all members and non-members. "
         "Writes data/score/VARIANT/epoch_NNNN.npz with member_logits, member_labels, nonmember_logits, "
-        "nonmember_labels: the file format of `privacy-report audit`. Canaries are apart, in "
+        "nonmember_labels: the file format of `privacy-report audit`; where the variant has more queries, "
+        "member_query_phi and nonmember_query_phi, too. Canaries are apart, in "
         "data/score/VARIANT/canaries/epoch_NNNN.npz, those that are in as members.",
     )
     announce(f"score@{name}")
 
     def inputs() -> tuple[dict[Path, str], Scores]:
-        files, model = _checkpoints(INPUTS / name), load(f"variants.{name}.model", Component)
-        return {file: file_digest(file) for file in files}, scores(model, source_of(name))
+        files, config = _checkpoints(INPUTS / name), load(f"variants.{name}", Variant)
+        planned = scores(config.model, source_of(name), config.queries)
+        return {file: file_digest(file) for file in files}, planned
 
     with exclusive(f"score@{name}", inputs) as (checkpoints, planned):
         kept, parts = Memo(f"score@{name}"), {"": False}

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import one_core  # isort: skip  # before NumPy counts the cores
+
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +29,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (item.get_closest_marker("pipeline") is None, item.path.name not in FIRST))
 
 
+def pytest_collection_finish() -> None:
+    """What was imported stays, so the collector of garbage need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000)
+
+
 @pytest.fixture(autouse=True)
 def _no_keys_of_other_tests() -> None:
     """A `Memo` looks after the code of all keys that its process has made."""
@@ -35,6 +46,18 @@ def _no_keys_of_other_tests() -> None:
 def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests that run side by side are told a width, as if there were a terminal."""
     monkeypatch.delenv("COLUMNS", raising=False)
+
+
+@pytest.fixture
+def all_cores() -> Iterator[None]:
+    """What the test starts may use every core that there is."""
+    if one_core.CAN_PIN:
+        mine = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, one_core.ALL)
+        yield
+        os.sched_setaffinity(0, mine)
+    else:
+        yield
 
 
 @pytest.fixture

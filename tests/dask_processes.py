@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import psutil
 from distributed import Client
+from forked import Forked, python_m
 from sandbox import environment
 
 TARGET = -1
@@ -84,7 +85,7 @@ def noted_changed(recipe):
 
         setattr(module, name, noted)
 
-    watch(reference, "interval", lambda trains, state, epochs: epochs[-1])
+    watch(reference, "interval", lambda trains, state, epochs, *more: epochs[-1])
     watch(target, "epoch", lambda state, epoch: epoch)
     return found
 
@@ -149,7 +150,9 @@ class Cluster:
     """`dask scheduler` and `dask worker` as processes, on 127.0.0.1 only; folder: for files and logs."""
 
     folder: Path
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    scheduler: subprocess.Popen[bytes] = field(init=False)
+    started: list[Forked] = field(default_factory=list)
+    """All workers."""
 
     @property
     def file(self) -> Path:
@@ -161,13 +164,9 @@ class Cluster:
         return str(json.loads(self.file.read_text())["address"])
 
     @property
-    def scheduler(self) -> subprocess.Popen[bytes]:
-        return self.processes[0]
-
-    @property
-    def workers(self) -> list[subprocess.Popen[bytes]]:
+    def workers(self) -> list[Forked]:
         """Those that are alive."""
-        return [process for process in self.processes[1:] if process.poll() is None]
+        return [process for process in self.started if process.poll() is None]
 
     def count(self) -> int:
         """How many workers have joined."""
@@ -181,28 +180,23 @@ class Cluster:
 
     def start(self, **env: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._dask(
-            "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
-            "--dashboard-address", "127.0.0.1:0", "--scheduler-file", str(self.file),
-            where=self.folder, **env,
-        )  # fmt: skip
+        with open(self.folder / "scheduler.log", "ab") as log:
+            self.scheduler = subprocess.Popen(
+                [Path(sys.executable).parent / "dask", "scheduler", "--host", "127.0.0.1", "--port", "0",
+                 "--no-dashboard", "--dashboard-address", "127.0.0.1:0", "--scheduler-file", str(self.file)],
+                cwd=self.folder, env=environment() | env, stdout=log, stderr=log,
+            )  # fmt: skip
         wait_until(lambda: self.file.exists() and self.file.read_text().endswith("}"))
 
-    def worker(self, code: Path, *preloads: Path, threads: int = 1, **env: str) -> subprocess.Popen[bytes]:
+    def worker(self, code: Path, *preloads: Path, threads: int = 1, **env: str) -> Forked:
         """Start a worker that runs the package in the folder `code`."""
-        return self._dask(
-            "worker", "--scheduler-file", str(self.file), "--host", "127.0.0.1", "--nthreads", str(threads),
-            "--no-dashboard", "--no-nanny", "--local-directory", str(self.folder),
-            *(f"--preload={preload}" for preload in preloads), where=code, PYTHONPATH=str(code), **env,
+        process = python_m(
+            "dask", "worker", "--scheduler-file", str(self.file), "--host", "127.0.0.1",
+            "--nthreads", str(threads), "--no-dashboard", "--no-nanny", "--local-directory", str(self.folder),
+            *(f"--preload={preload}" for preload in preloads),
+            cwd=code, log=self.folder / "worker.log", PYTHONPATH=str(code), **env,
         )  # fmt: skip
-
-    def _dask(self, command: str, *options: str, where: Path, **env: str) -> subprocess.Popen[bytes]:
-        with open(self.folder / f"{command}.log", "ab") as log:
-            process = subprocess.Popen(
-                [Path(sys.executable).parent / "dask", command, *options],
-                cwd=where, env=environment() | env, stdout=log, stderr=log,
-            )  # fmt: skip
-        self.processes.append(process)
+        self.started.append(process)
         return process
 
 
@@ -214,11 +208,11 @@ def started(folder: Path, **env: str) -> Iterator[Cluster]:
         cluster.start(**env)
         yield cluster
     finally:
-        for process in cluster.processes:
+        for process in (cluster.scheduler, *cluster.started):
             kill(process)
 
 
-def kill(process: subprocess.Popen[bytes]) -> None:
+def kill(process: subprocess.Popen[bytes] | Forked) -> None:
     """SIGKILL."""
     process.send_signal(signal.SIGKILL)
     process.wait()

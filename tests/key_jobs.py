@@ -1,13 +1,12 @@
 """The work of a small study, job by job, as its stages do it, in processes that have a copy's code alone.
 
-A process is forked from one that has imported the libraries and nothing of ours, so that a job takes a second
-or two. What is here runs in such a process: nothing of ours may be imported at the top.
+A process is forked (`forked.py`), so that a job takes a second or two. What is here runs in such a process:
+nothing of ours may be imported at the top.
 """
 
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import os
 import pickle
 import sys
@@ -18,8 +17,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
+import forked
 from sandbox import Sandbox, make_sandbox
 
 EXPERIMENT = """# @package _global_
@@ -35,27 +34,13 @@ variants:
 reference: {models: 0, per_variant: {cnn2: 4, residual: 2}}
 """
 ORDINARY, OWN, PRIVATE, CANARIES = VARIANTS = ("cnn2", "residual", "cnn3_dp", "cnn2_canary")
-LIBRARIES = (
-    "dask",
-    "distributed",
-    "dp_accounting",
-    "keras",
-    "omegaconf",
-    "scipy.stats",
-    "sklearn.linear_model",
-    "tensorflow",
-)
-FORK = multiprocessing.get_context("forkserver")
 
 
 def in_process(function: Callable[..., Any], root: Path, *given: Any) -> Any:
     """What `function(*given)` returns in a process of its own whose code is that of the copy `root`."""
-    pinned = {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    FORK.set_forkserver_preload(list(LIBRARIES))
-    ours, theirs = FORK.Pipe(duplex=False)
-    process = FORK.Process(target=_enter, args=(theirs, str(root), function, given))
-    with patch.dict(os.environ, pinned):  # the server inherits them when it starts
-        process.start()
+    ours, theirs = forked.FORK.Pipe(duplex=False)
+    process = forked.FORK.Process(target=_enter, args=(theirs, str(root), function, given))
+    forked.start(process)
     theirs.close()
     try:
         found = ours.recv()
@@ -148,12 +133,13 @@ def train(variant: str, kept: Noted) -> None:
 
 
 def score(variant: str, kept: Noted) -> None:
-    from privacy_report.pipeline.component import Component
     from privacy_report.pipeline.files import read_arrays
     from privacy_report.pipeline.params import load
     from privacy_report.training.plan import scores, source_of
+    from privacy_report.training.schema import Variant
 
-    planned = scores(load(f"variants.{variant}.model", Component), source_of(variant))
+    config = load(f"variants.{variant}", Variant)
+    planned = scores(config.model, source_of(variant), config.queries)
     kept.code_of = lambda compute: planned.inputs["code"]
     for file in sorted(Path("data/train", variant).glob("epoch_*.npz")):
         for canaries in {False, variant == CANARIES}:

@@ -23,7 +23,7 @@ ROOMS = {
     "gate": {"pipeline"},
     "report": {"pipeline", "gate"},
     "audits": {"pipeline", "attack", "gate", "report"},
-    "commands": {"pipeline", "attack", "gate", "audits"},
+    "commands": {"pipeline", "attack", "gate", "audits", "report", "training"},
 }
 """Room of the library -> the other rooms that it knows."""
 BESIDE = {"commands": {"privacy_report.keras_callback"}}

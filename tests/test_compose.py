@@ -1,5 +1,7 @@
 """conf/ -> params.yaml: what is refused, in which words, and what is written."""
 
+import copy
+import re
 import shutil
 import subprocess
 import sys
@@ -219,3 +221,52 @@ def test_the_debug_experiment_is_short(conf):
     assert {one["epochs"] for one in params["variants"].values()} == {1}
     assert params["dataset"]["name"] == "digits"
     assert params["reference"]["models"] == 0 == max(params["reference"]["per_variant"].values())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"repeats": "cnn9"}, "variants.again.repeats: got 'cnn9', allowed: a variant of the study"),
+        ({"repeats": "again"}, "variants.again.repeats: got 'again', allowed: a variant of the study"),
+        ({"repeats": "cnn3", "learning_rate": 0.5}, "allowed: a variant with the same learning_rate"),
+        (
+            {"repeats": "cnn3", "seed": 0},
+            "variants.again.seed: got 0, allowed: another one than that of cnn3",
+        ),
+        ({"repeats": "cnn3", "seed": 1}, ""),
+    ],
+)
+def test_what_repeats_a_variant_differs_from_it_in_its_seed_alone(changes, words):
+    params = copy.deepcopy(PARAMS)
+    params["variants"]["again"] = {**params["variants"]["cnn3"], "label": "Again", "seed": 1} | changes
+    if not words:
+        check_params(params)
+        return
+    with pytest.raises(UserError) as error:
+        check_params(params)
+    assert words in str(error.value)
+
+
+def test_a_remedy_is_for_a_variant_that_has_a_file(conf):
+    file = conf / "conf/variant/cnn3_dp.yaml"
+    file.write_text(file.read_text().replace("remedy_of: cnn3", "remedy_of: cnn33"))
+    with pytest.raises(UserError, match=r"cnn3_dp\.yaml: remedy_of: got 'cnn33', allowed: the files of "):
+        compose.main([])
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "conf/experiment").glob("*.yaml")))
+def test_the_variants_that_an_experiment_asks_for_compose_with_it(conf, name):
+    """Those in its comment, which docs/experiments.md has in its command."""
+    said = re.search(r"variant: (\[.*\])", (ROOT / f"conf/experiment/{name}.yaml").read_text())
+    config = conf / "conf/config.yaml"
+    text = config.read_text().replace("experiment: null", f"experiment: {name}")
+    if said:
+        assert (
+            f"defaults.1.variant={said[1].replace(', ', ',')}" in (ROOT / "docs/experiments.md").read_text()
+        )
+        text = re.sub(r"variant: \[.*\]", f"variant: {said[1]}", text)
+    config.write_text(text)
+    compose.main([])
+    variants = yaml.safe_load((conf / "params.yaml").read_text())["variants"]
+    if said:
+        assert list(variants) == yaml.safe_load(said[1])

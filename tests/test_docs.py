@@ -16,8 +16,10 @@ from privacy_report.__main__ import COMMANDS
 from privacy_report.attack import registry
 from privacy_report.audits.attacks import default_estimators
 from privacy_report.audits.written import EXAMPLE_COLUMNS
+from privacy_report.commands.watch import PAGE
 from privacy_report.gate.rules import RULES
 from privacy_report.pipeline import contract
+from privacy_report.report import remedies
 
 README, DOCS = ROOT / "README.md", ROOT / "docs"
 PAGES = [README, *sorted(DOCS.glob("*.md"))]
@@ -103,8 +105,8 @@ OUTPUTS = {
     for stage in GRAPH.values()
     for out in stage.get("outs", [])
     for name in (out if isinstance(out, dict) else [out])
-}
-"""What DVC's stages write: there after a run, whether git keeps it or not."""
+} | {str(PAGE)}
+"""What DVC's stages write, and watch: there after a run, whether git keeps it or not."""
 TOP = r"(?:privacy_report|stages|conf|docs|tests|benchmarks|notebooks|plots|\.github|\.dvc|\.ci)"
 
 
@@ -199,6 +201,7 @@ def test_every_attack_is_listed_with_what_it_needs():
         ("roc.csv", contract.ROC_COLUMNS),
         ("plots/curves.csv", contract.CURVES_COLUMNS),
         ("plots/canaries.csv", contract.CANARY_COLUMNS),
+        ("plots/remedies.csv", remedies.COLUMNS),
         ("plots/roc.csv", contract.PLOTTED_ROC_COLUMNS),
         ("histograms.csv", contract.HISTOGRAM_COLUMNS),
         ("exposed.csv", contract.EXPOSED_COLUMNS),

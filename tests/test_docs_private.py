@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import Counter
+from typing import Any
 
 import numpy as np
+import pytest
 import yaml
 from doc_blocks import DOCS, check_block, table
 from sandbox import ROOT
@@ -106,3 +109,64 @@ def test_the_cost_of_the_self_check_is_what_was_measured():
     head = [f"{found['steps']} steps with", "CPU seconds", "wall seconds", "CPU, ratio", "wall, ratio"]
     assert f"medians of {found['rounds']} rounds" in " ".join((DOCS / "benchmarks.md").read_text().split())
     check_block(DOCS / "benchmarks.md", "self_check", table(head, lines))
+
+
+TRIAL = ("angles", "filters", "learning_rate", "target_epsilon", "epochs", "features")
+"""The columns of benchmarks/private_models.csv that tell trials apart; the others are the same in all."""
+
+
+def trials() -> dict[tuple[str, ...], list[dict[str, str]]]:
+    """The rows of each trial of the search for a private model, an epoch each."""
+    found: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    with open(ROOT / "benchmarks/private_models.csv", newline="") as file:
+        for row in csv.DictReader(file):
+            found.setdefault(tuple(row[name] for name in TRIAL), []).append(row)
+    return found
+
+
+def test_the_search_for_a_private_model_is_what_was_measured():
+    lines = []
+    for (angles, filters, rate, _, epochs, features), rows in trials().items():
+        assert [int(row["epoch"]) for row in rows] == list(range(1, len(rows) + 1))
+        last, seconds = rows[-1], sum(float(row["cpu_seconds"]) for row in rows)
+        model = f"CNN, {filters} filters" if filters else "linear"
+        ended = epochs if len(rows) == int(epochs) else f"{len(rows)} of {epochs}"
+        spent = f"{float(last['epsilon']):.2f}"
+        accuracy = f"{float(last['val_accuracy']):.3f}"
+        lines.append([model, angles, rate, ended, features, spent, accuracy, f"{seconds:.0f}"])
+    lines.sort(key=lambda line: (" of " in line[3], -float(line[5])))
+    head = [
+        "model",
+        "angles",
+        "learning_rate",
+        "epochs",
+        "features",
+        "epsilon",
+        "val_accuracy",
+        "CPU seconds",
+    ]
+    check_block(DOCS / "differential_privacy.md", "private_models", table(head, lines))
+
+
+CHAIN = ("scatter_dp", "scatter_dp3", "scatter_dp1")
+"""Each variant inherits from the one before."""
+
+
+@pytest.mark.parametrize(
+    ("variant", "goal"), [("scatter_dp", 0.66), ("scatter_dp3", 0.60), ("scatter_dp1", 0.60)]
+)
+def test_a_private_variant_has_the_settings_of_a_full_trial_and_its_accuracy(variant, goal):
+    config: dict[str, Any] = {"model": {"settings": {}}, "privacy": {}}
+    for name in CHAIN[: CHAIN.index(variant) + 1]:
+        found = yaml.safe_load((ROOT / f"conf/variant/{name}.yaml").read_text())
+        settings = config["model"]["settings"] | found.get("model", {}).get("settings", {})
+        privacy = config["privacy"] | found["privacy"]
+        config |= found | {"model": {"settings": settings}, "privacy": privacy}
+    filters = " ".join(map(str, settings["filters"]))
+    rate, epochs = config["learning_rate"], config["epochs"]
+    values = (settings["angles"], filters, rate, privacy["target_epsilon"], epochs, "once")
+    rows = trials()[tuple(map(str, values))]
+    assert len(rows) == config["epochs"]
+    assert float(rows[-1]["val_accuracy"]) >= goal
+    assert {float(row["batch_size"]) for row in rows} == {config["batch_size"]}
+    assert {float(row["l2_norm_clip"]) for row in rows} == {privacy["l2_norm_clip"]}

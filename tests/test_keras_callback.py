@@ -149,7 +149,10 @@ def dataset() -> tf.data.Dataset:
         ({"members": (FEATURES[:0], LABELS[:0])}, "members: 0 rows of features and 0 labels"),
         ({"members": (FEATURES, LABELS - 1)}, "members: labels must be at least 0, got -1"),
         ({"members": (FEATURES, LABELS / 2)}, "members: labels must be integers, got float64"),
-        ({"members": (FEATURES, FEATURES)}, r"members: labels: got float32 \(90, 4\), several numbers per row"),
+        (
+            {"members": (FEATURES, FEATURES)},
+            r"members: labels: got float32 \(90, 4\), several numbers per",
+        ),
         ({"members": (FEATURES, np.array(["a"] * 90))}, "members: labels are text, allowed: integers"),
         ({"nonmembers": (FEATURES[:, :2], LABELS)}, r"of shape \[\(4,\)\], nonmembers \[\(2,\)\]"),
         ({"members": lambda: dataset().repeat()}, "members: the dataset never ends"),

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +93,13 @@ def test_reference_models_find_what_outputs_alone_do_not():
     assert float(found["trajectory"]["tpr_at_1pct_fpr"]) >= 0.042
     assert float(found["threshold"]["tpr_at_1pct_fpr"]) <= 0.015
     assert float(found["placebo"]["auc_low"]) <= 0.5 <= float(found["placebo"]["auc_high"])
+
+
+def test_dvc_shows_the_metrics_in_120_columns():
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "metrics", "show"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert max(map(len, done.stdout.splitlines())) <= 120
 
 
 def test_no_audited_lower_bound_exceeds_a_claimed_epsilon():

@@ -17,8 +17,10 @@ from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.slices import Groups
 from privacy_report.errors import refuse
 from privacy_report.pipeline import memo
+from privacy_report.pipeline.contract import ONE_QUERY
 from privacy_report.pipeline.digests import arrays_digest
 from privacy_report.pipeline.dotted import function
+from privacy_report.pipeline.notes import of_queries
 from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.tables import Row
 
@@ -60,15 +62,19 @@ def plan(
     params: AttackParams,
     groups: Groups | None,
     excluded: tuple[int, ...] = (),
+    queries: int = 1,
     persons: np.ndarray | None = None,
 ) -> Plan:
-    """The attack called `name` as `params` say, ready to be made; excluded, persons: see `Plan`.
+    """The attack called `name` as `params` say, ready to be made.
 
-    UserError for persons in mode parity, whose semantics know rows alone.
+    excluded, persons: see `Plan`; queries: how many there are of each example. UserError for persons in mode
+    parity, whose semantics know rows alone.
     """
     if persons is not None and params.mode == registry.PARITY:
         raise refuse("mode", params.mode, f"{registry.DEFAULT} where rows have persons")
     attack, mode = registry.find(name, params.mode, params.estimators), registry.MODES[params.mode]
+    says = queries > 1 and (attack.every_query or name in ONE_QUERY)
+    asked = of_queries(queries, attack.every_query) if says else ""
     return Plan(
         attack=name,
         examples=mode.examples,
@@ -76,8 +82,9 @@ def plan(
         measure=mode.measure,
         needs=attack.needs,
         least=attack.least * (params.folds if attack is registry.TRAINED else 1),
-        caveat=attack.caveat,
+        caveat="; ".join(filter(None, [attack.caveat, asked])),
         seen=attack.seen,
+        every_query=attack.every_query,
         both_ends=mode.both_ends,
         any_delta=mode.any_delta,
         settings=_settings(name, params, attack),
@@ -113,11 +120,17 @@ def planned(
     params: AttackParams,
     groups: Groups | None,
     excluded: tuple[int, ...] = (),
+    queries: int = 1,
     persons: np.ndarray | None = None,
 ) -> Planned:
-    """All attacks of `params`; excluded, persons: see `Plan`."""
+    """All attacks of `params`, and where there are more queries some that ask once.
+
+    excluded, persons: see `Plan`.
+    """
     examples = registry.MODES[params.mode].examples
-    plans = {name: plan(name, params, groups, excluded, persons) for name in params.made}
+    once = registry.asking_once(params.mode, params.made) if queries > 1 else []
+    made = (*params.made, *once)
+    plans = {name: plan(name, params, groups, excluded, queries, persons) for name in made}
     inputs = {
         name: memo.base(JOB, *one.roots, chosen=one.chosen, hands=HANDS, plan=one.inputs())
         for name, one in plans.items()

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from privacy_report.attack.evidence import ReferenceFiles
+from privacy_report.attack.queries import models_combined
 from privacy_report.attack.reference_checks import choose_epochs
 from privacy_report.attack.references import TooFewError
 from privacy_report.pipeline.digests import Arrays
@@ -44,7 +45,7 @@ class _Loaded(Mapping[int, np.ndarray]):
     files: Mapping[int, Path]
 
     def __getitem__(self, epoch: int) -> np.ndarray:
-        return np.load(self.files[epoch], allow_pickle=False)
+        return models_combined(np.load(self.files[epoch], allow_pickle=False))
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.files)

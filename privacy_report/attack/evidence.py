@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from privacy_report.attack import signals
+from privacy_report.attack.queries import models_asked_once, models_combined
 from privacy_report.attack.references import References
 from privacy_report.errors import UserError
 from privacy_report.pipeline.outputs import read_outputs
@@ -16,16 +17,18 @@ from privacy_report.pipeline.outputs import read_outputs
 TRAINS = "trains.npy"
 
 
-def early_phi(files: Sequence[Path]) -> np.ndarray:
-    """Logit-scaled confidences float32 (k, n) of score files, members first."""
-    return np.stack([signals.pool(read_outputs(file)).phi.astype(np.float32) for file in files])
+def early_phi(files: Sequence[Path], every_query: bool = True) -> np.ndarray:
+    """Logit-scaled confidences float32 (k, n) of score files, members first; of all queries or of one."""
+    pooled = (signals.pool(read_outputs(file)) for file in files)
+    return np.stack([(one if every_query else one.asked_once).phi.astype(np.float32) for one in pooled])
 
 
 @dataclass(frozen=True)
 class ReferenceFiles:
     """What stage reference wrote for a variant: who trained on whom, and phi by epoch.
 
-    phi files: float32 (models, n) by epoch; trains: the file of bool (models, n), members first.
+    phi files: float32 (models, n), or (models, queries, n), by epoch; trains: the file of bool (models, n),
+    members first.
     """
 
     trains: Path
@@ -35,9 +38,13 @@ class ReferenceFiles:
         """Bool (models, n): which reference trained on which example."""
         return np.load(self.trains, "r", allow_pickle=False)
 
-    def at(self, epoch: int) -> References:
-        """The references as they were after `epoch` epochs. UserError where one of them diverged."""
-        return References(np.load(self.phi[epoch], "r", allow_pickle=False), self.memberships())
+    def at(self, epoch: int, every_query: bool = True) -> References:
+        """The references as they were after `epoch` epochs, as all queries or one show them.
+
+        UserError where one of them diverged.
+        """
+        phi = np.load(self.phi[epoch], "r", allow_pickle=False)
+        return References(models_combined(phi) if every_query else models_asked_once(phi), self.memberships())
 
 
 def reference_files(folder: Path) -> ReferenceFiles | None:

@@ -42,11 +42,13 @@ class Files:
 def find(plan: Plan, used: Sequence[Path]) -> Arrays:
     """What one attack finds (`findings.Findings.to_arrays`), from the files that `Files.used` gives."""
     outputs, *more = used
-    examples = _examples(plan.examples, outputs, file_digest(outputs))
+    examples, every = _examples(plan.examples, outputs, file_digest(outputs)), plan.every_query
+    if not every:
+        examples = examples.asked_once
     if plan.needs == EARLY and more:
-        examples = replace(examples, early_phi=_early(tuple(more), *map(file_digest, more)))
+        examples = replace(examples, early_phi=_early(tuple(more), every, *map(file_digest, more)))
     if plan.needs == REFERENCES and more:
-        examples = replace(examples, references=_references(*more, *map(file_digest, more)))
+        examples = replace(examples, references=_references(*more, every, *map(file_digest, more)))
     return of_examples(examples, plan).to_arrays()
 
 
@@ -81,12 +83,12 @@ def _examples(pool: str, path: Path, digest: str) -> Examples:
 
 
 @lru_cache(maxsize=1)
-def _early(paths: tuple[Path, ...], *digests: str) -> np.ndarray:
+def _early(paths: tuple[Path, ...], every_query: bool, *digests: str) -> np.ndarray:
     del digests
-    return early_phi(paths)
+    return early_phi(paths, every_query)
 
 
 @lru_cache(maxsize=1)
-def _references(trains: Path, phi: Path, *digests: str) -> References:
+def _references(trains: Path, phi: Path, every_query: bool, *digests: str) -> References:
     del digests
-    return ReferenceFiles(trains, {0: phi}).at(0)
+    return ReferenceFiles(trains, {0: phi}).at(0, every_query)

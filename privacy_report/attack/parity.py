@@ -42,7 +42,7 @@ def softmax(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def clipped_loss(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """-log(max(p[label], 1e-8)), float32 (n,)."""
+    """-log(max(p[label], 1e-8)), float32 (n,): lower for likelier members."""
     p = softmax(logits, labels)[np.arange(len(labels)), labels]
     return -np.log(np.maximum(p, 1e-8))
 
@@ -91,7 +91,7 @@ def pool(outputs: Outputs) -> ParityExamples:
 
 
 def negative_loss(examples: Examples) -> np.ndarray:
-    """Minus the reference's loss."""
+    """Minus the reference's loss (n,): higher for likelier members."""
     return -examples.loss
 
 

@@ -17,10 +17,10 @@ from privacy_report.pipeline.measured import MAX
 class Plan:
     """One attack.
 
-    examples, scores, measure: dotted names of functions; needs, least, caveat, seen: see `registry.Attack`;
-    both_ends, any_delta: see `registry.Mode`; settings: what the scores' function reads. slices, groups,
-    delta, seed, person_score: see `schema.AttackParams`. excluded: rows of non-members that take no part.
-    persons: int (n,), whose row each is, members first; None: each is a person of its own.
+    examples, scores, measure: dotted names of functions; needs, least, caveat, seen, every_query: see
+    `registry.Attack`; both_ends, any_delta: see `registry.Mode`; settings: what the scores' function reads.
+    slices, groups, delta, seed, person_score: see `schema.AttackParams`. excluded: rows of non-members that
+    take no part. persons: int (n,), whose row each is, members first; None: each is a person of its own.
     """
 
     attack: str
@@ -31,6 +31,7 @@ class Plan:
     least: int
     caveat: str
     seen: str
+    every_query: bool
     both_ends: bool
     any_delta: bool
     settings: Mapping[str, Any]

@@ -7,11 +7,11 @@ starts to read the code that an attack's numbers pass through. Another attack is
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from privacy_report.attack.needs import EARLY, FEATURES, NEEDS, OUTPUTS, REFERENCES
 from privacy_report.errors import refuse
-from privacy_report.pipeline.contract import LABEL, RELEASES, released_to
+from privacy_report.pipeline.contract import LABEL, ONE_QUERY, RELEASES, released_to
 
 __all__ = ["EARLY", "FEATURES", "NEEDS", "OUTPUTS", "REFERENCES"]
 
@@ -49,6 +49,7 @@ class Attack:
 
     caveat: what every row's note says of it. seen: of an attack that does not see all outputs, the dotted
     name of what it sees: examples -> float (n,), which its scores take instead of the examples, or of phi.
+    every_query: whether it uses what was asked next to the examples themselves, where there is any.
 
     scores: for OUTPUTS (examples) -> float (n,); for EARLY (phi, early_phi) and for REFERENCES (phi,
     references) likewise; for FEATURES (X, is_member, settings, seed) ->
@@ -61,6 +62,7 @@ class Attack:
     least: int = LEAST
     caveat: str = ""
     seen: str = ""
+    every_query: bool = False
 
 
 _HERE = "privacy_report.attack"
@@ -80,6 +82,10 @@ def _released(needs: str, name: str, seen: str) -> Attack:
     return Attack(needs, f"{_HERE}.released.{name}", seen=f"{_HERE}.released.{seen}")
 
 
+def _queries(needs: str, name: str, caveat: str = "") -> Attack:
+    return Attack(needs, f"{_HERE}.{name}", caveat=caveat, every_query=True)
+
+
 RELEASED = {
     **{f"threshold_{release}": _released(OUTPUTS, "alone", release) for release in RELEASES[1:-1]},
     **{f"rmia_{release}": _released(REFERENCES, "rmia", release) for release in RELEASES[1:-1]},
@@ -90,18 +96,18 @@ RELEASED = {
 """Attacks that see less than all outputs; `contract.SEES` says what."""
 ATTACKS: dict[str, dict[str, Attack]] = {
     DEFAULT: {
-        "threshold": Attack(OUTPUTS, f"{_HERE}.signals.negative_loss"),
+        "threshold": _queries(OUTPUTS, "signals.negative_loss"),
         OWN_SCORE: Attack(OUTPUTS, f"{_HERE}.signals.own_score"),
         "threshold_confidence": Attack(OUTPUTS, f"{_HERE}.signals.confidence"),
         "threshold_entropy": Attack(OUTPUTS, f"{_HERE}.signals.negative_entropy"),
         "threshold_modified_entropy": Attack(OUTPUTS, f"{_HERE}.signals.negative_modified_entropy"),
-        "trajectory": Attack(EARLY, f"{_HERE}.reference_scores.trajectory"),
-        "lira": Attack(REFERENCES, f"{_HERE}.reference_scores.lira"),
-        "lira_offline": Attack(REFERENCES, f"{_HERE}.reference_scores.lira_offline"),
-        "rmia": Attack(REFERENCES, f"{_HERE}.reference_scores.rmia"),
-        "rmia_offline": Attack(REFERENCES, f"{_HERE}.reference_scores.rmia_offline"),
-        "bavaria": Attack(REFERENCES, f"{_HERE}.reference_scores.bavaria"),
-        PLACEBO: Attack(REFERENCES, f"{_HERE}.reference_checks.placebo_scores", caveat=NO_ATTACK),
+        "trajectory": _queries(EARLY, "reference_scores.trajectory"),
+        "lira": _queries(REFERENCES, "reference_scores.lira"),
+        "lira_offline": _queries(REFERENCES, "reference_scores.lira_offline"),
+        "rmia": _queries(REFERENCES, "reference_scores.rmia"),
+        "rmia_offline": _queries(REFERENCES, "reference_scores.rmia_offline"),
+        "bavaria": _queries(REFERENCES, "reference_scores.bavaria"),
+        PLACEBO: _queries(REFERENCES, "reference_checks.placebo_scores", caveat=NO_ATTACK),
         **RELEASED,
     },
     PARITY: {
@@ -120,13 +126,23 @@ def of_releases(mode: str, released: Collection[str]) -> list[str]:
     return [name for name in RELEASED if name in ATTACKS[mode] and released_to(name) in released]
 
 
+def asking_once(mode: str, made: Collection[str]) -> list[str]:
+    """The attacks that show what those of `made` would find if they asked once."""
+    return [name for name, every in ONE_QUERY.items() if mode == DEFAULT and every in made]
+
+
 def known(mode: str, estimators: Collection[str] = ()) -> list[str]:
     """The names of a mode's attacks; in the default mode each estimator is one, too."""
     return [*ATTACKS[mode], *(sorted(estimators) if mode == DEFAULT else ())]
 
 
 def find(name: str, mode: str, estimators: Collection[str] = ()) -> Attack:
-    """The attack called `name`; UserError with the known ones for any other."""
+    """The attack called `name`; UserError with the known ones for any other.
+
+    Those that ask once (`contract.ONE_QUERY`) are found, too, but are not known: nobody chooses them.
+    """
+    if mode == DEFAULT and name in ONE_QUERY:
+        return replace(ATTACKS[mode][ONE_QUERY[name]], every_query=False)
     if name in ATTACKS[mode]:
         return ATTACKS[mode][name]
     if mode == DEFAULT and name in estimators:

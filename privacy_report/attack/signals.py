@@ -12,6 +12,7 @@ from typing import Literal, Self
 import numpy as np
 
 from privacy_report.attack import rowwise
+from privacy_report.attack.queries import combined
 from privacy_report.attack.references import References
 from privacy_report.attack.rowwise import RowFunction
 from privacy_report.pipeline.blocks import Joined, Rows, blocks
@@ -55,7 +56,8 @@ class Examples:
     """Members and non-members of one checkpoint, members first.
 
     `logits` floats (n, n_classes), in memory or mapped, `labels` int (n,), `is_member` bool (n,). Where there
-    are any: `early_phi` float32 (k, n), the target's confidences at earlier checkpoints, and `references`;
+    are any: `early_phi` float32 (k, n), the target's confidences at earlier checkpoints, `references`,
+    `query_phi` float (queries - 1, n), what the target says to other queries than the examples, and
     `persons` int (n,), whose row each is, none of them on both sides.
     Of a part (`take`), `logits` and `columns` are still those of all, and `at` int (n,) says where it is.
     """
@@ -65,6 +67,7 @@ class Examples:
     is_member: np.ndarray
     early_phi: np.ndarray | None = None
     references: References | None = None
+    query_phi: np.ndarray | None = None
     persons: np.ndarray | None = None
     columns: Columns = None  # type: ignore[assignment]  # the columns of `logits` and `labels`
     at: np.ndarray | None = None
@@ -101,12 +104,18 @@ class Examples:
 
     @cached_property
     def phi(self) -> np.ndarray:
-        """Logit-scaled confidence of the label, float64 (n,)."""
-        return -self.by_row(rowwise.odds_against_label)
+        """Logit-scaled confidence of the label, float64 (n,); of all queries together: `queries.combined`."""
+        own = -self.by_row(rowwise.odds_against_label)
+        return own if self.query_phi is None else combined(np.vstack([own, self.query_phi]))
+
+    @property
+    def asked_once(self) -> Self:
+        """The same, without what the target says to other queries."""
+        return self if self.query_phi is None else replace(self, query_phi=None)
 
     @cached_property
     def loss(self) -> np.ndarray:
-        """Cross-entropy in nats, float64 (n,)."""
+        """Cross-entropy of the examples themselves in nats, float64 (n,)."""
         return np.logaddexp(0.0, self.by_row(rowwise.odds_against_label))
 
     @property
@@ -127,6 +136,7 @@ class Examples:
             is_member=self.is_member[at],
             early_phi=None if self.early_phi is None else self.early_phi[:, at],
             references=None if self.references is None else self.references.take(at),
+            query_phi=None if self.query_phi is None else self.query_phi[:, at],
             persons=None if self.persons is None else self.persons[at],
             at=at if self.at is None else self.at[at],
         )
@@ -135,16 +145,18 @@ class Examples:
 def pool(outputs: Outputs) -> Examples:
     """Both sides of a score file, members first."""
     n_member, n_nonmember = len(outputs.member_labels), len(outputs.nonmember_labels)
+    other = [one for one in (outputs.member_query_phi, outputs.nonmember_query_phi) if one is not None]
     return Examples(
         logits=Joined((outputs.member_logits, outputs.nonmember_logits)),
         labels=np.concatenate([outputs.member_labels, outputs.nonmember_labels]),
         is_member=np.arange(n_member + n_nonmember) < n_member,
+        query_phi=np.concatenate(other, axis=1) if other else None,
     )
 
 
 def negative_loss(examples: Examples) -> np.ndarray:
-    """Minus the cross-entropy."""
-    return -examples.loss
+    """Minus the cross-entropy (n,), its mean over all queries: higher for likelier members."""
+    return -np.logaddexp(0.0, -examples.phi)
 
 
 def confidence(examples: Examples) -> np.ndarray:
@@ -163,5 +175,5 @@ def negative_modified_entropy(examples: Examples) -> np.ndarray:
 
 
 def own_score(examples: Examples) -> np.ndarray:
-    """The logit-scaled confidence: of an audit of scores the score itself (`audit_scores.of_scores`)."""
+    """The logit-scaled confidence (n,), higher for likelier members: of an audit of scores, the score."""
     return examples.phi

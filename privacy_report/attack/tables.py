@@ -27,14 +27,13 @@ from privacy_report.pipeline.contract import (
     HALVES_COLUMNS,
     HISTOGRAM_COLUMNS,
     LEVEL,
-    LOGITS,
     METRICS,
     PLACEBO,
     PRIVACY_COLUMNS,
     ROC_COLUMNS,
     kind_of,
     on_logits,
-    released_to,
+    sees_all,
 )
 from privacy_report.pipeline.digests import Arrays
 from privacy_report.pipeline.tables import Row, write_table
@@ -110,7 +109,7 @@ def _family(row: Row) -> str:
 
 
 def _sees_less(row: Row) -> bool:
-    return released_to(row["attack"]) != LOGITS
+    return not sees_all(row["attack"])
 
 
 def privacy_rows(variant: str, results: Results, halves: bool = False) -> list[Row]:

@@ -76,11 +76,11 @@ def read_inputs(
         raise UserError(
             f"{scores}: no score files; `dvc repro score@{scores.name}` makes them, if it is a variant"
         )
-    models = reference_files(references)
+    models, queries = reference_files(references), read_outputs(next(iter(files.values()))).queries
     read = [*files.values(), *([models.trains, *models.phi.values()] if models else [])]
     return Inputs(
         params=params,
-        attacks=checkpoint.planned(params, groups, excluded, persons),
+        attacks=checkpoint.planned(params, groups, excluded, queries, persons),
         facts={root: memo.base(root, hands=checkpoint.HANDS) for root in FACTS},
         files=files,
         references=models,

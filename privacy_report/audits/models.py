@@ -29,7 +29,7 @@ from privacy_report.audits.given import attacks_on, fitting, policy_for, stated
 from privacy_report.audits.progress import progress
 from privacy_report.errors import UserError, one_line
 from privacy_report.gate.policy import Evidence, verdict_on
-from privacy_report.gate.schema import GateParams, Limits
+from privacy_report.gate.schema import GateParams
 from privacy_report.pipeline.contract import RELEASES
 from privacy_report.pipeline.epoch_names import by_epoch
 from privacy_report.pipeline.outputs import Outputs
@@ -240,7 +240,7 @@ def _labels(file: AuditFile) -> np.ndarray:
     return np.concatenate([file.outputs.member_labels, file.outputs.nonmember_labels])
 
 
-def read_policy(policy: Path | str | Mapping[str, Any]) -> Limits:
+def read_policy(policy: Path | str | Mapping[str, Any]) -> GateParams:
     """A policy from a file as conf/gate/default.yaml, by name in POLICIES, or its values.
 
     UserError where it is none.
@@ -257,7 +257,7 @@ def read_policy(policy: Path | str | Mapping[str, Any]) -> Limits:
     return check(str(path), {} if values is None else values, GateParams)
 
 
-def verdict(found: Attacked, policy: Limits) -> dict[str, Any]:
+def verdict(found: Attacked, policy: GateParams) -> dict[str, Any]:
     """What a policy says of a model. UserError where there are too few examples to be cut into halves."""
     if found.last is None:
         raise UserError(f"{found.name}: has canaries' scores alone, a policy is about a model's outputs")

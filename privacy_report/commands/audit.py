@@ -67,20 +67,20 @@ def main(argv: Sequence[str]) -> None:
     folders = {model.name: args.out / model.name if len(models) > 1 else args.out for model in models}
     for folder in folders.values():
         try_folder(folder, f"--out {folder}")
-    found = []
+    attacked = []
     for model in models:
-        found.append(attack_model(model, attacks, options, policy is not None, args.guesses))
-        for warning in found[-1].warnings:
+        attacked.append(attack_model(model, attacks, options, policy is not None, args.guesses))
+        for warning in attacked[-1].warnings:
             print(f"warning: {warning}", file=sys.stderr, flush=True)
-        write(folders[model.name], found[-1])  # before it is printed: the reader of a pipe may have gone
-        tell(found[-1], args.full)
+        write(folders[model.name], attacked[-1])  # before it is printed: the reader of a pipe may have gone
+        tell(attacked[-1], args.full)
     if policy is None:
         return
-    verdicts = {one.name: verdict(one, policy) for one in found}
+    verdicts = {result.name: verdict(result, policy) for result in attacked}
     for name, said in verdicts.items():
         print(in_words(name, said), flush=True)
     if args.html:
-        write_page(found, verdicts, args.html)
+        write_page(attacked, verdicts, args.html)
         print(f"page: {args.html}", flush=True)
     if any(said["verdict"] != KEEPS for said in verdicts.values()):
         sys.exit(1)

@@ -30,7 +30,7 @@ def main(argv: Sequence[str]) -> None:
     keras = _keras(args.modules)
     from privacy_report.keras_callback import reason_of, scores, side_of
 
-    members, nonmembers = (side_of(*one) for one in data)
+    members, nonmembers = (side_of(*files) for files in data)
     for epoch, path in track(models.items(), len(models), "score: models"):
         try:
             model = keras.models.load_model(path, compile=False)

@@ -35,12 +35,12 @@ def main(argv: Sequence[str]) -> None:
             raise UserError(f"--keep-mb: got {keep}, allowed: a number of at least 0")
         files, freed = prune(int(keep * 1e6))
         print(f"removed {files} entries, {freed / 1e6:.1f} MB")
-    found = entries()
-    for kind in sorted({entry.path.parent.name for entry in found}):
-        sizes = [entry.size for entry in found if entry.path.parent.name == kind]
+    stored = entries()
+    for kind in sorted({entry.path.parent.name for entry in stored}):
+        sizes = [entry.size for entry in stored if entry.path.parent.name == kind]
         print(f"{kind:10} {len(sizes):6} entries {sum(sizes) / 1e6:10.1f} MB")
-    total = sum(entry.size for entry in found)
-    print(f"{'total':10} {len(found):6} entries {total / 1e6:10.1f} MB in {root()}")
+    total = sum(entry.size for entry in stored)
+    print(f"{'total':10} {len(stored):6} entries {total / 1e6:10.1f} MB in {root()}")
 
 
 def _policy(limit_mb: float | None) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from privacy_report.errors import UserError
 from privacy_report.gate.metrics import FOLDER as METRICS
 from privacy_report.gate.twins import AUDIT
-from privacy_report.gate.words import BREAKS, KEEPS, VERDICTS, headline, line
+from privacy_report.gate.words import BREAKS, IN_A_WORD, KEEPS, UNCONFIRMED, VERDICTS, headline, line
 from privacy_report.pipeline.files import read_json
 
 FOLDER = Path("data/gate")
@@ -59,24 +59,27 @@ def check(variants: Sequence[str], allow_unconfirmed: bool = False) -> tuple[lis
     return lines, all(_passes(verdict, allow_unconfirmed) for verdict in verdicts.values())
 
 
-def in_short(variant: str, found: dict[str, Any]) -> str:
-    """What a metrics file says in one line."""
-    leak = {"yes": "leak detected", "no": "no leak detected"}.get(
-        found["leak_detected"], "nothing was measured"
-    )
-    return f"{variant}: {headline(found)}; {leak} at epoch {found['epoch']} (metrics/{variant}.json)"
+def in_short(variant: str, metrics: dict[str, Any]) -> str:
+    """What a metrics file says in one line; found: as `_committed` reads it."""
+    leak = {"yes": "leak detected", "no": "no leak detected"}.get(metrics["leak"], "nothing was measured")
+    return f"{variant}: {headline(metrics)}; {leak} at epoch {metrics['epoch']} (metrics/{variant}.json)"
 
 
 def _committed(variant: str) -> dict[str, Any]:
+    """What a metrics file says, its verdict in the words of data/gate."""
     path = METRICS / f"{variant}.json"
     try:
-        found = read_json(path)
-        in_short(variant, found)  # has all that a reader asks for
-        if found["verdict"] not in VERDICTS:
-            raise ValueError(found["verdict"])
+        metrics: dict[str, Any] = read_json(path)
+        word = metrics["verdict"]
+        metrics["verdict"] = {short: verdict for verdict, short in IN_A_WORD.items()}.get(word, BREAKS)
+        if word in (IN_A_WORD[KEEPS], UNCONFIRMED):
+            metrics["recommended_epoch"] = metrics["epoch"]
+        elif word not in IN_A_WORD.values():
+            raise ValueError(word)
+        in_short(variant, metrics)  # has all that a reader asks for
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"{path}: missing or damaged; `dvc repro gate@{variant}` writes it") from None
-    return found
+    return metrics
 
 
 def _passes(verdict: dict[str, Any], allow_unconfirmed: bool) -> bool:
@@ -94,8 +97,8 @@ def refuse_stale() -> None:
     done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     # of a stage that would run DVC asks for the inputs next, and a clone does not have them
     would_run = r"^Running stage '(.+?)'|^ERROR: failed to reproduce '(.+?)'"
-    found = re.findall(would_run, done.stdout + done.stderr, flags=re.MULTILINE)
-    if stale := list(dict.fromkeys(name for names in found for name in names if name)):
+    stages = re.findall(would_run, done.stdout + done.stderr, flags=re.MULTILINE)
+    if stale := list(dict.fromkeys(name for names in stages for name in names if name)):
         raise UserError(
             f"the verdicts do not belong to the code, data and parameters that are here: {', '.join(stale)} "
             "would run; `dvc repro` brings them up to date"

@@ -17,22 +17,18 @@ import yaml
 from privacy_report.errors import UserError
 from privacy_report.gate.inputs import variant_names
 from privacy_report.gate.metrics import FOLDER
-from privacy_report.gate.words import SHORT
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import read_json
 
 NUMBERS = {
     "epoch": "epoch",
-    "train_accuracy": "training accuracy",
-    "val_accuracy": "validation accuracy",
-    "auc": "AUC",
+    "val_acc": "validation accuracy",
     "advantage": "advantage",
-    "tpr_at_1pct_fpr": "found at 1% FPR",
-    "named_at_10pct_fdr": "named, 1 in 10 wrong",
+    "tpr_1pct": "found at 1% FPR",
     "epsilon": "ε claimed",
-    "epsilon_audited": "ε audited",
+    "eps_audited": "ε audited",
 }
-WORDS = {"verdict": "verdict", "leak_detected": "leak detected"}
+WORDS = {"verdict": "verdict", "leak": "leak detected"}
 COLUMNS = WORDS | NUMBERS
 PICTURE = "plots/overview.png"
 """Leak by epoch, and against validation accuracy."""
@@ -59,16 +55,15 @@ def comment(before: Metrics, after: Metrics, raw: str) -> str:
 
 def _rows(name: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[str]:
     """One row of a variant that stays as it is, else one before and one after, what differs in bold."""
-    old, new = ([_cell(one, column) for column in COLUMNS] for one in (before, after))
+    old, new = ([_cell(metrics, column) for column in COLUMNS] for metrics in (before, after))
     if old == new:
         return [f"| {name} | unchanged | {' | '.join(new)} |"]
     bold = [f"**{cell}**" if cell != was else cell for cell, was in zip(new, old, strict=True)]
     return [f"| {name} | before | {' | '.join(old)} |", f"| | after | {' | '.join(bold)} |"]
 
 
-def _cell(found: Mapping[str, Any] | None, column: str) -> str:
-    value = NONE if found is None else found.get(column, NONE)
-    value = SHORT.get(value, value) if column == "verdict" else value
+def _cell(metrics: Mapping[str, Any] | None, column: str) -> str:
+    value = NONE if metrics is None else metrics.get(column, NONE)
     return f"{value:g}" if isinstance(value, float) else _plain(str(value))
 
 

@@ -19,8 +19,8 @@ from privacy_report.pipeline.tables import read_rows
 def read_variants(path: Path | str = "params.yaml") -> dict[str, dict[str, Any]]:
     """Variant name -> its section, in the order of params.yaml."""
     try:
-        found = yaml.safe_load(Path(path).read_bytes())["variants"]
-        return {str(name): dict(values or {}) for name, values in found.items()}
+        sections = yaml.safe_load(Path(path).read_bytes())["variants"]
+        return {str(name): dict(values or {}) for name, values in sections.items()}
     except (FileNotFoundError, KeyError, TypeError, AttributeError, ValueError):
         raise UserError(f"{path}: needs a section `variants`; `python -m stages.compose` writes it") from None
 
@@ -36,37 +36,37 @@ def public_seed(variant: str, path: Path | str = "params.yaml") -> bool:
     return isinstance(privacy, dict) and bool(privacy) and privacy.get("seed") != "secret"
 
 
-def read_evidence(variant: str) -> Evidence:
+def read_evidence(variant: str, root: Path = Path()) -> Evidence:
     """All that the gate knows of a variant, its audit twins' canaries included.
 
-    UserError for a table that is missing or damaged.
+    root: where params.yaml and data/ are. UserError for a table that is missing or damaged.
     """
-    variants = read_variants()
+    variants = read_variants(root / "params.yaml")
     twin = twins.twin_of(variant, variants)
     return Evidence(
-        read_rows(f"data/attack/{variant}/halves.csv"),
-        read_rows(f"data/attack/{variant}/privacy.csv"),
-        read_claim(variant),
-        read_references(variant),
-        public_seed(variant),
-        twins.canary_rows(twin) if twin else [],
-        twins.read_one_run(twin),
+        read_rows(root / f"data/attack/{variant}/halves.csv"),
+        read_rows(root / f"data/attack/{variant}/privacy.csv"),
+        read_claim(variant, root),
+        read_references(variant, root),
+        public_seed(variant, root / "params.yaml"),
+        twins.canary_rows(twin, root) if twin else [],
+        twins.read_one_run(twin, root),
         twins.is_twin(variant, variants),
-        twins.read_one_run(twins.twin_of(variant, variants, twins.GRADIENTS)),
+        twins.read_one_run(twins.twin_of(variant, variants, twins.GRADIENTS), root),
     )
 
 
-def read_claim(variant: str) -> Claim | None:
+def read_claim(variant: str, root: Path = Path()) -> Claim | None:
     """What a private variant claims (data/train/<variant>/claim.json); None without differential privacy."""
-    return claim.read(claim.path_of(variant))
+    return claim.read(claim.path_of(variant, root / claim.FOLDER))
 
 
-def read_references(variant: str) -> dict[int, int]:
+def read_references(variant: str, root: Path = Path()) -> dict[int, int]:
     """Epoch -> how many reference models there are (data/attack/<variant>/references.json)."""
-    path = Path(f"data/attack/{variant}/references.json")
+    path = root / f"data/attack/{variant}/references.json"
     try:
-        found = read_json(path)
-        models = int(found["models"])
-        return {int(epoch): models for epoch in (found["chosen_epochs"] if models else ())}
+        facts = read_json(path)
+        models = int(facts["models"])
+        return {int(epoch): models for epoch in (facts["chosen_epochs"] if models else ())}
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         raise UserError(f"{path}: missing or damaged; `dvc repro attack@{variant}` writes it") from None

@@ -74,13 +74,13 @@ def judge(checkpoint: Checkpoint, policy: Policy) -> list[dict[str, Any]]:
     """
     own = [name for name, limits in policy.slices.items() if "max_advantage" in limits]
     others = replace(checkpoint, rows=[row for row in checkpoint.rows if row["slice"] not in own])
-    found = [
+    findings = [
         finding(rule, limit, others if own and rule == "max_class_advantage" else checkpoint)
         for rule, limit in policy.limits.items()
     ]
     for name, limits in policy.slices.items():
-        found += [finding(rule, limit, checkpoint, name) for rule, limit in limits.items()]
-    return [one for one in found if one is not None]
+        findings += [finding(rule, limit, checkpoint, name) for rule, limit in limits.items()]
+    return [finding_ for finding_ in findings if finding_ is not None]
 
 
 def verdict_on(variant: str, policy: Policy, evidence: Evidence) -> dict[str, Any]:
@@ -134,27 +134,27 @@ def verdict_on(variant: str, policy: Policy, evidence: Evidence) -> dict[str, An
 
 def state(findings: Sequence[Mapping[str, Any]]) -> str:
     """What all findings against a checkpoint come to."""
-    if any(one["judged"] == "yes" for one in findings):
+    if any(finding_["judged"] == "yes" for finding_ in findings):
         return BREAKS
     return UNJUDGED if findings else KEEPS
 
 
 def policy_in_rows(policy: Policy) -> list[dict[str, Any]]:
     """The rules and limits of a policy, the slice named where a limit is one slice's own."""
-    found: list[dict[str, Any]] = [{"rule": rule, "limit": limit} for rule, limit in policy.limits.items()]
+    rows: list[dict[str, Any]] = [{"rule": rule, "limit": limit} for rule, limit in policy.limits.items()]
     for name, limits in policy.slices.items():
-        found += [{"rule": rule, "limit": limit, "slice": name} for rule, limit in limits.items()]
-    return found
+        rows += [{"rule": rule, "limit": limit, "slice": name} for rule, limit in limits.items()]
+    return rows
 
 
 def in_words(policy: Sequence[Mapping[str, Any]]) -> list[str]:
     """The rules of a verdict's `policy`, one phrase each."""
     said = []
-    for one in policy:
-        limit = one["limit"]
-        words = RULES[one["rule"]].words
-        if "slice" in one:
-            words = f"{words.replace(' on the entire dataset', '')} (on {one['slice']})"
+    for rule in policy:
+        limit = rule["limit"]
+        words = RULES[rule["rule"]].words
+        if "slice" in rule:
+            words = f"{words.replace(' on the entire dataset', '')} (on {rule['slice']})"
         said.append(
             f"{words} {limit:g}"
             if isinstance(limit, float | int)
@@ -168,19 +168,19 @@ def numbers(checkpoint: Checkpoint) -> dict[str, Any]:
 
     Metrics that could not be measured are left out.
     """
-    found: dict[str, Any] = {"val_accuracy": accuracy(checkpoint), "epsilon": checkpoint.epsilon}
+    values: dict[str, Any] = {"val_accuracy": accuracy(checkpoint), "epsilon": checkpoint.epsilon}
     for column in ("auc", "advantage", "tpr_at_1pct_fpr"):
         row = _worst_row(checkpoint, column)
-        found |= {name: row[name] for name in with_ends(column)} if row else {}
+        values |= {name: row[name] for name in with_ends(column)} if row else {}
         if row and column == "advantage":
-            found["attack"] = row["attack"]
+            values["attack"] = row["attack"]
     if row := _worst_row(checkpoint, NAMES):
-        found[NAMES] = row[NAMES]
+        values[NAMES] = row[NAMES]
     if row := _worst_row(checkpoint, "epsilon_fixed_split"):
-        found["epsilon_fixed_split"] = row["epsilon_fixed_split"]
-    found["class_advantage_high"] = worst("max_class_advantage", checkpoint).value
+        values["epsilon_fixed_split"] = row["epsilon_fixed_split"]
+    values["class_advantage_high"] = worst("max_class_advantage", checkpoint).value
     return {
-        name: value for name, value in found.items() if not (isinstance(value, float) and math.isnan(value))
+        name: value for name, value in values.items() if not (isinstance(value, float) and math.isnan(value))
     }
 
 

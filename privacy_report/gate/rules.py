@@ -135,7 +135,7 @@ def _canaries(checkpoint: Checkpoint) -> list[Reading]:
         return [Reading(math.nan, slice=CANARIES, why_missing=why)]
     readings = _worst_attack(CANARIES, "tpr_at_1pct_fpr_high")(checkpoint)
     earlier = [f", at epoch {row['epoch']:.0f}" if row["epoch"] < checkpoint.epoch else "" for row in rows]
-    return [replace(one, remark=remark) for one, remark in zip(readings, earlier, strict=True)]
+    return [replace(reading, remark=remark) for reading, remark in zip(readings, earlier, strict=True)]
 
 
 def _named(checkpoint: Checkpoint) -> list[Reading]:
@@ -147,13 +147,13 @@ def _named(checkpoint: Checkpoint) -> list[Reading]:
     readings = []
     for row in checkpoint.of(ENTIRE):
         n, least = row["n_member"], row[NAMES + FLOOR]
-        one = _reading(row, row[NAMES] / n, row["attack"])
+        reading = _reading(row, row[NAMES] / n, row["attack"])
         if math.isnan(row[NAMES]) and least > n:
             too_few = f"with {row['n_nonmember']:.0f} non-members names are seen from {least:.0f} on"
-            one = replace(one, why_missing=f"{too_few}, and there are {n:.0f} members")
-        readings.append(replace(one, unseen=(least - 1) / n, total=2 * n))
-    unseen = max((one.unseen for one in readings if not math.isnan(one.unseen)), default=0.0)
-    return [replace(one, unseen=unseen) for one in readings]
+            reading = replace(reading, why_missing=f"{too_few}, and there are {n:.0f} members")
+        readings.append(replace(reading, unseen=(least - 1) / n, total=2 * n))
+    unseen = max((reading.unseen for reading in readings if not math.isnan(reading.unseen)), default=0.0)
+    return [replace(reading, unseen=unseen) for reading in readings]
 
 
 def _claimed_epsilon(checkpoint: Checkpoint) -> list[Reading]:
@@ -254,23 +254,23 @@ def finding(rule: str, limit: float | str, checkpoint: Checkpoint, slice_: str =
     else:
         bound = float(limit)
         reading = worst(rule, checkpoint, slice_).in_units_of(bound)
-    found: dict[str, Any] = {"epoch": checkpoint.epoch, "rule": rule, "limit": limit}
-    found |= {"attack": reading.attack, "slice": reading.slice}
+    so_far: dict[str, Any] = {"epoch": checkpoint.epoch, "rule": rule, "limit": limit}
+    so_far |= {"attack": reading.attack, "slice": reading.slice}
     why = reading.why_missing if math.isnan(reading.value) else UNKNOWN_MAJORITY
     if math.isnan(reading.value + bound):
         reason = why if reading.judged else f"cannot be judged: {why}"
         judged = "yes" if reading.judged else "no"
-        return found | {"value": None, "excess": None, "judged": judged, "reason": reason}
+        return so_far | {"value": None, "excess": None, "judged": judged, "reason": reason}
     excess = bound - reading.value if at_least else reading.value - bound
     if excess <= 0 and reading.unseen > bound:
         reason = f"cannot be judged: up to {reading.unseen:.3g} are not seen with so few non-members"
-        return found | {"value": None, "excess": None, "judged": "no", "reason": reason}
+        return so_far | {"value": None, "excess": None, "judged": "no", "reason": reason}
     if excess <= 0:
         return None
     reason = f"{excess:.3g} {'below' if at_least else 'above'} {bound:.3g}{reading.remark}"
     if limit == MAJORITY:
         reason += ", what naming the largest class alone would give"
-    return found | {"value": reading.value, "excess": excess, "judged": "yes", "reason": reason}
+    return so_far | {"value": reading.value, "excess": excess, "judged": "yes", "reason": reason}
 
 
 def majority_high(checkpoint: Checkpoint) -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, make_dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Optional
 
 from privacy_report.gate.rules import BY_SLICE, MAJORITY, RULES
 from privacy_report.pipeline.contract import CLASS, LEVEL, RELEASES
@@ -38,13 +38,25 @@ class Policy:
     released: str | None = None
 
 
-class Limits:
-    """What the limits of all rules have in common."""
+@dataclass
+class GateParams:
+    """A limit for each rule in `RULES`, null for no such rule; limits that differ by variant or class.
 
-    allow_committed_seed: bool
-    released: str | None
-    per_variant: dict[str, Any]
-    per_slice: dict[str, Any]
+    allow_committed_seed, released: what counts, see `Policy`.
+    """
+
+    max_advantage: Any = None
+    max_tpr_at_1pct_fpr: Any = None
+    max_class_advantage: Any = None
+    max_canary_tpr_at_1pct_fpr: Any = None
+    max_named_at_10pct_fdr: Any = None
+    max_epsilon: Any = None
+    min_reference_models: Any = None
+    min_val_accuracy: Any = MAJORITY
+    allow_committed_seed: bool = False
+    released: Optional[str] = None  # noqa: UP045 - OmegaConf reads this form
+    per_variant: dict[str, Any] = field(default_factory=dict)
+    per_slice: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check("", {name: getattr(self, name) for name in RULES})
@@ -120,17 +132,3 @@ def _mapping(key: str, limits: Any) -> dict[str, Any]:
     if not isinstance(limits, dict):
         raise refuse(key, limits, f"a mapping from rules to limits, rules being {', '.join(RULES)}")
     return limits
-
-
-GateParams = make_dataclass(
-    "GateParams",
-    [
-        *((name, Any, MAJORITY if name == "min_val_accuracy" else None) for name in RULES),
-        ("allow_committed_seed", bool, False),
-        ("released", str | None, None),
-        ("per_variant", dict[str, Any], field(default_factory=dict)),
-        ("per_slice", dict[str, Any], field(default_factory=dict)),
-    ],
-    bases=(Limits,),
-)
-"""A field for each rule in `RULES`; limits that differ by variant or class; what counts as an epsilon."""

@@ -38,12 +38,12 @@ def scope_of(
     attacks = [row for row in rows if kind_of(row["attack"]) != PLACEBO and not math.isnan(row["auc"])]
     here = list(where(attacks, epoch=float(epoch)))
     others = [row for row in where(canaries, epoch=float(epoch)) if not math.isnan(row["auc"])]
-    found = here if any(where(here, slice=CANARIES)) else [*here, *others]  # a twin has its own
+    counting = here if any(where(here, slice=CANARIES)) else [*here, *others]  # a twin has its own
     tried: dict[str, list[str]] = {}
     for kind in (OUTPUTS, EARLY, REFERENCES):
         tried[kind] = [row["attack"] for row in where(here, slice=ENTIRE) if kind_of(row["attack"]) == kind]
-    tried[CANARIES] = [row["attack"] for row in where(found, slice=CANARIES)]
-    leaks = [{name: row[name] for name in ("attack", "slice")} for row in where(found, leaks="yes")]
+    tried[CANARIES] = [row["attack"] for row in where(counting, slice=CANARIES)]
+    leaks = [{name: row[name] for name in ("attack", "slice")} for row in where(counting, leaks="yes")]
     if (audited_epsilon(one_run, epoch) or 0.0) > 0:
         leaks.append({"attack": ONE_RUN_AUDIT, "slice": CANARIES})
     powers = [power(row, attacks) for row in where(here, slice=ENTIRE)]
@@ -59,7 +59,7 @@ def power(row: Row, rows: Sequence[Row]) -> float:
     1/n_nonmember (Smirnov 1948; it overstates p). The statistic is at least the difference of both rates at
     the best threshold, normal with a variance of at most v / 4 around the true advantage.
     """
-    tested = sum(not math.isnan(one["advantage_p"]) for one in rows)
+    tested = sum(not math.isnan(other["advantage_p"]) for other in rows)
     v = 1 / row["n_member"] + 1 / row["n_nonmember"]
     if row["advantage_high"] < 1:  # trained attackers score fewer; their interval says how many
         v = max(v, 2 * (row["advantage_high"] - row["advantage"]) ** 2 / math.log(2 / LEVEL))

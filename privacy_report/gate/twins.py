@@ -12,7 +12,7 @@ from privacy_report.pipeline.tables import Row, read_rows
 
 AUDIT = "audit"
 """The verdict on a twin, whatever it keeps: it is not to be shipped."""
-OF_ITS_OWN = ("label", "canaries")
+OF_ITS_OWN = ("label", "canaries", "remedy_of")
 """All that a twin may have of its own."""
 ONE_RUN_AUDIT = "one-run audit"
 """What detects a leak where its bound of epsilon is above 0, among attacks."""
@@ -58,7 +58,7 @@ def counting_twin(variant: str, sections: Sections) -> str | None:
 def audited_by(variant: str, sections: Sections, variants: Collection[str]) -> str | None:
     """The variant whose findings a twin's are, among `variants`; None for what is no such twin."""
     kinds = (EXAMPLES, GRADIENTS)
-    return next((one for one in variants if variant in (twin_of(one, sections, k) for k in kinds)), None)
+    return next((name for name in variants if variant in (twin_of(name, sections, k) for k in kinds)), None)
 
 
 def _common(section: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,19 @@ from privacy_report.pipeline.contract import CANARIES, EARLY, OUTPUTS, REFERENCE
 KEEPS, BREAKS, UNJUDGED = "keeps the policy", "breaks the policy", "cannot be judged"
 VERDICTS = (KEEPS, BREAKS, UNJUDGED, AUDIT)
 SHORT = {KEEPS: "passes", BREAKS: "fails", UNJUDGED: UNJUDGED, AUDIT: "audit twin"}
-"""A verdict as it is in data/gate and metrics/ -> as people are told it."""
+"""A verdict as it is in data/gate -> as people are told it."""
+UNCONFIRMED = "unconfirmed"
+IN_A_WORD = {KEEPS: "passes", BREAKS: "fails", UNJUDGED: "unjudged", AUDIT: AUDIT}
+"""A verdict as it is in data/gate -> as it is in metrics/, whose columns are narrow."""
+REMEDIES = "docs/remedies.md"
+LEAK_RULES = (
+    "max_advantage",
+    "max_tpr_at_1pct_fpr",
+    "max_class_advantage",
+    "max_canary_tpr_at_1pct_fpr",
+    "max_named_at_10pct_fdr",
+)
+"""Rules that a leak breaks."""
 GOOD, FAIR, BAD = "good", "fair", "bad"
 """Green, amber and red on the page."""
 
@@ -31,8 +43,15 @@ def colour(verdict: Mapping[str, Any]) -> str:
 
 def line(variant: str, verdict: Mapping[str, Any]) -> str:
     """The verdict on a variant and its scope in one line."""
-    said = headline(verdict), leaks_in_words(verdict["scope"]), why(verdict), tried_in_words(verdict)
-    return f"{variant}: {'; '.join(said)}"
+    said = [headline(verdict), leaks_in_words(verdict["scope"]), why(verdict), tried_in_words(verdict)]
+    return f"{variant}: {'; '.join(said + what_helps(verdict))}"
+
+
+def what_helps(verdict: Mapping[str, Any]) -> list[str]:
+    """Where to read on, if a leak is why a policy is broken."""
+    findings = verdict.get("against") or verdict["failing"]
+    leaks = any(one["judged"] == "yes" and one["rule"] in LEAK_RULES for one in findings)
+    return [f"what helps: {REMEDIES}"] if verdict["verdict"] == BREAKS and leaks else []
 
 
 def headline(verdict: Mapping[str, Any]) -> str:
@@ -44,6 +63,13 @@ def headline(verdict: Mapping[str, Any]) -> str:
         said += f" at epoch {verdict['recommended_epoch']}"
         said += "" if verdict["verdict"] == KEEPS else ", NOT CONFIRMED"
     return said
+
+
+def in_a_word(verdict: Mapping[str, Any]) -> str:
+    """One of IN_A_WORD, or UNCONFIRMED where a checkpoint was chosen and fails on the other half."""
+    if "recommended_epoch" in verdict and verdict["verdict"] == BREAKS:
+        return UNCONFIRMED
+    return IN_A_WORD[verdict["verdict"]]
 
 
 def why(verdict: Mapping[str, Any]) -> str:
@@ -60,9 +86,9 @@ def why(verdict: Mapping[str, Any]) -> str:
 def breaches(findings: Any) -> str:
     """Rule by rule at how many checkpoints it is broken or open."""
     counts: dict[str, int] = {}
-    for one in findings:
-        how = "is broken" if one["judged"] == "yes" else "cannot be judged"
-        rule = f"{one['rule']} {how}"
+    for finding in findings:
+        how = "is broken" if finding["judged"] == "yes" else "cannot be judged"
+        rule = f"{finding['rule']} {how}"
         counts[rule] = counts.get(rule, 0) + 1
     return ", ".join(f"{what} at {count}" for what, count in counts.items())
 
@@ -91,7 +117,7 @@ def leaks_in_words(scope: Mapping[str, Any]) -> str:
         if scope["power"] is None:
             return f"nothing was measured {at}"
         return f"no leak detected {at} (detectable: an advantage of {scope['power']:.3f})"
-    names = [one["attack"] for one in scope["leaks"] if one["attack"] != ONE_RUN_AUDIT]
+    names = [leak["attack"] for leak in scope["leaks"] if leak["attack"] != ONE_RUN_AUDIT]
     rows = f"{', '.join(dict.fromkeys(names))} (in {len(names)} row{'s' if len(names) > 1 else ''})"
     audit = f"the {ONE_RUN_AUDIT}" if len(names) < len(scope["leaks"]) else ""
     return f"leak detected {at} by {' and '.join(filter(None, (rows if names else '', audit)))}"

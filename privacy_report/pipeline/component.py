@@ -1,4 +1,4 @@
-"""What a user chooses by its import path: a model, an optimizer, a schedule."""
+"""What a user chooses by its import path: a model, an optimizer, a schedule, a loss."""
 
 from __future__ import annotations
 

@@ -72,10 +72,16 @@ ATTACK_KINDS = {
 """Attack -> what its attacker sees next to the target's outputs; of attacks not named here nothing."""
 
 
+ONE_QUERY = {f"{attack}_one_query": attack for attack in ("threshold", "trajectory", "lira", "rmia")}
+"""Attack that asks about each example once -> the one that asks all that a variant's `queries` say.
+
+It is made where there are more queries, to show what they find more, and counts for nothing."""
+
+
 def kind_of(attack: str) -> str:
     """What an attack needs: outputs; early (the target's own early checkpoints); references (models that the
     attacker trained); placebo (no attack: a row whose AUC is 0.5 unless members and non-members differ)."""
-    return ATTACK_KINDS.get(attack, OUTPUTS)
+    return ATTACK_KINDS.get(ONE_QUERY.get(attack, attack), OUTPUTS)
 
 
 RELEASES = ("logits", "probabilities", "rounded_2", "rounded_1", "top", "label")
@@ -94,12 +100,19 @@ def released_to(attack: str) -> str:
     return SEES.get(attack, LOGITS)
 
 
+def sees_all(attack: str) -> bool:
+    """Whether an attack sees all outputs, and of all queries where it can use them."""
+    return released_to(attack) == LOGITS and attack not in ONE_QUERY
+
+
 def counts(attack: str, released: str | None) -> bool:
     """Whether an attack can be made where `released` is returned: with that, or with less.
 
     Of probabilities all can be made, if not to the last digit. None, where nothing is said about a release:
-    the attacks that see everything.
+    the attacks that see everything. Never one that could ask more.
     """
+    if attack in ONE_QUERY:
+        return False
     sees = RELEASES.index(released_to(attack))
     if released is None:
         return sees == 0
@@ -114,7 +127,7 @@ def counts_persons(rows: Iterable[Row]) -> bool:
 def on_logits(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows of attacks that see everything; all rows where none does, as in an audit of labels."""
     rows = list(rows)
-    return [row for row in rows if released_to(row["attack"]) == LOGITS] or rows
+    return [row for row in rows if sees_all(row["attack"])] or rows
 
 
 PRIVACY_COLUMNS = (

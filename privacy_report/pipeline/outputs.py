@@ -5,7 +5,7 @@ Somebody else's model is audited from the same file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +54,8 @@ class Outputs:
 
     `*_logits` are float arrays (n, n_classes), in memory or mapped; `*_labels` are integer arrays (n,) in
     [0, n_classes). Where a file has `*_probs` instead (an audit of somebody's model), their logarithms stand
-    in for logits: softmax gives the same probabilities back.
+    in for logits: softmax gives the same probabilities back. `*_query_phi`, of both sides or of none: float
+    (queries - 1, n), the logit-scaled confidences of what else was asked next to the example itself.
     Raises UserError that names `source` for wrong shapes, NaN, labels out of range or an empty side.
     """
 
@@ -63,6 +64,8 @@ class Outputs:
     nonmember_logits: np.ndarray | Logarithms
     nonmember_labels: np.ndarray
     source: str = "outputs"
+    member_query_phi: np.ndarray | None = None
+    nonmember_query_phi: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for side in ("member", "nonmember"):
@@ -75,6 +78,26 @@ class Outputs:
         n_member, n_nonmember = self.member_logits.shape[1], self.nonmember_logits.shape[1]
         if n_member != n_nonmember:
             self._refuse(f"member_logits have {n_member} classes and nonmember_logits {n_nonmember}")
+        self._check_queries()
+
+    @property
+    def queries(self) -> int:
+        """How many there are of each example, the example itself included."""
+        return 1 if self.member_query_phi is None else 1 + len(self.member_query_phi)
+
+    def _check_queries(self) -> None:
+        found = [getattr(self, name) for name in QUERY_ARRAYS]
+        if all(one is None for one in found):
+            return
+        counts = []
+        for name, one in zip(QUERY_ARRAYS, found, strict=True):
+            n = len(getattr(self, name.replace("query_phi", "labels")))
+            if one is None or one.ndim != 2 or one.shape[1] != n or not np.isfinite(one).all():
+                got = "none" if one is None else f"{one.dtype} {one.shape}"
+                self._refuse(f"{name} must be finite floats of shape (queries - 1, {n}), got {got}")
+            counts.append(len(one))
+        if len(set(counts)) > 1:
+            self._refuse(f"{' and '.join(QUERY_ARRAYS)} have {' and '.join(map(str, counts))} queries")
 
     def _refuse(self, why: str) -> None:
         raise UserError(f"{self.source}: {why}")
@@ -108,12 +131,14 @@ class Outputs:
 
 
 OUTPUT_ARRAYS = ("member_logits", "member_labels", "nonmember_logits", "nonmember_labels")
+QUERY_ARRAYS = ("member_query_phi", "nonmember_query_phi")
 
 
 def output_arrays(outputs: Outputs) -> dict[str, np.ndarray]:
-    """The four arrays of a score file, labels as int32."""
+    """The four arrays of a score file, labels as int32; six where more than the examples was asked."""
     arrays = {name: getattr(outputs, name) for name in OUTPUT_ARRAYS}
-    return arrays | {name: arrays[name].astype(np.int32) for name in ("member_labels", "nonmember_labels")}
+    arrays |= {name: arrays[name].astype(np.int32) for name in ("member_labels", "nonmember_labels")}
+    return arrays | {name: one for name in QUERY_ARRAYS if (one := getattr(outputs, name)) is not None}
 
 
 def read_outputs(path: Path | str) -> Outputs:
@@ -121,11 +146,15 @@ def read_outputs(path: Path | str) -> Outputs:
 
     path: an .npz, or a folder of .npy files; see `mapped.map_arrays`.
     """
-    return outputs_of(map_arrays(path), path)
+    arrays = map_arrays(path)
+    return outputs_of(arrays, path, [name for name in QUERY_ARRAYS if name in arrays])
 
 
-def outputs_of(arrays: Mapping[str, np.ndarray], path: Path | str) -> Outputs:
-    """The outputs among a score file's arrays; UserError that names `path` as `read_outputs`."""
+def outputs_of(arrays: Mapping[str, np.ndarray], path: Path | str, more: Iterable[str] = ()) -> Outputs:
+    """The outputs among a score file's arrays; UserError that names `path` as `read_outputs`.
+
+    more: those of QUERY_ARRAYS to take, too. Somebody's own audit takes none.
+    """
     found: dict[str, np.ndarray | Logarithms] = dict(arrays)
     for side in ("member", "nonmember"):
         logits, probs = f"{side}_logits", f"{side}_probs"
@@ -136,7 +165,8 @@ def outputs_of(arrays: Mapping[str, np.ndarray], path: Path | str) -> Outputs:
         if probs in arrays:
             _check_probabilities(arrays[probs], probs, path)
             found[logits] = Logarithms(arrays[probs])
-    return Outputs(**{name: found[name] for name in OUTPUT_ARRAYS}, source=str(path))  # type: ignore[arg-type]
+    names = (*OUTPUT_ARRAYS, *more)
+    return Outputs(**{name: found[name] for name in names}, source=str(path))  # type: ignore[arg-type]
 
 
 def _check_probabilities(probs: np.ndarray, name: str, path: Path | str) -> None:

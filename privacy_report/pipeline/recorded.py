@@ -12,6 +12,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatch
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -54,7 +55,7 @@ def changed(asked: Callable[[str], bool] = lambda output: True) -> Iterator[tupl
 
 def outputs() -> dict[str, tuple[str, str]]:
     """All outputs in dvc.lock, those of stages that are no more as well: path -> (stage, MD5)."""
-    stages = _read("dvc.lock")
+    stages = stages_in("dvc.lock")
     try:
         return {out["path"]: (stage, out["md5"]) for stage in stages for out in stages[stage].get("outs", ())}
     except (AttributeError, KeyError, TypeError):
@@ -68,11 +69,16 @@ def damaged(cache: Path) -> Iterator[Path]:
             yield path
 
 
-def md5(path: Path) -> str:
-    """The MD5 (hex) by which DVC knows a file, or a folder."""
+def md5(path: Path, ignored: Sequence[str] = ()) -> str:
+    """The MD5 (hex) by which DVC knows a file, or a folder less what has a name like one of `ignored`."""
     if path.is_dir():
-        files = (one for one in path.rglob("*") if one.is_file())
-        found = [{"md5": md5(one), "relpath": one.relative_to(path).as_posix()} for one in files]
+        files = (file for file in path.rglob("*") if file.is_file())
+        places = {file: file.relative_to(path) for file in files}
+        found = [
+            {"md5": md5(file), "relpath": place.as_posix()}
+            for file, place in places.items()
+            if not any(fnmatch(part, pattern) for part in place.parts for pattern in ignored)
+        ]
         listed = json.dumps(sorted(found, key=lambda one: one["relpath"]), sort_keys=True)
         return hashlib.md5(listed.encode(), usedforsecurity=False).hexdigest() + FOLDER
     with open(path, "rb") as file:
@@ -88,11 +94,11 @@ def _meet(one: str, other: str) -> bool:
 def _inputs(stage: str) -> list[str]:
     """The paths that dvc.yaml declares for a stage such as "score@cnn2"."""
     name, _, variant = stage.partition("@")
-    deps = _read("dvc.yaml").get(name, {}).get("deps", ())
+    deps = stages_in("dvc.yaml").get(name, {}).get("deps", ())
     return [dep.replace("${item.variant}", variant) for dep in deps]
 
 
-def _read(name: str) -> dict[str, Any]:
+def stages_in(name: str) -> dict[str, Any]:
     """The stages in one of DVC's files; none where it is not there yet."""
     until = time.monotonic() + BEING_WRITTEN
     while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from privacy_report.report import classes, curves, exposed, figures, losses, page
+from privacy_report.report import classes, curves, exposed, figures, losses, page, remedies
 from privacy_report.report.claims import check_claim, check_one_run
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import Study
@@ -22,6 +22,7 @@ def build_plots(study: Study, report: ReportParams) -> Path:
     check_claim(study)
     check_one_run(study)
     curves.write(study, plots)
+    remedies.write(study, plots)
     build(study, report, plots / "report.html", plots)
     return plots / "report.html"
 
@@ -32,10 +33,10 @@ def build(study: Study, report: ReportParams, path: Path, pngs: Path | None) -> 
     exhibits = exposed.exhibits(study, report.exposed_images)
     drawn = {picture.name: draw(picture, report.dpi) for picture in pictures(study, look, exhibits)}
     if pngs is not None:
-        for name, one in drawn.items():
-            write_png([one], pngs / f"{name}.png", report.dpi)
+        for name, drawing in drawn.items():
+            write_png([drawing], pngs / f"{name}.png", report.dpi)
         write_png([drawn[name] for name in OVERVIEW], pngs / "overview.png", report.dpi)
-    panels = {name: one.panels for name, one in drawn.items()}
+    panels = {name: drawing.panels for name, drawing in drawn.items()}
     page.write(study, panels, exhibits, look, report, path)
 
 
@@ -49,4 +50,5 @@ def pictures(study: Study, look: Look, exhibits: dict[str, list[exposed.Exhibit]
         losses.losses_picture(study, look),
         exposed.exposed_picture(study, exhibits),
         figures.epsilon_picture(study, look),
+        remedies.picture(study, look),
     )

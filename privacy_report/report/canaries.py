@@ -50,7 +50,7 @@ def twins(study: Study) -> list[str]:
 
 def side_by_side(study: Study) -> list[Line]:
     """A line per twin and attack of ATTACKS that was made. The worst class is where its AUC is highest."""
-    found = []
+    lines = []
     for variant in twins(study):
         epoch = study.shown(variant)["last"]
         canaries = canary_rows(variant, study.root)
@@ -60,8 +60,8 @@ def side_by_side(study: Study) -> list[Line]:
                 max(_of(rows, attack, epoch), key=lambda row: row["auc"], default=None) for rows in groups
             ]
             if worst[2] is not None:
-                found.append(Line(study.labels[variant], epoch, attack, *map(_cells, worst)))
-    return found
+                lines.append(Line(study.labels[variant], epoch, attack, *map(_cells, worst)))
+    return lines
 
 
 def _of(rows: Iterable[Row], attack: str, epoch: int) -> list[Row]:
@@ -79,12 +79,12 @@ def _cells(row: Row | None) -> tuple[str, str]:
 
 def coins(study: Study) -> list[Coins]:
     """What one run with canaries says of epsilon, a line per twin."""
-    found = []
+    lines = []
     for variant in twins(study):
         if audit := study.one_run(variant):
             claim = study.claim(variant)
             fdp = audit["epsilon_one_run_fdp"]
-            found.append(
+            lines.append(
                 Coins(
                     study.labels[variant],
                     WHITE_BOX if canaries_of(variant, study.variants) == GRADIENTS else BLACK_BOX,
@@ -95,4 +95,4 @@ def coins(study: Study) -> list[Coins]:
                     number(claim.epsilon if claim else None, 2),
                 )
             )
-    return found
+    return lines

@@ -27,7 +27,7 @@ def card(study: Study, variant: str) -> dict[str, Any]:
         "scope": scope(verdict),
         "why": why(verdict),
         "seed": seed(study, variant),
-        "last": [breach(one) for one in failing if one["epoch"] == last and last != epoch],
+        "last": [breach(finding) for finding in failing if finding["epoch"] == last and last != epoch],
         "last_epoch": last,
         "failing": failing[:most],
         "left_out": len(failing[most:]),
@@ -36,27 +36,27 @@ def card(study: Study, variant: str) -> dict[str, Any]:
 
 def say(verdict: Mapping[str, Any]) -> str:
     """The verdict and the leak, in the words of the gate."""
-    said, found = headline(verdict).replace("NOT CONFIRMED", "not confirmed"), verdict["scope"]
-    leak = leaks_in_words(found).split(" at ")[0]
-    at = "" if "recommended_epoch" in verdict else f" at epoch {found['epoch']}"
+    said, scope_ = headline(verdict).replace("NOT CONFIRMED", "not confirmed"), verdict["scope"]
+    leak = leaks_in_words(scope_).split(" at ")[0]
+    at = "" if "recommended_epoch" in verdict else f" at epoch {scope_['epoch']}"
     return f"{said[0].upper()}{said[1:]}; {leak}{at}"
 
 
 def scope(verdict: Mapping[str, Any]) -> list[str]:
     """Who tried, who did not, what they found, and what they would have noticed: a sentence each."""
-    found = verdict["scope"]
+    scope_ = verdict["scope"]
     said = tried_in_words(verdict).split("; ")
-    if found["leaks"]:
-        names = list(dict.fromkeys(one["attack"] for one in found["leaks"]))
-        rows = f"in {len(found['leaks'])} row{'s' if len(found['leaks']) > 1 else ''} of attack and slice"
-        said.append(f"leak detected at epoch {found['epoch']} {rows}, by {', '.join(names)}")
-        if found["power"] is not None:
+    if scope_["leaks"]:
+        names = list(dict.fromkeys(leak["attack"] for leak in scope_["leaks"]))
+        rows = f"in {len(scope_['leaks'])} row{'s' if len(scope_['leaks']) > 1 else ''} of attack and slice"
+        said.append(f"leak detected at epoch {scope_['epoch']} {rows}, by {', '.join(names)}")
+        if scope_["power"] is not None:
             said.append(
-                f"an advantage of {found['power']:.3f} or more would be detected with 95% probability"
+                f"an advantage of {scope_['power']:.3f} or more would be detected with 95% probability"
             )
     else:
-        said.append(leaks_in_words(found))
-    return [f"{one[0].upper()}{one[1:]}." for one in said]
+        said.append(leaks_in_words(scope_))
+    return [f"{sentence[0].upper()}{sentence[1:]}." for sentence in said]
 
 
 def seed(study: Study, variant: str) -> str:
@@ -65,9 +65,9 @@ def seed(study: Study, variant: str) -> str:
     if verdict["public_seed"] != "yes" or not study.is_private(variant):
         return ""
     said = "The claimed epsilon is void for anyone who knows the noise seed, and the seed is public."
-    if not any(one["rule"] == "max_epsilon" for one in verdict["policy"]):
+    if not any(rule["rule"] == "max_epsilon" for rule in verdict["policy"]):
         return said
-    void = any(one["rule"] == "max_epsilon" and one["judged"] == "no" for one in verdict["failing"])
+    void = any(rule["rule"] == "max_epsilon" and rule["judged"] == "no" for rule in verdict["failing"])
     return f"{said} {'The policy does not accept it.' if void else 'The policy accepts it all the same.'}"
 
 
@@ -81,12 +81,12 @@ def tried(study: Study) -> list[str]:
 
 def untried(study: Study) -> list[str]:
     """The kinds of attacker that did not try on all variants that may be shipped, in words."""
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for variant in study.candidates:
         for name in not_tried(study.verdict(variant)["scope"]):
-            found[name] = found.get(name, 0) + 1
+            counts[name] = counts.get(name, 0) + 1
     n = len(study.candidates)
-    return [name if count == n else f"{name} on {count} of {n} variants" for name, count in found.items()]
+    return [name if count == n else f"{name} on {count} of {n} variants" for name, count in counts.items()]
 
 
 def breach(finding: Mapping[str, Any]) -> str:
@@ -100,7 +100,7 @@ def why(verdict: Mapping[str, Any]) -> str:
     if verdict["verdict"] == AUDIT:
         return "An audit twin, trained with canaries and never shipped. Its findings count for its variant."
     if passing and verdict["verdict"] != KEEPS:
-        against = "; ".join(breach(one) for one in verdict["against"])
+        against = "; ".join(breach(against) for against in verdict["against"])
         return (
             f"It passes on the half that chooses, but not on the other: {against}. "
             "Choose a wider margin, or gather more examples."

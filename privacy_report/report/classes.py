@@ -36,13 +36,13 @@ def worst_rows(study: Study, variant: str, epoch: int) -> list[Row]:
 
     A leak that was detected counts before a larger advantage that may be chance.
     """
-    found: dict[str, Row] = {}
+    worst: dict[str, Row] = {}
     for row in study.by_class.get(variant, ()):
         if row["epoch"] == epoch and not math.isnan(row["advantage"]):
-            best = found.setdefault(row["slice"], row)
+            best = worst.setdefault(row["slice"], row)
             if _strength(row) > _strength(best):
-                found[row["slice"]] = row
-    return sorted(found.values(), key=lambda row: row["advantage"], reverse=True)
+                worst[row["slice"]] = row
+    return sorted(worst.values(), key=lambda row: row["advantage"], reverse=True)
 
 
 def _strength(row: Row) -> tuple[bool, float]:
@@ -64,8 +64,10 @@ def _dots(study: Study, variant: str, epoch: int, color: str, rows: list[Row], a
 
 def _limit(study: Study, variant: str) -> float | None:
     policy = study.verdict(variant)["policy"]
-    found = [one["limit"] for one in policy if one["rule"] == "max_class_advantage" and "slice" not in one]
-    return float(found[0]) if found and found[0] is not None else None
+    limits = [
+        rule["limit"] for rule in policy if rule["rule"] == "max_class_advantage" and "slice" not in rule
+    ]
+    return float(limits[0]) if limits and limits[0] is not None else None
 
 
 def _number(row: Row) -> int:

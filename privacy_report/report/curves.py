@@ -69,8 +69,8 @@ def canaries(study: Study) -> Iterator[Row]:
     for twin in twins(study):
         rows, audit = canary_rows(twin, study.root), study.one_run(twin) or {}
         last = max((row["epoch"] for row in rows), default=None)
-        found = list(where(rows, epoch=last)) or ([{"variant": twin}] if audit else [])
-        for row in found:
+        last_rows = list(where(rows, epoch=last)) or ([{"variant": twin}] if audit else [])
+        for row in last_rows:
             yield {column: row.get(column, audit.get(column)) for column in CANARY_COLUMNS}
 
 

@@ -84,19 +84,19 @@ def axis(study: Study, variant: str, claimed: float) -> tuple[Mark, ...]:
     if variant not in study.candidates:
         return ()
     audits = {box: study.one_run(variant, canaries) for box, canaries in AUDITS.items()}
-    found = [
+    audited = [
         (f"{box}: {words}", audit[name], "" if name == "epsilon_ceiling" else "bound")
         for box, audit in audits.items()
         if audit
         for name, words in BOUNDS.items()
         if audit.get(name) is not None
     ]
-    if not found:
+    if not audited:
         return ()
-    most = max(claimed, *(value for _, value, _ in found))
+    most = max(claimed, *(value for _, value, _ in audited))
     return tuple(
         Mark(name, value, round(98 * value / most, 2), tone)
-        for name, value, tone in [("claimed: at most", claimed, "claim"), *found]
+        for name, value, tone in [("claimed: at most", claimed, "claim"), *audited]
     )
 
 

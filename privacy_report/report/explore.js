@@ -53,12 +53,21 @@ function withInterval(row, name) {
   return number(value, rate) + (low === null || high === null ? "" : ` (${number(low, rate)} to ${number(high, rate)})`);
 }
 
+/** The ends of a point's band: of its interval, or of the runs with other seeds, where there are some. */
+function ends(variant, epoch, row) {
+  const name = state.measure, attack = column.attack[row];
+  const rows = variant.runs.map(run => rowAt.get([run, epoch, attack, state.slice].join("|")) ?? -1);
+  const values = rows.filter(at => at >= 0).map(at => column[name][at]).filter(value => value !== null);
+  if (values.length < 2) return {low: column[name + "_low"][row], high: column[name + "_high"][row]};
+  return {low: Math.min(...values), high: Math.max(...values)};
+}
+
 function point(variant, epoch, row) {
   const name = state.measure, leak = column.leaks[row] === "yes";
   return {
     variant: variant.label, epoch, key: variant.name + "|" + epoch, attack: column.attack[row],
     chosen: epoch === checkpoint(variant), val_accuracy: column.val_accuracy[row],
-    value: column[name][row], low: column[name + "_low"][row], high: column[name + "_high"][row],
+    value: column[name][row], ...ends(variant, epoch, row),
     value_text: withInterval(row, name), leak, leak_text: leak ? "detected" : "none detected",
   };
 }

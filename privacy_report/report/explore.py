@@ -21,18 +21,18 @@ from privacy_report.pipeline.contract import (
     CLASS,
     EARLY,
     EPSILON_JOINT,
-    LOGITS,
     OUTPUTS,
     PLACEBO,
     REFERENCES,
     TEXT_COLUMNS,
     kind_of,
-    released_to,
+    sees_all,
 )
 from privacy_report.pipeline.tables import Row, columns_of
 from privacy_report.report.figures import FEWEST_FALSE_POSITIVES, nonmembers
 from privacy_report.report.offline import latest_vega_lite
 from privacy_report.report.recommendation import recommendation
+from privacy_report.report.runs import runs
 from privacy_report.report.study import Study
 from privacy_report.report.style import Look
 from privacy_report.report.views import names_in, views
@@ -66,7 +66,7 @@ def contents(study: Study, look: Look) -> dict[str, Any]:
     rates = grid(nonmembers(study))
     few = FEWEST_FALSE_POSITIVES / nonmembers(study)
     return {
-        "variants": [_variant(study, look, name) for name in study.labels],
+        "variants": _variants(study, look),
         "attacks": [_attack(name) for name in dict.fromkeys(row["attack"] for row in study.every_row)],
         "holds": HOLDS,
         "classes": {f"{CLASS}{i}": str(name) for i, name in enumerate(study.dataset["class_names"])},
@@ -89,20 +89,34 @@ def _start(study: Study) -> dict[str, Any]:
 
 def _attack(name: str) -> dict[str, Any]:
     """An attack's name and kind; full: whether it sees all outputs, as those do of which one is strongest."""
-    return {"name": name, "kind": kind_of(name), "full": released_to(name) == LOGITS}
+    return {"name": name, "kind": kind_of(name), "full": sees_all(name)}
+
+
+def _variants(study: Study, look: Look) -> list[dict[str, Any]]:
+    """Who is drawn: of a variant with several seeds the middle run, under the variant's label and colour."""
+    groups = runs(study)
+    hidden = {name for one in groups.values() for name in one.names if name != one.of}
+    found = []
+    for name in (name for name in study.labels if name not in hidden):
+        one, drawn = groups.get(name), _variant(study, look, name) | {"runs": []}
+        if one and one.several:
+            drawn |= {"name": one.middle, "epochs": study.epochs(one.middle), "runs": list(one.names)}
+            drawn |= {"recommended": study.recommended(one.middle)}
+        found.append(drawn)
+    return found
 
 
 def _variant(study: Study, look: Look, name: str) -> dict[str, Any]:
     verdict = study.verdict(name)
     limits: dict[str, float] = {}
-    for one in verdict["policy"]:
-        if isinstance(one["limit"], float | int):
-            if one["rule"] in LIMITS and "slice" not in one:
-                limits[LIMITS[one["rule"]]] = one["limit"]
-            elif one["rule"] == "max_class_advantage":
-                limits["class_advantage"] = one["limit"]
-            elif one["rule"] == "min_val_accuracy":
-                limits["val_accuracy"] = one["limit"]
+    for rule in verdict["policy"]:
+        if isinstance(rule["limit"], float | int):
+            if rule["rule"] in LIMITS and "slice" not in rule:
+                limits[LIMITS[rule["rule"]]] = rule["limit"]
+            elif rule["rule"] == "max_class_advantage":
+                limits["class_advantage"] = rule["limit"]
+            elif rule["rule"] == "min_val_accuracy":
+                limits["val_accuracy"] = rule["limit"]
     twin = twin_of(name, study.variants)
     return {
         "name": name,
@@ -118,15 +132,15 @@ def _variant(study: Study, look: Look, name: str) -> dict[str, Any]:
 
 def table(rows: Sequence[Row], columns: Sequence[str]) -> dict[str, Any]:
     """Column -> its numbers (null where there is none), or its texts and each row's place in them."""
-    found: dict[str, Any] = {}
+    packed_columns: dict[str, Any] = {}
     for name in columns:
         cells = [row[name] for row in rows]
         if name in TEXT_COLUMNS:
             places = {text: place for place, text in enumerate(dict.fromkeys(cells))}
-            found[name] = {"texts": list(places), "places": [places[text] for text in cells]}
+            packed_columns[name] = {"texts": list(places), "places": [places[text] for text in cells]}
         else:
-            found[name] = [shortened(cell) for cell in cells]
-    return found
+            packed_columns[name] = [shortened(cell) for cell in cells]
+    return packed_columns
 
 
 def shortened(value: float) -> float | int | None:
@@ -150,18 +164,20 @@ def curves(study: Study, rates: Sequence[float]) -> dict[str, list[list[float | 
     The point is the last one that accuses no more non-members than the rate allows, so that no more members
     are promised than the attack found.
     """
-    found = {}
+    on_grid = {}
     allowed = np.array(rates) * (1 + 1e-9)
     for (variant, epoch, attack), curve in study.roc.items():
         at = np.searchsorted(curve[:, 0], allowed, side="right") - 1
         kept = np.where(at[:, None] >= 0, curve[at], 0.0)
-        found[f"{variant}|{epoch:.0f}|{attack}"] = [[shortened(x) for x in side] for side in kept.T.tolist()]
-    return found
+        on_grid[f"{variant}|{epoch:.0f}|{attack}"] = [
+            [shortened(x) for x in side] for side in kept.T.tolist()
+        ]
+    return on_grid
 
 
 def _epsilon(study: Study) -> list[Mapping[str, Any]]:
     """Claimed epsilon and the lower bounds over the fixed split, by epoch, of the private variants."""
-    found: list[Mapping[str, Any]] = []
+    points: list[Mapping[str, Any]] = []
     kinds = {"lower bound, each row": "epsilon_fixed_split", "lower bound, all rows at once": EPSILON_JOINT}
     for variant in filter(study.is_private, study.labels):
         claimed = [("claimed", row["epoch"], row["epsilon"]) for row in study.training[variant]]
@@ -172,5 +188,5 @@ def _epsilon(study: Study) -> list[Mapping[str, Any]]:
         ]
         for kind, epoch, value in (*claimed, *audited):
             if not math.isnan(value):
-                found.append({"name": variant, "kind": kind, "epoch": int(epoch), "value": shortened(value)})
-    return found
+                points.append({"name": variant, "kind": kind, "epoch": int(epoch), "value": shortened(value)})
+    return points

@@ -51,15 +51,15 @@ def exhibits(study: Study, count: int) -> dict[str, list[Exhibit]]:
     names = study.dataset["class_names"]
     variants = [name for name in study.close(study.labels) if name not in study.at_chance]
     count = min(count, MOST_IMAGES // max(1, len(variants)))
-    found = {}
+    by_variant = {}
     for variant in variants if count else ():
         rows = sorted(study.part("exposed", variant), key=lambda row: row["rank"])[:count]
         if rows:
-            found[variant] = [
+            by_variant[variant] = [
                 Exhibit(row, names[int(row["label"])], _in_colour(everything[int(row["index"])]))
                 for row in rows
             ]
-    return found
+    return by_variant
 
 
 def _has_images(study: Study) -> bool:
@@ -75,7 +75,7 @@ def _in_colour(image: np.ndarray) -> np.ndarray:
     return np.array(image[..., :3])
 
 
-def exposed_picture(study: Study, found: dict[str, list[Exhibit]]) -> Picture:
+def exposed_picture(study: Study, by_variant: dict[str, list[Exhibit]]) -> Picture:
     """The most exposed training images, one panel per variant, most exposed first."""
     panels = [
         Panel(
@@ -83,7 +83,7 @@ def exposed_picture(study: Study, found: dict[str, list[Exhibit]]) -> Picture:
             f"The {len(shown)} training images that {study.labels[variant]} exposes most.",
             height=1.9,
         )
-        for variant, shown in found.items()
+        for variant, shown in by_variant.items()
     ]
     return Picture("exposed_images", panels, columns=2, in_page=False)
 

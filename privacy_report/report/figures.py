@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from privacy_report.pipeline.contract import EPSILON_JOINT
 from privacy_report.pipeline.tables import Row
+from privacy_report.report.runs import Between, Runs, accuracies, between, label_of, runs
 from privacy_report.report.study import ATTACKS, MORE_THAN_OUTPUTS, OUTPUTS_ONLY, Study, pareto
 from privacy_report.report.style import (
     GRID,
@@ -51,14 +52,15 @@ def attackers(study: Study) -> dict[str, Sequence[str]]:
     """
     if study.many or not study.attacks(MORE_THAN_OUTPUTS):
         return {"strongest attack": ATTACKS}
-    found = {"outputs only": OUTPUTS_ONLY, "references, early checkpoints": MORE_THAN_OUTPUTS}
-    return {name: kinds for name, kinds in found.items() if study.attacks(kinds)}
+    kinds_of = {"outputs only": OUTPUTS_ONLY, "references, early checkpoints": MORE_THAN_OUTPUTS}
+    return {name: kinds for name, kinds in kinds_of.items() if study.attacks(kinds)}
 
 
 def vulnerability(study: Study, look: Look) -> Picture:
     """AUC, advantage and TPR at 1% FPR by epoch, each with its 95% band, and the model's accuracy.
 
-    Audit twins are left out: they lie on the curves of their variants and are never shipped.
+    Audit twins are left out: they lie on the curves of their variants and are never shipped. Of a variant
+    with several seeds the middle run is drawn, with a band from the least to the largest of all its runs.
     """
     panels = [(partial(_by_epoch, study, look, column), _alt_by_epoch(study, column)) for column in CHANCE]
     alt = "Line chart: training and validation accuracy of each variant by epoch."
@@ -69,8 +71,12 @@ def vulnerability(study: Study, look: Look) -> Picture:
 
 def _by_epoch(study: Study, look: Look, column: str, ax: Axes) -> None:
     lines, ends = attackers(study), []
-    for variant, label in study.candidates.items():
+    for variant, one in runs(study).items():
         color = look.color(variant)
+        if one.several:
+            last = _runs_by_epoch(study, look, one, column, ax)
+            ends += [(value, label_of(study, one), color, look.marker(variant)) for value in last]
+            continue
         for kinds, line in zip(lines.values(), LINES, strict=False):
             rows = study.by_epoch(variant, column, kinds)
             x, y = [row["epoch"] for row in rows], [row[column] for row in rows]
@@ -82,7 +88,7 @@ def _by_epoch(study: Study, look: Look, column: str, ax: Axes) -> None:
                 low, high = ([row[f"{column}_{end}"] for row in rows] for end in ("low", "high"))
                 ax.fill_between(x, low, high, color=color, alpha=0.13, lw=0)
         if strongest := study.by_epoch(variant, column):
-            ends.append((strongest[-1][column], label, color, look.marker(variant)))
+            ends.append((strongest[-1][column], study.labels[variant], color, look.marker(variant)))
         _star(study, look, variant, ax, lambda row: row["epoch"], column)
     ax.axhline(CHANCE[column], color=INK, lw=0.8, ls=(0, (2, 2)))
     ax.set(title=NAMES[column], xlabel="Epoch")
@@ -91,7 +97,23 @@ def _by_epoch(study: Study, look: Look, column: str, ax: Axes) -> None:
     label_ends(ax, ends)
 
 
-def _curve(study: Study, ax: Axes, x: list[float], y: list[float], **style: Any) -> None:
+def _runs_by_epoch(study: Study, look: Look, one: Runs, column: str, ax: Axes) -> list[float]:
+    """The middle run's curves, with bands from the least to the largest run; its last strongest number."""
+    color, marker = look.color(one.of), look.marker(one.of)
+    for kinds, line in zip(attackers(study).values(), LINES, strict=False):
+        _band(study, ax, between(study, one, column, kinds), color=color, ls=line, marker=marker, ms=MARK)
+    _star(study, look, one.middle, ax, lambda row: row["epoch"], column, color)
+    return [found.middle for found in between(study, one, column)[-1:]]
+
+
+def _band(study: Study, ax: Axes, found: Sequence[Between], **style: Any) -> None:
+    x = [one.epoch for one in found]
+    _curve(study, ax, x, [one.middle for one in found], **style)
+    low, high = [one.low for one in found], [one.high for one in found]
+    ax.fill_between(x, low, high, color=style["color"], alpha=0.2, lw=0)
+
+
+def _curve(study: Study, ax: Axes, x: Sequence[float], y: Sequence[float], **style: Any) -> None:
     """A line with markers; of many variants thin with few markers."""
     if study.many:
         step = math.ceil(len(x) / MOST_MARKERS) or 1
@@ -106,7 +128,13 @@ def _accuracy(study: Study, look: Look, ax: Axes) -> None:
         else {"validation": "val_accuracy", "training": "running_accuracy"}
     )
     ends = []
-    for variant, label in study.candidates.items():
+    for variant, one in runs(study).items():
+        if one.several:
+            found = accuracies(study, one)
+            _band(study, ax, found, color=look.color(variant), marker="none")
+            last = [(at.middle, label_of(study, one), look.color(variant), "none") for at in found[-1:]]
+            ends += last
+            continue
         rows = study.training.get(variant, [])
         x = [row["epoch"] for row in rows]
         dots = look.marker(variant) if study.many or len(rows) < 2 else "none"
@@ -114,7 +142,7 @@ def _accuracy(study: Study, look: Look, ax: Axes) -> None:
             y = [row[column] for row in rows]
             _curve(study, ax, x, y, color=look.color(variant), ls=line, marker=dots, ms=MARK)
         if rows:
-            ends.append((rows[-1]["val_accuracy"], label, look.color(variant), dots))
+            ends.append((rows[-1]["val_accuracy"], study.labels[variant], look.color(variant), dots))
     ax.set(title="Accuracy of the model", xlabel="Epoch")
     _whole_epochs(ax)
     key(ax, _keys(list(lines)))
@@ -137,20 +165,20 @@ def privacy_vs_accuracy(study: Study, look: Look) -> Picture:
 
 def _trade_off(study: Study, look: Look, column: str, ax: Axes) -> None:
     points, ends = [], []
-    for variant, label in study.candidates.items():
-        rows = study.by_epoch(variant, column)
+    for variant, one in runs(study).items():
+        rows = study.by_epoch(one.middle, column)
         x, y = [row["val_accuracy"] for row in rows], [row[column] for row in rows]
         shades: Any = np.linspace(0.35, 1.0, len(rows)) if len(rows) > 1 else None
         ax.scatter(x, y, s=15, c=look.color(variant), marker=look.marker(variant), alpha=shades, lw=0)
         points += list(zip(x, y, strict=True))
         if rows:
-            ends.append((y[-1], label, look.color(variant), look.marker(variant)))
+            ends.append((y[-1], label_of(study, one), look.color(variant), look.marker(variant)))
     front = pareto(points)
     ax.plot(
         *zip(*front, strict=True) if front else ([], []), color=INK, lw=1, drawstyle="steps-pre", zorder=1
     )
-    for variant in study.candidates:
-        _star(study, look, variant, ax, lambda row: row["val_accuracy"], column)
+    for one in runs(study).values():
+        _star(study, look, one.middle, ax, lambda row: row["val_accuracy"], column, look.color(one.of))
     ax.set(title=NAMES[column], xlabel="Validation accuracy")
     _room(ax, 0.02, CHANCE[column])
     ax.axhline(CHANCE[column], color=INK, lw=0.8, ls=(0, (2, 2)))
@@ -238,14 +266,17 @@ def _epsilon(study: Study, look: Look, variant: str, ax: Axes) -> None:
     label_ends(ax, ends)
 
 
-def _star(study: Study, look: Look, variant: str, ax: Axes, x: Callable[[Row], float], column: str) -> None:
-    """Mark the recommended checkpoint."""
+def _star(
+    study: Study, look: Look, variant: str, ax: Axes, x: Callable[[Row], float], column: str, color: str = ""
+) -> None:
+    """Mark the recommended checkpoint, in the variant's colour or in another one."""
     epoch = study.recommended(variant)
     row = None if epoch is None else study.strongest(variant, epoch, column)
     if row is not None:
         at = x(row), row[column]
         size, edge = (8, 0.4) if study.many else (11, 0.8)
-        ax.plot(*at, marker="*", ms=size, color=look.color(variant), mec=PAPER, mew=edge, ls="none", zorder=5)
+        color = color or look.color(variant)
+        ax.plot(*at, marker="*", ms=size, color=color, mec=PAPER, mew=edge, ls="none", zorder=5)
 
 
 def nonmembers(study: Study) -> float:

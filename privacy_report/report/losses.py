@@ -22,10 +22,10 @@ def losses_picture(study: Study, look: Look) -> Picture:
     for variant in study.close(study.labels):
         rows = study.part("histograms", variant)
         for which, epoch in _checkpoints(study, variant).items():
-            found = list(where(rows, epoch=float(epoch)))
+            bins = list(where(rows, epoch=float(epoch)))
             title = f"{study.labels[variant]}\nEpoch {epoch}, {which}"
             alt = f"Histogram of the losses of members and non-members: {title}.".replace("\n", ", ")
-            panels.append(Panel(partial(_histogram, found, look.color(variant), title), alt))
+            panels.append(Panel(partial(_histogram, bins, look.color(variant), title), alt))
     return Picture("loss_histograms", panels, columns=2)
 
 
@@ -44,12 +44,12 @@ def _histogram(rows: list[Row], color: str, title: str, ax: Axes) -> None:
         "nonmember": {"color": INK, "lw": 1.2},
     }
     for side, style in styles.items():
-        found = [row for row in where(rows, side=side) if math.isfinite(row["high"])]
+        bins = [row for row in where(rows, side=side) if math.isfinite(row["high"])]
         total = sum(row["count"] for row in where(rows, side=side))
-        if found and total:
-            edges = [row["low"] for row in found] + [found[-1]["high"]]
+        if bins and total:
+            edges = [row["low"] for row in bins] + [bins[-1]["high"]]
             name = {"member": "members", "nonmember": "non-members"}[side]
-            ax.stairs([row["count"] / total for row in found], edges, label=name, **style)
+            ax.stairs([row["count"] / total for row in bins], edges, label=name, **style)
     ax.set(xscale="log", yscale="log")  # the bins are geometric
     in_powers(ax.xaxis)
     in_percent(ax.yaxis)

@@ -23,9 +23,11 @@ from privacy_report.report.exposed import Exhibit
 from privacy_report.report.figures import FEWEST_FALSE_POSITIVES, attackers
 from privacy_report.report.glossary import GLOSSARY
 from privacy_report.report.provenance import facts
+from privacy_report.report.queries import asked_too_little, compared
 from privacy_report.report.recommendation import recommendation
 from privacy_report.report.record_auc import spread, worst_groups
 from privacy_report.report.released import names, released
+from privacy_report.report.remedies import lines as remedy_lines
 from privacy_report.report.rows import first_screen, measured
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import MORE_THAN_OUTPUTS, Study
@@ -63,8 +65,10 @@ def write(
         vega=packed(bundle()),
         contents=packed(contents(study, look)),
         pictures=pictures,
+        queries=compared(study),
         releases=released(study),
         names=names(study),
+        remedies=remedy_lines(study),
         spread=spread(study),
         worst_groups=worst_groups(study),
         facts=facts(study),
@@ -107,6 +111,7 @@ def _evidence(study: Study, exhibits: Mapping[str, list[Exhibit]], report: Repor
         "canary_lines": side_by_side(study),
         "canary_coins": coins(study),
         "placebos": placebos(study),
+        "asked_too_little": asked_too_little(study),
         "refused": unmeasured[:MOST_REASONS],
         "not_listed": len(unmeasured[MOST_REASONS:]),
     }
@@ -128,10 +133,10 @@ def no_classes(study: Study) -> str:
 
 def policies(study: Study) -> dict[str, list[str]]:
     """Each policy in words -> the labels of the variants that are held to it."""
-    found: dict[str, list[str]] = {}
+    labels_of: dict[str, list[str]] = {}
     for variant, label in study.labels.items():
-        found.setdefault("; ".join(in_words(study.verdict(variant)["policy"])), []).append(label)
-    return found
+        labels_of.setdefault("; ".join(in_words(study.verdict(variant)["policy"])), []).append(label)
+    return labels_of
 
 
 def placebos(study: Study) -> list[str]:

@@ -24,13 +24,13 @@ PACKAGES = ("privacy-report", "tensorflow", "keras", "numpy", "scipy", "scikit-l
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that numbers depend on, read without importing them."""
-    found = {"Python": platform.python_version()}
+    versions_of = {"Python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            versions_of[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            versions_of[package] = "not installed"
+    return versions_of
 
 
 def processors(folder: Path, stages: list[str]) -> list[str]:
@@ -56,11 +56,11 @@ def seeds(value: Any, path: str = "") -> list[str]:
     """All settings of nested parameters whose name is `seed`, as "path.to.seed = value"."""
     if not isinstance(value, dict):
         return []
-    found = []
+    settings = []
     for name, inner in value.items():
         here = f"{path}.{name}" if path else str(name)
-        found += [f"{here} = {inner}"] if name == "seed" else seeds(inner, here)
-    return found
+        settings += [f"{here} = {inner}"] if name == "seed" else seeds(inner, here)
+    return settings
 
 
 def facts(study: Study) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def recommendation(study: Study) -> Recommendation:
 
 def _leak(verdict: Mapping[str, Any]) -> str:
     """Whether a leak was detected at the recommended checkpoint, in a sentence."""
-    slices = {one["slice"] for one in verdict["scope"]["leaks"]}
+    slices = {leak["slice"] for leak in verdict["scope"]["leaks"]}
     if not slices:
         return "No leak was detected in it."
     return "Its canaries show a leak." if slices == {CANARIES} else "A leak was detected in it."

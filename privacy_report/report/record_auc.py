@@ -43,14 +43,14 @@ def spread(study: Study) -> list[Line]:
 
 def worst_groups(study: Study) -> list[Line]:
     """Of each variant at most WORST classes and groups, those with the largest excess over noise first."""
-    found = []
+    lines = []
     for variant in study.close(study.candidates):
         rows = [
             row for row in _rows(study, variant) if row["slice"] != ENTIRE and row["record_auc"] == WORST_AT
         ]
         rows.sort(key=lambda row: row["noise"] - row["share"])
-        found += [_line(study, row) for row in rows[:WORST]]
-    return found
+        lines += [_line(study, row) for row in rows[:WORST]]
+    return lines
 
 
 def _rows(study: Study, variant: str) -> list[Row]:

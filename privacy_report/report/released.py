@@ -41,12 +41,12 @@ class Line:
 
 def released(study: Study) -> list[Line]:
     """One line per attack that does not see everything, and those it is compared with; none without any."""
-    found = []
+    lines = []
     for variant in study.candidates:
         epoch = study.shown(variant)["last"]
         for row in sorted(_rows(study, variant, epoch), key=_order):
-            found.append(_line(study.labels[variant], epoch, row))
-    return found if any(line.released != WORDS[LOGITS] for line in found) else []
+            lines.append(_line(study.labels[variant], epoch, row))
+    return lines if any(line.released != WORDS[LOGITS] for line in lines) else []
 
 
 def names(study: Study) -> list[str]:

@@ -75,15 +75,15 @@ def measured(rows: Sequence[Line]) -> list[tuple[str, str, str]]:
 def _values(study: Study, variant: str) -> dict[str, Any]:
     """Numbers of the row: of the strongest attacks at one checkpoint, on all examples, as in metrics/."""
     epoch = study.verdict(variant).get("recommended_epoch", study.shown(variant).get("last", 0))
-    found = {"epoch": epoch}
+    values = {"epoch": epoch}
     for column in LIMITED_BY:
         if row := study.strongest(variant, epoch, column):
-            found |= {name: row[name] for name in (*with_ends(column), "val_accuracy")}
-    return found
+            values |= {name: row[name] for name in (*with_ends(column), "val_accuracy")}
+    return values
 
 
 def _limits(verdict: Mapping[str, Any]) -> dict[str, float]:
-    return {one["rule"]: one["limit"] for one in verdict["policy"] if "slice" not in one}
+    return {rule["rule"]: rule["limit"] for rule in verdict["policy"] if "slice" not in rule}
 
 
 def _most(study: Study, values: Mapping[str, Mapping[str, Any]], column: str) -> float:
@@ -93,9 +93,9 @@ def _most(study: Study, values: Mapping[str, Mapping[str, Any]], column: str) ->
     """
     measured = [name for name in study.candidates if column in values[name]]
     names = measured or list(values)
-    found = [values[name].get(f"{column}_high", values[name].get(column, 0.0)) for name in names]
-    found += [_limits(study.verdict(name)).get(LIMITED_BY[column], 0.0) for name in names]
-    return 1.08 * max([0.01, *(one for one in found if not math.isnan(one))])
+    ends = [values[name].get(f"{column}_high", values[name].get(column, 0.0)) for name in names]
+    ends += [_limits(study.verdict(name)).get(LIMITED_BY[column], 0.0) for name in names]
+    return 1.08 * max([0.01, *(end for end in ends if not math.isnan(end))])
 
 
 def _bar(values: Mapping[str, Any], column: str, limit: float | None, most: float) -> Bar | None:
@@ -141,13 +141,13 @@ def _line(
     )
 
 
-def _on_half(found: Mapping[str, Any]) -> str:
+def _on_half(numbers: Mapping[str, Any]) -> str:
     """What the confirming half gave, empty where no checkpoint was chosen."""
-    if not found:
+    if not numbers:
         return ""
-    parts = [f"accuracy {number(found.get('val_accuracy', math.nan))}"]
+    parts = [f"accuracy {number(numbers.get('val_accuracy', math.nan))}"]
     for column, name, _ in COLUMNS:
-        if bar := _bar(found, column, None, 1.0):
+        if bar := _bar(numbers, column, None, 1.0):
             parts.append(
                 f"{name[0].lower()}{name[1:]} {bar.text}" + (f" ({bar.interval})" if bar.interval else "")
             )

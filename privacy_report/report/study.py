@@ -74,8 +74,8 @@ class Study:
     @cached_property
     def candidates(self) -> dict[str, str]:
         """Variant name -> label of what may be shipped: without audit twins, where there is anything else."""
-        found = {name: label for name, label in self.labels.items() if not is_twin(name, self.variants)}
-        return found or self.labels
+        shippable = {name: label for name, label in self.labels.items() if not is_twin(name, self.variants)}
+        return shippable or self.labels
 
     def one_run(self, variant: str, canaries: str = "") -> dict[str, Any] | None:
         """The one-run audit of a variant or its audit twin; None without one.
@@ -200,10 +200,10 @@ class Study:
 
     @cached_property
     def _epochs(self) -> dict[str, list[int]]:
-        found: dict[str, set[int]] = {}
+        by_variant: dict[str, set[int]] = {}
         for variant, epoch in self.entire:
-            found.setdefault(variant, set()).add(int(epoch))
-        return {variant: sorted(epochs) for variant, epochs in found.items()}
+            by_variant.setdefault(variant, set()).add(int(epoch))
+        return {variant: sorted(epochs) for variant, epochs in by_variant.items()}
 
     def epochs(self, variant: str) -> list[int]:
         """The epochs of a variant's checkpoints, ascending."""
@@ -257,8 +257,8 @@ class Study:
 
     def by_epoch(self, variant: str, column: str, kinds: Collection[str] = ATTACKS) -> list[Row]:
         """The row of the strongest attack of some kinds at each checkpoint where one could be measured."""
-        found = (self.strongest(variant, epoch, column, kinds) for epoch in self.epochs(variant))
-        return [row for row in found if row is not None]
+        strongest = (self.strongest(variant, epoch, column, kinds) for epoch in self.epochs(variant))
+        return [row for row in strongest if row is not None]
 
     def close(self, variants: Iterable[str]) -> list[str]:
         """At most MOST_CLOSE of the variants, in their order: those that leak most at the last checkpoint."""

@@ -110,7 +110,7 @@ def draw(picture: Picture, dpi: int) -> Drawn:
 
 def write_png(drawn: Sequence[Drawn], path: Path, dpi: int) -> None:
     """Write the sheets, one below the other."""
-    sheets = [one.sheet for one in drawn]
+    sheets = [picture.sheet for picture in drawn]
     width, height = max(sheet.width for sheet in sheets), sum(sheet.height for sheet in sheets)
     whole, top = Image.new("RGB", (width, height), PAPER), 0
     for sheet in sheets:

@@ -39,13 +39,13 @@ def lines(study: Study) -> list[Line]:
     All numbers are those of the row's epoch on all examples, of the attack that is strongest in each; what
     one half of the examples said is on the variant's card.
     """
-    found = []
+    all_lines = []
     for variant in study.labels:
         which: dict[int, list[str]] = {}
         for name, epoch in study.shown(variant).items():
             which.setdefault(epoch, []).append(name)
-        found += [_line(study, variant, ", ".join(names), epoch) for epoch, names in which.items()]
-    return found
+        all_lines += [_line(study, variant, ", ".join(names), epoch) for epoch, names in which.items()]
+    return all_lines
 
 
 def said_of(verdict: Mapping[str, Any], epoch: int) -> str:

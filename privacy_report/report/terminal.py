@@ -44,18 +44,18 @@ def print_table(study: Study, console: Console | None = None) -> None:
     console = console or _console()
     wide = console.width >= WIDE
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1 if wide else 0))
-    found = lines(study)
-    heads = _heads(wide, any(line.claimed != "-" for line in found))
+    checkpoints = lines(study)
+    heads = _heads(wide, any(line.claimed != "-" for line in checkpoints))
     for name, head in heads.items():
         side: Literal["left", "right"] = "right" if name in RIGHT else "left"
         table.add_column(head, justify=side, no_wrap=name not in FOLDED, overflow="fold")
-    for line in found:
+    for line in checkpoints:
         recommended = line.epoch == study.recommended(line.name)
         style = STYLES[colour(study.verdict(line.name))] if recommended else ""
         cells = _cells(line, wide, recommended)
         table.add_row(*(Text(cells[name]) for name in heads), style=style)
     console.print(table)
-    if not wide and any(line.epoch == study.recommended(line.name) for line in found):
+    if not wide and any(line.epoch == study.recommended(line.name) for line in checkpoints):
         console.print(Text("*: the recommended checkpoint"))
     said = recommendation(study)
     console.print(Text(f"{said.say} {said.price}".strip()))

@@ -110,10 +110,10 @@ def _at_epoch() -> Layer:
 
 def _ring(encoding: Layer, series: Series) -> Layer:
     """A ring around the checkpoint that the pointer is on, in whichever view."""
-    found = series.layer(
+    ring = series.layer(
         {"type": "point", "size": 180, "strokeWidth": 2.5, "filled": False, "aria": False}, encoding
     )
-    return found | {"transform": [HOVER]}
+    return ring | {"transform": [HOVER]}
 
 
 def _by_epoch(series: Series) -> list[Layer]:

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from privacy_report.training.backend import keras
 from privacy_report.training.epochs import Batches, Gradient
+from privacy_report.training.objective import Loss
 from privacy_report.training.regime import Regime, Spent
 
 
@@ -36,8 +38,8 @@ class WithoutAbsent:
         steps = slice(None) if self.keeps_empty else sizes > 0
         return Batches(rows[steps], sizes[steps], seeds[steps])
 
-    def gradient(self, model) -> Gradient:
-        return self.regime.gradient(model)
+    def gradient(self, model: keras.Model, loss: Loss) -> Gradient:
+        return self.regime.gradient(model, loss)
 
     def spent(self, epoch: int) -> Spent:
         return self.regime.spent(epoch)

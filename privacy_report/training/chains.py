@@ -136,7 +136,14 @@ class Scored:
             used, name = plan.scored_part(after), f"{self.job.name} at epoch {epoch}"
             for part in self.parts:
                 started = time.monotonic()
-                arrays = scoring.score(self.scores.model, self.scores.source, part == CANARIES, used, name)
+                arrays = scoring.score(
+                    self.scores.model,
+                    self.scores.source,
+                    part == CANARIES,
+                    used,
+                    name,
+                    self.scores.queries,
+                )
                 results[part] = finished(arrays, started)
         return results
 

@@ -14,8 +14,7 @@ OWN = Path("nets")
 
 def check_declared(config: Variant) -> None:
     """Refuse a user's own module, and what it imports, where DVC does not see it change."""
-    chosen = {"model": config.model, "optimizer": config.optimizer, "schedule": config.schedule}
-    for key, path in ((key, one.path) for key, one in chosen.items() if one):
+    for key, path in ((key, one.path) for key, one in config.components.items()):
         folder = own_folder(path)
         if folder and folder.resolve() != OWN.resolve():
             raise UserError(

@@ -15,6 +15,7 @@ import numpy as np
 from privacy_report.pipeline.blocks import take
 from privacy_report.training import backend
 from privacy_report.training.backend import keras, tf
+from privacy_report.training.objective import Loss, cross_entropy
 
 # (images, labels, step seed) -> gradients in the order of trainable_variables, losses (b,), logits (b, C)
 Gradient = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[Sequence[tf.Tensor], tf.Tensor, tf.Tensor]]
@@ -39,14 +40,14 @@ class Epoch(NamedTuple):
     accuracy: float
 
 
-def mean_gradient(model: keras.Model) -> Gradient:
-    """The ordinary gradient: of the batch's mean cross-entropy."""
+def mean_gradient(model: keras.Model, loss_of: Loss = cross_entropy) -> Gradient:
+    """The ordinary gradient: of the batch's mean loss."""
 
     def gradient(images, labels, seed):
         del seed
         with tf.GradientTape() as tape:
             logits = model(images, training=True)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            losses = loss_of(labels, logits)
             loss = tf.reduce_mean(losses)
             if model.losses:  # regularisers
                 loss += tf.add_n(model.losses)

@@ -1,4 +1,4 @@
-"""Whether a model treats every example alone, tried on random batches: the ground that clipping stands on."""
+"""Whether model and loss treat every example alone, tried on random batches: the ground of clipping."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import NoReturn
 import numpy as np
 
 from privacy_report.errors import UserError
+from privacy_report.training import objective
 from privacy_report.training.backend import keras, tf
+from privacy_report.training.objective import Loss
 
 # One row is watched while the others change. It has neighbours on both sides, and neither a reversal nor
 # a rotation of the batch maps it to itself.
@@ -46,6 +48,36 @@ def check(model: keras.Model, per_example: Callable[[keras.Model, tf.Tensor], li
         _refuse(model, "a row of the batch changes with the number of rows")
 
 
+def check_loss(loss: Loss, n_classes: int) -> None:
+    """Refuse a loss by which one example of a batch touches another's loss or slopes, with UserError.
+
+    Every bit of a row has to stay when all other rows become large or NaN and get other labels, and the row
+    itself, up to rounding, when it is a batch of its own.
+    """
+    run, (labels, logits) = objective.tried(loss, n_classes), objective.probes(n_classes)
+    kept = run(labels, logits)
+    for row in range(len(labels)):
+        ours = [one[row] for one in kept]
+        this = np.arange(len(labels)) == row
+        for others in (100 * logits[::-1], np.full_like(logits, np.nan)):
+            changed = run(
+                np.where(this, labels, (labels + 1) % n_classes), np.where(this[:, None], logits, others)
+            )
+            if not _same(ours, [one[row] for one in changed]):
+                _refuse_loss("a row of the batch changes with the other rows")
+        alone = run(labels[this], logits[this])
+        for whole, one in zip(kept, alone, strict=True):
+            if not np.allclose(whole[row], one[0], rtol=0, atol=ROUNDING * np.abs(whole).max()):
+                _refuse_loss("a row of the batch changes with the number of rows")
+
+
+def _refuse_loss(what: str) -> NoReturn:
+    raise UserError(
+        f"loss.path: the loss mixes the examples of a batch ({what}), so clipping each example's gradient no "
+        "longer bounds what one example changes; a private variant needs a loss of each example alone"
+    )
+
+
 def _check_losses(model: keras.Model) -> None:
     """Refuse a model that adds to the loss in training mode: by regularisers, or by `add_loss` in a call."""
     adding: list[str] = []
@@ -62,7 +94,7 @@ def _check_losses(model: keras.Model) -> None:
     if adding:
         raise UserError(
             f"layer {adding[-1]}: its own loss (a regularizer or add_loss) is no part of an example's "
-            "cross-entropy, which is all that a private variant's gradients are of; remove it"
+            "loss, which is all that a private variant's gradients are of; remove it"
         )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from privacy_report.training import sampling
 from privacy_report.training.backend import keras
 from privacy_report.training.epochs import Batches, Gradient, mean_gradient
+from privacy_report.training.objective import Loss
 from privacy_report.training.regime import Spent
 from privacy_report.training.schema import Variant
 
@@ -26,8 +27,8 @@ class Ordinary:
         )
         return Batches(rows, sizes, np.zeros((len(sizes), 2), np.int64))
 
-    def gradient(self, model: keras.Model) -> Gradient:
-        return mean_gradient(model)
+    def gradient(self, model: keras.Model, loss: Loss) -> Gradient:
+        return mean_gradient(model, loss)
 
     def spent(self, epoch: int) -> Spent:
         return Spent(epsilon=math.nan, epsilon_rdp=math.nan, noise_multiplier=math.nan)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from privacy_report.training.backend import keras, tf
+from privacy_report.training.objective import Loss, cross_entropy
 
 # Layers without weights that treat every example alone. An unlisted layer is not wrong, only slower.
 WEIGHTLESS = (
@@ -46,17 +47,13 @@ def masked(rows: tf.Tensor, keep: tf.Tensor | None) -> tf.Tensor:
     return tf.where(tf.reshape(keep, (-1, *[1] * (rows.shape.rank - 1))), rows, 0.0)
 
 
-def losses_of(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-
-
 def why_generic(model: keras.Model) -> str | None:
     """Why the explicit gradients do not cover this model, or None when they do."""
     if type(model) is not keras.Sequential:
         return f"model {model.name} is no plain keras.Sequential"
     if None in model.input_shape[1:]:
         return f"model {model.name} takes inputs of unknown size {model.input_shape[1:]}"
-    for layer in model.layers:
+    for layer in model.layers[_front(model) :]:
         weighted = type(layer) in (keras.layers.Conv2D, keras.layers.Dense)
         if not weighted and type(layer) not in WEIGHTLESS:
             return f"layer {layer.name} is a {type(layer).__name__}"
@@ -71,15 +68,24 @@ def why_generic(model: keras.Model) -> str | None:
     return None
 
 
+def _front(model: keras.Sequential) -> int:
+    """How many layers come before the first that learns. Nothing is differentiated through these."""
+    learnt = {id(weight) for weight in model.trainable_weights}
+    learning = (any(id(weight) in learnt for weight in layer.weights) for layer in model.layers)
+    return next((number for number, learns in enumerate(learning) if learns), len(model.layers))
+
+
 def explicit(
-    model: keras.Model, images: tf.Tensor, labels: tf.Tensor
+    model: keras.Model, images: tf.Tensor, labels: tf.Tensor, loss_of: Loss = cross_entropy
 ) -> tuple[list[PerExample], tf.Tensor, tf.Tensor]:
     """Per-example gradients of a stack, from one backward pass down to the layers' pre-activations."""
     weighted: list[tuple[keras.Layer, tf.Tensor]] = []
     outputs: list[tf.Tensor] = []
-    hidden = images
+    front, hidden = _front(model), images
+    for layer in model.layers[:front]:
+        hidden = layer(hidden, training=True)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
-        for layer in model.layers:
+        for layer in model.layers[front:]:
             if not layer.weights:
                 hidden = layer(hidden, training=True) if isinstance(layer, DROPOUTS) else layer(hidden)
                 continue
@@ -89,7 +95,7 @@ def explicit(
                 weighted.append((layer, inputs))
                 outputs.append(hidden)
             hidden = layer.activation(hidden)
-        losses = losses_of(labels, hidden)
+        losses = loss_of(labels, hidden)
     slopes = tape.gradient(losses, outputs)
     gradients: list[PerExample] = []
     for (layer, inputs), slope in zip(weighted, slopes, strict=True):
@@ -173,14 +179,14 @@ def _size(shape: Any) -> int:
 
 
 def generic(
-    model: keras.Model, images: tf.Tensor, labels: tf.Tensor
+    model: keras.Model, images: tf.Tensor, labels: tf.Tensor, loss_of: Loss = cross_entropy
 ) -> tuple[list[PerExample], tf.Tensor, tf.Tensor]:
     """Per-example gradients of any model, each example being a batch of one."""
 
     def one(example: tuple[tf.Tensor, tf.Tensor]) -> Any:
         with tf.GradientTape() as tape:
             logits = model(example[0][None], training=True)
-            losses = losses_of(example[1][None], logits)
+            losses = loss_of(example[1][None], logits)
         gradients = tape.gradient(
             losses, model.trainable_variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )

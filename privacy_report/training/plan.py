@@ -17,7 +17,7 @@ from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.digests import Arrays, arrays_digest, digest
 from privacy_report.pipeline.memo import Memo
 from privacy_report.training.job import Job, Source
-from privacy_report.training.schema import Variant
+from privacy_report.training.schema import Queries, Variant
 
 TARGET = "privacy_report.training.target"
 SCORING = "privacy_report.training.scoring"
@@ -46,11 +46,20 @@ def essential(config: Variant) -> Variant:
 
     Canaries are data, with a digest, unless they are gradients. The number of epochs counts where the noise
     is solved from a target epsilon. What is left out is out of the training's sight, so that it cannot be
-    used unnoticed.
+    used unnoticed. What attackers ask comes after training.
     """
     solved = config.privacy is not None and config.privacy.target_epsilon is not None
     epochs = config.epochs if solved else 1
-    return replace(config, label="", epochs=epochs, epochs_per_report=1, canaries=config.gradient_canaries)
+    return replace(
+        config,
+        label="",
+        epochs=epochs,
+        epochs_per_report=1,
+        canaries=config.gradient_canaries,
+        repeats=None,
+        remedy_of=None,
+        queries=None,
+    )
 
 
 def job_of(name: str, config: Variant, source: Source) -> Job:
@@ -128,6 +137,7 @@ class Scores:
     source: Source
     recipe: Recipe
     inputs: dict[str, Any]
+    queries: Queries | None = None
 
     def of(self, kept: Memo, arrays: Arrays, name: str, canaries: bool) -> Arrays:
         """A checkpoint's scores, from the store or else computed now; see `scoring.score`.
@@ -135,9 +145,8 @@ class Scores:
         Its optimizer and its history have no part in them.
         """
         used = scored_part(arrays)
-        return kept.recall(
-            SCORE, self.key(used, canaries), partial(_score, self.model, self.source, canaries, used, name)
-        )
+        compute = partial(_score, self.model, self.source, canaries, used, name, self.queries)
+        return kept.recall(SCORE, self.key(used, canaries), compute)
 
     def key(self, used: Arrays, canaries: bool) -> str:
         """The memo's key of the scores of a checkpoint's `scored_part`."""
@@ -149,13 +158,21 @@ def scored_part(arrays: Arrays) -> Arrays:
     return {key: value for key, value in arrays.items() if key.startswith(("architecture", "weights/"))}
 
 
-def scores(model: Component, source: Source) -> Scores:
-    """The outputs of a variant's checkpoints."""
+def scores(model: Component, source: Source, queries: Queries | None = None) -> Scores:
+    """The outputs of a variant's checkpoints; queries: what else is asked of them."""
     recipe = Recipe((SCORING,), (model.path,))
-    return Scores(model, source, recipe, recipe.base() | {"model": asdict(model), "data": source.digest})
+    inputs = recipe.base() | {"model": asdict(model), "data": source.digest} | asked(queries)
+    return Scores(model, source, recipe, inputs, queries)
 
 
-def _score(model: Component, source: Source, canaries: bool, arrays: Arrays, name: str) -> Arrays:
+def asked(queries: Queries | None) -> dict[str, Any]:
+    """What a key says of queries next to each example itself: nothing where there are none."""
+    return {"queries": asdict(queries)} if queries else {}
+
+
+def _score(
+    model: Component, source: Source, canaries: bool, arrays: Arrays, name: str, queries: Queries | None
+) -> Arrays:
     from privacy_report.training import scoring  # brings TensorFlow
 
-    return scoring.score(model, source, canaries, arrays, name)
+    return scoring.score(model, source, canaries, arrays, name, queries)

@@ -15,6 +15,7 @@ from privacy_report.training import accounting, isolation, private_gradient, sam
 from privacy_report.training.backend import keras
 from privacy_report.training.epochs import Batches, Gradient
 from privacy_report.training.gradient_canaries import GradientCanaries
+from privacy_report.training.objective import Loss
 from privacy_report.training.private_arrays import FINGERPRINTS, P_VALUES
 from privacy_report.training.private_gradient import Step
 from privacy_report.training.regime import Spent
@@ -62,17 +63,17 @@ class Private:
             self._canaries.begin(self._entropy, epoch)
         return Batches(rows, sizes, sampling.step_seeds(self._entropy, epoch, self.steps))
 
-    def gradient(self, model: keras.Model) -> Gradient:
-        if remark := private_gradient.check(model):
+    def gradient(self, model: keras.Model, loss: Loss) -> Gradient:
+        if remark := private_gradient.check(model, loss):
             print(remark, flush=True)
         clip, noise, size = self.privacy.l2_norm_clip, self.noise_multiplier, self.batch_size
-        self._watch = Watch(model, self.steps, noise * clip, clip, size, isolation.is_random(model))
+        self._watch = Watch(model, self.steps, noise * clip, clip, size, isolation.is_random(model), loss)
         if self.canary_params:
             self._canaries = GradientCanaries(
                 self.canary_params, model, self.steps, size / self.n, noise, clip, size, private_gradient.clip
             )
         added = self._canaries.added if self._canaries else None
-        return private_gradient.gradient(model, clip, noise, size, added, self._see)
+        return private_gradient.gradient(model, clip, noise, size, added, self._see, loss)
 
     def _see(self, step: Step) -> None:
         """A step as it is applied, in the graph."""

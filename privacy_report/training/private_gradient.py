@@ -6,12 +6,14 @@ Source: Abadi et al., "Deep Learning with Differential Privacy", 2016, algorithm
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from privacy_report.errors import UserError
 from privacy_report.training import isolation
 from privacy_report.training.backend import keras, tf
 from privacy_report.training.epochs import Gradient
+from privacy_report.training.objective import Loss, cross_entropy
 from privacy_report.training.per_example import PerExample, explicit, generic, masked, why_generic
 
 # Examples differentiated at a time: their per-example gradients stay in the processor's cache, and
@@ -48,15 +50,16 @@ class Step(NamedTuple):
     gradients: list[tf.Tensor]
 
 
-def check(model: keras.Model) -> str | None:
-    """Whether `model` can be trained privately, and how fast: a sentence to log, or None if fast.
+def check(model: keras.Model, loss: Loss = cross_entropy) -> str | None:
+    """Whether `model` can be trained privately on `loss`, and how fast: a sentence to log, or None if fast.
 
     Raises UserError for a model whose layers mix the examples of a batch: then one example moves the
-    gradients of the others, and clipping no longer bounds what one example does to the sum; and for a model
-    with losses of its own. What a layer does is tried on random batches (`isolation.check`); the probe takes
-    part of a second, and leaves weights and generators as they were. A frozen BatchNormalization is allowed:
-    it applies the averages that it came with, and writes none. Where they were learnt on the members, the
-    guarantee does not cover them, as it covers no weight that was not drawn at random.
+    gradients of the others, and clipping no longer bounds what one example does to the sum; for a loss that
+    does so; and for a model with losses of its own. What a layer does is tried on random batches
+    (`isolation.check`); the probe takes part of a second, and leaves weights and generators as they were. A
+    frozen BatchNormalization is allowed: it applies the averages that it came with, and writes none. Where
+    they were learnt on the members, the guarantee does not cover them, as it covers no weight that was not
+    drawn at random.
     """
     for layer in model._flatten_layers(include_self=False):
         if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
@@ -66,20 +69,21 @@ def check(model: keras.Model) -> str | None:
                 "get no noise; a private variant needs a model without it (GroupNormalization is allowed)"
             )
     reason = why_generic(model)
-    isolation.check(model, _rows)
+    isolation.check_loss(loss, model.output_shape[-1])
+    isolation.check(model, partial(_rows, loss))
     if reason is None:
         return None
     return f"{reason}: its per-example gradients come from tf.vectorized_map, which may be slower"
 
 
-def _rows(model: keras.Model, images: tf.Tensor) -> list[tf.Tensor]:
+def _rows(loss: Loss, model: keras.Model, images: tf.Tensor) -> list[tf.Tensor]:
     """What must be of each example alone, (b, ...): logits, and the gradients' norms where one pass has all.
 
     The generic path differentiates batches of one, so that there only the logits could mix.
     """
     if why_generic(model) is not None:
         return [model(images, training=True)]
-    gradients, _, logits = explicit(model, images, tf.zeros(tf.shape(images)[0], tf.int32))
+    gradients, _, logits = explicit(model, images, tf.zeros(tf.shape(images)[0], tf.int32), loss)
     return [logits, *(squares for squares, _ in gradients)]
 
 
@@ -90,22 +94,23 @@ def gradient(
     expected_batch_size: int,
     added: Callable[[], list[tf.Tensor]] | None = None,
     watch: Callable[[Step], None] | None = None,
+    loss: Loss = cross_entropy,
 ) -> Gradient:
     """The private gradient of a step, a function of (images, labels, seed) as the epoch loop calls it.
 
     It is the clipped sum plus noise of standard deviation noise_multiplier * l2_norm_clip, divided by the
     *expected* batch size: the drawn size would tell who was drawn. Arguments of the function and its
     returns as in `clipped_sum`, seed as in `noise`. added: what is added to the clipped sum before the noise,
-    one a variable; watch: called in the graph with every step. Raises UserError for a model that `check`
-    refuses.
+    one a variable; watch: called in the graph with every step; loss: of the examples. Raises UserError for
+    what `check` refuses.
     """
-    check(model)
+    check(model, loss)
     stddev = noise_multiplier * l2_norm_clip if noise_multiplier else 0.0  # 0 with an infinite clip too
 
     def step(
         images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor
     ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
-        clipped = clipped_sum(model, images, labels, l2_norm_clip)
+        clipped = clipped_sum(model, images, labels, l2_norm_clip, loss)
         sums = clipped.sums
         if added is not None:
             sums = [one + more for one, more in zip(sums, added(), strict=True)]
@@ -118,12 +123,18 @@ def gradient(
     return step
 
 
-def clipped_sum(model: keras.Model, images: tf.Tensor, labels: tf.Tensor, l2_norm_clip: float) -> Clipped:
+def clipped_sum(
+    model: keras.Model,
+    images: tf.Tensor,
+    labels: tf.Tensor,
+    l2_norm_clip: float,
+    loss: Loss = cross_entropy,
+) -> Clipped:
     """Sum over examples of the gradients of their losses, each scaled down to norm `l2_norm_clip`.
 
-    images: float32 (b, H, W, C), labels: int32 (b,); b may be dynamic, and 0. The loss is softmax
-    cross-entropy of the model's logits in training mode. The norm is over all trainable variables
-    together. Call `check(model)` first.
+    images: float32 (b, H, W, C), labels: int32 (b,); b may be dynamic, and 0. loss: of the labels and
+    the model's logits in training mode. The norm is over all trainable variables together. Call `check`
+    first.
     """
     work = explicit if why_generic(model) is None else generic
     total = tf.shape(images)[0]
@@ -136,7 +147,7 @@ def clipped_sum(model: keras.Model, images: tf.Tensor, labels: tf.Tensor, l2_nor
 
     def step(start: tf.Tensor, sums: list[tf.Tensor], largest: tf.Tensor, losses: Any, logits: Any) -> tuple:
         gradients, chunk_losses, chunk_logits = work(
-            model, images[start : start + CHUNK], labels[start : start + CHUNK]
+            model, images[start : start + CHUNK], labels[start : start + CHUNK], loss
         )
         added, norm = clip(gradients, l2_norm_clip)
         index = start // CHUNK

@@ -21,8 +21,8 @@ from privacy_report.training import plan
 from privacy_report.training.chains import STATE, Chain, Results, finished, state_in
 from privacy_report.training.job import Job, Source
 from privacy_report.training.memberships import ReferenceParams, halves
-from privacy_report.training.plan import Recipe, inputs_of, job_of, recipe_of
-from privacy_report.training.schema import Variant
+from privacy_report.training.plan import Recipe, asked, inputs_of, job_of, recipe_of
+from privacy_report.training.schema import Queries, Variant
 
 REFERENCE = "privacy_report.training.reference"
 HANDS = (*plan.HANDS, __name__)
@@ -37,7 +37,7 @@ class Reference:
     """One reference model to train.
 
     job: with reproducible noise; trains: bool (n,), on whom of all examples; inputs: what all its results
-    depend on; epochs: those after which phi is kept, ascending.
+    depend on; epochs: those after which phi is kept, ascending; queries: what else it is asked.
     """
 
     job: Job
@@ -45,6 +45,7 @@ class Reference:
     recipe: Recipe
     inputs: dict[str, Any]
     epochs: tuple[int, ...]
+    queries: Queries | None = None
 
     @property
     def recipes(self) -> list[tuple[Recipe, dict[str, Any]]]:
@@ -59,7 +60,7 @@ class Reference:
         from privacy_report.training import reference
 
         started = time.monotonic()
-        phi, after = reference.interval(self.job, self.trains, state, epochs)
+        phi, after = reference.interval(self.job, self.trains, state, epochs, self.queries)
         return {PHI: finished({PHI: phi}, started), STATE: finished(after, started)}
 
 
@@ -97,7 +98,10 @@ class ReferenceChain(Chain):
 
 
 def phi_of(kept: Memo, references: list[Reference]) -> dict[int, np.ndarray]:
-    """Epoch -> phi float32 (models, n) of references that are trained. UserError where one was lost."""
+    """Epoch -> phi of references that are trained: float32 (models, n), or (models, queries, n).
+
+    UserError where one was lost.
+    """
 
     def stored(reference: Reference, epoch: int) -> np.ndarray:
         def lost() -> Arrays:
@@ -138,6 +142,6 @@ def planned(
     for i, members in enumerate(trains):
         job = job_of(f"{variant} reference {i} of seed {params.seed}", config, source)
         recipe = recipe_of(REFERENCE, job, HANDS)
-        inputs = inputs_of(recipe, job) | {"members": arrays_digest({"": members})}
-        references.append(Reference(job, members, recipe, inputs, epochs))
+        inputs = inputs_of(recipe, job) | {"members": arrays_digest({"": members})} | asked(config.queries)
+        references.append(Reference(job, members, recipe, inputs, epochs, config.queries))
     return references

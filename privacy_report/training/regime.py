@@ -9,6 +9,7 @@ import numpy as np
 
 from privacy_report.training.backend import keras
 from privacy_report.training.epochs import Batches, Gradient
+from privacy_report.training.objective import Loss
 
 
 class Spent(NamedTuple):
@@ -29,8 +30,8 @@ class Regime(Protocol):
     def batches(self, epoch: int) -> Batches:
         """The batches of an epoch (1-based)."""
 
-    def gradient(self, model: keras.Model) -> Gradient:
-        """What a step does with a batch."""
+    def gradient(self, model: keras.Model, loss: Loss) -> Gradient:
+        """What a step does with a batch, whose examples have `loss`."""
 
     def spent(self, epoch: int) -> Spent:
         """The budget spent after `epoch` epochs."""

@@ -50,11 +50,32 @@ class Privacy:
 
 
 @dataclass
+class Queries:
+    """What an attacker asks a model next to each example itself.
+
+    mirror: its mirror image, left to right; shift: the image moved by so many pixels up, down, left and
+    right, edges repeated, which are four queries; 0: none.
+    """
+
+    mirror: bool = False
+    shift: int = 0
+
+    def __post_init__(self) -> None:
+        if self.shift < 0 or not (self.mirror or self.shift):
+            got = {"mirror": self.mirror, "shift": self.shift}
+            raise refuse("queries", got, "mirror: true, a shift of at least 1 pixel, or both; null for none")
+
+
+@dataclass
 class Variant:
     """One configuration of the target model and of its training.
 
     model: called with (input shape, number of classes) and its settings, see `models.build`. optimizer:
-    called with `learning_rate`, or with what `schedule` gives; see `optimizers.build`.
+    called with `learning_rate`, or with what `schedule` gives; see `optimizers.build`. loss: null for
+    cross-entropy, else called with (labels, logits) and its settings; see `objective.build`. queries: what
+    attackers ask next to each example itself; they belong to scores and references, and to no target's
+    training. repeats: the variant that this one is, with another seed; remedy_of: the variant whose leak this
+    one is to stop. The report alone reads these two.
     """
 
     label: str = MISSING
@@ -63,16 +84,19 @@ class Variant:
     learning_rate: float = 0.001
     optimizer: Component = field(default_factory=lambda: Component(ADAM))
     schedule: Optional[Component] = None  # noqa: UP045
+    loss: Optional[Component] = None  # noqa: UP045
     epochs: int = 50
     epochs_per_report: int = 2
     seed: int = 0
     privacy: Optional[Privacy] = None  # noqa: UP045
     canaries: Optional[CanaryParams] = None  # noqa: UP045
+    queries: Optional[Queries] = None  # noqa: UP045
+    repeats: Optional[str] = None  # noqa: UP045
+    remedy_of: Optional[str] = None  # noqa: UP045
 
     def __post_init__(self) -> None:
-        for key in ("model", "optimizer", "schedule"):
-            if component := getattr(self, key):
-                component.check(key)
+        for key, component in self.components.items():
+            component.check(key)
         for key in ("batch_size", "epochs", "epochs_per_report"):
             if (value := getattr(self, key)) < 1:
                 raise refuse(key, value, "an integer of at least 1")
@@ -86,9 +110,20 @@ class Variant:
             raise refuse("canaries.kind", GRADIENT, allowed)
 
     @property
+    def components(self) -> dict[str, Component]:
+        """What the user chose by its import path, by its key among the parameters."""
+        found = {
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "schedule": self.schedule,
+            "loss": self.loss,
+        }
+        return {key: one for key, one in found.items() if one}
+
+    @property
     def chosen(self) -> list[str]:
         """The import paths of what the user chose."""
-        return [one.path for one in (self.model, self.optimizer, self.schedule) if one]
+        return [one.path for one in self.components.values()]
 
     @property
     def gradient_canaries(self) -> CanaryParams | None:

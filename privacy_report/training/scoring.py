@@ -12,16 +12,25 @@ from privacy_report.pipeline.digests import Arrays
 from privacy_report.pipeline.outputs import Outputs, output_arrays
 from privacy_report.training import backend, models, state
 from privacy_report.training.job import Source
+from privacy_report.training.queries import further_phi
+from privacy_report.training.schema import Queries
 
 _last: dict[str, Scorer] = {}
 """The scorers of this process, for the model and the examples that it scored last."""
 
 
-def score(model: Component, source: Source, canaries: bool, arrays: Arrays, name: str) -> Arrays:
+def score(
+    model: Component,
+    source: Source,
+    canaries: bool,
+    arrays: Arrays,
+    name: str,
+    queries: Queries | None = None,
+) -> Arrays:
     """The arrays of a score file: what a checkpoint says of all examples but the canaries, or of these alone.
 
     arrays: the checkpoint's `architecture` and `weights/NNN`; name: of the checkpoint, for errors. Canaries
-    that are in are the members among them. UserError as `Scorer.score`.
+    that are in are the members among them. queries: what else is asked. UserError as `Scorer.score`.
     """
     of_model = f"{model} {source}"
     identity = f"{of_model} {canaries}"
@@ -30,7 +39,7 @@ def score(model: Component, source: Source, canaries: bool, arrays: Arrays, name
             del _last[other]
         world = source.read()
         _last[identity] = Scorer(model, world.coins if canaries else world.others)
-    return _last[identity].score(arrays, name)
+    return _last[identity].score(arrays, name, queries)
 
 
 class Scorer:
@@ -45,10 +54,13 @@ class Scorer:
         self.model = models.build(model, found.images.shape[1:], found.about["n_classes"], seed=0)
         self._predict = backend.predictor(self.model)
 
-    def score(self, arrays: Mapping[str, np.ndarray], source: str) -> dict[str, np.ndarray]:
+    def score(
+        self, arrays: Mapping[str, np.ndarray], source: str, queries: Queries | None = None
+    ) -> dict[str, np.ndarray]:
         """The arrays of a score file (`Outputs`) from the arrays of a checkpoint called `source`.
 
-        Raises UserError naming it when it is no checkpoint of this model, incomplete, or gives NaN.
+        Raises UserError naming it when it is no checkpoint of this model, incomplete, or gives NaN, and as
+        `queries.turns`.
         """
         state.load_weights(self.model, arrays, source)
         found = self.found
@@ -57,6 +69,13 @@ class Scorer:
             member_labels=found.labels[found.member],
             nonmember_logits=self._predict(found.images, found.nonmember),
             nonmember_labels=found.labels[found.nonmember],
+            member_query_phi=self._further_phi(found.member, queries),
+            nonmember_query_phi=self._further_phi(found.nonmember, queries),
             source=source,
         )
         return output_arrays(outputs)
+
+    def _further_phi(self, rows: np.ndarray, queries: Queries | None) -> np.ndarray | None:
+        if queries is None:
+            return None
+        return further_phi(self._predict, self.found.images, rows, self.found.labels[rows], queries)

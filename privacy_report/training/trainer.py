@@ -10,7 +10,7 @@ import numpy as np
 
 from privacy_report.errors import UserError
 from privacy_report.pipeline.history import HISTORY
-from privacy_report.training import backend, models, optimizers, state
+from privacy_report.training import backend, models, objective, optimizers, state
 from privacy_report.training.data import Data
 from privacy_report.training.epochs import epoch_runner
 from privacy_report.training.regime import Regime
@@ -30,13 +30,14 @@ class Trainer:
         seed = _int_seed(config.seed, name)
         self.model = models.build(config.model, data.images.shape[1:], data.n_classes, seed)
         self.optimizer = optimizers.build(config)
+        loss = objective.build(config.loss, data.n_classes)
         self._train = epoch_runner(
             self.model,
             self.optimizer,
             data.images,
             data.labels,
             data.train,
-            regime.gradient(self.model),
+            regime.gradient(self.model, loss),
         )
         self.predict = backend.predictor(self.model)
 

@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from privacy_report.training.backend import keras, tf
+from privacy_report.training.objective import Loss, cross_entropy
 from privacy_report.training.private_gradient import Step
 from privacy_report.training.self_check import Seen
 
@@ -31,7 +32,8 @@ class Watch:
     """Watches the steps of a model's epochs, one epoch after the other.
 
     steps: of an epoch; stddev: of the noise, as claimed, and l2_norm_clip; expected_batch_size: what sums are
-    divided by; is_random: whether the model draws random numbers, so that no step can be computed again.
+    divided by; is_random: whether the model draws random numbers, so that no step can be computed again;
+    loss: of the examples.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Watch:
         l2_norm_clip: float,
         expected_batch_size: int,
         is_random: bool,
+        loss: Loss = cross_entropy,
     ):
         self.model, self.steps, self.is_random = model, steps, is_random
         self.stddev, self.l2_norm_clip, self.expected_batch_size = stddev, l2_norm_clip, expected_batch_size
@@ -63,7 +66,7 @@ class Watch:
         self._sum = zeros(d, dtype=tf.float32)
         self._images = _of_any_size(tf.float32, model.input_shape[1:])
         self._labels = _of_any_size(tf.int32, ())
-        self._sum_of_single = _sum_of_single(model, l2_norm_clip)
+        self._sum_of_single = _sum_of_single(model, l2_norm_clip, loss)
 
     def begin(self, epoch: int) -> None:
         """Watch an epoch, 1-based, from its first step on."""
@@ -154,14 +157,16 @@ def _products(one: tf.Tensor, other: tf.Tensor) -> list[tf.Tensor]:
     return [tf.tensordot(a, b, 1) for a, b in ((one, other), (one, one), (other, other))]
 
 
-def _sum_of_single(model: keras.Model, l2_norm_clip: float) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+def _sum_of_single(
+    model: keras.Model, l2_norm_clip: float, loss: Loss
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """The sum over examples of their clipped gradients, float64 (d,), of images (b, ...) and labels (b,)."""
 
     @tf.function(reduce_retracing=True)
     def found(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         total = tf.zeros(sum(tf.size(v.value) for v in model.trainable_variables), tf.float64)
         for i in tf.range(tf.shape(images)[0]):
-            one = tf.cast(_gradient_of_one(model, images[i : i + 1], labels[i : i + 1]), tf.float64)
+            one = tf.cast(_gradient_of_one(model, images[i : i + 1], labels[i : i + 1], loss), tf.float64)
             norm = tf.norm(one)
             clipped = one * tf.minimum(l2_norm_clip / tf.maximum(norm, TINY), 1.0)
             total += tf.where(tf.math.is_finite(norm), clipped, 0.0)
@@ -170,11 +175,11 @@ def _sum_of_single(model: keras.Model, l2_norm_clip: float) -> Callable[[tf.Tens
     return found
 
 
-def _gradient_of_one(model: keras.Model, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+def _gradient_of_one(model: keras.Model, images: tf.Tensor, labels: tf.Tensor, loss_of: Loss) -> tf.Tensor:
     """The gradient of one example's loss, float32 (d,)."""
     with tf.GradientTape() as tape:
         logits = model(images, training=True)
-        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        loss = loss_of(labels, logits)
     gradients = tape.gradient(
         loss, model.trainable_variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )

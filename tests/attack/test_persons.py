@@ -214,9 +214,9 @@ def test_persons_and_their_score_are_in_the_key():
         digest(planned(*asked).inputs["threshold"])
         for asked in (
             (params, None),
-            (params, None, (), persons),
-            (params, None, (), persons[::-1].copy()),
-            (replace(params, person_score="sum"), None, (), persons),
+            (params, None, (), 1, persons),
+            (params, None, (), 1, persons[::-1].copy()),
+            (replace(params, person_score="sum"), None, (), 1, persons),
         )
     }
     assert len(found) == 4

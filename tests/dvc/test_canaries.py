@@ -59,7 +59,7 @@ def test_the_twin_is_judged_and_shown_and_never_shipped(twin):
     assert verdict["verdict"] == "audit"
     audited = json.loads((twin.root / "data/attack/cnn2_canary/one_run.json").read_text())["epsilon_one_run"]
     found = json.loads((twin.root / "metrics/cnn2_canary.json").read_text())
-    assert found["epsilon_audited"] == pytest.approx(audited, rel=1e-3)
+    assert found["eps_audited"] == pytest.approx(audited, rel=1e-3)
     assert {row["variant"] for row in read_rows(twin.root / "plots/canaries.csv")} == {"cnn2_canary"}
     assert [path.name for path in (twin.root / "models/cnn2_canary").iterdir()] == ["cnn2_canary.md"]
     assert "never shipped" in (twin.root / "models/cnn2_canary/cnn2_canary.md").read_text()

@@ -78,7 +78,7 @@ class Account(Sandbox):
 UP_TO_DATE = "Data and pipelines are up to date."
 
 
-@pytest.fixture(params=["root", "user"])
+@pytest.fixture(params=[pytest.param("root", marks=pytest.mark.slow), "user"])
 def study(request, finished: Sandbox) -> Account:
     """The finished study."""
     if request.param == "root" and os.geteuid():

@@ -43,6 +43,7 @@ def locked(sandbox: Sandbox) -> dict:
     return found
 
 
+@pytest.mark.slow
 def test_all_on_one_engine_is_what_each_stage_makes_alone(finished: Sandbox):
     """Byte for byte: states, history, claims, scores and the references' confidences, and dvc.lock."""
     folders = ("train", "score", "reference")
@@ -57,18 +58,10 @@ def test_all_on_one_engine_is_what_each_stage_makes_alone(finished: Sandbox):
     assert locked(finished) == lock
 
 
-def test_one_changed_rate_trains_its_variant_in_fit_and_runs_its_stages(finished: Sandbox):
-    before, manifests = stored(finished), files(finished, "fit")
-    finished.append("conf/config.yaml", "variants: {cnn3: {learning_rate: 0.002}}")
-    done = finished.repro()
-    assert done.index("fit") < done.index("train@cnn3")
-    assert {*done} == {"compose", "fit", *OF_CNN3, *GATES, "report"}
-    assert new(finished, before) == {"epoch": 2, "score": 2, "reference": 0}
-    after = files(finished, "fit")
-    assert {name for name in after if after[name] != manifests[name]} == {"data/fit/train/cnn3.json"}
-
-
-def test_a_clone_without_a_store_trains_the_changed_variant_alone(finished: Sandbox, tmp_path: Path):
+def test_one_changed_rate_trains_its_variant_alone_in_a_clone_without_a_store(
+    finished: Sandbox, tmp_path: Path
+):
+    """In stage fit; and the stages of that variant run."""
     finished.dvc("remote", "add", "--default", "shared", str(tmp_path / "shared"))
     finished.dvc("push")
     finished.run("git", "commit", "--quiet", "--all", "--message=a remote")
@@ -76,12 +69,18 @@ def test_a_clone_without_a_store_trains_the_changed_variant_alone(finished: Sand
     finished.run("git", "clone", "--quiet", str(finished.root), str(clone.root))
     clone.dvc("pull")
     assert not (clone.root / ".store/epoch").exists()
+    manifests = files(clone, "fit")
     clone.append("conf/config.yaml", "variants: {cnn3: {learning_rate: 0.002}}")
-    assert {*clone.repro()} == {"compose", "fit", *OF_CNN3, *GATES, "report"}
+    done = clone.repro()
+    assert done.index("fit") < done.index("train@cnn3")
+    assert {*done} == {"compose", "fit", *OF_CNN3, *GATES, "report"}
+    after = files(clone, "fit")
+    assert {name for name in after if after[name] != manifests[name]} == {"data/fit/train/cnn3.json"}
     found = {kind: len(names) for kind, names in stored(clone).items()}
     assert found == {"epoch": 2, "score": 2, "reference": 0}
 
 
+@pytest.mark.slow
 def test_a_stage_alone_computes_what_is_missing_and_fit_finds_it(finished: Sandbox):
     before = stored(finished)
     finished.append("conf/config.yaml", "variants: {cnn3: {learning_rate: 0.002}}")
@@ -154,6 +153,7 @@ def parts(process: subprocess.Popen[str]) -> dict[str, list[psutil.Process]]:
     return {"dvc": [psutil.Process(process.pid)], "stage": [stage], "workers": workers}
 
 
+@pytest.mark.slow
 def test_killed_runs_go_on_and_end_in_the_same_lock(finished: Sandbox):
     """All workers of stage fit at once, then the stage alone, then `dvc` alone."""
     lock = locked(finished)

@@ -1,6 +1,6 @@
 """A change reruns what depends on it and nothing else.
 
-What a hyperparameter reruns is in test_walkthrough.py, which changes one anyway.
+What a hyperparameter reruns is in test_fit.py, which changes one anyway.
 """
 
 import pytest

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 from dask_processes import LONG
+from forked import Forked, python_m
 from sandbox import Sandbox, environment, make_sandbox
 
 pytestmark = pytest.mark.pipeline
@@ -57,11 +58,21 @@ def expected(_ready: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Calla
     return of
 
 
-def train(sandbox: Sandbox, variant: str = "cnn2") -> subprocess.CompletedProcess[str]:
-    return sandbox.python("-m", "stages.train", variant)
+def started(sandbox: Sandbox, variant: str) -> Forked:
+    return python_m("stages.train", variant, cwd=sandbox.root, log=log_of(sandbox))
 
 
-@pytest.mark.parametrize(("variant", "kills"), [("cnn2", 3), ("cnn3_dp", 2)])
+def log_of(sandbox: Sandbox) -> Path:
+    return sandbox.root.parent / "log"
+
+
+def train(sandbox: Sandbox, variant: str = "cnn2") -> None:
+    assert started(sandbox, variant).wait(LONG) == 0, log_of(sandbox).read_text()
+
+
+@pytest.mark.parametrize(
+    ("variant", "kills"), [("cnn2", 3), pytest.param("cnn3_dp", 2, marks=pytest.mark.slow)]
+)
 def test_killed_runs_resume_to_the_same_bytes(variant: str, kills: int, ready: Sandbox, expected):
     """SIGKILLs at random moments of the training, then a run to the end, against one run."""
     others = ["history.csv", "claim.json", *(["privacy_check.json"] if variant == "cnn3_dp" else [])]
@@ -69,16 +80,13 @@ def test_killed_runs_resume_to_the_same_bytes(variant: str, kills: int, ready: S
     moments, killed = random.Random(0), 0
     entries = ready.root / ".store/epoch"
     while killed < kills:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "stages.train", variant], cwd=ready.root, env=environment(),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+        process = started(ready, variant)
         before = len(list(entries.glob("*.npz")))
         while process.poll() is None and len(list(entries.glob("*.npz"))) == before:
             time.sleep(0.005)  # until the first epoch of this run, so that the kills fall into training
         time.sleep(moments.uniform(0, 0.25))
         process.kill()
-        killed += process.wait() == -signal.SIGKILL  # one that had ended by itself was not killed
+        killed += process.wait(LONG) == -signal.SIGKILL  # one that had ended by itself was not killed
         done = sorted(entries.glob("*.npz"), key=os.path.getmtime)
         if len(done) >= EPOCHS:  # leave something to train for the next victim
             for path in done[moments.randrange(1, EPOCHS) :]:
@@ -114,6 +122,7 @@ def test_extended_run_equals_a_long_one_and_trains_only_the_rest(ready: Sandbox,
 
 
 def test_fresh_process_repeats_the_bytes_whatever_the_threads(ready: Sandbox, expected):
+    """Of an interpreter of its own; the other runs of this file are forked."""
     ready.python("-m", "stages.train", "cnn2", TF_NUM_INTEROP_THREADS="1")
     assert checkpoints(ready) == expected("cnn2")
 

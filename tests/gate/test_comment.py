@@ -14,13 +14,12 @@ from privacy_report.gate.comment import COLUMNS, comment, metrics_at, metrics_he
 
 WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/report.yml").read_text())
 KEEPS = {
-    "verdict": "keeps the policy",
-    "leak_detected": "no",
+    "verdict": "passes",
+    "leak": "no",
     "epoch": 2,
-    "recommended_epoch": 2,
-    "auc": 0.51,
+    "advantage": 0.51,
 }
-BREAKS = {"verdict": "breaks the policy", "leak_detected": "yes", "epoch": 4, "auc": 0.71}
+BREAKS = {"verdict": "fails", "leak": "yes", "epoch": 4, "advantage": 0.71}
 
 
 def rows(text: str) -> list[list[str]]:
@@ -29,7 +28,12 @@ def rows(text: str) -> list[list[str]]:
 
 def test_changed_verdicts_come_first_and_what_differs_is_bold():
     before = {"same": KEEPS, "worse": KEEPS, "drift": KEEPS, "gone": BREAKS}
-    after = {"same": KEEPS, "worse": BREAKS, "drift": KEEPS | {"auc": 0.52, "epsilon": 8.0}, "new_": KEEPS}
+    after = {
+        "same": KEEPS,
+        "worse": BREAKS,
+        "drift": KEEPS | {"advantage": 0.52, "epsilon": 8.0},
+        "new_": KEEPS,
+    }
     text = comment(before, after, "https://example.org/sha")
     assert [line for line in text.splitlines() if line.startswith("- ")] == [
         "- **worse: passes → fails**",
@@ -38,13 +42,13 @@ def test_changed_verdicts_come_first_and_what_differs_is_bold():
     ]
     head, _, *body = rows(text)
     assert head[2:] == list(COLUMNS.values())
-    assert len(COLUMNS) == 11
+    assert len(COLUMNS) == 8
     assert [row[0] for row in body if row[0]] == ["worse", "new\\_", "gone", "same", "drift"]
-    auc = head.index("AUC")
-    assert [(row[1], row[auc]) for row in body[:2]] == [("before", "0.51"), ("after", "**0.71**")]
-    assert [(row[1], row[auc]) for row in body if row[0] == "same"] == [("unchanged", "0.51")]
+    advantage = head.index("advantage")
+    assert [(row[1], row[advantage]) for row in body[:2]] == [("before", "0.51"), ("after", "**0.71**")]
+    assert [(row[1], row[advantage]) for row in body if row[0] == "same"] == [("unchanged", "0.51")]
     last = body[-1]
-    assert (last[2], last[auc], last[head.index("ε claimed")]) == ("passes", "**0.52**", "**8**")
+    assert (last[2], last[advantage], last[head.index("ε claimed")]) == ("passes", "**0.52**", "**8**")
     assert "(https://example.org/sha/plots/overview.png)" in text
     assert "No verdict changes." in comment(before, before, "")
 

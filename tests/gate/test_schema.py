@@ -1,6 +1,7 @@
 """How many non-members a policy needs, against the intervals that the attack stage writes."""
 
 import math
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from privacy_report.attack.intervals import advantage_interval, tpr_interval
 from privacy_report.attack.names import floor
 from privacy_report.attack.roc import roc_curve
+from privacy_report.gate.rules import RULES
 from privacy_report.gate.schema import GateParams, nonmembers_needed
 from privacy_report.pipeline.contract import FPRS
 from privacy_report.pipeline.params import check
@@ -50,3 +52,9 @@ def test_with_one_less_so_few_names_are_not_seen(limit):
 def test_a_limit_of_0_needs_more_than_any_number():
     assert needed(max_advantage=0.0)["max_advantage"] is None
     assert math.isfinite(needed(max_advantage=1e-6)["max_advantage"])
+
+
+def test_there_is_a_field_for_each_rule_in_the_order_of_the_rules():
+    names = [field.name for field in fields(GateParams)]
+    assert names[: len(RULES)] == list(RULES)
+    assert names[len(RULES) :] == ["allow_committed_seed", "released", "per_variant", "per_slice"]

@@ -125,5 +125,6 @@ def test_a_line_says_the_verdict_and_its_scope():
     said = line("a", verdict(said=BREAKS, leaks=[LEAK], confirmed="no"))
     assert said == (
         "a: fails at epoch 2, NOT CONFIRMED; leak detected at epoch 2 by rmia (in 1 row); "
-        f"on the other half of the examples max_advantage is broken at 1; {scope}"
+        f"on the other half of the examples max_advantage is broken at 1; {scope}; "
+        "what helps: docs/remedies.md"
     )

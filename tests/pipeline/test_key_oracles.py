@@ -26,17 +26,21 @@ def study(tmp_path_factory):
     return make_study(tmp_path_factory.mktemp("keys") / "study")
 
 
-JOBS = [("train", ORDINARY), ("train", PRIVATE), ("train", OWN), ("train", CANARIES), ("score", ORDINARY)]
-JOBS += [
-    ("score", OWN),
+JOBS = [
+    ("train", PRIVATE),
+    ("train", OWN),
+    ("train", CANARIES),
     ("score", CANARIES),
     ("reference", ORDINARY),
-    ("reference", OWN),
     ("attack", ORDINARY),
 ]
+MORE_JOBS = [("train", ORDINARY), ("score", ORDINARY), ("score", OWN), ("reference", OWN)]
+"""Of code that `JOBS` have, too."""
 
 
-@pytest.mark.parametrize(("kind", "variant"), JOBS)
+@pytest.mark.parametrize(
+    ("kind", "variant"), [*JOBS, *(pytest.param(*job, marks=pytest.mark.slow) for job in MORE_JOBS)]
+)
 def test_a_function_does_the_whole_job_with_files_that_its_key_covers_alone(kind, variant, study):
     """In a process that has seen nothing else, under an audit hook and a profile."""
     jobs = in_process(whole_jobs, study.root, kind, variant)
@@ -57,7 +61,12 @@ GUARDS = {"privacy_report/pipeline/code.py", "privacy_report/pipeline/memo.py"}
 
 @pytest.mark.parametrize(
     ("stage", "variant"),
-    [("train", PRIVATE), ("score", OWN), ("attack", ORDINARY), ("fit", "")],
+    [
+        ("train", PRIVATE),
+        pytest.param("score", OWN, marks=pytest.mark.slow),
+        ("attack", ORDINARY),
+        pytest.param("fit", "", marks=pytest.mark.slow),
+    ],
 )
 def test_every_function_that_runs_between_a_miss_and_its_answer_is_in_the_key(
     stage, variant, study, tmp_path
@@ -82,27 +91,25 @@ def test_every_function_that_runs_between_a_miss_and_its_answer_is_in_the_key(
 QUICK = (
     "members and non-members are swapped as they are read",
     "references train on the others",
-    "weights are put in and doubled",
     "how score files are read",
-    "who trained on whom",
-    "handing over: the epoch",
-    "handing over: on whom a worker trains",
     "handing over: the epoch that a worker trains",
     "handing over: the files of an attack",
 )
-QUICK_WAYS = (
-    "a JSON file",
-    "globals()",
-    "a lazy __getattr__ of a module",
-    "the environment",
-    "singledispatch",
+MORE = (
+    "weights are put in and doubled",
+    "who trained on whom",
+    "handing over: the epoch",
+    "handing over: on whom a worker trains",
 )
+QUICK_WAYS = ("a JSON file", "globals()", "the environment")
+MORE_WAYS = ("a lazy __getattr__ of a module", "singledispatch")
 
 
-def test_edits_that_change_a_result_move_its_key(study):
-    """A dozen of those in benchmarks/key_edits.json."""
-    names = [name for name, edit in LIBRARY.items() if edit["what"] in QUICK]
-    assert len(names) == len(QUICK)
+@pytest.mark.parametrize("what", [QUICK, pytest.param(MORE, marks=pytest.mark.slow)], ids=["quick", "more"])
+def test_edits_that_change_a_result_move_its_key(what, study):
+    """Some of those in benchmarks/key_edits.json."""
+    names = [name for name, edit in LIBRARY.items() if edit["what"] in what]
+    assert len(names) == len(what)
     before = key_edits.unedited(study, names)
     key_edits.require_sound([key_edits.tried(study, name, before) for name in names])
 
@@ -113,10 +120,13 @@ def test_comments_format_and_docstrings_move_no_key(what, study):
     assert row["moved"] == 0
 
 
-def test_edits_of_a_model_of_ones_own_move_its_keys(study, tmp_path):
+@pytest.mark.parametrize(
+    "ways", [QUICK_WAYS, pytest.param(MORE_WAYS, marks=pytest.mark.slow)], ids=["quick", "more"]
+)
+def test_edits_of_a_model_of_ones_own_move_its_keys(ways, study, tmp_path):
     copy = study.copy(tmp_path / "copy")
-    key_edits.prepare_ways(copy, QUICK_WAYS)
-    key_edits.require_sound([key_edits.tried_way(copy, way) for way in QUICK_WAYS])
+    key_edits.prepare_ways(copy, ways)
+    key_edits.require_sound([key_edits.tried_way(copy, way) for way in ways])
 
 
 def test_a_stale_result_fails_the_benchmark():

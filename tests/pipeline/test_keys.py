@@ -20,7 +20,7 @@ from privacy_report.pipeline.digests import digest
 from privacy_report.training import plan, references
 from privacy_report.training.job import Source
 from privacy_report.training.memberships import ReferenceParams
-from privacy_report.training.schema import ADAM, SMALL_CNN, Privacy, Variant
+from privacy_report.training.schema import ADAM, SMALL_CNN, Privacy, Queries, Variant
 
 ORDINARY = Variant(label="V")
 PRIVATE = Variant(label="V", privacy=Privacy(noise_multiplier=1.0))
@@ -55,9 +55,9 @@ def reference(config=ORDINARY, data="data", i=0, epoch=2, **settings):
     return references.planned("cnn2", config, params, 10, source(data))[i].key(epoch)
 
 
-def score(data="data", state=STATE, model=ORDINARY.model, canaries=False):
+def score(data="data", state=STATE, model=ORDINARY.model, canaries=False, queries=None):
     kept = Keys()
-    plan.scores(model, source(data)).of(kept, state, "epoch_0001.npz", canaries)
+    plan.scores(model, source(data), queries).of(kept, state, "epoch_0001.npz", canaries)
     return kept.keys[-1]
 
 
@@ -95,13 +95,22 @@ OTHER = {
     "model": Component(SMALL_CNN, {"filters": 16}),
     "optimizer": Component(ADAM, {"beta_1": 0.8}),
     "schedule": Component("keras.optimizers.schedules.CosineDecay", {"decay_steps": 10}),
+    "loss": Component("privacy_report.training.losses.focal_loss"),
     "batch_size": 25,
     "learning_rate": 0.01,
     "seed": 1,
     "privacy": Privacy(noise_multiplier=2.0),
 }
-NO_PART = {"label": "Other", "epochs": 60, "epochs_per_report": 5, "canaries": CanaryParams(count=10)}
-"""A change of these changes no epoch; canaries are data."""
+NO_PART = {
+    "label": "Other",
+    "epochs": 60,
+    "epochs_per_report": 5,
+    "canaries": CanaryParams(count=10),
+    "repeats": "cnn3",
+    "remedy_of": "cnn3",
+    "queries": Queries(mirror=True),
+}
+"""A change of these changes no epoch; canaries are data, and queries come after training."""
 OTHER_PRIVACY = {"noise_multiplier": 2.0, "l2_norm_clip": 0.5, "delta": 1e-6, "seed": "secret"}
 
 
@@ -168,6 +177,13 @@ def test_a_score_depends_on_the_model_of_the_checkpoint_and_on_whom_it_scores():
     assert len(set(found)) == len(found)
 
 
+def test_what_is_asked_is_in_the_keys_of_scores_and_references():
+    asked = [None, Queries(mirror=True), Queries(shift=3), Queries(mirror=True, shift=3), Queries(shift=2)]
+    scored = {score(queries=one) for one in asked}
+    trained = {reference(replace(ORDINARY, queries=one)) for one in asked}
+    assert len(scored) == len(trained) == len(asked)
+
+
 def test_each_parameter_of_an_attack_is_in_the_keys_of_those_that_read_it():
     names = ("threshold", "logistic", "trajectory", "lira", "")
     before = {name: attack(name) for name in names}
@@ -217,7 +233,7 @@ def test_a_users_own_folder_is_in_the_keys_of_the_variants_that_it_is_chosen_for
     (beside / NETS / "a.py").write_text("def net(): ...")
     mine = {
         kind: replace(ORDINARY, **{kind: Component(f"{NETS}.a.net")})
-        for kind in ("model", "optimizer", "schedule")
+        for kind in ("model", "optimizer", "schedule", "loss")
     }
 
     def found():

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import yaml
 from claims import claimed
+from matplotlib.figure import Figure
+from PIL import Image
 
 from privacy_report.pipeline import claim
 from privacy_report.pipeline.contract import (
@@ -33,6 +35,8 @@ from privacy_report.pipeline.contract import (
 )
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.tables import write_table
+from privacy_report.report import style
+from privacy_report.report.style import PAPER, Panel
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 NORMAL = NormalDist()
@@ -251,6 +255,17 @@ def metrics(d: float, n: float, m: float) -> dict:
     found |= {"balanced_accuracy": 0.5 + found["advantage"] / 2, "epsilon_fixed_split": max(0.0, d - 0.1)}
     found |= {EPSILON_JOINT: max(0.0, d - 0.2)}
     return found | {"leaks": "yes" if d > 0.1 else "no"}
+
+
+@pytest.fixture
+def unrasterised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Panels are drawn, but not turned into pixels, for tests that read what the page says."""
+
+    def blank(panel: Panel, dpi: int) -> Image.Image:
+        panel.draw(Figure((panel.width, panel.height), dpi=dpi).add_subplot())
+        return Image.new("RGB", (int(panel.width * dpi), int(panel.height * dpi)), PAPER)
+
+    monkeypatch.setattr(style, "_draw", blank)
 
 
 def read_page(path: Path | str = "plots/report.html") -> str:

@@ -113,6 +113,7 @@ def test_strongest_of_a_kind(study):
     assert found.strongest("cnn2", 4, kinds=()) is None
 
 
+@pytest.mark.usefixtures("unrasterised")
 def test_page_says_who_sees_more_and_what_the_placebo_gives(study):
     study(epochs=4, attacks=ALL)
     main([])

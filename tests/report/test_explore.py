@@ -80,6 +80,26 @@ def points_of(label):
     return f"charts.by_epoch.data('points').filter(p => p.variant === '{label}')"
 
 
+def middle_of(browser, view, key):
+    """Where on the screen the mark of a checkpoint is that a pointer meets there, scrolled into sight."""
+    browser.run(f"document.getElementById('view-{view}').scrollIntoView({{block: 'center'}})")
+    settled(browser)
+    marks = (
+        f"[...document.querySelectorAll('#view-{view} path')].filter(e => e.__data__?.datum?.key === '{key}')"
+    )
+    middle = "(r => [r.x + r.width / 2, r.y + r.height / 2])(e.getBoundingClientRect())"
+    places = browser.run(
+        f"{marks}.map(e => ({{at: {middle}, own: document.elementFromPoint(...{middle}) === e}}))"
+    )
+    return next(place["at"] for place in places if place["own"])
+
+
+def ringed(browser, view):
+    """The checkpoints around which a view draws a ring."""
+    items = f"[...document.querySelectorAll('#view-{view} path')].map(e => e.__data__)"
+    return browser.run(f"{items}.filter(item => item?.size === 180).map(item => item.datum.key)")
+
+
 def shown_in(browser, view):
     """What the marks of a view say of themselves; Vega leaves an axis' own words as they were first."""
     marks = f"[...document.querySelectorAll('#view-{view} [aria-label]:not([aria-label*=axis])')]"
@@ -217,7 +237,11 @@ def test_a_click_isolates_a_variant_and_the_next_shows_all(browser):
 
 def test_hovering_a_checkpoint_shows_its_card_and_rings_it_everywhere(browser, root):
     browser.run("document.getElementById('view-trade_off').scrollIntoView({block: 'center'})")
-    browser.run("hover(charts.trade_off.data('points').find(p => p.key === 'cnn2|14'))")
+    settled(browser)
+    before = text_of(browser, "#card")
+    assert [ringed(browser, view) for view in ("by_epoch", "trade_off")] == [[], []]
+    browser.point_at(*middle_of(browser, "trade_off", "cnn2|14"))
+    browser.until(f"document.getElementById('card').textContent !== {json.dumps(before)}")
     settled(browser)
     card = text_of(browser, "#card")
     assert card.startswith("2 Layers, epoch 14")
@@ -226,8 +250,15 @@ def test_hovering_a_checkpoint_shows_its_card_and_rings_it_everywhere(browser, r
         key=lambda row: row["auc"] if row["attack"] != "placebo" else 0,
     )
     assert f"accuracy {row['val_accuracy']:.3f}, advantage {row['advantage']:.3f}" in card
-    for view in ("by_epoch", "trade_off"):
-        assert browser.run(f"charts.{view}.signal('hover')") == "cnn2|14"
+    assert [ringed(browser, view) for view in ("by_epoch", "trade_off")] == [["cnn2|14"], ["cnn2|14"]]
+    browser.point_at(*middle_of(browser, "by_epoch", "cnn3|6"))
+    browser.until("document.getElementById('card').textContent.startsWith('3 Layers, epoch 6')")
+    settled(browser)
+    assert [ringed(browser, view) for view in ("by_epoch", "trade_off")] == [["cnn3|6"], ["cnn3|6"]]
+    browser.point_at(2, 2)
+    settled(browser)
+    assert [ringed(browser, view) for view in ("by_epoch", "trade_off")] == [[], []]
+    assert text_of(browser, "#card").startswith("3 Layers, epoch 6")  # can be read with the pointer elsewhere
 
 
 def test_variants_are_sorted_by_a_click(browser):

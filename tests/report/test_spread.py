@@ -3,6 +3,7 @@
 import html
 import re
 
+import pytest
 from report.conftest import read_page
 
 from privacy_report.pipeline.contract import RECORD_AUC_COLUMNS
@@ -40,6 +41,7 @@ def test_the_worst_are_those_with_the_largest_excess_over_noise(study):
     assert [line.beyond for line in others] == [True] * 7 + [False] * 2
 
 
+@pytest.mark.usefixtures("unrasterised")
 def test_the_page_has_the_curve_and_the_worst_groups(study):
     root = study(epochs=2)
     main([])

@@ -56,6 +56,7 @@ def test_same_inputs_same_bytes(study):
     assert digests() == first
 
 
+@pytest.mark.usefixtures("unrasterised")
 def test_dvc_is_told_once_of_each_file_that_is_written(study):
     study(epochs=10)
     main([])
@@ -77,6 +78,7 @@ def test_dpi_changes_pngs_alone(study):
         assert image.size == (2 * int(60 * 3.7), int(60 * 3.62))
 
 
+@pytest.mark.usefixtures("unrasterised")
 def test_page_stands_alone_and_says_the_verdict(study):
     study(dp=("cnn3_dp",))
     main([])
@@ -97,6 +99,7 @@ def test_page_stands_alone_and_says_the_verdict(study):
     assert len(ids) == len(set(ids))
 
 
+@pytest.mark.usefixtures("unrasterised")
 def test_page_escapes_what_it_quotes(study):
     root = study(epochs=10)
     params = (root / "params.yaml").read_text()
@@ -105,6 +108,7 @@ def test_page_escapes_what_it_quotes(study):
     assert "<b>" not in read_page()
 
 
+@pytest.mark.usefixtures("unrasterised")
 def test_no_passing_checkpoint_is_said(study):
     study(epochs=10, gate={"max_advantage": 0.0})
     main([])
@@ -146,6 +150,7 @@ def test_the_table_fits_the_terminal(study, width):
     assert ("*: the recommended checkpoint" in printed) == (width < 160)
 
 
+@pytest.mark.usefixtures("unrasterised")
 def test_refused_rows_are_counted(study):
     study(refused=True)
     main([])
@@ -171,6 +176,7 @@ def test_reasons_are_listed_once_whatever_their_counts(study):
 @pytest.mark.parametrize(
     ("seed", "said"), [("committed", "void for anyone who knows"), ("secret", "NOT repro")]
 )
+@pytest.mark.usefixtures("unrasterised")
 def test_page_says_what_the_noise_is_worth(study, seed, said):
     root = study(dp=("cnn3_dp",), epochs=10)
     params = (root / "params.yaml").read_text()
@@ -233,6 +239,7 @@ def test_advantage_has_its_band(study):
     assert len(ax.collections) == 2  # a band a variant
 
 
+@pytest.mark.usefixtures("unrasterised")
 def test_the_page_names_processors_where_several_kinds_were_mixed(study):
     root = study(epochs=10)
     notes = root / ".store/notes"
@@ -250,6 +257,7 @@ def test_the_page_names_processors_where_several_kinds_were_mixed(study):
     assert "Xeon A; Xeon B. Results of several kinds" in read_page()
 
 
+@pytest.mark.usefixtures("unrasterised")
 def test_a_commit_of_results_and_time_change_no_page_and_one_of_inputs_is_named(study):
     study(epochs=10)
     subprocess.run(["git", "init", "--quiet"], check=True)

@@ -13,6 +13,8 @@ from privacy_report.report.study import Study
 from privacy_report.report.tables import merge
 from stages.report import main
 
+pytestmark = pytest.mark.usefixtures("unrasterised")
+
 
 def merged(root: Path) -> Study:
     found = Study(root)

@@ -17,6 +17,7 @@ def page() -> str:
 
 
 @pytest.mark.parametrize("dp", [(), ("cnn3_dp",)])
+@pytest.mark.usefixtures("unrasterised")
 def test_epsilon_is_audited_not_proven(study, capsys, dp):
     study(epochs=4, dp=dp)
     text = page()
@@ -28,6 +29,7 @@ def test_epsilon_is_audited_not_proven(study, capsys, dp):
 
 
 @pytest.mark.parametrize(("kinds", "mixed"), [(["Xeon A"], False), (["Xeon A", "Xeon B"], True)])
+@pytest.mark.usefixtures("unrasterised")
 def test_page_names_the_kinds_of_processor_that_were_mixed(study, kinds, mixed):
     root = study(epochs=4)
     (root / ".store/notes").mkdir(parents=True)
@@ -39,6 +41,7 @@ def test_page_names_the_kinds_of_processor_that_were_mixed(study, kinds, mixed):
     assert ("Xeon" in text) is mixed
 
 
+@pytest.mark.usefixtures("unrasterised")
 def test_page_says_by_what_images_are_ranked(study):
     root = study(epochs=4)
     assert "LT-IQR" in page()
@@ -66,6 +69,7 @@ def test_images_are_shown_of_public_data_alone(study, public):
     assert Path("plots/exposed_images.png").read_bytes() != shown
 
 
+@pytest.mark.usefixtures("unrasterised")
 def test_a_model_at_chance_exposes_no_image(study):
     study(epochs=20, variants=1, dp=("cnn3_dp",))
     text = page()
@@ -85,6 +89,7 @@ def sentences(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("settings", [{"dp": ("cnn3_dp",)}, {"refused": True}, {"variants": 8}])
+@pytest.mark.usefixtures("unrasterised")
 def test_no_sentence_is_long(study, settings):
     study(epochs=4, attacks=("threshold", "trajectory", "rmia", "placebo"), **settings)
     found = sentences(page())
@@ -104,6 +109,7 @@ RIDDLES = (
 )
 
 
+@pytest.mark.usefixtures("unrasterised")
 def test_no_riddle_is_left(study, capsys):
     study(epochs=4, dp=("cnn3_dp",), attacks=("threshold", "rmia"))
     said = page() + capsys.readouterr().out

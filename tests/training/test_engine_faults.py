@@ -105,7 +105,7 @@ ENDS = {
 """From a terminal Ctrl-C goes to the workers, too, as does SIGTERM from `timeout` or systemd."""
 
 
-@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize("how", ["ctrl-c", "kill", pytest.param("timeout", marks=pytest.mark.slow)])
 def test_ctrl_c_and_sigterm_end_a_run_and_its_workers_in_one_line(how, fresh, journal):
     send, number, code, word = ENDS[how]
     journal.clear()

@@ -59,6 +59,7 @@ def test_a_worker_killed_in_an_epoch_costs_that_epoch(targets, serial, workers, 
     assert outputs(targets) == serial
 
 
+@pytest.mark.slow
 def test_a_killed_scheduler_ends_the_run_and_costs_an_epoch(
     targets, serial, workers, journal, base, tmp_path
 ):
@@ -89,6 +90,7 @@ prepared.files_digest = prepared.read = missing
 """
 
 
+@pytest.mark.slow
 def test_workers_without_a_shared_disk_get_the_examples_of_each_variant(
     targets, serial, base, journal, outside, tmp_path
 ):

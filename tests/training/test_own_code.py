@@ -16,7 +16,7 @@ def at_the_root(monkeypatch):
     monkeypatch.chdir(ROOT)
 
 
-@pytest.mark.parametrize("key", ["model", "optimizer", "schedule"])
+@pytest.mark.parametrize("key", ["model", "optimizer", "schedule", "loss"])
 def test_a_module_that_dvc_does_not_see_is_refused(key):
     config = Variant("V", **{key: Component("own_nets.alone")})  # next to the tests
     with pytest.raises(

@@ -59,6 +59,13 @@ def graph_sum(model, clip):
     )
 
 
+def frozen(*layers):
+    """These layers as one, without anything to learn."""
+    front = keras.Sequential(layers)
+    front.trainable = False
+    return front
+
+
 FAST = {
     "codelab": lambda: [
         L.Conv2D(4, 3, activation="relu"),
@@ -80,6 +87,7 @@ FAST = {
         L.Conv2D(3, 2, padding="same", activation="relu"),
         L.Conv2D(4, 3, strides=2, use_bias=False, activation="tanh"),
     ],
+    "frozen front": lambda: [frozen(L.SeparableConv2D(6, 3), L.GroupNormalization(2)), L.Conv2D(3, 2)],
     "one place": lambda: [L.Conv2D(4, (9, 8))],
     "dense on places": lambda: [L.Dense(4, activation="relu"), L.GlobalAveragePooling2D(), L.Dense(5)],
 }
@@ -266,6 +274,19 @@ def test_layers_that_mix_examples_are_refused_wherever_they_hide():
         private.check(stack(inner))
     inner.layers[1].trainable = False  # frozen, it uses stored averages and mixes nothing
     assert "is a Sequential" in private.check(stack(inner))
+
+
+def test_a_front_that_is_frozen_in_name_alone_is_no_front():
+    """Keras's argument leaves the layers inside as they are: they learn."""
+    model = stack(keras.Sequential([L.Conv2D(4, 3)], trainable=False))
+    assert len(model.trainable_variables) == 4
+    assert "is a Sequential" in private.check(model)
+
+
+def test_a_frozen_front_that_mixes_examples_is_refused():
+    front = frozen(L.Conv2D(2, 3), L.Lambda(lambda x: x - keras.ops.mean(x, 0)))
+    with pytest.raises(UserError, match="mixes the examples of a batch"):
+        private.check(stack(front))
 
 
 class Adding(L.Layer):

@@ -1,5 +1,6 @@
 """References train on whom their memberships name: what the stage writes of those that overfit."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,11 @@ N, MEMBERS, CANARIES, EPOCHS = 240, 160, 60, 30
 
 
 @pytest.fixture
-def written(tmp_path, monkeypatch) -> Path:
-    """What stage reference writes of two references of 240 digits; the cluster's part is done here."""
+def stage(tmp_path, monkeypatch) -> Callable[..., Path]:
+    """A function: what stage reference writes of two references of 240 digits, of a variant with `more`.
+
+    The cluster's part is done here.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_ROOT", raising=False)
     whole, rows = digits.load(), np.arange(N, dtype=np.int32)
@@ -36,20 +40,36 @@ def written(tmp_path, monkeypatch) -> Path:
         "epochs_per_report": EPOCHS,
         "canaries": {"count": CANARIES},
     }
-    params = {"variants": {"v": config}, "reference": {"models": 2, "epochs": EPOCHS}}
-    Path("params.yaml").write_text(yaml.safe_dump(params | {"backend": {"device": "cpu"}}), "utf-8")
+    params = {"reference": {"models": 2, "epochs": EPOCHS}, "backend": {"device": "cpu"}}
 
     def here(chains, label):
         for chain in chains:
             chain.keep(chain.model.interval(chain.stored(), chain.next()))
 
     monkeypatch.setattr(engine, "train", here)
-    reference.main(["v"])
-    return reference.OUTPUTS / "v"
+
+    def write_references(**more) -> Path:
+        Path("params.yaml").write_text(yaml.safe_dump(params | {"variants": {"v": config | more}}), "utf-8")
+        reference.main(["v"])
+        return reference.OUTPUTS / "v"
+
+    return write_references
 
 
-def test_a_reference_is_surer_of_those_it_trains_on(written):
+def test_more_queries_are_more_columns_next_to_the_same_numbers(stage):
+    one = {part: np.load(stage() / part / f"phi_{EPOCHS:04}.npy") for part in ("", "canaries")}
+    written = stage(queries={"mirror": True, "shift": 1})
+    for part, alone in one.items():
+        phi = np.load(written / part / f"phi_{EPOCHS:04}.npy")
+        assert phi.dtype == np.float32
+        assert phi.shape == (2, 6, alone.shape[1])
+        np.testing.assert_array_equal(phi[:, 0], alone)
+        assert all(not np.allclose(phi[:, i], alone, atol=0.1) for i in range(1, 6))
+
+
+def test_a_reference_is_surer_of_those_it_trains_on(stage):
     """By their labels: of canaries, which have wrong ones, only whoever trained on one is sure at all."""
+    written = stage()
     for part, n, least in (("", N - CANARIES, 0.5), ("canaries", CANARIES, 3.0)):
         trains = np.load(written / part / "trains.npy")
         phi = np.load(written / part / f"phi_{EPOCHS:04}.npy")

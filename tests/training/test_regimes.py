@@ -11,6 +11,7 @@ from small import small_cnn
 from privacy_report.training import accounting, models
 from privacy_report.training import private_gradient as private
 from privacy_report.training.epochs import epoch_runner
+from privacy_report.training.objective import cross_entropy
 from privacy_report.training.private import Private
 from privacy_report.training.schema import Privacy, Variant
 
@@ -32,7 +33,7 @@ def test_a_step_has_the_noise_the_clip_and_the_expected_batch_size_of_the_config
         tf.constant(np.arange(7, dtype=np.int32)),
     )
     seed = tf.constant([5, 7 << 16], tf.int64)
-    got, *_ = Private("v", CONFIG, N).gradient(model)(images, labels, seed)
+    got, *_ = Private("v", CONFIG, N).gradient(model, cross_entropy)(images, labels, seed)
     sums, *_ = private.clipped_sum(model, images, labels, CLIP)
     noises = private.noise(model.trainable_variables, NOISE * CLIP, seed)
     assert max(float(tf.reduce_max(tf.abs(one))) for one in sums) > 0
@@ -85,7 +86,7 @@ def test_a_private_epoch_gives_the_recorded_weights():
         images,
         labels,
         np.arange(len(labels)),
-        private_regime.gradient(model),
+        private_regime.gradient(model, cross_entropy),
     )
     losses = [run(private_regime.batches(epoch)).loss for epoch in (1, 2)]
     sums = [float(tf.reduce_sum(variable)) for variable in model.trainable_variables]

@@ -12,6 +12,7 @@ from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.contract import HISTORY
 from privacy_report.pipeline.files import read_arrays, write_arrays
 from privacy_report.training import state
+from privacy_report.training.schema import Queries
 from privacy_report.training.scoring import Scorer
 
 RNG = np.random.default_rng(0)
@@ -67,6 +68,42 @@ def test_logits_are_the_models_for_members_and_nonmembers(checkpoint):
         assert outputs[f"{side}_logits"].dtype == np.float32
         np.testing.assert_allclose(outputs[f"{side}_logits"], expected, atol=1e-5)
         np.testing.assert_array_equal(outputs[f"{side}_labels"], LABELS[index])
+
+
+def phi_by_hand(saved: keras.Model, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """log p of the label less log(1 - p), from Keras's own prediction and softmax in float64."""
+    logits = saved.predict(images.astype(np.float32) / 255, verbose=0).astype(np.float64)
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    of_label = p[np.arange(len(labels)), labels]
+    return np.log(of_label) - np.log(1 - of_label)
+
+
+def test_other_queries_are_the_models_answers_to_mirrored_and_moved_images(checkpoint):
+    saved, path = checkpoint
+    asked = scorer().score(read_arrays(path), str(path), Queries(mirror=True, shift=2))
+    alone = score(scorer(), path)
+    assert sorted(asked.keys() - alone.keys()) == ["member_query_phi", "nonmember_query_phi"]
+    for name in alone:  # what is written of the examples themselves does not change
+        np.testing.assert_array_equal(asked[name], alone[name])
+    for side, index in (("member", MEMBER), ("nonmember", NONMEMBER)):
+        images = IMAGES[index]
+        padded = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")
+        up, down = padded[:, 4:, 2:-2], padded[:, :-4, 2:-2]
+        left, right = padded[:, 2:-2, 4:], padded[:, 2:-2, :-4]
+        expected = [
+            phi_by_hand(saved, turned, LABELS[index])
+            for turned in (np.flip(images, axis=2), up, down, left, right)
+        ]
+        assert asked[f"{side}_query_phi"].dtype == np.float32
+        np.testing.assert_allclose(asked[f"{side}_query_phi"], expected, atol=1e-4)
+
+
+def test_queries_of_what_is_no_image_are_refused(checkpoint):
+    _, path = checkpoint
+    with pytest.raises(UserError, match=r"queries: got a shift of 12 for examples of shape \(12, 12, 1\)"):
+        scorer().score(read_arrays(path), str(path), Queries(shift=12))
+    with pytest.raises(UserError, match=r"queries: got .*'mirror': False.*allowed: mirror: true"):
+        Queries()
 
 
 def test_memory_mapped_images_and_repeated_scoring_give_the_same_bits(checkpoint, tmp_path):

@@ -1,0 +1,116 @@
+"""What a remedy for a leak costs in training, and the table of docs/remedies.md.
+
+`python -m benchmarks.remedies` trains an epoch of each remedy on random images of CIFAR-10's shape, after a
+warm one and in turn, and writes benchmarks/remedies.json: CPU seconds for EXAMPLES examples, the medians of
+ROUNDS.
+`python -m benchmarks.remedies --table` prints the table of the finished study that is here, from
+plots/remedies.csv and that file.
+"""
+
+from __future__ import annotations
+
+import csv
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from hydra import compose
+from omegaconf import OmegaConf
+
+from privacy_report.layers import opened
+from privacy_report.pipeline.files import read_json, write_json
+from privacy_report.pipeline.params import check
+from privacy_report.training.schema import Variant
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORD, STUDY = Path(__file__).with_suffix(".json"), ROOT / "plots/remedies.csv"
+BASE = "cnn3"
+EXAMPLES, ROUNDS = 5_000, 3
+HEAD = [
+    "variant",
+    "runs that keep the policy",
+    "epoch",
+    "accuracy",
+    "advantage",
+    "found at 1% FPR",
+    "accuracy gained at equal leak",
+    "advantage less at equal accuracy",
+    "training time",
+]
+
+
+def remedies() -> dict[str, Variant]:
+    """The base and its remedies, of the variants that have a file: no repetitions, no audit twins."""
+    names = sorted(path.stem for path in (ROOT / "conf/variant").glob("*.yaml"))
+    with opened(ROOT / "conf"):
+        values = OmegaConf.to_container(compose("config", [f"variant=[{','.join(names)}]"]), resolve=True)
+    assert isinstance(values, dict)
+    found = {name: check(f"variants.{name}", values["variants"][name], Variant) for name in names}
+    return {
+        name: one
+        for name, one in found.items()
+        if name == BASE or (one.remedy_of == BASE and not one.repeats and not one.canaries)
+    }
+
+
+def measure() -> None:
+    """Train in turn, and write the record."""
+    import numpy as np
+
+    from privacy_report.training.data import Data
+    from privacy_report.training.job import NOWHERE
+    from privacy_report.training.plan import job_of
+    from privacy_report.training.target import trainer_of
+
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (EXAMPLES, 32, 32, 3)).astype(np.uint8)
+    data = Data(images, rng.integers(0, 10, EXAMPLES), np.arange(EXAMPLES), np.arange(0), 10)
+    trainers = {name: trainer_of(job_of(name, one, NOWHERE), data) for name, one in remedies().items()}
+    taken: dict[str, list[float]] = {name: [] for name in trainers}
+    for epoch in range(1, ROUNDS + 2):
+        for name, trainer in trainers.items():
+            started = time.process_time()
+            trainer._train(trainer.regime.batches(epoch))  # without the accountant, which takes its time once
+            if epoch > 1:  # the first one builds the graph
+                taken[name].append(time.process_time() - started)
+    write_json(RECORD, {name: statistics.median(values) for name, values in taken.items()})
+
+
+def lines() -> Iterator[list[str]]:
+    """The cells of the table, a row each."""
+    seconds = read_json(RECORD) if RECORD.exists() else {}
+    with open(STUDY, newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            cost = f"{seconds[row['variant']] / seconds[BASE]:.1f} x" if row["variant"] in seconds else "-"
+            found = f"{float(row['tpr_at_1pct_fpr']):.1%}" if row["tpr_at_1pct_fpr"] else "-"
+            yield [
+                row["label"],
+                f"{row['runs_that_keep']} of {row['runs']}",
+                row["epoch"] or "-",
+                *(_said(row, column, ".3f") for column in ("val_accuracy", "advantage")),
+                found,
+                *(_said(row, column, "+.3f") for column in ("accuracy_gain", "advantage_cut")),
+                cost,
+            ]
+
+
+def _said(row: dict[str, str], column: str, form: str) -> str:
+    """A number with its range over the runs."""
+    if not row[column]:
+        return "-" if row["pairs"] != "0" or form == ".3f" else ""
+    value, low, high = (float(row[name]) for name in (column, f"{column}_low", f"{column}_high"))
+    return f"{value:{form}}" + (f" ({low:{form}} to {high:{form}})" if low < high else "")
+
+
+def table() -> list[str]:
+    """The table, a line a row."""
+    return [f"| {' | '.join(line)} |" for line in (HEAD, ["---"] * len(HEAD), *lines())]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--table"]:
+        print("\n".join(table()))
+    else:
+        measure()

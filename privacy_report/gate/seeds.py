@@ -1,0 +1,41 @@
+"""How far training runs that differ in their seed alone are apart, for the metrics of the first of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from privacy_report.gate.policy import numbers
+from privacy_report.gate.rules import Checkpoint
+from privacy_report.gate.twins import Sections
+from privacy_report.pipeline.contract import ENTIRE
+from privacy_report.pipeline.tables import Row, read_rows, where
+
+NAMES = {"advantage": "advantage", "tpr_at_1pct_fpr": "tpr_1pct", "val_accuracy": "val_acc"}
+"""Column of privacy.csv -> its name in metrics/."""
+
+
+def runs_of(variant: str, sections: Sections, root: Path = Path()) -> list[list[Row]]:
+    """The rows of privacy.csv of each run of a variant: of itself, and of those that repeat it."""
+    names = [variant, *(name for name, section in sections.items() if section.get("repeats") == variant)]
+    return [read_rows(root / f"data/attack/{name}/privacy.csv") for name in names]
+
+
+def spread(runs: Sequence[Sequence[Row]], epoch: int, released: str | None = None) -> Mapping[str, float]:
+    """The least and the largest number of the runs at an epoch; empty where there is one run.
+
+    Each number is of the attack that is worst in it, among those that measured every run: as `numbers`.
+    """
+    at = [[row for row in where(rows, epoch=float(epoch)) if row["slice"] == ENTIRE] for rows in runs]
+    if len(runs) < 2 or not all(at):
+        return {}
+    shared = set.intersection(*({row["attack"] for row in rows if not math.isnan(row["auc"])} for rows in at))
+    kept = [[row for row in rows if row["attack"] in shared] for rows in at]
+    found = [numbers(Checkpoint(epoch, rows, released=released)) for rows in kept]
+    said: dict[str, float] = {}
+    for column, name in NAMES.items():
+        values = [one[column] for one in found if column in one]
+        if len(values) == len(runs):
+            said |= {f"{name}_min": min(values), f"{name}_max": max(values)}
+    return said
