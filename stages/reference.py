@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from privacy_report.datasets import canaries, prepared
+from privacy_report.datasets import canaries, persons, prepared
 from privacy_report.pipeline.command import run, variant_named
 from privacy_report.pipeline.files import atomic, empty_folder
 from privacy_report.pipeline.locks import exclusive
@@ -16,8 +16,9 @@ from privacy_report.pipeline.params import load
 from privacy_report.pipeline.recorded import checked
 from privacy_report.training.announce import announce
 from privacy_report.training.memberships import ReferenceParams
+from privacy_report.training.person_coins import planned
 from privacy_report.training.plan import source_of
-from privacy_report.training.references import Reference, ReferenceChain, memberships, phi_of, planned
+from privacy_report.training.references import Reference, ReferenceChain, phi_of
 from privacy_report.training.schema import Variant
 
 OUTPUTS = Path("data/reference")
@@ -37,15 +38,15 @@ def main(argv: Sequence[str]) -> None:
     )
     announce(f"reference@{name}")
 
-    def inputs() -> tuple[list[Reference], ReferenceParams, int]:
+    def inputs() -> tuple[list[Reference], int]:
         config, params = load(f"variants.{name}", Variant), load("reference", ReferenceParams)
         data, source = prepared.read(), source_of(name)
         n = len(data.member) + len(data.nonmember)
-        return planned(name, config, params, n, source), params, n
+        return planned(name, config, params, n, source, persons.of_references(name)), n
 
-    with exclusive(f"reference@{name}", inputs) as (references, params, n):
+    with exclusive(f"reference@{name}", inputs) as (references, n):
         kept, folder = Memo(f"reference@{name}"), OUTPUTS / name
-        trains = memberships(name, params, n)
+        trains = np.array([one.trains for one in references], bool).reshape(-1, n)
         if left := [chain for chain in map(ReferenceChain, references) if chain.left]:
             from privacy_report.training.engine import train  # costs a second or two
 

@@ -173,6 +173,24 @@ def test_the_share_of_wrong_names_is_what_was_measured():
     check_block(DOCS / "statistics.md", "names", said)
 
 
+def test_the_intervals_of_persons_are_as_often_wrong_as_was_measured():
+    found = json.loads((ROOT / "benchmarks/persons.json").read_text())
+    assert all(row["draws"] == 4000 for row in found)
+    rows, text = [], (DOCS / "statistics.md").read_text()
+    for row in found:
+        if row["kind"] != "rows, naive":
+            assert abs(row["false_alarms"] - 0.05) <= 0.015
+            assert 0.93 <= row["coverage"] <= 0.97
+        shares = [f"{row[name]:.1%}" for name in ("false_alarms", "coverage")]
+        rows.append([f"{row['correlation']:g}", row["kind"], *shares, f"{row['half_width']:.3f}"])
+    head = ["correlation", "interval", "false alarms where nothing leaks", "coverage of a leak", "half width"]
+    check_block(DOCS / "statistics.md", "persons", table(head, rows))
+    declared = max(row["leaks_declared"] for row in found if row["kind"] == "persons")
+    assert f'the test of a leak says "yes" of persons in at most {declared:.1%} of the draws' in " ".join(
+        text.split()
+    )
+
+
 def test_power_table_is_what_was_measured():
     found = json.loads((ROOT / "benchmarks/calibration.json").read_text())
     rows = []

@@ -16,12 +16,14 @@ from privacy_report.attack import registry
 from privacy_report.attack.checkpoint import CheckpointFindings
 from privacy_report.attack.findings import Findings
 from privacy_report.attack.one_run import OneRun, one_run
+from privacy_report.attack.persons import by_person
 from privacy_report.attack.reference_scores import rmia
 from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.signals import Examples, negative_loss
 from privacy_report.attack.variant import Inputs, examples_at, read_inputs
 from privacy_report.pipeline.contract import CANARIES
 from privacy_report.pipeline.files import read_arrays
+from privacy_report.pipeline.measured import MAX
 from privacy_report.pipeline.memo import Memo
 
 CALIBRATED, LOSS = "rmia", "threshold"
@@ -39,6 +41,7 @@ def attack_of(examples: Examples) -> str:
 def audit_coins(examples: Examples, delta: float, guesses: int | None = None) -> OneRun:
     """The one-run audit of a model's outputs on canaries, whose `is_member` are their coins.
 
+    Where rows have persons the coins are theirs: each is one canary, by the highest of the scores.
     UserError as `one_run`.
     """
     if attack_of(examples) == CALIBRATED:
@@ -46,7 +49,12 @@ def audit_coins(examples: Examples, delta: float, guesses: int | None = None) ->
         scores = rmia(examples.phi, examples.references)
     else:
         scores = negative_loss(examples)
-    return audit_scores(scores, examples.is_member, delta, guesses)
+    is_member = examples.is_member
+    if examples.persons is not None:
+        ranked = np.argsort(-scores)
+        heads, scores = by_person(ranked, scores[ranked], examples.heads, MAX)
+        is_member = is_member[heads]
+    return audit_scores(scores, is_member, delta, guesses)
 
 
 def audit_scores(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,10 @@ from privacy_report.attack.plan import Plan
 from privacy_report.attack.references import References
 from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.slices import Groups
+from privacy_report.errors import refuse
 from privacy_report.pipeline import memo
 from privacy_report.pipeline.contract import ONE_QUERY
+from privacy_report.pipeline.digests import arrays_digest
 from privacy_report.pipeline.dotted import function
 from privacy_report.pipeline.notes import of_queries
 from privacy_report.pipeline.outputs import Outputs
@@ -61,11 +63,15 @@ def plan(
     groups: Groups | None,
     excluded: tuple[int, ...] = (),
     queries: int = 1,
+    persons: np.ndarray | None = None,
 ) -> Plan:
     """The attack called `name` as `params` say, ready to be made.
 
-    excluded: see `Plan`; queries: how many there are of each example.
+    excluded, persons: see `Plan`; queries: how many there are of each example. UserError for persons in mode
+    parity, whose semantics know rows alone.
     """
+    if persons is not None and params.mode == registry.PARITY:
+        raise refuse("mode", params.mode, f"{registry.DEFAULT} where rows have persons")
     attack, mode = registry.find(name, params.mode, params.estimators), registry.MODES[params.mode]
     says = queries > 1 and (attack.every_query or name in ONE_QUERY)
     asked = of_queries(queries, attack.every_query) if says else ""
@@ -87,6 +93,8 @@ def plan(
         delta=params.delta,
         seed=params.seed,
         excluded=excluded,
+        person_score=params.person_score,
+        persons=persons,
     )
 
 
@@ -101,6 +109,7 @@ class Planned:
     inputs: Mapping[str, dict[str, Any]]
     examples: str
     seed: int
+    persons: np.ndarray | None = field(compare=False)  # their digest is among the inputs
 
     def needs(self, name: str) -> str:
         """What the attack called `name` needs; the risks, "", the outputs alone."""
@@ -108,18 +117,27 @@ class Planned:
 
 
 def planned(
-    params: AttackParams, groups: Groups | None, excluded: tuple[int, ...] = (), queries: int = 1
+    params: AttackParams,
+    groups: Groups | None,
+    excluded: tuple[int, ...] = (),
+    queries: int = 1,
+    persons: np.ndarray | None = None,
 ) -> Planned:
-    """All attacks of `params`, and where there are more queries some that ask once; excluded: see `Plan`."""
+    """All attacks of `params`, and where there are more queries some that ask once.
+
+    excluded, persons: see `Plan`.
+    """
     examples = registry.MODES[params.mode].examples
     once = registry.asking_once(params.mode, params.made) if queries > 1 else []
-    plans = {name: plan(name, params, groups, excluded, queries) for name in (*params.made, *once)}
+    made = (*params.made, *once)
+    plans = {name: plan(name, params, groups, excluded, queries, persons) for name in made}
     inputs = {
         name: memo.base(JOB, *one.roots, chosen=one.chosen, hands=HANDS, plan=one.inputs())
         for name, one in plans.items()
     }
-    inputs[""] = memo.base(JOB, examples, hands=HANDS, examples=examples, seed=params.seed)
-    return Planned(plans, inputs, examples, params.seed)
+    same = None if persons is None else arrays_digest({"": persons})
+    inputs[""] = memo.base(JOB, examples, hands=HANDS, examples=examples, seed=params.seed, persons=same)
+    return Planned(plans, inputs, examples, params.seed, persons)
 
 
 def attack_outputs(
@@ -130,18 +148,20 @@ def attack_outputs(
     early_phi: np.ndarray | None = None,
     references: References | None = None,
     done: Callable[[], None] = lambda: None,
+    persons: np.ndarray | None = None,
 ) -> CheckpointFindings:
     """All attacks of `params` on one checkpoint in memory, and what the attacker holds next to it, if any.
 
-    Calls `done` after each attack, and after the examples' risks.
+    persons: see `Plan`. Calls `done` after each attack, and after the examples' risks.
     """
     examples = function(registry.MODES[params.mode].examples)(outputs)
     examples = replace(examples, early_phi=early_phi, references=references)
     by_attack = {}
     for name in params.made:
-        by_attack[name] = job.of_examples(examples, plan(name, params, groups), with_halves)
+        one = plan(name, params, groups, persons=persons)
+        by_attack[name] = job.of_examples(examples, one, with_halves)
         done()
-    risks = exposure.risks(examples, params.seed)
+    risks = exposure.risks(replace(examples, persons=persons), params.seed)
     done()
     return CheckpointFindings(by_attack, **risks)
 

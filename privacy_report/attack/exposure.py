@@ -25,11 +25,11 @@ def membership_probability(examples: Examples, seed: int) -> np.ndarray:
 
     Song & Mittal, "Systematic evaluation of privacy risks" (arXiv 2003.10595, section 5): histograms of
     the modified entropy for each class. Bins have equal counts; an example's histogram is made of the
-    other half of the examples, so that it does not vote for itself, and half a count is added to each
-    bin. 0.5 where a class has nobody to compare with.
+    other half of the examples, or of the persons, so that nobody votes for himself, and half a count is added
+    to each bin. 0.5 where a class has nobody to compare with.
     """
     signal = examples.risk_signal
-    half = np.random.default_rng([seed, 1]).random(len(signal)) < 0.5
+    half = (np.random.default_rng([seed, 1]).random(len(signal)) < 0.5)[examples.heads]
     result = np.full(len(signal), 0.5)
     for label in np.unique(examples.labels):
         rows = np.flatnonzero(examples.labels == label)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from privacy_report.attack import names
+from privacy_report.attack import names, persons
 from privacy_report.attack.measures import refused, too_small
 from privacy_report.attack.needs import EARLY, FEATURES, REFERENCES
 from privacy_report.attack.plan import Plan
@@ -24,7 +24,7 @@ from privacy_report.attack.signals import Examples
 from privacy_report.attack.slices import slices
 from privacy_report.pipeline.digests import Arrays
 from privacy_report.pipeline.dotted import function
-from privacy_report.pipeline.measured import ENTIRE, METRICS, REPORT, SELECT, Row
+from privacy_report.pipeline.measured import ENTIRE, METRICS, REPORT, ROWS, SELECT, Row
 
 SELECTS = 1 / 3
 """Share of the examples that selects the threshold of epsilon's bound; the others measure."""
@@ -74,7 +74,10 @@ def attack_checkpoint(examples: Examples, plan: Plan, with_halves: bool = True) 
 
 
 def attack_examples(examples: Examples, plan: Plan, stream: int = 0) -> tuple[list[Row], Curve]:
-    """A row for each slice, and the ROC curve on the entire dataset."""
+    """A row for each slice, and the ROC curve on the entire dataset.
+
+    Where rows have persons, these are scored and counted, and a row more is on all rows: `_of_rows`.
+    """
     accuracies = {
         "accuracy": float(examples.correct[examples.is_member].mean()),
         "val_accuracy": float(examples.correct[~examples.is_member].mean()),
@@ -86,14 +89,17 @@ def attack_examples(examples: Examples, plan: Plan, stream: int = 0) -> tuple[li
     attacker, missing = _attacker(examples, plan)
     measure = function(plan.measure)
     for name, mask in slices(examples, plan.slices, plan.groups, plan.both_ends):
-        n_member = int(np.count_nonzero(examples.is_member & mask))
-        n_nonmember = int(np.count_nonzero(mask)) - n_member
+        n_member, n_nonmember = (
+            examples.count(mask & (examples.is_member == side)) for side in (True, False)
+        )
         head = {"attack": plan.attack, "slice": name, "n_member": n_member, "n_nonmember": n_nonmember}
         if reason := missing or too_small(n_member, n_nonmember, plan.least):
             rows.append(head | accuracies | refused(reason))
             continue
         seed = [plan.seed, stream, zlib.crc32(plan.attack.encode()), zlib.crc32(name.encode())]
-        scored, scores = attacker(mask, seed)
+        at, of_rows = scored, scores = attacker(mask, seed)
+        if examples.persons is not None:
+            scored, scores = persons.by_person(at, of_rows, examples.heads, plan.person_score)
         is_member = examples.is_member[scored]
         found = measure(scores, is_member, selects[scored], n_nonmember / n_member, plan.delta)
         found["note"] = "; ".join(filter(None, [plan.caveat, found["note"]]))
@@ -103,23 +109,40 @@ def attack_examples(examples: Examples, plan: Plan, stream: int = 0) -> tuple[li
             cuts = np.random.default_rng([plan.seed, stream, NAMES_STREAM])
             found |= names.measure(whole, n_member, cuts)
         rows.append(head | accuracies | dict.fromkeys(METRICS) | found)
+        if name == ENTIRE and examples.persons is not None:
+            rows.append(accuracies | _of_rows(examples, at, of_rows, plan))
     return rows, curve
+
+
+def _of_rows(examples: Examples, at: np.ndarray, scores: np.ndarray, plan: Plan) -> Row:
+    """The row on the slice ROWS: what one on the entire dataset would say of rows instead of persons."""
+    n_member = int(np.count_nonzero(examples.is_member))
+    n_nonmember = len(examples.is_member) - n_member
+    head = {"attack": plan.attack, "slice": ROWS, "n_member": n_member, "n_nonmember": n_nonmember}
+    found = persons.of_rows(scores, examples.is_member[at], examples.heads[at])
+    found["note"] = "; ".join(filter(None, [plan.caveat, found["note"]]))
+    return head | dict.fromkeys(METRICS) | found
 
 
 def attack_halves(examples: Examples, plan: Plan) -> list[Row]:
     """Rows with both sides cut into two random halves: one to choose a checkpoint by, one to report it.
 
-    Both sides, or the two halves would share examples and a choice by one would flatter the other.
+    Both sides, or the two halves would share examples and a choice by one would flatter the other. So would
+    they where a person is in both.
     """
     kinds = tuple(kind for kind in ("entire", "class") if kind in plan.slices)
     rng = np.random.default_rng([plan.seed, 2])
-    sides = [rng.permutation(np.flatnonzero(examples.is_member == side)) for side in (False, True)]
+    heads = examples.heads
+    is_head = heads == np.arange(len(heads))
+    sides = [
+        rng.permutation(np.flatnonzero(is_head & (examples.is_member == side))) for side in (False, True)
+    ]
     rows = []
     for start, (half, stream) in enumerate(HALF_STREAMS.items()):
         parts = [side[start::2] for side in sides]
         if not all(len(part) for part in parts):
             return []  # a single example cannot be cut
-        at = np.sort(np.concatenate(parts))
+        at = np.flatnonzero(np.isin(heads, np.concatenate(parts)))
         found, _ = attack_examples(examples.take(at), replace(plan, slices=kinds), stream)
         rows += [row | {"half": half} for row in found]
     return rows
@@ -164,7 +187,8 @@ def _by_signal(scores: np.ndarray) -> Attacker:
 def _trained(score: Callable[..., Any], examples: Examples, plan: Plan) -> Attacker:
     def attack(mask: np.ndarray, seed: list[int]) -> Ranked:
         at = np.flatnonzero(mask)
-        scores, scored = score(examples.features[at], examples.is_member[at], plan.settings, seed)
+        more = {} if examples.persons is None else {"persons": examples.persons[at]}
+        scores, scored = score(examples.features[at], examples.is_member[at], plan.settings, seed, **more)
         at, scores = at[scored], scores[scored]
         order = np.argsort(-scores)
         return at[order], scores[order]

@@ -41,20 +41,27 @@ def delong_variance(curve: Roc, prior: float = 0.0) -> float:
     `prior` is the number of examples that each side is credited with next to its own (see `auc_interval`):
     their placements have variance AUC (1 - AUC) / 3. Without them a side of one has infinite variance.
     """
-    members, nonmembers = np.diff(curve.tp), np.diff(curve.fp)
-    of_members = (curve.n_nonmember - curve.fp[1:] + nonmembers / 2) / curve.n_nonmember
-    of_nonmembers = (curve.tp[:-1] + members / 2) / curve.n_member
     value = auc(curve)
     credit = prior * value * (1.0 - value) / 3
     variance = 0.0
-    for placements, counts in ((of_members, members), (of_nonmembers, nonmembers)):
+    for placed, counts in zip(placements(curve), (np.diff(curve.tp), np.diff(curve.fp)), strict=True):
         total = counts.sum()
         freedom = total - 1 + prior
         if not freedom:
             return np.inf
-        mean = np.dot(placements, counts) / total
-        variance += (np.dot((placements - mean) ** 2, counts) + credit) / freedom / total
+        mean = np.dot(placed, counts) / total
+        variance += (np.dot((placed - mean) ** 2, counts) + credit) / freedom / total
     return float(variance)
+
+
+def placements(curve: Roc) -> tuple[np.ndarray, np.ndarray]:
+    """The share of the other side that a member, and a non-member, of each threshold wins or loses against.
+
+    Float (g,) each, ties half: of a member the non-members below it, of a non-member the members above it.
+    """
+    members, nonmembers = np.diff(curve.tp), np.diff(curve.fp)
+    of_members = (curve.n_nonmember - curve.fp[1:] + nonmembers / 2) / curve.n_nonmember
+    return of_members, (curve.tp[:-1] + members / 2) / curve.n_member
 
 
 def auc_interval(curve: Roc) -> tuple[float, float]:
@@ -74,13 +81,18 @@ def auc_interval(curve: Roc) -> tuple[float, float]:
     Where all pairs look alike, won, lost or tied, that is all there is: with probability 95% the share of
     pairs that look otherwise is at most 1 - 0.025^(1 / pairs).
     """
-    value, pairs = auc(curve), min(curve.n_member, curve.n_nonmember)
+    return interval_of_auc(curve, delong_variance(curve, PRIOR), min(curve.n_member, curve.n_nonmember))
+
+
+def interval_of_auc(curve: Roc, variance: float, pairs: int) -> tuple[float, float]:
+    """95% interval of an AUC with this variance, cut where so many independent pairs exclude more."""
+    value = auc(curve)
     unseen = 1.0 - (LEVEL / 2) ** (1.0 / pairs)
     if value in (0.0, 1.0):
         return (1.0 - unseen, 1.0) if value else (0.0, unseen)
     if len(curve.thresholds) == 1:
         return 0.5 - unseen / 2, 0.5 + unseen / 2
-    half = Z * np.sqrt(delong_variance(curve, PRIOR)) / (value * (1.0 - value))
+    half = Z * np.sqrt(variance) / (value * (1.0 - value))
     centre = special.logit(value)
     low, high = lower_rate(value * pairs, pairs, LEVEL / 2), upper_rate(value * pairs, pairs, LEVEL / 2)
     return max(float(low), float(special.expit(centre - half))), min(

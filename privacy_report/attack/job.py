@@ -56,6 +56,8 @@ def of_examples(examples: Examples, plan: Plan, with_halves: bool = True) -> Fin
     """The same of examples in memory, with what the attacker holds. UserError for a delta without meaning."""
     if not plan.any_delta:
         check_delta(plan.delta, int(np.count_nonzero(examples.is_member)))
+    if plan.persons is not None:
+        examples = replace(examples, persons=plan.persons)
     if plan.excluded:
         n_member = int(np.count_nonzero(examples.is_member))
         kept = np.ones(len(examples.labels), bool)
@@ -64,9 +66,10 @@ def of_examples(examples: Examples, plan: Plan, with_halves: bool = True) -> Fin
     return attack_checkpoint(examples, plan, with_halves)
 
 
-def risks(examples: str, outputs: Path, seed: int) -> Arrays:
+def risks(examples: str, outputs: Path, seed: int, persons: np.ndarray | None = None) -> Arrays:
     """The examples' own numbers (`exposure.risks`); examples: the dotted name of what reads them."""
-    return exposure.risks(_examples(examples, outputs, file_digest(outputs)), seed)
+    found = replace(_examples(examples, outputs, file_digest(outputs)), persons=persons)
+    return exposure.risks(found, seed)
 
 
 # What several attacks on one checkpoint read is read once; the digests say when it has changed.

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+
 from privacy_report.attack.slices import Groups
+from privacy_report.pipeline.digests import arrays_digest
+from privacy_report.pipeline.measured import MAX
 
 
 @dataclass(frozen=True)
@@ -15,7 +19,8 @@ class Plan:
 
     examples, scores, measure: dotted names of functions; needs, least, caveat, seen, every_query: see
     `registry.Attack`; both_ends, any_delta: see `registry.Mode`; settings: what the scores' function reads.
-    slices, groups, delta, seed: see `schema.AttackParams`. excluded: rows of non-members that take no part.
+    slices, groups, delta, seed, person_score: see `schema.AttackParams`. excluded: rows of non-members that
+    take no part. persons: int (n,), whose row each is, members first; None: each is a person of its own.
     """
 
     attack: str
@@ -35,6 +40,8 @@ class Plan:
     delta: float
     seed: int
     excluded: tuple[int, ...] = ()
+    person_score: str = MAX
+    persons: np.ndarray | None = field(default=None, compare=False)
 
     @property
     def roots(self) -> tuple[str, ...]:
@@ -47,9 +54,10 @@ class Plan:
         return [self.settings["path"]] if "path" in self.settings else []
 
     def inputs(self) -> dict[str, Any]:
-        """Everything above as JSON-able values, groups in their order."""
+        """Everything above as JSON-able values, groups in their order, persons as a digest."""
         groups = list(self.groups.items()) if self.groups else []
         return vars(self) | {
             "settings": dict(self.settings),
             "groups": [[name, asdict(group)] for name, group in groups],
+            "persons": None if self.persons is None else arrays_digest({"": self.persons}),
         }

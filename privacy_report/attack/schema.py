@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from privacy_report.attack import registry
 from privacy_report.attack.estimator import Estimator
 from privacy_report.pipeline.contract import RELEASES
+from privacy_report.pipeline.measured import MAX, PERSON_SCORES
 from privacy_report.pipeline.params import one_of, refuse
 
 __all__ = ["SLICES", "AttackParams", "Estimator"]
@@ -22,7 +23,8 @@ class AttackParams:
     `mode` parity keeps the semantics of tensorflow_privacy's reports; `groups` names a JSON file of
     index groups (see `slices.load_groups`), needed by the slice kind `group`; `exclude` names a CSV of
     positions that take no part as non-members (see `slices.load_excluded`); `folds` is the number of
-    blocks that trained attackers are scored in; `delta` is that of the (epsilon, delta) whose epsilon is
+    blocks that trained attackers are scored in; `person_score`, max, mean or sum, makes a person's score of
+    those of the rows, where there are persons; `delta` is that of the (epsilon, delta) whose epsilon is
     bounded from below; `released` are releases (`contract.RELEASES`, without logits) whose attacks are made
     on the entire dataset, too, in the default mode. An attack that is neither in the registry nor in
     `estimators` is refused.
@@ -36,6 +38,7 @@ class AttackParams:
     seed: int = 0
     groups: str | None = None
     exclude: str | None = None
+    person_score: str = MAX
     released: list[str] = field(default_factory=list)
     estimators: dict[str, Estimator] = field(default_factory=dict)
 
@@ -43,6 +46,7 @@ class AttackParams:
         one_of("mode", self.mode, registry.MODES)
         _names("attacks", self.attacks, registry.known(self.mode, self.estimators))
         _names("slices", self.slices, SLICES)
+        one_of("person_score", self.person_score, PERSON_SCORES)
         if self.released:
             _names("released", self.released, RELEASES[1:])
         if "entire" not in self.slices:

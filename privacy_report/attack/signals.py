@@ -56,8 +56,9 @@ class Examples:
     """Members and non-members of one checkpoint, members first.
 
     `logits` floats (n, n_classes), in memory or mapped, `labels` int (n,), `is_member` bool (n,). Where there
-    are any: `early_phi` float32 (k, n), the target's confidences at earlier checkpoints, `references`, and
-    `query_phi` float (queries - 1, n), what the target says to other queries than the examples themselves.
+    are any: `early_phi` float32 (k, n), the target's confidences at earlier checkpoints, `references`,
+    `query_phi` float (queries - 1, n), what the target says to other queries than the examples, and
+    `persons` int (n,), whose row each is, none of them on both sides.
     Of a part (`take`), `logits` and `columns` are still those of all, and `at` int (n,) says where it is.
     """
 
@@ -67,6 +68,7 @@ class Examples:
     early_phi: np.ndarray | None = None
     references: References | None = None
     query_phi: np.ndarray | None = None
+    persons: np.ndarray | None = None
     columns: Columns = None  # type: ignore[assignment]  # the columns of `logits` and `labels`
     at: np.ndarray | None = None
 
@@ -82,6 +84,18 @@ class Examples:
         """What a function of rows of logits and labels says of each example, (n,) or (n, k); kept."""
         found = self.columns.of(function)
         return found if self.at is None else found[self.at]
+
+    @cached_property
+    def heads(self) -> np.ndarray:
+        """Where the first row of each example's person is, int (n,): itself where there are no persons."""
+        if self.persons is None:
+            return np.arange(len(self.labels))
+        _, first, person = np.unique(self.persons, return_index=True, return_inverse=True)
+        return first[person]
+
+    def count(self, mask: np.ndarray) -> int:
+        """How many examples a mask bool (n,) has; of how many persons, where there are any."""
+        return int(np.count_nonzero(mask)) if self.persons is None else len(np.unique(self.persons[mask]))
 
     @cached_property
     def correct(self) -> np.ndarray:
@@ -123,6 +137,7 @@ class Examples:
             early_phi=None if self.early_phi is None else self.early_phi[:, at],
             references=None if self.references is None else self.references.take(at),
             query_phi=None if self.query_phi is None else self.query_phi[:, at],
+            persons=None if self.persons is None else self.persons[at],
             at=at if self.at is None else self.at[at],
         )
 

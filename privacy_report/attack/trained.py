@@ -60,21 +60,33 @@ def build(estimator: Estimator, seed: int) -> Any:
         raise UserError(f"attack.estimators: {estimator.path} refuses its settings ({error})") from None
 
 
-def blocks(is_member: np.ndarray, n_blocks: int, rng: np.random.Generator) -> np.ndarray:
-    """Block of each example, int (n,): both sides dealt out at random, counts differing by one at most."""
-    block = np.empty(len(is_member), np.int64)
+def blocks(
+    is_member: np.ndarray, n_blocks: int, rng: np.random.Generator, persons: np.ndarray | None = None
+) -> np.ndarray:
+    """Block of each example, int (n,): both sides dealt out at random, counts differing by one at most.
+
+    persons int (n,): whose each example is. They are dealt out, each with all examples; None: the examples.
+    """
+    person = np.arange(len(is_member)) if persons is None else np.unique(persons, return_inverse=True)[1]
+    member = np.empty(person.max() + 1, bool)
+    member[person] = is_member
+    block = np.empty(len(member), np.int64)
     for side in (True, False):
-        rows = rng.permutation(np.flatnonzero(is_member == side))
-        block[rows] = np.arange(len(rows))[::-1] % n_blocks
-    return block
+        dealt = rng.permutation(np.flatnonzero(member == side))
+        block[dealt] = np.arange(len(dealt))[::-1] % n_blocks
+    return block[person]
 
 
 def scores(
-    X: np.ndarray, is_member: np.ndarray, settings: Mapping[str, Any], seed: list[int]
+    X: np.ndarray,
+    is_member: np.ndarray,
+    settings: Mapping[str, Any],
+    seed: list[int],
+    persons: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """`forward_scores` with the settings `path`, `settings` (of the estimator) and `folds`."""
     estimator = Estimator(settings["path"], dict(settings["settings"]))
-    return forward_scores(X, is_member, estimator, settings["folds"], np.random.default_rng(seed))
+    return forward_scores(X, is_member, estimator, settings["folds"], np.random.default_rng(seed), persons)
 
 
 def forward_scores(
@@ -83,13 +95,15 @@ def forward_scores(
     estimator: Estimator,
     n_blocks: int,
     rng: np.random.Generator,
+    persons: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """One score for each example that is not in the first block, from a model that did not see it.
 
-    `X` float (n, n_features), `is_member` bool (n,) with at least `n_blocks` of each side. Returns ranks
-    within blocks scaled to (0, 1), float (n,), NaN in the first block, and bool (n,): who has a score.
+    `X` float (n, n_features), `is_member` bool (n,) with at least `n_blocks` of each side, of persons where
+    there are any: see `blocks`. Returns ranks within blocks scaled to (0, 1), float (n,), NaN in the first
+    block, and bool (n,): who has a score.
     """
-    block = blocks(is_member, n_blocks, rng)
+    block = blocks(is_member, n_blocks, rng, persons)
     seeds = rng.integers(2**31, size=n_blocks)
     scores = np.full(len(X), np.nan)
     for k in range(1, n_blocks):

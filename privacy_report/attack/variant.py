@@ -64,10 +64,12 @@ def read_inputs(
     scores: Path,
     references: Path,
     excluded: tuple[int, ...] = (),
+    persons: np.ndarray | None = None,
 ) -> Inputs:
     """The inputs of a variant: its score files (epoch_NNNN.npz in `scores`), and what stage reference left.
 
-    excluded: rows of non-members that take no part. Raises UserError where there are no score files.
+    excluded: rows of non-members that take no part; persons int (n,): whose row each is, members first.
+    Raises UserError where there are no score files.
     """
     files = {int(file.stem.removeprefix("epoch_")): file for file in sorted(scores.glob("epoch_*.npz"))}
     if not files:
@@ -78,7 +80,7 @@ def read_inputs(
     read = [*files.values(), *([models.trains, *models.phi.values()] if models else [])]
     return Inputs(
         params=params,
-        attacks=checkpoint.planned(params, groups, excluded, queries),
+        attacks=checkpoint.planned(params, groups, excluded, queries, persons),
         facts={root: memo.base(root, hands=checkpoint.HANDS) for root in FACTS},
         files=files,
         references=models,
@@ -118,7 +120,7 @@ def _attacks_on(found: Inputs, epoch: int, kept: Memo) -> dict[str, Job]:
     jobs: dict[str, Any] = {
         name: partial(job.find, plan, files.used(plan.needs)) for name, plan in attacks.plans.items()
     }
-    jobs[""] = partial(job.risks, attacks.examples, files.outputs, attacks.seed)
+    jobs[""] = partial(job.risks, attacks.examples, files.outputs, attacks.seed, attacks.persons)
     return {
         name: (found.key(attacks.inputs[name], *files.used(attacks.needs(name))), compute)
         for name, compute in jobs.items()

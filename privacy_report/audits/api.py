@@ -28,6 +28,7 @@ from privacy_report.audits.terminal import PIPED, tell
 from privacy_report.errors import UserError
 from privacy_report.gate.words import line as in_words
 from privacy_report.pipeline.contract import with_ends
+from privacy_report.pipeline.measured import MAX
 from privacy_report.pipeline.tables import Row
 
 if TYPE_CHECKING:
@@ -148,6 +149,7 @@ def audit(
     attacks: Sequence[str] | None = None,
     slices: Sequence[str] = ("entire", "class"),
     seed: int = 0,
+    person_score: str = MAX,
     name: str = "audit",
     **evidence: Any,
 ) -> Audit:
@@ -157,7 +159,9 @@ def audit(
     member_logits, nonmember_logits: float (n, n_classes), or with `probabilities` those; of two classes (n,)
     of class 1 will do. Labels: int (n,), one-hot, or text that `classes` names in the order of the columns.
     attacks: by default all that run within a minute. evidence: early_phi, reference_phi, member_is_canary,
-    ... as in the file of an audit. Warns of what is odd about the input (`checks.InputCheck`). UserError:
+    ... as in the file of an audit. With member_person and nonmember_person, whose row each is, persons are
+    scored and counted: person_score is max, mean or sum of their rows' scores. Warns of what is odd about
+    the input (`checks.InputCheck`). UserError:
     impossible arrays or names, the same array on both sides.
 
     Examples:
@@ -174,7 +178,7 @@ def audit(
     arrays |= {"member_labels": member_labels, "nonmember_labels": nonmember_labels, **evidence}
     arrays |= {} if classes is None else {"classes": list(classes)}
     file = file_of({key: as_array(value) for key, value in arrays.items()}, name)
-    return _audited(Model(name, {EPOCH: file}), attacks, slices, seed)
+    return _audited(Model(name, {EPOCH: file}), attacks, slices, seed, person_score)
 
 
 def audit_file(
@@ -183,6 +187,7 @@ def audit_file(
     attacks: Sequence[str] | None = None,
     slices: Sequence[str] = ("entire", "class"),
     seed: int = 0,
+    person_score: str = MAX,
 ) -> Audit:
     """Attack a file as `privacy-report audit` takes it, or a folder of them: the epochs of one run.
 
@@ -202,11 +207,14 @@ def audit_file(
         [('mine', 'threshold', 'no')]
     """
     (model,) = models_at([Path(path)])
-    return _audited(model, attacks, slices, seed)
+    return _audited(model, attacks, slices, seed, person_score)
 
 
-def _audited(model: Model, attacks: Sequence[str] | None, slices: Sequence[str], seed: int) -> Audit:
-    found = attack_model(model, attacks, {"slices": slices, "seed": seed}, halves=True)
+def _audited(
+    model: Model, attacks: Sequence[str] | None, slices: Sequence[str], seed: int, person_score: str
+) -> Audit:
+    options = {"slices": slices, "seed": seed, "person_score": person_score}
+    found = attack_model(model, attacks, options, halves=True)
     for warning in found.warnings:
         warnings.warn(warning, stacklevel=3)
     return Audit(found)

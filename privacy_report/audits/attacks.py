@@ -17,6 +17,7 @@ from privacy_report.attack.epsilon_bound import GIVEN_AWAY
 from privacy_report.attack.references import References
 from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.slices import load_groups
+from privacy_report.pipeline.measured import MAX
 from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.params import check
 from privacy_report.pipeline.tables import Row
@@ -40,6 +41,7 @@ def audit_params(
     groups: str | None = None,
     delta: float | None = None,
     released: Sequence[str] = (),
+    person_score: str = MAX,
 ) -> AttackParams:
     """The parameters of an audit, checked; what is not asked for is as in conf/attack/default.yaml.
 
@@ -48,7 +50,7 @@ def audit_params(
     slices = list(dict.fromkeys(["entire", *slices, *(["group"] if groups else [])]))
     settings = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
     settings |= {"attacks": list(attacks), "slices": slices, "mode": mode, "seed": seed, "groups": groups}
-    settings["released"] = list(released)
+    settings |= {"released": list(released), "person_score": person_score}
     settings |= {} if delta is None else {"delta": delta}
     return check("audit", settings, AttackParams)
 

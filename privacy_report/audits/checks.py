@@ -52,13 +52,22 @@ class Side:
 class InputCheck:
     """Both sides; equal_rows: how many non-members have exactly the outputs of a member, and equal_p: how
     likely that is where the sides share no example (`shared`); given: see `audit_file.AuditFile`. Scores have
-    no labels, and so no accuracy."""
+    no labels, and so no accuracy. persons: rows int of each member, and of each non-member, where rows have
+    persons: then accuracies have no interval and are not compared, since rows of a person are alike."""
 
     member: Side
     nonmember: Side
     equal_rows: int
     equal_p: float
     given: str = ""
+    persons: tuple[np.ndarray, np.ndarray] | None = None
+
+    @property
+    def unequal_p(self) -> float:
+        """P-value of one side's persons' having more rows than the other's (Mann-Whitney, two-sided)."""
+        if self.persons is None or len(np.unique(np.concatenate(self.persons))) == 1:
+            return 1.0
+        return float(stats.mannwhitneyu(*self.persons, method="asymptotic").pvalue)
 
     @property
     def better_p(self) -> float:
@@ -84,7 +93,21 @@ class InputCheck:
             found[name] = {"n": side.n, "accuracy": side.accuracy, "accuracy_low": low}
             found[name] |= {"accuracy_high": high, "accuracy_of_shuffled_labels": side.by_chance}
             found[name] |= {"constant": side.constant}
+        for name, rows in zip(sides, self.persons or (), strict=False):
+            found[name] = {key: cell for key, cell in found[name].items() if key not in ENDS}
+            found[name]["persons"] = len(rows)
         return found
+
+
+ENDS = ("accuracy_low", "accuracy_high")
+
+
+def rows_of_persons(persons: np.ndarray | None, n_member: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """How many rows each member has, and each non-member; persons int (n,): as `files.AuditFile` has them."""
+    if persons is None:
+        return None
+    member, nonmember = (np.unique(side, return_counts=True)[1] for side in np.split(persons, [n_member]))
+    return member, nonmember
 
 
 def check_outputs(outputs: Outputs) -> InputCheck:
@@ -190,9 +213,10 @@ def _warnings(found: InputCheck, level: float) -> Iterator[tuple[str, str]]:
     unfit = [name for name, side in at_chance.items() if side.outputs_fit <= least]
     for name, side in at_chance.items():
         low, high = side.interval
+        interval = "" if found.persons else f" ({low:.3f}-{high:.3f})"
         where = "below" if side.predictions_fit < -least else "at"
         said = (
-            f"the accuracy of {name}, {side.accuracy:.3f} ({low:.3f}-{high:.3f}), is {where} chance: "
+            f"the accuracy of {name}, {side.accuracy:.3f}{interval}, is {where} chance: "
             f"shuffled labels give {side.by_chance:.3f}"
         )
         if unfit == [name] and len(told) == 2:
@@ -200,12 +224,20 @@ def _warnings(found: InputCheck, level: float) -> Iterator[tuple[str, str]]:
         elif name in unfit:
             said += "; is the order of the classes that of the columns, and is the model trained?"
         yield f"chance {name}", said
-    if found.given != SCORES and found.better_p <= level / 2 and not unfit:
+    if found.given != SCORES and not found.persons and found.better_p <= level / 2 and not unfit:
         one, other = found.nonmember.accuracy, found.member.accuracy
         yield (
             "better",
             f"non-members are classified better than members, {one:.3f} against {other:.3f} "
             f"(p = {found.better_p:.1g}): are the sides swapped, or of different distributions?",
+        )
+    if found.persons and found.unequal_p <= level / 2:
+        one, other = (rows.mean() for rows in found.persons)
+        yield (
+            "rows of persons",
+            f"members have {one:.3g} rows per person and non-members {other:.3g} "
+            f"(p = {found.unequal_p:.1g}): the highest score of more rows is higher, and so is their sum, "
+            "without any leak",
         )
     if found.equal_p <= level / 2:
         yield (

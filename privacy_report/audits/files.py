@@ -13,6 +13,7 @@ from privacy_report.attack.references import References, check_finite
 from privacy_report.attack.signals import Examples, pool
 from privacy_report.audits.inputs import arrays_of, normalised
 from privacy_report.audits.joined import joined
+from privacy_report.audits.persons import PERSONS, persons_of
 from privacy_report.audits.scores import (
     PREDICTIONS,
     SCORES,
@@ -36,7 +37,8 @@ class AuditFile:
 
     given: what the outputs stand for, PREDICTIONS or SCORES of `audit_scores`; empty: they are the model's.
     canaries: examples that were members by a coin each, by their outputs (and references), or scores float
-    (m,) with their coins bool (m,). outputs are None in a file of canaries' scores alone.
+    (m,) with their coins bool (m,). outputs are None in a file of canaries' scores alone. persons: int (n,),
+    whose row each is, members first.
     """
 
     outputs: Outputs | None
@@ -45,6 +47,7 @@ class AuditFile:
     canaries: Examples | tuple[np.ndarray, np.ndarray] | None = None
     warnings: tuple[str, ...] = ()
     given: str = ""
+    persons: np.ndarray | None = None
 
 
 def read_audit_file(path: Path | str) -> AuditFile:
@@ -56,30 +59,39 @@ def read_audit_file(path: Path | str) -> AuditFile:
     member_is_canary bool (n_member,) with nonmember_is_canary, or canary_scores float (m,) with
     canary_is_member bool (m,), which may be all that there is, and may have ids (see `joined`). Instead of
     logits, member_predictions and nonmember_predictions: predicted classes (n,); or instead of logits and
-    labels, member_scores and nonmember_scores: any floats (n,), higher = more likely a member. UserError of
-    one line that names the array for wrong shapes or values.
+    labels, member_scores and nonmember_scores: any floats (n,), higher = more likely a member. Next to any of
+    them member_person and nonmember_person, whose row each is (`persons.persons_of`). UserError of one line
+    that names the array for wrong shapes or values.
     """
     return audit_file(arrays_of(Path(path)), path)
 
 
 def audit_file(given: Mapping[str, np.ndarray], path: Path | str) -> AuditFile:
     """The same from arrays in memory; `path` names them in errors."""
+    named = {name: given[name] for name in PERSONS if name in given}
+    given = {name: array for name, array in given.items() if name not in named}
     kind = kind_of_input(given, path)
     if kind:
         given = OF_KIND[kind](given, path)
     arrays, warnings = normalised(joined(given, path), path)
     outputs = None if set(arrays) == set(CANARY_SCORES) else outputs_of(arrays, path)
+    persons = persons_of(named, _sizes(outputs), path)
     try:
         scored = _pair(arrays, CANARY_SCORES)
         if outputs is None:
             return AuditFile(None, canaries=scored)
         early, references = _evidence(arrays, outputs)
-        masked = _masked(arrays, outputs, references)
+        masked = _masked(arrays, outputs, references, persons)
         if scored and masked:
             raise UserError(f"has {CANARY_SCORES[0]} and {CANARY_MASKS[0]}, allowed: one of them")
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    return AuditFile(outputs, early, references, masked or scored, tuple(warnings), kind)
+    return AuditFile(outputs, early, references, masked or scored, tuple(warnings), kind, persons)
+
+
+def _sizes(outputs: Outputs | None) -> tuple[int, int]:
+    """How many members and non-members there are."""
+    return (len(outputs.member_labels), len(outputs.nonmember_labels)) if outputs else (0, 0)
 
 
 def _pair(arrays: Mapping[str, np.ndarray], names: tuple[str, str]) -> tuple[np.ndarray, np.ndarray] | None:
@@ -91,18 +103,28 @@ def _pair(arrays: Mapping[str, np.ndarray], names: tuple[str, str]) -> tuple[np.
 
 
 def _masked(
-    arrays: Mapping[str, np.ndarray], outputs: Outputs, references: References | None
+    arrays: Mapping[str, np.ndarray],
+    outputs: Outputs,
+    references: References | None,
+    persons: np.ndarray | None,
 ) -> Examples | None:
-    """The canaries among members and non-members; None where the file marks none."""
+    """The canaries among members and non-members; None where the file marks none.
+
+    UserError for a person of whom some rows are canaries and others are not: the coin is the person's.
+    """
     masks = _pair(arrays, CANARY_MASKS)
     if masks is None:
         return None
-    sides = (len(outputs.member_labels), len(outputs.nonmember_labels))
-    for name, mask, n in zip(CANARY_MASKS, masks, sides, strict=True):
+    for name, mask, n in zip(CANARY_MASKS, masks, _sizes(outputs), strict=True):
         if mask.dtype != bool or mask.shape != (n,):
             raise UserError(f"{name} must be bool ({n},), got {mask.dtype} {mask.shape}")
-    at = np.flatnonzero(np.concatenate(masks))
-    return replace(pool(outputs), references=references).take(at)
+    is_canary = np.concatenate(masks)
+    if persons is not None and len(parted := np.intersect1d(persons[is_canary], persons[~is_canary])):
+        raise UserError(
+            f"{CANARY_MASKS[0]} and {CANARY_MASKS[1]} have some rows of {len(parted)} persons and lack "
+            "others, allowed: all rows of a person, or none"
+        )
+    return replace(pool(outputs), references=references, persons=persons).take(np.flatnonzero(is_canary))
 
 
 def _evidence(

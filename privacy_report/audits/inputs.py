@@ -19,7 +19,9 @@ from privacy_report.pipeline.mapped import map_arrays
 
 SIDES = ("member", "nonmember")
 NEEDED = "member_logits (or member_probs), member_labels, and the same for nonmember_"
-CSV_COLUMNS = "side (member or nonmember), label, logit_CLASS or prob_CLASS each (or one logit or prob)"
+CSV_COLUMNS = (
+    "side (member or nonmember), label, logit_CLASS or prob_CLASS each (or one logit or prob); also person"
+)
 BOOLS = {"canary_is_member", "member_is_canary", "nonmember_is_canary", "reference_is_member"}
 CLASSES = "classes"
 """Array of the classes' names in the order of the columns: what labels of text are looked up in."""
@@ -63,7 +65,7 @@ def _from_csv(path: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path}: got the columns {names}, allowed: {CSV_COLUMNS}")
     (kind,) = found
     columns = kinds[kind]
-    arrays = {}
+    arrays = _persons(rows)
     try:
         for side in SIDES:
             mine = [row for row in rows if row["side"] == side]
@@ -80,12 +82,22 @@ def _from_csv(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
+def _persons(rows: list[dict[str, str]]) -> dict[str, np.ndarray]:
+    """The column `person` of both sides, as text; nothing where there is none."""
+    if "person" not in rows[0]:
+        return {}
+    return {
+        f"{side}_person": np.array([row["person"] for row in rows if row["side"] == side], dtype=str)
+        for side in SIDES
+    }
+
+
 def _of_one_column(rows: list[dict[str, str]], name: str, path: Path) -> dict[str, np.ndarray]:
     """Predicted classes and labels, or scores, of both sides."""
     needed = ("side", name, "label") if name == "prediction" else ("side", name)
     if not set(needed) <= set(rows[0]):
         raise UserError(f"{path}: got the columns {list(rows[0])}, allowed: {', '.join(needed)}")
-    arrays = {}
+    arrays = _persons(rows)
     for side in SIDES:
         for column in needed[1:]:
             values = np.array([row[column] for row in rows if row["side"] == side], dtype=str)

@@ -23,7 +23,7 @@ from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.signals import pool
 from privacy_report.attack.slices import Groups, load_groups
 from privacy_report.audits.attacks import EPOCH, audit_params, default_estimators
-from privacy_report.audits.checks import InputCheck, check_outputs, said_once
+from privacy_report.audits.checks import InputCheck, check_outputs, rows_of_persons, said_once
 from privacy_report.audits.files import AuditFile, read_audit_file
 from privacy_report.audits.given import attacks_on, fitting, policy_for, stated
 from privacy_report.audits.progress import progress
@@ -127,7 +127,8 @@ def attack_file(
     assert file.outputs is not None
     params = replace(params, delta=min(params.delta, GIVEN_AWAY / len(file.outputs.member_labels)))
     params = fitting(params, file) if file.given else params
-    found = attack_outputs(file.outputs, params, groups, halves, file.early_phi, file.references, done)
+    evidence = file.early_phi, file.references
+    found = attack_outputs(file.outputs, params, groups, halves, *evidence, done, file.persons)
     return stated(found, file, params.attacks)
 
 
@@ -172,7 +173,7 @@ def _attacked(
     results: dict[int, CheckpointFindings] = {}
     references, warnings, phi = dict[int, int](), list[str](), dict[int, np.ndarray]()
     inputs, checks = dict[int, InputCheck](), dict[str, InputCheck]()
-    first: np.ndarray | None = None
+    first: tuple[np.ndarray, np.ndarray | None] | None = None
     for epoch, given in model.files.items():
         path = given if isinstance(given, Path) else Path(model.name)
         file = given if isinstance(given, AuditFile) else read_audit_file(given)
@@ -181,10 +182,11 @@ def _attacked(
             if len(model.files) > 1:
                 raise UserError(f"{path}: has canaries' scores alone, allowed: as the only file of a model")
             break
-        first = _labels(file) if first is None else first
-        if not np.array_equal(_labels(file), first):
-            raise UserError(f"{path}: other labels than in the first file; the examples must be the same")
-        inputs[epoch] = checks[str(path)] = replace(check_outputs(file.outputs), given=file.given)
+        first = first or (_labels(file), file.persons)
+        _check_same(file, *first, path)
+        persons = rows_of_persons(file.persons, len(file.outputs.member_labels))
+        checked = replace(check_outputs(file.outputs), given=file.given, persons=persons)
+        inputs[epoch] = checks[str(path)] = checked
         file = file if file.given else _with_early(model, epoch, file, phi)
         released = RELEASES[1:] if attacks is None and not file.given else ()
         names = default_attacks(file, asked.mode) if attacks is None else attacks
@@ -200,6 +202,13 @@ def _attacked(
     rows = tables.privacy_rows(model.name, results)
     cut = tables.privacy_rows(model.name, results, halves=True) if halves else []
     return Attacked(model.name, rows, cut, results, file.outputs, references, tuple(warnings), coins, inputs)
+
+
+def _check_same(file: AuditFile, labels: np.ndarray, persons: np.ndarray | None, path: Path) -> None:
+    """UserError unless the examples of a checkpoint are those of the first."""
+    for what, own, first in (("labels", _labels(file), labels), ("persons", file.persons, persons)):
+        if not np.array_equal(own, first):  # type: ignore[arg-type]  # of None and None, too
+            raise UserError(f"{path}: other {what} than in the first file; the examples must be the same")
 
 
 @contextmanager

@@ -77,7 +77,12 @@ def _dataset(found: Sequence[Attacked], name: str) -> dict[str, Any]:
         for logits in (one.member_logits, one.nonmember_logits):
             for _, block in blocks(logits):
                 total.update(np.ascontiguousarray(block).tobytes())
-    return {
+    persons = [p for one in found for check in one.inputs.values() if (p := check.persons) is not None]
+    counts = {
+        f"n_{side}_person": max(len(rows) for rows in one)
+        for side, one in zip(("member", "nonmember"), zip(*persons, strict=True), strict=False)
+    }
+    return counts | {
         "name": name,
         "n_classes": n_classes,
         "class_names": [f"class {i}" for i in range(n_classes)],

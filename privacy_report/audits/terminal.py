@@ -26,6 +26,8 @@ from privacy_report.pipeline.contract import (
     LOGITS,
     PLACEBO,
     RELEASES,
+    ROWS,
+    counts_persons,
     kind_of,
     on_logits,
     released_to,
@@ -87,8 +89,9 @@ def _header(found: Attacked, console: Console) -> None:
     several = len(found.inputs) > 1
     named = f", {len(found.inputs)} checkpoints, the last: epoch {epoch}" if several else ""
     _say(console, f"Membership inference: {found.name}{named}")
-    _say(console, f"members:     {_in_words(checked.member, checked.given)}")
-    _say(console, f"non-members: {_in_words(checked.nonmember, checked.given)}")
+    persons = [None, None] if checked.persons is None else [len(rows) for rows in checked.persons]
+    _say(console, f"members:     {_in_words(checked.member, checked.given, persons[0])}")
+    _say(console, f"non-members: {_in_words(checked.nonmember, checked.given, persons[1])}")
     chance = " (no more than by chance)" if checked.equal_rows and "equal" not in checked.warnings() else ""
     constant = [name for name, side in _sides(found, epoch) if side.constant]
     _say(
@@ -102,9 +105,11 @@ def _sides(found: Attacked, epoch: int) -> list[tuple[str, Side]]:
     return [("members", found.inputs[epoch].member), ("non-members", found.inputs[epoch].nonmember)]
 
 
-def _in_words(side: Side, given: str) -> str:
+def _in_words(side: Side, given: str, persons: int | None) -> str:
     if given == SCORES:
-        return f"{side.n:,} scores"
+        return f"{side.n:,} scores" + ("" if persons is None else f" of {persons:,} persons")
+    if persons is not None:  # whose rows are alike: how well they are classified has no simple interval
+        return f"{side.n:,} rows of {persons:,} persons, accuracy {side.accuracy:.3f}"
     low, high = side.interval
     return f"{side.n:,}, accuracy {side.accuracy:.3f} ({low:.3f}-{high:.3f})"
 
@@ -122,13 +127,23 @@ def _in_short(found: Attacked, console: Console) -> None:
         {"attack": row["attack"], "needs": _needs(row, wide)} | _cells(row, wide) for row in _measured(entire)
     ]
     _print(console, f"{at} entire dataset, strongest attack first", attacks, wide)
-    _say(console, "", f"{named_in_words(entire)}.")
+    _say(console, "", f"{named_in_words(entire, counts_persons(every))}.")
+    for line in _of_rows(rows):
+        _say(console, line)
     worst = [{"slice": row["slice"], "attack": row["attack"]} | _cells(row, wide) for row in _worst(rows)]
     _print(console, f"{at} worst classes, each by its strongest attack", worst, wide)
     less = [row for row in where(every, slice=ENTIRE) if row not in rows]
     _print(console, f"{at} entire dataset, if the service returns less", _by_release(less, wide), wide)
     for line in _counts(found.rows):
         _say(console, line)
+
+
+def _of_rows(rows: Sequence[Row]) -> Iterator[str]:
+    """What the attack that does best on rows finds, next to numbers that count persons."""
+    if counts_persons(rows):
+        best = max(where(rows, slice=ROWS), key=_strength)
+        found = f"AUC {_interval(best, 'auc')} by {best['attack']}"
+        yield f"Of rows instead of persons: {found}, clustered by person."
 
 
 def _by_release(rows: Sequence[Row], wide: bool) -> list[dict[str, str]]:
@@ -213,12 +228,13 @@ def _counts(rows: Sequence[Row]) -> Iterator[str]:
 
 def _all_rows(found: Attacked, console: Console) -> None:
     """Every row, in a section for each epoch and slice, then every note."""
-    wide, several = console.width >= WIDE, len(found.results) > 1
+    wide, several, persons = console.width >= WIDE, len(found.results) > 1, counts_persons(found.rows)
     sections: dict[str, list[dict[str, str]]] = {}
     notes = []
     for row in found.rows:
         at = f"epoch {row['epoch']}, {row['slice']}" if several else row["slice"]
-        title = f"{at}: {row['n_member']:,} members, {row['n_nonmember']:,} non-members"
+        unit = " (persons)" if persons and row["slice"] != ROWS else ""
+        title = f"{at}: {row['n_member']:,} members, {row['n_nonmember']:,} non-members{unit}"
         line = {"epoch": str(row["epoch"])} if several and wide else {}
         sections.setdefault(title, []).append(line | {"attack": row["attack"]} | _all_cells(row, wide))
         notes += [f"{at}, {row['attack']}: {row['note']}"] if row["note"] else []

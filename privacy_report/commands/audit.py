@@ -32,6 +32,7 @@ from privacy_report.audits.written import try_file, try_folder, write
 from privacy_report.errors import UserError
 from privacy_report.gate.words import KEEPS
 from privacy_report.gate.words import line as in_words
+from privacy_report.pipeline.measured import MAX, PERSON_SCORES
 from privacy_report.pipeline.release import version
 
 EPILOG = """examples:
@@ -59,7 +60,7 @@ def main(argv: Sequence[str]) -> None:
     if args.html:
         check_libraries()
         try_file(args.html, f"--html {args.html}")
-    options = {name: getattr(args, name) for name in ("mode", "seed", "groups", "delta")}
+    options = {name: getattr(args, name) for name in ("mode", "seed", "groups", "delta", "person_score")}
     options["slices"] = _split(args.slices)
     attacks = _split(args.attacks) if args.attacks else None
     models = models_at(args.files, args.models)
@@ -107,7 +108,9 @@ def _parser() -> argparse.ArgumentParser:
         "first, n = n_member + n_nonmember. Labels may be one-hot; labels of text need the array classes, "
         "the columns' names. Instead of logits member_predictions and nonmember_predictions (n,), predicted "
         "classes; or, of any model and without labels, member_scores and nonmember_scores (n,), higher = "
-        "more likely a member. For the one-run audit canaries, in the training set by a fair coin each: "
+        "more likely a member. Where several rows are of one person, member_person and nonmember_person, "
+        "integers or text (n,), or the column person: then persons are scored and counted. For the one-run "
+        "audit canaries, in the training set by a fair coin each: "
         "member_is_canary and nonmember_is_canary, bool; or canary_scores float (m,), higher = more likely "
         "in, and canary_is_member bool (m,), which need no other array; with canary_id and canary_coin_id "
         "(m,) they are joined by these ids",
@@ -134,6 +137,12 @@ def _parser() -> argparse.ArgumentParser:
         "--groups",
         metavar="FILE.json",
         help='index groups {"NAME": {"member": [...], "nonmember": [...]}}, adds the slices group=NAME',
+    )
+    parser.add_argument(
+        "--person-score",
+        default=MAX,
+        metavar="|".join(PERSON_SCORES),
+        help="how a person's score is made of those of the rows (default: %(default)s)",
     )
     parser.add_argument(
         "--delta", type=float, help="at which epsilon is bounded (default: 1e-5, or what the members allow)"

@@ -12,14 +12,15 @@ from privacy_report.datasets.labelled import LabelledImages, RefusedError
 from privacy_report.errors import UserError, one_line
 from privacy_report.pipeline.mapped import map_arrays
 
-NAME = re.compile(r"(?:(?P<split>.+)_)?(?P<part>features|labels)")
+NAME = re.compile(r"(?:(?P<split>.+)_)?(?P<part>features|labels|person)")
 CLASS_NAMES = "class_names"
 
 
 def load(path: Path) -> LabelledImages:
     """The arrays `features` and `labels` as one split `all`, or `SPLIT_features`, `SPLIT_labels` of each.
 
-    `class_names`, texts (n_classes,), may be there, too. Nothing is unpickled. UserError of one line for what
+    `person` or `SPLIT_person` of each, integers or texts (n,), says whose row it is. `class_names`, texts
+    (n_classes,), may be there, too. Nothing is unpickled. UserError of one line for what
     is missing, left over, or no array of numbers.
     """
     arrays = _folder(path) if path.is_dir() else map_arrays(path)
@@ -33,7 +34,7 @@ def load(path: Path) -> LabelledImages:
         if not (match := NAME.fullmatch(name)):
             raise RefusedError(
                 f"{path}: unknown array {name!r}, allowed: features, labels, SPLIT_features, SPLIT_labels, "
-                f"{CLASS_NAMES}"
+                f"person, SPLIT_person, {CLASS_NAMES}"
             )
         found.setdefault(match["split"] or "all", {})[match["part"]] = array
     for split, parts in found.items():
@@ -42,7 +43,8 @@ def load(path: Path) -> LabelledImages:
     if not found:
         raise RefusedError(f"{path}: has no arrays, allowed: features and labels")
     pairs = {split: (one["features"], one["labels"]) for split, one in found.items()}
-    return own.examples(pairs, None if names is None else tuple(names.tolist()), path)
+    persons = {split: one["person"] for split, one in found.items() if "person" in one}
+    return own.examples(pairs, None if names is None else tuple(names.tolist()), path, persons)
 
 
 def _folder(path: Path) -> dict[str, np.ndarray]:

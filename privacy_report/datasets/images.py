@@ -24,32 +24,47 @@ MODES = {"grey": "L", "rgb": "RGB"}
 """Setting `colour` -> Pillow's mode."""
 
 
-def load(path: Path, size: Sequence[int] | None, colour: str | None) -> LabelledImages:
+def load(path: Path, size: Sequence[int] | None, colour: str | None, persons: bool = False) -> LabelledImages:
     """uint8 (n, height, width, 1 or 3), by class and file name, numbers in names in their order.
 
     PATH/CLASS/*.png is one split `all`; PATH/SPLIT/CLASS/*.png (TFDS's ImageFolder) has splits by name.
     size: [height, width] that all are resized to (bilinear), colour: grey or rgb that all are converted to;
-    where they are None, images that differ are refused. UserError of one line that names the files.
+    where they are None, images that differ are refused. persons: each class has a folder per person, whose
+    name is the same in every class. UserError of one line that names the files.
     """
     if not path.is_dir():
         raise UserError(f"{path}: no such folder")
-    splits = _splits(path)
+    splits = _splits(path, 1 + persons)
     names = sorted({_name(folder) for folders in splits.values() for folder in folders}, key=_natural)
     files = [
         (split, names.index(_name(folder)), file)
         for split, folders in splits.items()
         for folder in folders
-        for file in sorted(_visible(folder), key=lambda file: _natural(file.name))
+        for file in _files(folder, persons)
     ]
     if not files:
-        raise RefusedError(f"{path}: no images, allowed: {path}/CLASS/*.png or {path}/SPLIT/CLASS/*.png")
+        raise RefusedError(
+            f"{path}: no images, allowed: {path}/CLASS/*.png or {path}/SPLIT/CLASS/*.png"
+            + ("; with persons each class has a folder per person" if persons else "")
+        )
     pixels = _pixels(path, [file for _, _, file in files], size, colour)
     labels = np.array([label for _, label, _ in files], np.int32)
-    parts, start = {}, 0
+    parts, who, start = {}, {}, 0
     for split, count in Counter(split for split, _, _ in files).items():
         rows = slice(start, start := start + count)
         parts[split] = pixels[rows], labels[rows]
-    return own.examples(parts, tuple(names), path)
+        who[split] = np.array([_name(file.parent) for _, _, file in files[rows]])
+    return own.examples(parts, tuple(names), path, who if persons else None)
+
+
+def _files(folder: Path, persons: bool) -> list[Path]:
+    """The files of a class, numbers in names in their order; with persons those of one after the other."""
+    found = sorted(_visible(folder), key=lambda file: _natural(file.name))
+    if not persons:
+        return found
+    if flat := [one for one in found if not one.is_dir()]:
+        raise RefusedError(f"{flat[0]}: allowed: a folder per person, since dataset.person says so")
+    return [file for person in found for file in _files(person, False)]
 
 
 def _pixels(path: Path, files: list[Path], size: Sequence[int] | None, colour: str | None) -> np.ndarray:
@@ -74,10 +89,10 @@ def _pixels(path: Path, files: list[Path], size: Sequence[int] | None, colour: s
     return images.array
 
 
-def _splits(path: Path) -> dict[str, list[Path]]:
-    """Split -> the folders of its classes."""
+def _splits(path: Path, levels: int = 1) -> dict[str, list[Path]]:
+    """Split -> the folders of its classes, which hold so many levels, the last of them images."""
     top = [one for one in _visible(path) if one.is_dir()]
-    if deep := [one for one in top if any(inner.is_dir() for inner in _visible(one))]:
+    if deep := [one for one in top if _holds_folders(one, levels)]:
         if len(deep) < len(top):
             flat = next(one for one in top if one not in deep)
             raise RefusedError(
@@ -85,6 +100,12 @@ def _splits(path: Path) -> dict[str, list[Path]]:
             )
         return {_name(one): [inner for inner in _visible(one) if inner.is_dir()] for one in top}
     return {"all": top}
+
+
+def _holds_folders(folder: Path, levels: int) -> bool:
+    """Whether there is a folder so many levels down."""
+    inner = [one for one in _visible(folder) if one.is_dir()]
+    return bool(inner) if levels == 1 else any(_holds_folders(one, levels - 1) for one in inner)
 
 
 def _name(folder: Path) -> str:

@@ -28,7 +28,8 @@ class LabelledImages:
 
     images: uint8 (n, height, width, channels), 0..255, or a user's own features, uint8 or float32 (n, ...);
     labels: int32 (n,) in [0, len(class_names));
-    splits: the rows of each split by its name, as the dataset's makers divided it.
+    splits: the rows of each split by its name, as the dataset's makers divided it;
+    persons: integers or text (n,), whose row each is, or None where each is somebody's own.
     Raises RefusedError for other types, shapes or ranges.
     """
 
@@ -36,6 +37,7 @@ class LabelledImages:
     labels: np.ndarray
     class_names: tuple[str, ...]
     splits: Mapping[str, range]
+    persons: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from privacy_report.datasets import persons as people
 from privacy_report.datasets import scratch
 from privacy_report.datasets.labelled import LabelledImages, RefusedError
 from privacy_report.pipeline.blocks import blocks
@@ -16,12 +17,16 @@ Part = tuple[np.ndarray, np.ndarray]
 
 
 def examples(
-    parts: Mapping[str, Part], class_names: tuple[str, ...] | None, source: Path | str
+    parts: Mapping[str, Part],
+    class_names: tuple[str, ...] | None,
+    source: Path | str,
+    persons: Mapping[str, np.ndarray] | None = None,
 ) -> LabelledImages:
     """The splits one after the other, checked.
 
     Features are uint8 or float32 of one shape a row; labels are 0..n_classes - 1, each at least twice.
-    Without names the classes are called by their numbers. RefusedError of one line that names `source`.
+    Without names the classes are called by their numbers. persons: split -> whose row each is, integers or
+    text (n,). RefusedError of one line that names `source`.
     """
     for name, (features, labels) in parts.items():
         _check(name, features, labels, source)
@@ -34,7 +39,24 @@ def examples(
     splits, start = {}, 0
     for name, (_, own) in parts.items():
         splits[name], start = range(start, start + len(own)), start + len(own)
-    return LabelledImages(features, labels.astype(np.int32), names, splits)
+    return LabelledImages(features, labels.astype(np.int32), names, splits, _persons(parts, persons, source))
+
+
+def _persons(
+    parts: Mapping[str, Part], persons: Mapping[str, np.ndarray] | None, source: Path | str
+) -> np.ndarray | None:
+    """The persons of all splits, one after the other."""
+    if not persons:
+        return None
+    if missing := set(parts) - set(persons):
+        raise RefusedError(f"{source}: split {sorted(missing)[0]} names no persons and others do")
+    every = [
+        people.checked(persons[name], len(labels), f"{source}: persons of split {name}")
+        for name, (_, labels) in parts.items()
+    ]
+    if len({one.dtype.kind == "U" for one in every}) > 1:
+        raise RefusedError(f"{source}: persons are text in one split and integers in another")
+    return np.concatenate(every)
 
 
 def _check(name: str, features: np.ndarray, labels: np.ndarray, source: Path | str) -> None:

@@ -1,4 +1,4 @@
-"""What prepare leaves behind, written: four arrays and dataset.json."""
+"""What prepare leaves behind, written: four arrays, a fifth where there are persons, and dataset.json."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from privacy_report.datasets import duplicates
+from privacy_report.datasets import duplicates, persons
 from privacy_report.datasets.labelled import LabelledImages
 from privacy_report.datasets.splits import Membership
 from privacy_report.pipeline.blocks import blocks
@@ -19,6 +19,7 @@ from privacy_report.pipeline.files import atomic, write_json
 def write(folder: Path, name: str, examples: LabelledImages, membership: Membership) -> dict[str, Any]:
     """Write images.npy, labels.npy, member.npy, nonmember.npy and last dataset.json, which is returned.
 
+    Where the examples have persons person.npy, too, int32 (n,): a number each, and no names.
     The bytes depend on the arguments alone: nothing says which source the examples came from.
     """
     arrays = {
@@ -27,6 +28,9 @@ def write(folder: Path, name: str, examples: LabelledImages, membership: Members
         "member": membership.member,
         "nonmember": membership.nonmember,
     }
+    persons.path_in(folder).unlink(missing_ok=True)
+    if examples.persons is not None:
+        arrays[persons.NAME] = persons.numbers(examples.persons)
     # dataset.json is there only when all that it describes is.
     (folder / "dataset.json").unlink(missing_ok=True)
     for stem, array in arrays.items():
@@ -46,6 +50,10 @@ def write(folder: Path, name: str, examples: LabelledImages, membership: Members
         "duplicates": duplicates.count(examples.images, membership),
         "digest": digest(arrays),
     }
+    if examples.persons is not None:
+        for side in ("member", "nonmember"):
+            mine = examples.persons[getattr(membership, side)]
+            description[f"n_{side}_person"] = len(np.unique(mine))
     write_json(folder / "dataset.json", description)
     return description
 

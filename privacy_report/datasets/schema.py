@@ -14,12 +14,14 @@ OWN_DATA = "own_data"
 """The folder that dvc.yaml declares, so that an edit of a user's data is seen."""
 OWN = {
     "arrays": ("path",),
-    "folder": ("path", "size", "colour"),
-    "table": ("path", "label", "split", "drop", "fit_split", "scales", "categories"),
+    "folder": ("path", "size", "colour", "person"),
+    "table": ("path", "label", "split", "drop", "person", "fit_split", "scales", "categories"),
 }
 """Kind of a user's own data -> its settings."""
 NEEDED = ("path", "label")
 COLOURS = ("grey", "rgb")
+FOLDER = "folder"
+"""Setting `person` of a folder: a level of folders below the classes."""
 
 
 @dataclass
@@ -30,6 +32,8 @@ class DatasetParams:
         the user's own: `arrays`, `folder`, `table`, whose file or folder in own_data is `path`.
     size, colour: of a folder, what all images are made equal by, see `images.load`.
     label, split, drop: of a table, the columns with the classes, with the splits, and those to leave out.
+    person: of a table, the column that says whose row it is, which is no feature; of a folder, `folder`: each
+        class has a folder per person. Arrays say it themselves. A person is a member or not with all rows.
     fit_split: of a table, the public split whose means, medians and categories scale the columns; null: those
         of the members. scales, categories: of a table, public constants instead: column -> [mean, deviation],
         column -> the texts. Without fit_split they are for all columns or for none.
@@ -53,6 +57,7 @@ class DatasetParams:
     label: str | None = None
     split: str | None = None
     drop: list[str] = field(default_factory=list)
+    person: str | None = None
     fit_split: str | None = None
     scales: dict[str, Any] = field(default_factory=dict)
     categories: dict[str, list[str]] = field(default_factory=dict)
@@ -97,6 +102,10 @@ class DatasetParams:
             raise refuse("size", self.size, "[height, width] in pixels, or null")
         if self.colour is not None:
             one_of("colour", self.colour, COLOURS)
+        if self.name == "folder" and self.person is not None:
+            one_of("person", self.person, [FOLDER])
+        if self.person is not None and self.person in (self.label, self.split):
+            raise refuse("person", self.person, "a column that is neither label nor split")
         self._check_constants()
 
     def _check_constants(self) -> None:

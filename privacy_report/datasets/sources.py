@@ -39,7 +39,7 @@ def load(params: DatasetParams) -> LabelledImages:
 
 OWN_SOURCES: dict[str, Callable[[DatasetParams, Path], LabelledImages]] = {
     "arrays": lambda params, path: arrays.load(path),
-    "folder": lambda params, path: images.load(path, params.size, params.colour),
+    "folder": lambda params, path: images.load(path, params.size, params.colour, bool(params.person)),
     "table": table.load,
 }
 """Kind of a user's own data -> what reads it."""

@@ -30,7 +30,7 @@ def load(params: DatasetParams, path: Path) -> LabelledImages:
     """
     table = _read(path)
     kept = [name for name in table.column_names if name not in params.drop]
-    for key, wanted in (("label", params.label), ("split", params.split)):
+    for key, wanted in (("label", params.label), ("split", params.split), ("person", params.person)):
         if wanted is not None and wanted not in kept:
             raise RefusedError(f"dataset.{key}: {path} has no column {wanted!r}, allowed: {', '.join(kept)}")
     if unknown := [name for name in params.drop if name not in table.column_names]:
@@ -39,16 +39,17 @@ def load(params: DatasetParams, path: Path) -> LabelledImages:
         raise RefusedError(f"{path}: an empty table")
     table, rows = _by_split(table, params.split, path)
     labels, names = _labels(table.column(params.label), params.label or "", path)
+    persons = None if params.person is None else _persons(table.column(params.person), params.person, path)
     columns = {
         name: _column(table.column(name), name, path)
         for name in kept
-        if name not in (params.label, params.split)
+        if name not in (params.label, params.split, params.person)
     }
     if not columns:
         raise RefusedError(f"{path}: no column is left next to the label")
     for name, values in columns.items():
         _check_leak(name, values, labels, path)
-    fitted = _fitted(params, rows, labels)
+    fitted = _fitted(params, rows, labels, persons)
     if params.fit_split:
         _check_kinds(columns, fitted, path)
     constants = _constants(params, columns, path)
@@ -60,7 +61,19 @@ def load(params: DatasetParams, path: Path) -> LabelledImages:
         axis=1,
     )
     parts = {name: (features[at.start : at.stop], labels[at.start : at.stop]) for name, at in rows.items()}
-    return own.examples(parts, names, path)
+    who = {} if persons is None else {name: persons[at.start : at.stop] for name, at in rows.items()}
+    return own.examples(parts, names, path, who)
+
+
+def _persons(column: Any, name: str, path: Path) -> np.ndarray:
+    """Whose row each is, integers or text (n,)."""
+    values = column.to_pylist()
+    if None in values:
+        raise RefusedError(f"{path}: person {name} is missing in row {values.index(None) + 1}")
+    kinds = {type(value) for value in values}
+    if kinds != {int} and kinds != {str}:
+        raise RefusedError(f"{path}: person {name} holds {values[0]!r}, allowed: whole numbers or texts")
+    return np.array(values)
 
 
 def _read(path: Path) -> Any:
@@ -171,10 +184,12 @@ def _check_leak(name: str, values: np.ndarray, labels: np.ndarray, path: Path) -
         )
 
 
-def _fitted(params: DatasetParams, rows: Mapping[str, range], labels: np.ndarray) -> np.ndarray:
+def _fitted(
+    params: DatasetParams, rows: Mapping[str, range], labels: np.ndarray, persons: np.ndarray | None
+) -> np.ndarray:
     """The rows whose means, medians and categories the others get."""
     if params.fit_split is None:
-        return splits.membership(params, rows, labels).member
+        return splits.membership(params, rows, labels, persons).member
     one_of("dataset.fit_split", params.fit_split, rows)
     return np.array(rows[params.fit_split])
 

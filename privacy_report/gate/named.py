@@ -24,14 +24,18 @@ def missing(value: float | None) -> bool:
     return value is None or math.isnan(value)
 
 
-def named_in_words(rows: Sequence[Row]) -> str:
-    """How many members the attacker of a checkpoint can name who may be wrong in one name of ten."""
+def named_in_words(rows: Sequence[Row], persons: bool = False) -> str:
+    """How many members the attacker of a checkpoint can name who may be wrong in one name of ten.
+
+    persons: whether the rows count persons.
+    """
     row = most_named(rows)
     who = "An attacker who may be wrong in one name of ten"
     if row is None:
         return f"{who}: too few non-members to say whom they can name"
-    members, least = f"{row['n_member']:,.0f} members", row[NAMES + FLOOR]
-    unseen = f"with {row['n_nonmember']:,.0f} non-members, fewer than {least:,.0f} are not seen"
+    unit, others = ("persons", "persons who are no members") if persons else ("members", "non-members")
+    members, least = f"{row['n_member']:,.0f} {unit}", row[NAMES + FLOOR]
+    unseen = f"with {row['n_nonmember']:,.0f} {others}, fewer than {least:,.0f} are not seen"
     if round(row[NAMES]) == 0:
         return f"{who} can name none of {members} ({unseen})"
     return f"{who} can name {row[NAMES]:,.0f} of {members} ({row['attack']}; {unseen})"

@@ -22,7 +22,9 @@ from privacy_report.pipeline.measured import (
     LOSS_PERCENTILE,
     METRICS,
     REPORT,
+    ROWS,
     SELECT,
+    Row,
     with_ends,
 )
 
@@ -40,6 +42,7 @@ __all__ = [
     "LOSS_PERCENTILE",
     "METRICS",
     "REPORT",
+    "ROWS",
     "SELECT",
     "with_ends",
 ]
@@ -114,6 +117,11 @@ def counts(attack: str, released: str | None) -> bool:
     if released is None:
         return sees == 0
     return released == PROBABILITIES or sees >= RELEASES.index(released)
+
+
+def counts_persons(rows: Iterable[Row]) -> bool:
+    """Whether rows of privacy.csv count persons: then there are some on the slice ROWS, too."""
+    return any(row["slice"] == ROWS for row in rows)
 
 
 def on_logits(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

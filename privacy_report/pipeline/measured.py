@@ -17,6 +17,12 @@ ENTIRE = "entire dataset"
 CLASS, GROUP, LOSS_PERCENTILE = "class=", "group=", "loss_percentile="
 CORRECT, INCORRECT = "correct", "incorrect"
 
+ROWS = "rows"
+"""The slice of all rows, where each belongs to one of fewer persons and every other slice counts persons."""
+
+MAX, MEAN, SUM = PERSON_SCORES = ("max", "mean", "sum")
+"""How a person's score is made of those of the rows."""
+
 SELECT, REPORT = "select", "report"
 """The two halves of the examples: one to choose a checkpoint by, one to report it."""
 

@@ -53,7 +53,7 @@ def names(study: Study) -> list[str]:
     """How many members can be named at each variant's last checkpoint, in words."""
     return [
         f"{study.labels[variant]}, epoch {study.shown(variant)['last']}: "
-        f"{named_in_words(study.entire[variant, study.shown(variant)['last']])}."
+        f"{named_in_words(study.entire[variant, study.shown(variant)['last']], study.persons(variant))}."
         for variant in study.candidates
     ]
 

@@ -24,6 +24,7 @@ from privacy_report.pipeline.contract import (
     OUTPUTS,
     PLACEBO,
     REFERENCES,
+    counts_persons,
     kind_of,
     on_logits,
 )
@@ -129,6 +130,14 @@ class Study:
     def every_row(self) -> list[Row]:
         """All rows of privacy.csv: also of attacks on less than logits."""
         return read_rows(self.root / "plots/privacy.csv")
+
+    def persons(self, variant: str) -> bool:
+        """Whether the rows of a variant count persons."""
+        return variant in self._of_persons
+
+    @cached_property
+    def _of_persons(self) -> set[str]:
+        return {row["variant"] for row in self.every_row if counts_persons([row])}
 
     @cached_property
     def of_releases(self) -> list[Row]:

@@ -3,7 +3,7 @@
 import pytest
 
 from privacy_report.errors import UserError
-from privacy_report.pipeline.contract import EPSILON_JOINT
+from privacy_report.pipeline.contract import EPSILON_JOINT, ROWS
 from privacy_report.pipeline.tables import where
 from privacy_report.report.claims import check_claim
 from privacy_report.report.study import Study
@@ -52,4 +52,16 @@ def test_a_variant_without_a_claim_cannot_break_it(study):
     found = merged(study())
     for row in found.privacy:
         row[EPSILON_JOINT] = 100.0
+    check_claim(found)
+
+
+def test_bounds_of_persons_break_no_claim_of_rows(study):
+    root = study(dp=("cnn3_dp",), epochs=10)
+    found, again = merged(root), merged(root)
+    for one in (found, again):
+        next(where(one.privacy, variant="cnn3_dp", slice="class=2"))[EPSILON_JOINT] = 100.0
+    with pytest.raises(UserError, match="class=2 finds"):
+        check_claim(again)
+    next(where(found.every_row, variant="cnn3_dp", slice="class=3"))["slice"] = ROWS
+    assert not found.persons("cnn2")
     check_claim(found)

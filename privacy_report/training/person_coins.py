@@ -1,0 +1,35 @@
+"""References where rows have persons: a reference trains on all rows of a person, or on none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from privacy_report.pipeline.digests import arrays_digest
+from privacy_report.training import references
+from privacy_report.training.job import Source
+from privacy_report.training.memberships import ReferenceParams
+from privacy_report.training.references import Reference
+from privacy_report.training.schema import Variant
+
+
+def planned(
+    variant: str,
+    config: Variant,
+    params: ReferenceParams,
+    n: int,
+    source: Source,
+    persons: np.ndarray | None = None,
+) -> list[Reference]:
+    """The references of a variant, as `references.planned`; persons int (n,): whose row each example is."""
+    if persons is None:
+        return references.planned(variant, config, params, n, source)
+    everybody, person = np.unique(persons, return_inverse=True)
+    found = references.planned(variant, config, params, len(everybody), source)
+    return [_of_rows(one, one.trains[person]) for one in found]
+
+
+def _of_rows(one: Reference, trains: np.ndarray) -> Reference:
+    """A reference that trains on these rows."""
+    return replace(one, trains=trains, inputs=one.inputs | {"members": arrays_digest({"": trains})})

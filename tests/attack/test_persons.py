@@ -1,0 +1,264 @@
+"""Persons: their scores, the clustered interval of rows; no half, block or slice parts one."""
+
+import csv
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from privacy_report.attack import findings, trained
+from privacy_report.attack.checkpoint import attack_outputs, plan, planned
+from privacy_report.attack.exposure import membership_probability
+from privacy_report.attack.intervals import auc_interval, delong_variance
+from privacy_report.attack.job import of_examples
+from privacy_report.attack.persons import by_person, clustered_variance, of_rows
+from privacy_report.attack.roc import auc, roc_curve, sorted_roc
+from privacy_report.attack.signals import negative_loss, pool
+from privacy_report.audits.attacks import audit_params
+from privacy_report.errors import UserError
+from privacy_report.pipeline.digests import digest
+from privacy_report.pipeline.files import write_arrays
+from privacy_report.pipeline.measured import ENTIRE, PERSON_SCORES, ROWS
+from privacy_report.pipeline.outputs import output_arrays
+from stages.attack import main
+
+HOW = {"max": max, "mean": lambda values: sum(values) / len(values), "sum": sum}
+ROW = st.tuples(st.integers(-4, 4), st.integers(0, 6))
+
+
+def sorted_rows(scores, *others):
+    order = np.argsort(-scores)
+    return scores[order], *(other[order] for other in others)
+
+
+def clustered(rng, persons, rows, correlation, shift=0.0):
+    """Scores, memberships and persons of as many persons on each side, by falling score."""
+    person = np.repeat(np.arange(2 * persons), rows)
+    own, shared = rng.normal(size=len(person)), rng.normal(size=2 * persons)[person]
+    scores = np.sqrt(1 - correlation) * own + np.sqrt(correlation) * shared
+    is_member = person < persons
+    return sorted_rows(scores + shift * is_member, is_member, person)
+
+
+@given(st.lists(ROW, min_size=1, max_size=30), st.sampled_from(PERSON_SCORES))
+def test_a_persons_score_is_that_of_a_loop_over_its_rows(rows, how):
+    scores = np.array([score for score, _ in rows], float)
+    heads = np.array([[other for _, other in rows].index(person) for _, person in rows])
+    at = np.argsort(-scores)
+    found, together = by_person(at, scores[at], heads, how)
+    expected = {}
+    for score, head in zip(scores, heads, strict=True):
+        expected.setdefault(head, []).append(score)
+    assert dict(zip(found, together, strict=True)) == {
+        head: pytest.approx(HOW[how](values)) for head, values in expected.items()
+    }
+    assert (np.diff(together) <= 0).all()
+
+
+@given(st.lists(st.integers(-4, 4), min_size=2, max_size=20), st.integers(0, 9))
+def test_with_a_row_each_the_clustered_variance_is_delongs(scores, seed):
+    is_member = np.arange(len(scores)) % 2 == 0
+    scores, is_member = sorted_rows(np.array(scores, float), is_member)
+    curve = sorted_roc(scores, is_member)
+    person = np.random.default_rng(seed).permutation(len(scores))
+    for prior in (0, 6):
+        expected = delong_variance(curve, prior)
+        assert clustered_variance(curve, is_member, person, prior) == pytest.approx(expected)
+    found = of_rows(scores, is_member, person)
+    assert (found["auc_low"], found["auc_high"]) == pytest.approx(auc_interval(curve))
+
+
+def test_rows_that_are_there_twice_say_nothing_more():
+    """With each row k times over, the variance is that of the rows: they are one person's."""
+    rng = np.random.default_rng(3)
+    scores, is_member = sorted_rows(rng.normal(size=80) + (np.arange(80) < 30), np.arange(80) < 30)
+    curve, again = sorted_roc(scores, is_member), np.repeat(np.arange(80), 5)
+    found = clustered_variance(sorted_roc(scores[again], is_member[again]), is_member[again], again)
+    assert found == pytest.approx(delong_variance(curve))
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.5])
+def test_the_clustered_variance_is_that_of_a_bootstrap_over_persons(correlation):
+    """Persons with 1 to 12 rows, drawn again with all their rows: Obuchowski's formula to within 10%."""
+    rng = np.random.default_rng(11)
+    scores, is_member, person = clustered(rng, 150, 12, correlation, shift=0.5)
+    kept = rng.random(len(scores)) < np.linspace(0.1, 1, 300)[rng.permutation(300)][person]
+    scores, is_member, person = scores[kept], is_member[kept], person[kept]
+    rows = {one: np.flatnonzero(person == one) for one in np.unique(person)}
+    sides = [[one for one in rows if is_member[rows[one][0]] == side] for side in (True, False)]
+    drawn = []
+    for _ in range(1500):
+        at = [
+            np.concatenate([rows[side[i]] for i in rng.integers(len(side), size=len(side))]) for side in sides
+        ]
+        drawn.append(auc(roc_curve(scores[at[0]], scores[at[1]])))
+    found = clustered_variance(sorted_roc(scores, is_member), is_member, person)
+    assert np.std(drawn) == pytest.approx(np.sqrt(found), rel=0.1)
+
+
+def world(outputs, rows=3, **settings):
+    """Outputs of 40 members and 20 non-members of so many rows each, and the persons, in no order."""
+    some = outputs(n_member=40 * rows, n_nonmember=20 * rows, **settings)
+    rng = np.random.default_rng(5)
+    names = [rng.permutation(np.repeat(np.arange(n), rows)) for n in (40, 20)]
+    return some, np.concatenate([names[0], 100 + names[1]])
+
+
+@pytest.mark.parametrize("how", PERSON_SCORES)
+def test_statistics_are_those_of_an_audit_of_persons_scores(outputs, how):
+    """Score each person by hand, and audit these scores: the same numbers, from counts of persons."""
+    some, persons = world(outputs, shift=1.0)
+    params = replace(audit_params(["threshold"], ["entire"]), person_score=how)
+    (row, _), curve = findings.attack_examples(
+        replace(pool(some), persons=persons), plan("threshold", params, None, persons=persons)
+    )
+    scores = negative_loss(pool(some))
+    sides = [
+        np.array([HOW[how](scores[persons == one]) for one in np.unique(side)])
+        for side in np.split(persons, [120])
+    ]
+    expected = roc_curve(*sides)
+    assert (row["n_member"], row["n_nonmember"]) == (40, 20)
+    assert row["auc"] == pytest.approx(auc(expected))
+    assert (row["auc_low"], row["auc_high"]) == pytest.approx(auc_interval(expected))
+    assert curve[1][-1] == 1.0
+
+
+def test_a_row_on_rows_has_the_auc_with_its_clustered_interval_and_no_leak(outputs):
+    some, persons = world(outputs, shift=1.0)
+    found = attack_outputs(
+        some, audit_params(["threshold", "threshold_entropy"], ["entire"]), persons=persons
+    )
+    assert [row["slice"] for row in found.rows] == [ENTIRE, ROWS] * 2
+    row = found.rows[1]
+    alone = attack_outputs(some, audit_params(["threshold"], ["entire"])).rows[0]
+    assert row["auc"] == pytest.approx(alone["auc"])
+    assert (row["n_member"], row["n_nonmember"]) == (120, 60)
+    assert row["advantage_p"] is None
+    assert row["auc_low"] < row["auc"] < row["auc_high"]
+
+
+def test_without_persons_nothing_is_said_of_rows(outputs):
+    found = attack_outputs(outputs(), audit_params(["threshold"], ["entire"]))
+    assert [row["slice"] for row in found.rows] == [ENTIRE]
+
+
+def test_a_person_of_one_row_each_changes_no_number(outputs):
+    some = outputs(n_member=90, n_nonmember=60, shift=0.5)
+    params = audit_params(["threshold", "logistic"], ["entire", "class"])
+    alone, each = (attack_outputs(some, params, persons=persons) for persons in (None, np.arange(150)))
+    assert [row for row in each.rows if row["slice"] != ROWS] == alone.rows
+    assert [row for row in each.halves if row["slice"] != ROWS] == alone.halves
+    np.testing.assert_array_equal(each.probability, alone.probability)
+
+
+def test_halves_have_whole_persons(outputs, monkeypatch):
+    some, persons = world(outputs)
+    seen = []
+    monkeypatch.setattr(findings, "attack_examples", lambda part, *more: seen.append(part) or ([], None))
+    examples = replace(pool(some), persons=persons)
+    findings.attack_halves(examples, plan("threshold", audit_params(), None, persons=persons))
+    parts = [set(part.persons.tolist()) for part in seen]
+    assert len(parts) == 2
+    assert not parts[0] & parts[1]
+    assert parts[0] | parts[1] == set(persons.tolist())
+    assert [len(part.labels) for part in seen] == [90, 90]
+    assert [int(part.is_member.sum()) for part in seen] == [60, 60]
+
+
+def test_blocks_have_whole_persons_and_as_many_of_each_side():
+    rng = np.random.default_rng(0)
+    person = rng.permutation(np.repeat(np.arange(30), 4))
+    is_member = person < 18
+    block = trained.blocks(is_member, 3, rng, person)
+    assert all(len(set(block[person == one])) == 1 for one in range(30))
+    for side, each in ((True, 6), (False, 4)):
+        assert [len(set(person[(block == k) & (is_member == side)])) for k in range(3)] == [each] * 3
+
+
+def test_nobody_votes_for_himself(outputs):
+    """Where each person is of a class of its own, there is nobody else to compare with."""
+    some, persons = world(outputs, rows=2, n_classes=60)
+    examples = replace(pool(some), persons=persons, labels=np.unique(persons, return_inverse=True)[1])
+    assert (membership_probability(examples, 0) == 0.5).all()
+
+
+def test_a_slice_has_the_persons_with_rows_in_it_scored_by_these(outputs):
+    some, persons = world(outputs)
+    params = audit_params(["threshold"], ["entire", "class"])
+    one = plan("threshold", params, None, persons=persons)
+    row = next(row for row in of_examples(pool(some), one).rows if row["slice"] == "class=2")
+    examples = pool(some)
+    scores = negative_loss(examples)
+    here = examples.labels == 2
+    sides = [here & (examples.is_member == side) for side in (True, False)]
+    assert (row["n_member"], row["n_nonmember"]) == tuple(len(set(persons[side])) for side in sides)
+    best = [np.array([scores[side & (persons == i)].max() for i in set(persons[side])]) for side in sides]
+    assert row["auc"] == pytest.approx(auc(roc_curve(*best)))
+
+
+def test_what_is_too_small_is_counted_in_persons(outputs):
+    some, persons = outputs(n_member=60, n_nonmember=60), np.repeat(np.arange(12), 10)
+    row = attack_outputs(some, audit_params(["threshold"], ["entire"]), persons=persons).rows[0]
+    assert row["note"] == "not attacked: 6 members and 6 non-members, at least 10 of each are needed"
+
+
+def test_persons_and_their_score_are_in_the_key():
+    params = audit_params(["threshold"])
+    persons = np.arange(5)
+    found = {
+        digest(planned(*asked).inputs["threshold"])
+        for asked in (
+            (params, None),
+            (params, None, (), 1, persons),
+            (params, None, (), 1, persons[::-1].copy()),
+            (replace(params, person_score="sum"), None, (), 1, persons),
+        )
+    }
+    assert len(found) == 4
+
+
+def test_the_references_semantics_know_no_persons():
+    with pytest.raises(UserError, match="mode: got 'parity', allowed: default where rows have persons"):
+        plan("threshold", audit_params(["threshold"], mode="parity"), None, persons=np.arange(3))
+
+
+def test_an_unknown_person_score_is_refused():
+    with pytest.raises(UserError, match="person_score"):
+        audit_params(person_score="median")
+
+
+def test_the_stage_takes_persons_from_where_prepare_leaves_them(tmp_path, monkeypatch, outputs):
+    """Image 7 is a canary and in no score file; non-members are in another order than the images."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    for name in ("data/prepare", "data/reference/cnn2"):
+        Path(name).mkdir(parents=True)
+    member, nonmember = np.arange(200, dtype=np.int32), np.arange(200, 400, dtype=np.int32)[::-1]
+    person = np.random.default_rng(2).permutation(200)[:, None] // 4 + [0, 100]  # 50 on each side
+    person = person.T.ravel().astype(np.int32)
+    for name, array in (("member", member), ("nonmember", nonmember), ("person", person)):
+        np.save(f"data/prepare/{name}.npy", array)
+    write_arrays("data/canaries/cnn2.npz", {"index": np.array([7], np.int32)})
+    np.save("data/reference/cnn2/trains.npy", np.zeros((0, 399), bool))
+    some = outputs(199, 200, shift=1.0)
+    write_arrays("data/score/cnn2/epoch_0002.npz", output_arrays(some))
+    params = replace(audit_params(["threshold", "logistic"], ["entire", "class"]), person_score="mean")
+    Path("params.yaml").write_text(yaml.safe_dump({"attack": asdict(params)}))
+    main(["cnn2"])
+    with open("data/attack/cnn2/privacy.csv", newline="") as file:
+        found = list(csv.DictReader(file))
+    persons = person[np.concatenate([np.delete(member, 7), nonmember])]
+    expected = attack_outputs(some, params, persons=persons)
+    assert found[0]["n_member"] == "50"
+    assert [row["slice"] for row in found] == [row["slice"] for row in expected.rows]
+    assert [float(row["auc"] or "nan") for row in found] == pytest.approx(
+        [np.nan if row["auc"] is None else row["auc"] for row in expected.rows], nan_ok=True
+    )
+    assert [float(row["auc_low"]) for row in found if row["slice"] == ROWS] == [
+        row["auc_low"] for row in expected.rows if row["slice"] == ROWS
+    ]

@@ -1,0 +1,170 @@
+"""Whose row is which, in a user's own data: a person is wholly a member or not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from own_examples import LABELS, ONE_SPLIT, PIXELS, refused
+from PIL import Image
+
+from privacy_report.datasets import arrays, images, persons, preparation, prepared, splits, table
+from privacy_report.datasets.labelled import LabelledImages
+from privacy_report.datasets.schema import DatasetParams
+from privacy_report.errors import UserError
+
+ROWS = 60
+WHO = [f"p{i % 20:02}" for i in range(ROWS)]
+
+
+def csv(path, who=WHO, **columns):
+    rng = np.random.default_rng(1)
+    columns = {
+        "age": rng.integers(20, 60, ROWS),
+        "ill": [0, 1] * 30,
+        "who": who,
+    } | columns
+    lines = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def params(**changes):
+    settings = {"path": "own_data/t.csv", "label": "ill", "person": "who"} | ONE_SPLIT
+    return DatasetParams("table", **(settings | changes))
+
+
+def membership(asked, found):
+    return splits.membership(asked, found.splits, found.labels, found.persons)
+
+
+def test_a_column_of_a_table_says_whose_row_it_is_and_is_no_feature(tmp_path):
+    found = table.load(params(), csv(tmp_path / "t.csv"))
+    assert found.images.shape == (ROWS, 1)
+    assert found.persons.tolist() == WHO
+
+
+@pytest.mark.parametrize("fraction", [0.3, 0.5, 0.8])
+def test_persons_are_drawn_with_all_their_rows(fraction, tmp_path):
+    asked = params(member_fraction=fraction)
+    found = table.load(asked, csv(tmp_path / "t.csv"))
+    both = membership(asked, found)
+    sides = [set(found.persons[rows]) for rows in (both.member, both.nonmember)]
+    assert not sides[0] & sides[1]
+    assert len(sides[0]) == round(20 * fraction)
+    assert len(both.member) + len(both.nonmember) == ROWS
+    mean = found.images[both.member, 0].mean()
+    assert mean == pytest.approx(0, abs=1e-6)  # scaled by those members
+
+
+def test_rows_of_a_split_keep_their_persons(tmp_path):
+    part = ["old", "new"] * 30
+    who = [f"{split}{i // 6}" for i, split in enumerate(part)]
+    asked = params(split="part", member_split="old", nonmember_split="new", member_fraction=None)
+    found = table.load(asked, csv(tmp_path / "t.csv", who, part=part))
+    assert [name[:3] for name in found.persons] == ["old"] * 30 + ["new"] * 30
+    membership(asked, found)
+    with pytest.raises(UserError, match=r"person 'p\d+' \(and \d+ more\) is a member and a non-member"):
+        table.load(asked, csv(tmp_path / "t.csv", [f"p{i // 6}" for i in range(ROWS)], part=part))
+
+
+@pytest.mark.parametrize(
+    ("who", "words"),
+    [
+        (["", *WHO[1:]], "names nobody in row 1"),
+        ([f"{i}.5" for i in range(ROWS)], "person who holds 0.5, allowed: whole numbers or texts"),
+        (["", *range(1, ROWS)], "person who is missing in row 1"),
+    ],
+)
+def test_a_column_that_names_no_persons_is_refused(who, words, tmp_path):
+    refused(words, lambda: table.load(params(), csv(tmp_path / "t.csv", who)))
+
+
+def test_settings_are_checked(tmp_path):
+    refused(
+        "dataset.person: .* has no column 'x'",
+        lambda: table.load(params(person="x"), csv(tmp_path / "t.csv")),
+    )
+    refused("person", lambda: params(person="ill"))
+    refused("person", lambda: DatasetParams("folder", **ONE_SPLIT, path="own_data/f", person="subject"))
+    refused("person", lambda: DatasetParams("digits", **ONE_SPLIT, person="who"))
+
+
+@pytest.mark.parametrize("split", ["", "train"])
+def test_a_level_of_folders_says_whose_image_it_is(split, tmp_path):
+    who = np.array(["ann", "bob", "cat", "dan"])[np.arange(12) // 3]
+    for i, (one, label, name) in enumerate(zip(PIXELS, LABELS, who, strict=True)):
+        path = tmp_path / split / f"class {label}" / name / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(one).save(path)
+    found = images.load(tmp_path, None, None, persons=True)
+    order = np.lexsort((np.arange(12), who, LABELS))
+    np.testing.assert_array_equal(found.images[..., 0], PIXELS[order])
+    np.testing.assert_array_equal(found.labels, LABELS[order])
+    np.testing.assert_array_equal(found.persons, who[order])
+    assert list(found.splits) == [split or "all"]
+
+
+def test_a_flat_folder_is_refused_where_there_are_persons(tmp_path):
+    (tmp_path / "cat" / "ann").mkdir(parents=True)
+    (tmp_path / "dog").mkdir()
+    for name in ("cat/ann/1.png", "dog/2.png"):
+        Image.fromarray(PIXELS[0]).save(tmp_path / name)
+    refused("2.png: allowed: a folder per person", lambda: images.load(tmp_path, None, None, persons=True))
+
+
+def test_arrays_say_whose_row_it_is(tmp_path):
+    features, labels = np.zeros((8, 2), np.float32), np.arange(8) % 2
+    np.savez(tmp_path / "a.npz", features=features, labels=labels, person=np.arange(8) // 2)
+    assert arrays.load(tmp_path / "a.npz").persons.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    both = {
+        f"{split}_{name}": one for split in "ab" for name, one in (("features", features), ("labels", labels))
+    }
+    np.savez(tmp_path / "b.npz", **both, a_person=np.arange(8))
+    refused("split b names no persons and others do", lambda: arrays.load(tmp_path / "b.npz"))
+    np.savez(tmp_path / "c.npz", features=features, labels=labels, person=np.arange(7))
+    refused(r"persons of split all must be integers or text \(8,\)", lambda: arrays.load(tmp_path / "c.npz"))
+
+
+def examples(who):
+    features = np.arange(24, dtype=np.float32).reshape(12, 2)
+    return LabelledImages(features, (np.arange(12) % 2).astype(np.int32), ("a", "b"), {"all": range(12)}, who)
+
+
+def written(folder, who):
+    one = examples(who)
+    asked = DatasetParams("arrays", path="own_data/a", **ONE_SPLIT)
+    return preparation.write(folder, "mine", one, membership(asked, one))
+
+
+def test_numbers_of_persons_are_written_and_no_names_and_nothing_without_persons(tmp_path):
+    about = written(tmp_path, np.array(["ann", "bob", "cat", "dan"] * 3))
+    assert np.load(tmp_path / "person.npy").tolist() == [0, 1, 2, 3] * 3
+    assert np.load(tmp_path / "person.npy").dtype == np.int32
+    assert (about["n_member_person"], about["n_nonmember_person"]) == (2, 2)
+    found = prepared.read(tmp_path)
+    who = persons.read(found, tmp_path)
+    assert who.tolist() == (np.concatenate([found.member, found.nonmember]) % 4).tolist()
+    without = written(tmp_path, None)
+    assert not (tmp_path / "person.npy").exists()
+    assert persons.read(found, tmp_path) is None
+    assert set(about) - set(without) == {"n_member_person", "n_nonmember_person"}
+
+
+def test_canaries_are_drawn_from_one_row_of_each_member(tmp_path):
+    written(tmp_path, np.array(["ann", "bob", "cat", "dan"] * 3))
+    found = prepared.read(tmp_path)
+    who = persons.read(found, tmp_path)
+    several = {tuple(persons.one_row_each(found, who, seed)) for seed in range(20)}
+    assert len(several) > 1
+    for rows in several:
+        assert set(rows) <= set(found.member.tolist())
+        assert sorted(row % 4 for row in rows) == sorted({row % 4 for row in found.member.tolist()})
+        assert list(rows) == sorted(rows)
+
+
+def test_each_row_by_somebody_else_is_drawn_as_without_persons():
+    labels = np.arange(40) % 3
+    np.testing.assert_array_equal(splits.draw(labels, 0.5, 7), splits.draw(labels, 0.5, 7, np.arange(40)))
+    one = replace(examples(None), persons=np.arange(12))
+    asked = DatasetParams("arrays", path="own_data/a", **ONE_SPLIT)
+    np.testing.assert_array_equal(membership(asked, one).member, membership(asked, examples(None)).member)

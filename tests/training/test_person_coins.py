@@ -1,0 +1,83 @@
+"""References where rows have persons: coins by person, and none of it without persons."""
+
+from pathlib import Path
+
+import numpy as np
+import yaml
+from small import small_cnn
+
+from privacy_report.datasets import canaries, digits, preparation, prepared, splits
+from privacy_report.datasets.labelled import LabelledImages
+from privacy_report.datasets.schema import DatasetParams
+from privacy_report.pipeline.digests import arrays_digest
+from privacy_report.training import engine, person_coins, references
+from privacy_report.training.job import NOWHERE
+from privacy_report.training.memberships import ReferenceParams
+from privacy_report.training.schema import Variant
+from stages import canaries as canaries_stage
+from stages import reference
+
+CONFIG = Variant("V", small_cnn(), epochs=2)
+
+
+def test_with_persons_a_reference_trains_on_all_rows_of_one_or_none():
+    """Row by row the coins are those of the persons, of whom only the number counts; the key has the rows."""
+    persons = np.random.default_rng(0).permutation(np.repeat(np.arange(10), 4))
+    params = ReferenceParams(models=4, epochs=2)
+    alone = references.planned("v", CONFIG, params, 10, NOWHERE)
+    found = person_coins.planned("v", CONFIG, params, 40, NOWHERE, persons)
+    for one, other in zip(alone, found, strict=True):
+        np.testing.assert_array_equal(other.trains, one.trains[persons])
+        assert other.inputs["members"] == arrays_digest({"": other.trains})
+        assert other.key(1) != one.key(1)
+    trains = np.array([one.trains for one in found])
+    assert (trains[0::2] != trains[1::2]).all()
+
+
+def test_without_persons_references_are_planned_as_ever():
+    params = ReferenceParams(models=2, epochs=2)
+    found = person_coins.planned("v", CONFIG, params, 10, NOWHERE)
+    assert [one.inputs for one in found] == [
+        one.inputs for one in references.planned("v", CONFIG, params, 10, NOWHERE)
+    ]
+
+
+def test_stages_throw_the_coins_of_canaries_and_references_by_person(tmp_path, monkeypatch):
+    """240 digits of 60 persons, 30 of them canaries with a row each; training itself is left out."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    whole, who = digits.load(), np.random.default_rng(1).permutation(np.repeat(np.arange(60), 4))
+    examples = LabelledImages(
+        whole.images[:240], whole.labels[:240], whole.class_names, {"all": range(240)}, who
+    )
+    asked = DatasetParams("digits", "all", "all", member_fraction=0.6)
+    both = splits.membership(asked, examples.splits, examples.labels, who)
+    preparation.write(prepared.FOLDER, "digits", examples, both)
+    model = {"path": small_cnn().path, "settings": small_cnn().settings}
+    config = {"label": "V", "model": model, "epochs": 2, "epochs_per_report": 2, "canaries": {"count": 30}}
+    params = {
+        "variants": {"v": config},
+        "reference": {"models": 4, "epochs": 2},
+        "backend": {"device": "cpu"},
+    }
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    canaries_stage.main(["v"])
+    drawn = canaries.read(canaries.path_of("v"))
+    assert len(set(who[drawn.index])) == len(drawn.index) == 30
+    monkeypatch.setattr(engine, "train", lambda *_: None)
+    monkeypatch.setattr(reference, "phi_of", lambda _, some: {2: np.zeros((len(some), 240), np.float32)})
+    reference.main(["v"])
+    others = np.setdiff1d(both.member, drawn.index)
+    places = {
+        "": np.concatenate([others, both.nonmember]),
+        "canaries": np.concatenate([drawn.index[drawn.is_member], drawn.index[~drawn.is_member]]),
+    }
+    seen = {}
+    for part, rows in places.items():
+        trains = np.load(reference.OUTPUTS / "v" / part / "trains.npy")
+        assert trains.shape == (4, len(rows))
+        assert (trains[0::2] != trains[1::2]).all()
+        for person, coins in zip(who[rows], trains.T, strict=True):
+            assert seen.setdefault(person, tuple(coins)) == tuple(coins)
+    assert len(seen) == 60
+    assert len(set(seen.values())) == 4
