@@ -143,7 +143,7 @@ def test_inside_an_experiment_params_stay_and_conf_learns_what_was_set(conf, mon
     assert (conf / "params.yaml").read_text() == before
     assert capsys.readouterr().out.splitlines()[1:-1] == [
         f"conf/overrides.yaml: variants.{name}.learning_rate: 0.001 -> 0.5"
-        for name in ("cnn2", "cnn3", "cnn2_canary")
+        for name in ("cnn2", "cnn3", "cnn3_augment", "cnn2_canary")
     ]
     monkeypatch.delenv("DVC_EXP_NAME")
     compose.main([])  # a later `dvc repro` reverts nothing

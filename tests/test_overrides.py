@@ -136,7 +136,7 @@ def test_overrides_win_over_a_named_experiment(conf):
 @pytest.mark.parametrize(
     ("overrides", "key"),
     [
-        (["variant=[cnn2,cnn3]"], "variants.cnn3_dp"),
+        (["variant=[cnn2,cnn3,cnn3_augment,residual]"], "variants.cnn3_dp"),
         (["dataset=digits", "~attack.estimators.knn"], "attack.estimators.knn"),
     ],
 )

@@ -1,7 +1,8 @@
 """What to do about a leak: remedies next to the variant that leaks, over all their training runs.
 
 A variant is a remedy where its `remedy_of` names another one of the study. Leaks are compared by the attacks
-that all compared runs have in common.
+that all compared runs have in common and that need no reference models: variants may have more or fewer of
+those, and more of them find more.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
+from privacy_report.pipeline.contract import EARLY, OUTPUTS, kind_of
 from privacy_report.pipeline.tables import Row, write_table
 from privacy_report.report.runs import Runs, label_of, runs
 from privacy_report.report.study import Study, pareto
@@ -130,7 +132,7 @@ def paths(study: Study, names: Sequence[str]) -> dict[str, dict[int, Point]]:
 
 def _measured(study: Study, variant: str) -> list[Row]:
     found = (row for epoch in study.epochs(variant) for row in study.entire[variant, epoch])
-    return [row for row in found if not math.isnan(row[LEAK])]
+    return [row for row in found if kind_of(row["attack"]) in (OUTPUTS, EARLY) and not math.isnan(row[LEAK])]
 
 
 def reference(study: Study, variant: str) -> int:

@@ -43,6 +43,7 @@ def plan(scores="first_logit", seed=0, slices=("entire",)):
         least=1,
         caveat="",
         seen="",
+        every_query=False,
         measure=f"{__name__}.advantage_alone",
         both_ends=False,
         any_delta=True,

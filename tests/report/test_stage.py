@@ -37,6 +37,7 @@ PICTURES = [
     "exposed_images",
     "epsilon",
     "overview",
+    "remedies",
 ]
 
 
@@ -50,7 +51,7 @@ def test_same_inputs_same_bytes(study):
     study(epochs=10)
     main([])
     first = digests()
-    tables = [f"{name}.csv" for name in ("curves", "training", "privacy", "canaries", "roc")]
+    tables = [f"{name}.csv" for name in ("curves", "training", "privacy", "canaries", "roc", "remedies")]
     assert set(first) == {f"{name}.png" for name in PICTURES} | set(tables) | {"report.html"}
     main([])
     assert digests() == first
