@@ -283,7 +283,7 @@ def whole_jobs(kind: str, variant: str) -> list[Whole]:
         given = call.given
         if call.kind == "reference":
             each, state, epochs = given
-            given = (each.job, each.trains, state, epochs)
+            given = (each.job, each.trains, state, epochs, each.queries)
         entry = store.get(call.kind, call.key)
         assert entry is not None, call
         data = frozenset(map(os.path.relpath, _paths(given)) if kind == "attack" else prepared)

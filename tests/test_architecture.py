@@ -232,7 +232,7 @@ def test_every_command_has_its_module(name):
 
 def test_every_variant_is_in_dvcs_model_registry():
     variants = yaml.safe_load((ROOT / "params.yaml").read_text())["variants"]
-    names = [name for name, section in variants.items() if not section["canaries"]]
+    names = [name for name, section in variants.items() if not section.get("canaries")]
     found = {name: one["path"] for name, one in GRAPH["artifacts"].items()}
     assert found == {name.replace("_", "-"): f"models/{name}" for name in names}
 

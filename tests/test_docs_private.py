@@ -135,7 +135,7 @@ def test_what_both_kinds_of_canaries_show_is_what_was_measured():
     variant, *twins = last
     lines = []
     for name in twins:
-        canaries = VARIANTS[name]["canaries"]
+        canaries = VARIANTS[name].get("canaries")
         row = next(where(read_rows(ROOT / "plots/canaries.csv"), variant=name))
         numbers = [*(row[bound] for bound in BOUNDS), row["epsilon_ceiling"], last[variant]["epsilon"]]
         sees = WHITE_BOX if canaries["kind"] == "gradient" else BLACK_BOX

@@ -218,11 +218,15 @@ def test_an_attack_that_is_added_leaves_the_others_alone():
     assert set(after) - set(before) == {"threshold_entropy", "knn"}
 
 
-OF_TWO = (("logits", (2, 3)), ("labels", 2))
+OF_TWO = (("logits", (2, 3), float), ("labels", 2, int))
 
 
 def test_facts_of_references_have_keys_of_their_own(tmp_path):
-    sides = {f"{side}_{what}": np.zeros(shape, int) for side in ("member", "nonmember") for what, shape in OF_TWO}
+    sides = {
+        f"{side}_{what}": np.zeros(shape, kind)
+        for side in ("member", "nonmember")
+        for what, shape, kind in OF_TWO
+    }
     np.savez(tmp_path / "epoch_0002.npz", **sides)
     np.save(tmp_path / "trains.npy", np.zeros((0, 3), bool))
     facts = variant.read_inputs(DEFAULT, None, tmp_path, tmp_path).facts
