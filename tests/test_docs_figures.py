@@ -135,7 +135,7 @@ def test_results_are_those_of_the_committed_run():
 
 
 def test_the_sentence_on_leaks_is_true_of_the_committed_run():
-    """No verdict is unconditional: leaks almost everywhere, and four variants have no canaries that are examples."""
+    """No verdict is unconditional: leaks almost everywhere, and four variants without such canaries."""
     leaks = {name: json.loads((ROOT / f"metrics/{name}.json").read_text())["leak"] for name in shippable()}
     assert leaks == {name: "no" if name == "cnn3_dp" else "yes" for name in shippable()}
     without = [name for name in shippable() if twin_of(name, PARAMS["variants"]) is None]
