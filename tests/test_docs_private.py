@@ -60,11 +60,11 @@ def test_what_catches_a_broken_trainer_is_what_was_measured():
     assert len(order) == 12
 
     def above(audit: str) -> set[str]:
-        """The trainers of which a bound is above the claim in most runs."""
+        """The trainers of which a bound is above the claim in at least half of the runs."""
         return {
             name
             for name in order
-            if np.mean([run[audit][BOUNDS[0]] > run["claimed"] for run in found[name]]) > 0.5
+            if np.mean([run[audit][BOUNDS[0]] > run["claimed"] for run in found[name]]) >= 0.5
         }
 
     assert above("gradient canaries") == {"no clipping", "no noise"}
