@@ -3,8 +3,8 @@
 `python -m benchmarks.remedies` trains an epoch of each remedy on random images of CIFAR-10's shape, after a
 warm one and in turn, and writes benchmarks/remedies.json: CPU seconds for EXAMPLES examples, the medians of
 ROUNDS.
-`python -m benchmarks.remedies --table` prints the table of the finished study that is here, from
-plots/remedies.csv and that file.
+`python -m benchmarks.remedies --table` prints the table, from that file and benchmarks/remedies.csv: the
+plots/remedies.csv of a study of all remedies, without reference models (docs/remedies.md says how).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from privacy_report.pipeline.params import check
 from privacy_report.training.schema import Variant
 
 ROOT = Path(__file__).resolve().parents[1]
-RECORD, STUDY = Path(__file__).with_suffix(".json"), ROOT / "plots/remedies.csv"
+RECORD, STUDY = (Path(__file__).with_suffix(end) for end in (".json", ".csv"))
 BASE = "cnn3"
 EXAMPLES, ROUNDS = 5_000, 3
 HEAD = [
