@@ -45,12 +45,16 @@ def shell(line: str, **env: str) -> subprocess.CompletedProcess:
 NUMBER = re.compile(r"\d+\.\d+")
 
 
+NEAR = 0.03
+"""How far numbers may be off: sums in another order can make another forest of trees."""
+
+
 def same(shown: str, printed: str) -> bool:
-    """Whether a line is the printed one, its numbers within 0.01, as another machine may compute them."""
+    """Whether a line is the printed one, its numbers as near as another machine may compute them."""
     head, elided, _ = shown.partition("...")
     printed = printed[: len(head)] if elided else printed.rstrip()
     apart = (float(a) - float(b) for a, b in zip(NUMBER.findall(head), NUMBER.findall(printed), strict=False))
-    return NUMBER.sub("#", head) == NUMBER.sub("#", printed) and all(abs(by) <= 0.01 for by in apart)
+    return NUMBER.sub("#", head) == NUMBER.sub("#", printed) and all(abs(by) <= NEAR for by in apart)
 
 
 def test_the_readmes_audit_prints_what_it_says(home):
@@ -66,7 +70,9 @@ def test_the_readmes_audit_prints_what_it_says(home):
         assert done.returncode == ("--gate" in command), done.stderr
         printed = iter(done.stdout.splitlines())
         for line in (line for line in shown.splitlines() if line != "..."):
-            assert any(same(line, other) for other in printed), f"{command} does not print: {line}"
+            assert any(same(line, other) for other in printed), (
+                f"{command} does not print: {line}\n{done.stdout}"
+            )
     assert Path("page.html").exists()
 
 
