@@ -25,6 +25,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.metrics import roc_auc_score
 
+from benchmarks import broken_trainer
 from benchmarks.many_seeds import ManySeeds
 from privacy_report.attack.canaries import audit_coins
 from privacy_report.attack.signals import Examples, negative_loss
@@ -34,27 +35,18 @@ from privacy_report.datasets.canary_draw import drawn
 from privacy_report.datasets.canary_params import CanaryParams
 from privacy_report.datasets.prepared import Prepared
 from privacy_report.pipeline.command import run
-from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.files import read_json, write_json
 from privacy_report.training import backend
 from privacy_report.training.backend import keras
 from privacy_report.training.data import Data
 from privacy_report.training.job import NOWHERE
 from privacy_report.training.plan import job_of
-from privacy_report.training.schema import Privacy, Variant
+from privacy_report.training.schema import Privacy
 from privacy_report.training.target import trainer_of
 
 SEEDS, MEMBERS, COUNT = 10, 1_300, 400
 CLAIM, DELTA, RIDGE = 8.0, 1e-5, 1e-2
-CONFIG = Variant(
-    label="digits",
-    model=Component("benchmarks.broken_trainer.two_layers"),
-    batch_size=128,
-    learning_rate=0.003,
-    epochs=60,
-    epochs_per_report=1,
-    privacy=Privacy(target_epsilon=CLAIM, delta=DELTA),
-)
+CONFIG = replace(broken_trainer.CONFIG, privacy=Privacy(target_epsilon=CLAIM, delta=DELTA), canaries=None)
 
 
 def prepared() -> Prepared:

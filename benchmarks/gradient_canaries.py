@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks import broken_trainer
 from benchmarks.many_seeds import ManySeeds
 from privacy_report.attack.one_run import OneRun, one_run
 from privacy_report.datasets import digits
@@ -30,23 +31,19 @@ from privacy_report.datasets.canary_draw import drawn
 from privacy_report.datasets.canary_params import CanaryParams
 from privacy_report.datasets.prepared import Prepared
 from privacy_report.pipeline.command import run
-from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.files import read_json, write_json
 from privacy_report.training.accounting import noise_for
 from privacy_report.training.private_arrays import COINS, SCORES
-from privacy_report.training.schema import Privacy, Variant
+from privacy_report.training.schema import Privacy
 
 M, STEPS, Q, EPSILON, DELTA = 5_000, 3_000, 0.01, 8.0, 1e-5
 FACTORS = (1.0, 0.9, 0.7, 0.5)
 """The noise's standard deviation over the claimed one."""
 SEEDS = 10
-DIGITS = Variant(
-    label="digits",
-    model=Component("benchmarks.broken_trainer.two_layers"),
+DIGITS = replace(
+    broken_trainer.CONFIG,
     batch_size=64,
-    learning_rate=0.003,
     epochs=20,
-    epochs_per_report=1,
     privacy=Privacy(target_epsilon=EPSILON, delta=DELTA),
     canaries=CanaryParams(1_000, "gradient"),
 )

@@ -267,6 +267,9 @@ def test_the_variants_that_an_experiment_asks_for_compose_with_it(conf, name):
         text = re.sub(r"variant: \[.*\]", f"variant: {said[1]}", text)
     config.write_text(text)
     compose.main([])
-    variants = yaml.safe_load((conf / "params.yaml").read_text())["variants"]
+    params = yaml.safe_load((conf / "params.yaml").read_text())
+    variants, reference = params["variants"], params["reference"]
     if said:
+        models = {reference["per_variant"].get(name, reference["models"]) for name in variants}
+        assert models == {4}, "as many references against each"
         assert list(variants) == yaml.safe_load(said[1])

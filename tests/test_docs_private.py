@@ -59,16 +59,16 @@ def test_what_catches_a_broken_trainer_is_what_was_measured():
     check_block(DOCS / "canaries.md", "broken", table(["trainer (claimed: 1)", "self-check", *AUDITS], lines))
     assert len(order) == 12
 
-    def above(audit: str) -> set[str]:
-        """The trainers of which a bound is above the claim in at least half of the runs."""
+    def above(audit: str, share: float) -> set[str]:
+        """The trainers of which a bound is above the claim in so large a share of the runs, or a larger one."""
         return {
             name
             for name in order
-            if np.mean([run[audit][BOUNDS[0]] > run["claimed"] for run in found[name]]) >= 0.5
+            if np.mean([run[audit][BOUNDS[0]] > run["claimed"] for run in found[name]]) >= share
         }
 
-    assert above("gradient canaries") == {"no clipping", "no noise"}
-    assert above("black box") == {"no clipping", "no noise", "clipping after the mean"}
+    assert above("gradient canaries", 1.0) == above("gradient canaries", 1e-9) == {"no clipping", "no noise"}
+    assert above("black box", 0.5) == {"no clipping", "no noise", "clipping after the mean"}
     for name in order:
         assert all((run["self-check"] is None) == (name == "sound") for run in found[name])
 

@@ -70,7 +70,7 @@ def test_every_checkpoint_has_every_attack_and_the_strongest():
     for name, variant in PARAMS["variants"].items():
         step, references = variant["epochs_per_report"], PARAMS["reference"]
         models = references["per_variant"].get(name, references["models"])
-        # two references leave the placebo none of either side
+        # two references cannot attack each other
         made = attacks - ({"lira", "rmia"} if not models else set()) - ({"placebo"} if models < 4 else set())
         epochs = set(range(step, variant["epochs"] + 1, step))
         found = {(int(r["epoch"]), r["attack"]) for r in table if r["variant"] == name and r["auc"]}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from privacy_report.gate.policy import in_words
@@ -34,8 +34,27 @@ from privacy_report.report.study import MORE_THAN_OUTPUTS, Study
 from privacy_report.report.style import Look
 from privacy_report.report.summary import interval, number, rate
 
+FOLDER = Path(__file__).parent
 SCRIPTS = ("explore.js", "tables.js", "controls.js")
 MOST_REASONS = 20  # listed; the page says how many more there are
+
+
+def template(name: str) -> Template:
+    """A template of this folder."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "interval": interval, "rate": rate}
+    return environment.get_template(name)
+
+
+def file_of(name: str) -> Markup:
+    """A file of this folder, to be put into a page as it is."""
+    return Markup((FOLDER / name).read_text(encoding="utf-8"))
 
 
 def write(
@@ -47,21 +66,12 @@ def write(
     path: Path,
 ) -> None:
     """Write the page. pictures: name -> (data URI, alt text) a panel; exhibits: variant -> its images."""
-    folder = Path(__file__).parent
-    environment = Environment(
-        loader=FileSystemLoader(folder),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "interval": interval, "rate": rate}
-    text = environment.get_template("page.html.j2").render(
+    text = template("page.html.j2").render(
         title=report.title,
         study=study,
         glossary=GLOSSARY,
-        css=Markup((folder / "page.css").read_text(encoding="utf-8")),
-        script=Markup("\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS)),
+        css=file_of("page.css"),
+        script=Markup("\n").join(map(file_of, SCRIPTS)),
         vega=packed(bundle()),
         contents=packed(contents(study, look)),
         pictures=pictures,

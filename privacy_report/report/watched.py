@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from privacy_report.gate.check import path_of
 from privacy_report.gate.inputs import read_evidence
@@ -22,6 +20,7 @@ from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.params import load
 from privacy_report.report.build import build
 from privacy_report.report.claims import check_claim, check_one_run
+from privacy_report.report.page import file_of, template
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import Study
 from privacy_report.report.tables import merge, settings
@@ -129,16 +128,7 @@ def with_progress(page: str, variants: Sequence[Progress], written: str, seconds
 
     page: of the variants that are finished; "" where none is. written: when, in words.
     """
-    here = Path(__file__).parent
-    environment = Environment(
-        loader=FileSystemLoader(here),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    template = environment.get_template("watched.html.j2")
-    section = template.render(
+    section = template("watched.html.j2").render(
         variants=variants,
         line=in_one_line(variants),
         written=written,
@@ -148,7 +138,6 @@ def with_progress(page: str, variants: Sequence[Progress], written: str, seconds
         height=HEIGHT,
     )
     if not page:
-        css = Markup((here / "page.css").read_text(encoding="utf-8"))
-        page = environment.get_template("empty.html.j2").render(css=css)
+        page = template("empty.html.j2").render(css=file_of("page.css"))
     refresh = f'<meta http-equiv="refresh" content="{seconds}">'
     return page.replace("<head>\n", f"<head>\n{refresh}\n", 1).replace("<main>\n", f"<main>\n{section}\n", 1)

@@ -95,7 +95,7 @@ def test_where_nothing_leaks_more_queries_raise_no_more_alarms():
 
 
 def gaussian_of_all_queries(target, phi, trains):
-    """LiRA's own form: a mean vector an example and side, and one covariance a side."""
+    """LiRA's own form: a mean vector per example and side, and one covariance per side."""
     densities = []
     for side in (trains, ~trains):
         counts = side.sum(axis=0)
