@@ -70,11 +70,26 @@ def check_params(params: Any) -> None:
                 f"variants.{name}.privacy: void on a table that is scaled by its members, allowed: "
                 "dataset.fit_split (a public split), or dataset.scales and dataset.categories for all columns"
             )
-    _check_repeats(variants)
+    _check_repeats(variants, sections["reference"])
+    _check_remedies(variants)
 
 
-def _check_repeats(variants: Mapping[str, Variant]) -> None:
-    """Refuse a variant that is to repeat another one, and differs from it in more than label and seed."""
+def _check_remedies(variants: Mapping[str, Variant]) -> None:
+    """Refuse a remedy of a run with another seed, or of an audit twin: nothing is compared with these."""
+    for name, variant in variants.items():
+        of = variants.get(str(variant.remedy_of))
+        if of and (of.repeats or of.canaries):
+            those = ", ".join(
+                other for other, that in variants.items() if not (that.repeats or that.canaries)
+            )
+            raise refuse(f"variants.{name}.remedy_of", variant.remedy_of, f"one of {those}")
+
+
+def _check_repeats(variants: Mapping[str, Variant], reference: ReferenceParams) -> None:
+    """Refuse a variant that is to repeat another one, and differs from it in more than label and seed.
+
+    Its references must be as many: more of them find more, and the runs are compared.
+    """
     for name, one in ((name, one) for name, one in variants.items() if one.repeats):
         key, first = f"variants.{name}.repeats", variants.get(str(one.repeats))
         if first is None or first.repeats:
@@ -84,6 +99,11 @@ def _check_repeats(variants: Mapping[str, Variant]) -> None:
         for field in fields(one):
             if getattr(again, field.name) != getattr(first, field.name):
                 raise refuse(key, one.repeats, f"a variant with the same {field.name}: only seeds differ")
+        models = reference.models_of(str(one.repeats))
+        if reference.models_of(name) != models:
+            raise refuse(
+                f"reference.per_variant.{name}", reference.models_of(name), f"{models}, as {one.repeats}"
+            )
         if one.seed == first.seed:
             raise refuse(f"variants.{name}.seed", one.seed, f"another one than that of {one.repeats}")
 

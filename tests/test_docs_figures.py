@@ -141,8 +141,8 @@ def test_the_sentence_on_leaks_is_true_of_the_committed_run():
     without = [name for name in shippable() if twin_of(name, PARAMS["variants"]) is None]
     assert without == ["cnn3", "cnn3_augment", "residual", "scatter_dp"]
     said = (
-        "A leak was detected in all variants except for `cnn3_dp`, whose epsilon is void against whoever reads "
-        "its committed seed"
+        "A leak was detected in all variants except for `cnn3_dp`, whose epsilon is void against whoever "
+        "reads its committed seed"
     )
     assert PARAMS["variants"]["cnn3_dp"]["privacy"]["seed"] == "committed"
     for page in (README, DOCS / "results.md"):

@@ -60,7 +60,7 @@ def test_what_catches_a_broken_trainer_is_what_was_measured():
     assert len(order) == 12
 
     def above(audit: str, share: float) -> set[str]:
-        """The trainers of which a bound is above the claim in so large a share of the runs, or a larger one."""
+        """The trainers of which a bound is above the claim in at least such a share of the runs."""
         return {
             name
             for name in order

@@ -28,8 +28,8 @@ DESCRIPTION = (
 )
 EPILOG = (
     "A variant is finished when, by dvc.lock, its attacks belong to the parameters, data and code that are "
-    "here. Epochs of the others are looked up in the store. Its keys contain some environment variables, so "
-    "start this with the same ones as the run."
+    "here; an edit of dvc.yaml is not seen. Epochs of the others are looked up in the store. Its keys "
+    "contain some environment variables, so start this with the same ones as the run."
 )
 
 
@@ -74,10 +74,15 @@ class Watcher:
 
         current = Current()
         variants = self._look(current)
-        page = self._page([variant.name for variant in variants if variant.finished], current)
+        page, trouble = self._drawn[1], ""
+        try:
+            page = self._page([variant.name for variant in variants if variant.finished], current)
+        except (UserError, OSError) as error:  # a claim that is refuted, or a table that is being written
+            trouble = " ".join(str(error).split())
+        written = time.strftime("%Y-%m-%d %H:%M:%S")
         with atomic(self.path) as file:
-            file.write(with_progress(page, variants, time.strftime("%Y-%m-%d %H:%M:%S"), EVERY).encode())
-        return in_one_line(variants)
+            file.write(with_progress(page, variants, written, EVERY, trouble).encode())
+        return in_one_line(variants) + (f"; no new report: {trouble}" if trouble else "")
 
     def _look(self, current: Current) -> list[Progress]:
         """How far each variant is."""

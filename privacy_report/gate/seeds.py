@@ -23,16 +23,17 @@ def runs_of(variant: str, sections: Sections, root: Path = Path()) -> list[list[
 
 
 def spread(runs: Sequence[Sequence[Row]], epoch: int, released: str | None = None) -> Mapping[str, float]:
-    """The least and the largest number of the runs at an epoch; empty where there is one run.
+    """The least and the largest number of the runs at an epoch, each by the attack that is worst in it.
 
-    Each number is of the attack that is worst in it, among those that measured every run: as `numbers`.
+    Empty where there is one run, and where one lacks an attack that another has: it would look better for it.
     """
     at = [[row for row in where(rows, epoch=float(epoch)) if row["slice"] == ENTIRE] for rows in runs]
     if len(runs) < 2 or not all(at):
         return {}
-    shared = set.intersection(*({row["attack"] for row in rows if not math.isnan(row["auc"])} for rows in at))
-    kept = [[row for row in rows if row["attack"] in shared] for rows in at]
-    found = [numbers(Checkpoint(epoch, rows, released=released)) for rows in kept]
+    made = [{row["attack"] for row in rows if not math.isnan(row["auc"])} for rows in at]
+    if any(attacks != made[0] for attacks in made):
+        return {}
+    found = [numbers(Checkpoint(epoch, rows, released=released)) for rows in at]
     said: dict[str, float] = {}
     for column, name in NAMES.items():
         values = [one[column] for one in found if column in one]

@@ -12,7 +12,7 @@ from privacy_report.pipeline.tables import Row, read_rows
 
 AUDIT = "audit"
 """The verdict on a twin, whatever it keeps: it is not to be shipped."""
-OF_ITS_OWN = ("label", "canaries", "remedy_of")
+OF_ITS_OWN = ("label", "canaries", "remedy_of", "repeats")
 """All that a twin may have of its own."""
 ONE_RUN_AUDIT = "one-run audit"
 """What detects a leak where its bound of epsilon is above 0, among attacks."""

@@ -32,13 +32,19 @@ const shown = () => all.variants.filter(one => one.on);
 // The checkpoint of a variant that stands for the chosen epoch: the last one not after it.
 const checkpoint = variant => variant.epochs.findLast(epoch => epoch <= state.epoch) ?? variant.epochs[0];
 
+/** The names of the attacks that the chosen attacker may make. */
+function candidates() {
+  if (!(state.attack in STRONGEST)) return [state.attack];
+  const wanted = one => one.full && (one.kind === "outputs" || (state.attack === "strongest" && one.kind !== "placebo"));
+  return all.attacks.filter(wanted).map(one => one.name);
+}
+
 /** The row of privacy.csv that the chosen attacker has at a checkpoint, -1 without one. */
 function rowOf(variant, epoch, slice = state.slice) {
   const row = attack => rowAt.get([variant.name, epoch, attack, slice].join("|")) ?? -1;
   if (!(state.attack in STRONGEST)) return row(state.attack);
-  const wanted = one => one.full && (one.kind === "outputs" || (state.attack === "strongest" && one.kind !== "placebo"));
   let best = -1;
-  for (const {name} of all.attacks.filter(wanted)) {
+  for (const name of candidates()) {
     const here = row(name);
     if (here >= 0 && column.auc[here] !== null && (best < 0 || column.auc[here] > column.auc[best])) best = here;
   }
@@ -54,13 +60,16 @@ function withInterval(row, name) {
   return number(value, rate) + (low === null || high === null ? "" : ` (${number(low, rate)} to ${number(high, rate)})`);
 }
 
-/** The ends of a point's band: of its interval, or of the runs with other seeds, where there are some. */
+/** The ends of a point's band: of its interval, or of the runs with other seeds, where there are some.
+ *  A run's number is the strongest of the attacks that measured all runs, as in the static picture. */
 function ends(variant, epoch, row) {
-  const name = state.measure, attack = column.attack[row];
-  const rows = variant.runs.map(run => rowAt.get([run, epoch, attack, state.slice].join("|")) ?? -1);
-  const values = rows.filter(at => at >= 0).map(at => column[name][at]).filter(value => value !== null);
-  if (values.length < 2) return {low: column[name + "_low"][row], high: column[name + "_high"][row]};
-  return {low: Math.min(...values), high: Math.max(...values)};
+  const name = state.measure;
+  const value = (run, attack) => column[name][rowAt.get([run, epoch, attack, state.slice].join("|")) ?? -1] ?? null;
+  const shared = candidates().filter(attack => variant.runs.every(run => value(run, attack) !== null));
+  if (variant.runs.length < 2 || !shared.length)
+    return {low: column[name + "_low"][row], high: column[name + "_high"][row]};
+  const values = variant.runs.map(run => Math.max(...shared.map(attack => value(run, attack))));
+  return {low: Math.min(...values, column[name][row]), high: Math.max(...values)};
 }
 
 function point(variant, epoch, row) {

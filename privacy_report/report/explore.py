@@ -32,7 +32,7 @@ from privacy_report.pipeline.tables import Row, columns_of
 from privacy_report.report.figures import FEWEST_FALSE_POSITIVES, nonmembers
 from privacy_report.report.offline import latest_vega_lite
 from privacy_report.report.recommendation import recommendation
-from privacy_report.report.runs import runs
+from privacy_report.report.runs import label_of, runs
 from privacy_report.report.study import Study
 from privacy_report.report.style import Look
 from privacy_report.report.views import names_in, views
@@ -102,6 +102,7 @@ def _variants(study: Study, look: Look) -> list[dict[str, Any]]:
         if one and one.several:
             drawn |= {"name": one.middle, "epochs": study.epochs(one.middle), "runs": list(one.names)}
             drawn |= {"recommended": study.recommended(one.middle)}
+            drawn |= {"label": f"{label_of(study, one)}, drawn: {one.middle}"}
         found.append(drawn)
     return found
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,11 +37,7 @@ def compared(study: Study) -> list[Line]:
     found = []
     for variant in study.candidates:
         epoch = study.shown(variant)["last"]
-        rows = {
-            row["attack"]: row
-            for row in study.of_releases
-            if (row["variant"], row["epoch"]) == (variant, epoch) and not math.isnan(row["auc"])
-        }
+        rows = {row["attack"]: row for row in study.measured(variant, epoch)}
         for once, every in ONE_QUERY.items():
             if once in rows and every in rows:
                 found += [
@@ -80,8 +75,10 @@ def _augments(folder: Path) -> bool:
 
 
 def _layers(config: Any) -> Iterator[str]:
-    """The names of the classes in a model's JSON, nested models' too."""
+    """The names of the classes in a model's JSON, nested models' too, except for initial values."""
     if isinstance(config, dict):
+        if config.get("module") == "keras.initializers":
+            return
         if isinstance(name := config.get("class_name"), str):
             yield name
         config = list(config.values())

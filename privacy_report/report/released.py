@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -60,11 +59,10 @@ def names(study: Study) -> list[str]:
 
 def _rows(study: Study, variant: str, epoch: int) -> list[Row]:
     """The measured rows on the entire dataset that are compared."""
-    at = (row for row in study.of_releases if (row["variant"], row["epoch"]) == (variant, epoch))
     return [
         row
-        for row in at
-        if not math.isnan(row["auc"]) and (released_to(row["attack"]) != LOGITS or row["attack"] in SHOWN)
+        for row in study.measured(variant, epoch)
+        if released_to(row["attack"]) != LOGITS or row["attack"] in SHOWN
     ]
 
 

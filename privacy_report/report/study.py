@@ -144,6 +144,11 @@ class Study:
         """The rows on the entire dataset of attacks that see everything, and of those that see less."""
         return [row for row in self.every_row if row["slice"] == ENTIRE and is_attack(row)]
 
+    def measured(self, variant: str, epoch: int) -> list[Row]:
+        """Those of a checkpoint that have an AUC."""
+        at = (row for row in self.of_releases if (row["variant"], row["epoch"]) == (variant, epoch))
+        return [row for row in at if not math.isnan(row["auc"])]
+
     @cached_property
     def roc(self) -> dict[tuple[str, float, str], np.ndarray]:
         """(Variant, epoch, attack) -> its curve on the entire dataset: rates (n, 2), false then true ones."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from privacy_report.errors import UserError
 from privacy_report.gate.check import path_of
 from privacy_report.gate.inputs import read_evidence
 from privacy_report.gate.policy import verdict_on
@@ -99,6 +100,8 @@ def page_of(names: Sequence[str]) -> str:
     UserError as the report stage, and where a table has gone meanwhile.
     """
     params = settings(Path("params.yaml"))
+    if gone := [name for name in names if name not in params["variants"]]:
+        raise UserError(f"params.yaml: {gone[0]} has gone from it")
     policies = load("gate", GateParams)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -123,14 +126,18 @@ def _lay_out(root: Path, params: dict[str, Any]) -> None:
         (root / place).symlink_to(Path(place).absolute())
 
 
-def with_progress(page: str, variants: Sequence[Progress], written: str, seconds: int) -> str:
+def with_progress(
+    page: str, variants: Sequence[Progress], written: str, seconds: int, trouble: str = ""
+) -> str:
     """The page with what is known of the run above its decision; a browser reloads it after some seconds.
 
-    page: of the variants that are finished; "" where none is. written: when, in words.
+    page: of the variants that are finished; "" where none is. written: when, in words; trouble: why the page
+    is an earlier one.
     """
     section = template("watched.html.j2").render(
         variants=variants,
         line=in_one_line(variants),
+        trouble=trouble,
         written=written,
         seconds=seconds,
         has_page=bool(page),

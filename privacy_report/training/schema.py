@@ -75,7 +75,7 @@ class Variant:
     cross-entropy, else called with (labels, logits) and its settings; see `objective.build`. queries: what
     attackers ask next to each example itself; they belong to scores and references, and to no target's
     training. repeats: the variant that this one is, with another seed; remedy_of: the variant whose leak this
-    one is to stop. The report alone reads these two.
+    one is to stop. No training reads these two.
     """
 
     label: str = MISSING

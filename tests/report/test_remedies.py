@@ -172,7 +172,11 @@ def test_file_picture_and_section_are_there_where_a_study_has_remedies(remedied)
     drawn = contents(study, Look(list(study.labels), ReportParams().palette))["variants"]
     groups = runs(study)
     assert [one["name"] for one in drawn] == [groups["cnn2"].middle, groups["cnn3"].middle]
-    assert [one["label"] for one in drawn] == ["2 Layers", "3 Layers"]
+    middle = {name: groups[name].middle for name in ("cnn2", "cnn3")}
+    assert [one["label"] for one in drawn] == [
+        f"2 Layers, 3 seeds, drawn: {middle['cnn2']}",
+        f"3 Layers, 2 seeds, drawn: {middle['cnn3']}",
+    ]
     assert drawn[0]["runs"] == ["cnn2", "cnn4", "cnn6"]
 
 

@@ -39,7 +39,7 @@ def convolved(image, kernel):
 
 
 def coefficients(image, scales, angles):
-    """By order and scale, of one channel: {(): one average, (j,): an average per angle, (j, k): for pairs}."""
+    """By order and scale, of one channel: {(): one average, (j,): one per angle, (j, k): for pairs}."""
     found = {}
 
     def average(values, sampled):
