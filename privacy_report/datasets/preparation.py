@@ -28,11 +28,11 @@ def write(folder: Path, name: str, examples: LabelledImages, membership: Members
         "member": membership.member,
         "nonmember": membership.nonmember,
     }
-    persons.path_in(folder).unlink(missing_ok=True)
     if examples.persons is not None:
         arrays[persons.NAME] = persons.numbers(examples.persons)
-    # dataset.json is there only when all that it describes is.
+    # dataset.json is there only when all that it describes is, and nothing else.
     (folder / "dataset.json").unlink(missing_ok=True)
+    persons.path_in(folder).unlink(missing_ok=True)
     for stem, array in arrays.items():
         with atomic(folder / f"{stem}.npy") as file:
             kind = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}

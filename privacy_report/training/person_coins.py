@@ -18,7 +18,7 @@ from privacy_report.training.schema import Variant
 
 
 def of_variant(variant: str, config: Variant, params: ReferenceParams) -> list[Reference]:
-    """The references of a variant, on its examples as they are on disk now. UserError where there are none."""
+    """The references of a variant, on its examples as they are now. UserError where there are none."""
     data = prepared.read()
     n = len(data.member) + len(data.nonmember)
     return planned(variant, config, params, n, source_of(variant), people.of_references(variant))

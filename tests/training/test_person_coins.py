@@ -10,6 +10,7 @@ from small import small_cnn
 from privacy_report.datasets import canaries, digits, preparation, prepared, splits
 from privacy_report.datasets.labelled import LabelledImages
 from privacy_report.datasets.schema import DatasetParams
+from privacy_report.errors import UserError
 from privacy_report.pipeline import params as sections
 from privacy_report.pipeline import store
 from privacy_report.pipeline.digests import arrays_digest
@@ -95,6 +96,16 @@ def test_stages_throw_the_coins_of_canaries_and_references_by_person(monkeypatch
             assert seen.setdefault(person, tuple(coins)) == tuple(coins)
     assert len(seen) == 60
     assert len(set(seen.values())) == 4
+
+
+def test_more_canaries_than_persons_are_refused():
+    who, both = prepare()
+    text = Path("params.yaml").read_text().replace("count: 30", "count: 38")
+    Path("params.yaml").write_text(text)
+    assert len(set(who[both.member])) == 37
+    words = r"canaries\.count: got 38, allowed: at most 37, the persons who are members"
+    with pytest.raises(UserError, match=words):
+        canaries_stage.main(["v"])
 
 
 def test_watch_counts_the_epochs_of_the_references_that_the_engine_trains():
