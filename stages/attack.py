@@ -88,7 +88,8 @@ def _audit(variant: str, found: Inputs, canaries: Inputs | None, kept: Memo) -> 
 def _write_record_auc(folder: Path, variant: str, found: Inputs, labels: np.ndarray, members: Arrays) -> None:
     """Write record_auc.csv, of the references' last epoch; without rows where they are too few, or none."""
     epoch = max(found.references.phi) if found.references else 0
-    slices = tables.slices_of_members(labels, found.params.slices, _groups(found.params, variant))
+    persons = None if found.attacks.persons is None else found.attacks.persons[: len(labels)]
+    slices = tables.slices_of_members(labels, found.params.slices, _groups(found.params, variant), persons)
     rows = tables.record_auc_rows(variant, epoch, members, slices)
     write_table(folder / "record_auc.csv", rows, RECORD_AUC_COLUMNS)
 

@@ -21,7 +21,8 @@ dataset: {path: own_data/visits.csv, label: ill, person: who, drop: [part], grou
 variants:
   cnn2: {epochs: 2, epochs_per_report: 1, model: {path: nets.perceptron.perceptron, settings: null}}
 reference: {models: 0, per_variant: {cnn2: 4, cnn3_dp: 0}}
-attack: {attacks: [threshold, logistic, trajectory, rmia, placebo], slices: [entire, class, group], groups: columns}
+attack:
+  {attacks: [threshold, logistic, trajectory, rmia, placebo], slices: [entire, class, group], groups: columns}
 """
 
 
