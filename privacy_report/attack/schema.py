@@ -22,11 +22,11 @@ SLICES = ("entire", "class", "correctness", "percentile", "group")
 class AttackParams:
     """How checkpoints are attacked.
 
-    `mode` parity keeps the semantics of tensorflow_privacy's reports; `groups` names a JSON file of
-    index groups (see `slices.load_groups`), or is COLUMNS, and is needed by the slice kind `group`; `exclude`
-    names a CSV of positions that take no part as non-members (see `slices.load_excluded`); `folds` is the
-    number of blocks that trained attackers are scored in; `person_score`, max, mean or sum, makes a person's
-    score of those of the rows, where there are persons; `delta` is that of the (epsilon, delta) whose epsilon is
+    `mode` parity keeps the semantics of tensorflow_privacy's reports; `groups` names a JSON file of index
+    groups (see `slices.load_groups`), or is COLUMNS, and is needed by the slice kind `group`; `exclude` names
+    a CSV of positions that take no part as non-members (see `slices.load_excluded`); `folds` is the number of
+    blocks that trained attackers are scored in; `person_score`, max, mean or sum, makes a person's score of
+    those of the rows, where there are persons; `delta` is that of the (epsilon, delta) whose epsilon is
     bounded from below; `released` are releases (`contract.RELEASES`, without logits) whose attacks are made
     on the entire dataset, too, in the default mode. An attack that is neither in the registry nor in
     `estimators` is refused.
