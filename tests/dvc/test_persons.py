@@ -14,15 +14,20 @@ from privacy_report.pipeline.tables import read_rows
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
 PERSONS = 120
+VARIANT = """# @package variants.visits
+label: Visits
+model: {path: nets.perceptron.perceptron, settings: {units: [16]}}
+epochs: 2
+epochs_per_report: 1
+"""
 EXPERIMENT = """# @package _global_
 defaults:
   - override /dataset: table
 dataset: {path: own_data/visits.csv, label: ill, person: who, drop: [part], groups: [sex]}
-variants:
-  cnn2: {epochs: 2, epochs_per_report: 1, model: {path: nets.perceptron.perceptron, settings: null}}
-reference: {models: 0, per_variant: {cnn2: 4, cnn3_dp: 0}}
+reference: {models: 4}
 attack:
   {attacks: [threshold, logistic, trajectory, rmia, placebo], slices: [entire, class, group], groups: columns}
+gate: {max_exposed_beyond_noise: 0.5}
 """
 
 
@@ -42,10 +47,11 @@ def visits() -> str:
 
 @pytest.fixture(scope="module")
 def audited(tmp_path_factory) -> Sandbox:
-    sandbox = make_sandbox(tmp_path_factory.mktemp("persons") / "repository", EXPERIMENT, ["cnn2"])
+    sandbox = make_sandbox(tmp_path_factory.mktemp("persons") / "repository", EXPERIMENT, ["visits"])
+    (sandbox.root / "conf/variant/visits.yaml").write_text(VARIANT)
     (sandbox.root / "own_data/visits.csv").write_text(visits())
     ran = sandbox.repro()
-    assert ran[:3] == ["compose", "prepare", "canaries@cnn2"]
+    assert ran[:3] == ["compose", "prepare", "canaries@visits"]
     assert {name.partition("@")[0] for name in ran[3:]} == {
         *("fit", "train", "score", "reference", "attack", "gate", "ship", "report")
     }
@@ -60,10 +66,10 @@ def test_persons_are_counted_by_all_stages(audited):
     assert not member & nonmember
     assert len(member | nonmember) == PERSONS
     assert (about["n_member_person"], about["n_nonmember_person"]) == (len(member), len(nonmember))
-    trains = np.load(data / "reference/cnn2/trains.npy")
+    trains = np.load(data / "reference/visits/trains.npy")
     order = persons[np.concatenate([found.member, found.nonmember])]
     assert all(len(set(map(tuple, trains[:, order == person].T))) == 1 for person in member | nonmember)
-    rows = read_rows(data / "attack/cnn2/privacy.csv")
+    rows = read_rows(data / "attack/visits/privacy.csv")
     counts = {(row["n_member"], row["n_nonmember"]) for row in rows if row["slice"] == ENTIRE}
     assert counts == {(len(member), len(nonmember))}
     groups = {row["slice"]: row["n_member"] for row in rows if row["slice"].startswith("group=")}
@@ -76,9 +82,9 @@ def test_persons_are_counted_by_all_stages(audited):
 
 
 def test_the_verdict_the_card_and_the_page_are_written(audited):
-    verdict = json.loads((audited.root / "data/gate/cnn2.json").read_text())
+    verdict = json.loads((audited.root / "data/gate/visits.json").read_text())
     assert verdict["reference_models"] == 4
-    assert (audited.root / "models/cnn2/cnn2.md").is_file()
+    assert (audited.root / "models/visits/visits.md").is_file()
     page = (audited.root / "plots/report.html").read_text()
     assert "persons" in page
     said = audited.python("-m", "privacy_report", "watch", "--once").stdout
@@ -87,12 +93,12 @@ def test_the_verdict_the_card_and_the_page_are_written(audited):
 
 def test_a_rerun_computes_nothing(audited):
     store = {path: path.stat().st_mtime_ns for path in (audited.root / ".store").rglob("*.npz")}
-    table = (audited.root / "data/attack/cnn2/privacy.csv").read_bytes()
+    table = (audited.root / "data/attack/visits/privacy.csv").read_bytes()
     assert audited.repro() == []
     audited.append("privacy_report/datasets/persons.py", "# a comment")
-    assert {"prepare", "fit", "reference@cnn2"} <= set(audited.repro())
+    assert {"prepare", "fit", "reference@visits"} <= set(audited.repro())
     assert set((audited.root / ".store").rglob("*.npz")) == set(store)
-    assert (audited.root / "data/attack/cnn2/privacy.csv").read_bytes() == table
+    assert (audited.root / "data/attack/visits/privacy.csv").read_bytes() == table
 
 
 def test_a_person_on_both_sides_is_refused_by_name(audited):
