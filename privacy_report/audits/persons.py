@@ -46,7 +46,7 @@ def _side(values: np.ndarray, n: int, what: str) -> np.ndarray:
         raise UserError(f"{what} must be integers or text ({n},), got {found.dtype} {found.shape}")
     if found.dtype.kind != "U":
         if len(found) and found.max() > MOST:
-            raise UserError(f"{what} must be at most {MOST}, got {found.max()}; text says the same")
+            raise UserError(f"{what} must be at most {MOST}, got {found.max()}; larger ones as text")
         return found.astype(np.int64)
     if len(empty := np.flatnonzero(np.char.strip(found) == "")):
         raise UserError(f"{what}: nobody is named in row {empty[0]}, allowed: a person for each row")

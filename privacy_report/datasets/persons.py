@@ -62,7 +62,7 @@ def checked(persons: np.ndarray, n: int, what: str) -> np.ndarray:
     if persons.dtype.kind == "U" and len(empty := np.flatnonzero(np.char.strip(persons) == "")):
         raise RefusedError(f"{what} names nobody in row {empty[0] + 1}")
     if persons.dtype.kind == "u" and len(persons) and persons.max() > MOST:
-        raise RefusedError(f"{what} must be at most {MOST}, got {persons.max()}; text says the same")
+        raise RefusedError(f"{what} must be at most {MOST}, got {persons.max()}; larger ones as text")
     return persons if persons.dtype.kind == "U" else persons.astype(np.int64)
 
 

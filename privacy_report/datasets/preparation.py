@@ -70,7 +70,7 @@ def write(folder: Path, name: str, examples: LabelledImages, membership: Members
 
 def _places(texts: np.ndarray, values: Sequence[str]) -> np.ndarray:
     """Where each text is among sorted values, int32 (n,), -1 for ""."""
-    return np.where(texts == "", -1, np.searchsorted(values, texts)).astype(np.int32)
+    return np.where(texts == "", -1, np.searchsorted(np.array(values, texts.dtype), texts)).astype(np.int32)
 
 
 def digest(arrays: Mapping[str, np.ndarray]) -> str:

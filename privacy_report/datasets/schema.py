@@ -109,12 +109,10 @@ class DatasetParams:
             one_of("person", self.person, [FOLDER])
         if self.person is not None and self.person in (self.label, self.split):
             raise refuse("person", self.person, "a column that is neither label nor split")
-        if len(set(self.groups)) < len(self.groups) or {self.label, self.split, self.person} & set(
-            self.groups
-        ):
-            raise refuse(
-                "groups", self.groups, "columns, each once, that are neither label, split nor person"
-            )
+        others = {self.label, self.split, self.person}
+        if len(set(self.groups)) < len(self.groups) or others & set(self.groups):
+            allowed = "columns, each once, that are neither label, split nor person"
+            raise refuse("groups", self.groups, allowed)
         self._check_constants()
 
     def _check_constants(self) -> None:

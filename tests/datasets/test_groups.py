@@ -72,6 +72,16 @@ def test_settings_are_checked(groups):
     refused("groups", lambda: DatasetParams("digits", **ONE_SPLIT, groups=groups))
 
 
+def test_a_column_without_any_value_has_no_group(tmp_path):
+    found = table.load(
+        params(groups=["clinic"], drop=["clinic"]), csv_of(tmp_path / "t.csv", clinic=[""] * ROWS)
+    )
+    both = splits.membership(params(), found.splits, found.labels)
+    about = preparation.write(tmp_path, "mine", found, both)
+    assert about["groups"] == [{"column": "clinic", "values": []}]
+    assert (np.load(tmp_path / "group.npy") == -1).all()
+
+
 def test_numbers_are_written_with_their_names_and_nothing_without_groups(tmp_path):
     found, _, about = written(tmp_path, params())
     columns = np.load(tmp_path / "group.npy")
