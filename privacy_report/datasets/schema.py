@@ -111,8 +111,8 @@ class DatasetParams:
             raise refuse("person", self.person, "a column that is neither label nor split")
         others = {self.label, self.split, self.person}
         if len(set(self.groups)) < len(self.groups) or others & set(self.groups):
-            allowed = "columns, each once, that are neither label, split nor person"
-            raise refuse("groups", self.groups, allowed)
+            words = "columns, each once, that are neither label, split nor person"
+            raise refuse("groups", self.groups, words)
         self._check_constants()
 
     def _check_constants(self) -> None:
