@@ -16,19 +16,23 @@ OVERVIEW = ("vulnerability_by_epoch", "privacy_vs_accuracy")
 
 
 def build_plots(study: Study, report: ReportParams) -> Path:
-    """Write all of a study's folder plots; where the page is. UserError where an audit refutes a claim."""
+    """Write all of a study's folder plots; where the page is. UserError as `build_page`."""
     plots = study.root / "plots"
+    page_at = plots / "report.html"
+    build_page(study, report, page_at, plots)
+    curves.write(study, plots)
+    remedies.write(study, plots)
+    return page_at
+
+
+def build_page(study: Study, report: ReportParams, path: Path, pngs: Path | None = None) -> None:
+    """Write the page to `path`, and where `pngs` is a folder each picture as a PNG into it.
+
+    The variants' tables are merged first. UserError where an audit refutes a claim.
+    """
     merge("privacy", study.labels, study.root)
     check_claim(study)
     check_one_run(study)
-    curves.write(study, plots)
-    remedies.write(study, plots)
-    build(study, report, plots / "report.html", plots)
-    return plots / "report.html"
-
-
-def build(study: Study, report: ReportParams, path: Path, pngs: Path | None) -> None:
-    """Write the page to `path`, and where `pngs` is a folder each picture as a PNG into it."""
     look = Look(list(study.labels), report.palette)
     exhibits = exposed.exhibits(study, report.exposed_images)
     drawn = {picture.name: draw(picture, report.dpi) for picture in pictures(study, look, exhibits)}
