@@ -62,7 +62,7 @@ ROOTS = {
     "score": (plan.SCORING,),
     "attack": (checkpoint.JOB, *checkpoint.plan("lira", DEFAULT, None).roots),
 }
-UNSEEN = ("code", "command", "locks", "memo", "params", "policy", "store")
+UNSEEN = ("code", "command", "locks", "memo", "params", "store", "store_policy")
 """Modules of `pipeline` in which an edit computes nothing: progress, command line, the store itself."""
 
 
