@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from privacy_report.report import classes, curves, exposed, figures, losses, page, remedies
+from privacy_report.report import classes, curves, exposed, figures, histograms, page, remedies
 from privacy_report.report.claims import check_claim, check_one_run
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import Study
@@ -51,7 +51,7 @@ def pictures(study: Study, look: Look, exhibits: dict[str, list[exposed.Exhibit]
         figures.privacy_vs_accuracy(study, look),
         figures.roc_picture(study, look),
         classes.classes_picture(study, look),
-        losses.losses_picture(study, look),
+        histograms.losses_picture(study, look),
         exposed.exposed_picture(study, exhibits),
         figures.epsilon_picture(study, look),
         remedies.picture(study, look),

@@ -19,7 +19,7 @@ from rich.console import Console
 from sandbox import ROOT
 
 from privacy_report.errors import UserError
-from privacy_report.report import figures, losses, page, summary
+from privacy_report.report import figures, histograms, page, summary
 from privacy_report.report.differential_privacy import finding
 from privacy_report.report.provenance import facts, seeds
 from privacy_report.report.study import Study
@@ -220,7 +220,7 @@ def test_losses_have_a_logarithmic_axis(study):
     for table in PARTS:
         merge(table, ["cnn2", "cnn3"])
     found = Study(root)
-    panel = losses.losses_picture(found, Look(["cnn2", "cnn3"], ["#111111"])).panels[0]
+    panel = histograms.losses_picture(found, Look(["cnn2", "cnn3"], ["#111111"])).panels[0]
     ax = Figure().add_subplot()
     panel.draw(ax)
     assert ax.get_xscale() == "log"
