@@ -23,8 +23,8 @@ from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.signals import pool
 from privacy_report.attack.slices import Groups, load_groups
 from privacy_report.audits.attacks import EPOCH, audit_params, default_estimators
+from privacy_report.audits.audit_file import AuditFile, read_audit_file
 from privacy_report.audits.checks import InputCheck, check_outputs, rows_of_persons, said_once
-from privacy_report.audits.files import AuditFile, read_audit_file
 from privacy_report.audits.given import attacks_on, fitting, policy_for, stated
 from privacy_report.audits.progress import progress
 from privacy_report.errors import UserError, one_line

@@ -15,7 +15,6 @@ from pathlib import Path
 from privacy_report.attack import registry
 from privacy_report.attack.schema import SLICES
 from privacy_report.audits.attacks import default_estimators
-from privacy_report.audits.inputs import CSV_COLUMNS
 from privacy_report.audits.models import (
     MOST_CLASSES_FOR_SLOWER,
     MOST_FOR_SLOWER,
@@ -27,6 +26,7 @@ from privacy_report.audits.models import (
     verdict,
 )
 from privacy_report.audits.page import check_libraries, write_page
+from privacy_report.audits.raw_outputs import CSV_COLUMNS
 from privacy_report.audits.terminal import tell
 from privacy_report.audits.written import try_file, try_folder, write
 from privacy_report.errors import UserError
