@@ -8,8 +8,8 @@ from privacy_report.report import classes, curves, exposed, figures, histograms,
 from privacy_report.report.claims import check_claim, check_one_run
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import Study
+from privacy_report.report.study_files import merge
 from privacy_report.report.style import Look, Picture, draw, write_png
-from privacy_report.report.tables import merge
 
 OVERVIEW = ("vulnerability_by_epoch", "privacy_vs_accuracy")
 """Pictures that are in plots/overview.png, too, the only one that git keeps."""

@@ -23,7 +23,7 @@ from privacy_report.report.build import build_page
 from privacy_report.report.page import file_of, template
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import Study
-from privacy_report.report.tables import settings
+from privacy_report.report.study_files import settings
 
 LINKED = ("data/attack", "data/train")
 WIDTH, HEIGHT = 160, 28  # of a curve, in its own units

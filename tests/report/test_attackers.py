@@ -13,8 +13,8 @@ from privacy_report.report.classes import worst_rows
 from privacy_report.report.differential_privacy import finding
 from privacy_report.report.page import placebos
 from privacy_report.report.study import OUTPUTS_ONLY, Study
+from privacy_report.report.study_files import merge
 from privacy_report.report.style import INK, Look
-from privacy_report.report.tables import merge
 from stages.report import main
 
 ALL = ("threshold", "logistic", "trajectory", "rmia", "placebo")

@@ -20,7 +20,7 @@ from privacy_report.pipeline.tables import columns_of, read_cells, read_rows, wh
 from privacy_report.report import curves
 from privacy_report.report.offline import main as offline
 from privacy_report.report.study import Study
-from privacy_report.report.tables import merge
+from privacy_report.report.study_files import merge
 
 ATTACKS = (
     "threshold",

@@ -23,8 +23,8 @@ from privacy_report.report import figures, histograms, page, summary
 from privacy_report.report.differential_privacy import finding
 from privacy_report.report.provenance import facts, seeds
 from privacy_report.report.study import Study
+from privacy_report.report.study_files import PARTS, merge
 from privacy_report.report.style import Look
-from privacy_report.report.tables import PARTS, merge
 from privacy_report.report.terminal import print_table
 from stages.report import main
 
