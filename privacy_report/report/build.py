@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from privacy_report.report import classes, curves, exposed, figures, histograms, page, remedies
+from privacy_report.report import by_epoch, classes, curves, exposed, histograms, page, remedies, trade_offs
 from privacy_report.report.claims import check_claim, check_one_run
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import Study
@@ -47,12 +47,12 @@ def build_page(study: Study, report: ReportParams, path: Path, pngs: Path | None
 def pictures(study: Study, look: Look, exhibits: dict[str, list[exposed.Exhibit]]) -> tuple[Picture, ...]:
     """All pictures, in the order of the page; plots/overview.png repeats the first two."""
     return (
-        figures.vulnerability(study, look),
-        figures.privacy_vs_accuracy(study, look),
-        figures.roc_picture(study, look),
+        by_epoch.vulnerability(study, look),
+        trade_offs.privacy_vs_accuracy(study, look),
+        trade_offs.roc_picture(study, look),
         classes.classes_picture(study, look),
         histograms.losses_picture(study, look),
         exposed.exposed_picture(study, exhibits),
-        figures.epsilon_picture(study, look),
+        by_epoch.epsilon_picture(study, look),
         remedies.picture(study, look),
     )

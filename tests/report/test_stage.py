@@ -19,7 +19,7 @@ from rich.console import Console
 from sandbox import ROOT
 
 from privacy_report.errors import UserError
-from privacy_report.report import figures, histograms, page, summary
+from privacy_report.report import by_epoch, histograms, page, summary
 from privacy_report.report.differential_privacy import finding
 from privacy_report.report.provenance import facts, seeds
 from privacy_report.report.study import Study
@@ -233,7 +233,7 @@ def test_advantage_has_its_band(study):
     root = study(epochs=10)
     for table in PARTS:
         merge(table, ["cnn2", "cnn3"])
-    picture = figures.vulnerability(Study(root), Look(["cnn2", "cnn3"], ["#111111"]))
+    picture = by_epoch.vulnerability(Study(root), Look(["cnn2", "cnn3"], ["#111111"]))
     (panel,) = (panel for panel in picture.panels if "Attacker's advantage" in panel.alt)
     ax = Figure().add_subplot()
     panel.draw(ax)
