@@ -15,7 +15,6 @@ from pathlib import Path
 from privacy_report.attack import registry
 from privacy_report.attack.schema import SLICES
 from privacy_report.audits.attacks import default_estimators
-from privacy_report.audits.inputs import CSV_COLUMNS
 from privacy_report.audits.models import (
     MOST_CLASSES_FOR_SLOWER,
     MOST_FOR_SLOWER,
@@ -27,6 +26,7 @@ from privacy_report.audits.models import (
     verdict,
 )
 from privacy_report.audits.page import check_libraries, write_page
+from privacy_report.audits.raw_outputs import CSV_COLUMNS
 from privacy_report.audits.terminal import tell
 from privacy_report.audits.written import try_file, try_folder, write
 from privacy_report.errors import UserError
@@ -45,6 +45,25 @@ The first file is written by
 Exit code: with --gate 0 where every model keeps the policy, 1 where one breaks it or cannot be judged; 2
 after one line that says what is wrong with a file, an option or the policy. What is odd about the outputs is
 a warning, and changes no exit code."""
+
+FILES = (
+    "one model each: an .npz with the arrays member_logits (or member_probs) float (n, n_classes), "
+    "of two classes also (n,), member_labels (n,), and the same for nonmember_; never unpickled. Or a "
+    "folder of such files whose names end in their epochs (epoch_0002.npz), where early ones help attack "
+    f"later ones; a folder of these arrays as .npy; a .csv with the columns {CSV_COLUMNS}. For stronger "
+    "attacks early_logits (k, n, n_classes) or early_phi (k, n) of earlier checkpoints, and "
+    "reference_logits or reference_phi with reference_is_member bool (k, n) of reference models, members "
+    "first, n = n_member + n_nonmember. Labels may be one-hot; labels of text need the array classes, "
+    "the columns' names. Instead of logits member_predictions and nonmember_predictions (n,), predicted "
+    "classes; or, of any model and without labels, member_scores and nonmember_scores (n,), higher = "
+    "more likely a member. Where several rows are of one person, member_person and nonmember_person, "
+    "integers or text (n,), or the column person: then persons are scored and counted. For the one-run "
+    "audit canaries, in the training set by a fair coin each: "
+    "member_is_canary and nonmember_is_canary, bool; or canary_scores float (m,), higher = more likely "
+    "in, and canary_is_member bool (m,), which need no other array; with canary_id and canary_coin_id "
+    "(m,) they are joined by these ids"
+)
+"""What the help says of the files."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -94,27 +113,17 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"privacy-report {version()}")
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help=FILES)
     parser.add_argument(
-        "files",
-        type=Path,
-        nargs="+",
-        metavar="FILE",
-        help="one model each: an .npz with the arrays member_logits (or member_probs) float (n, n_classes), "
-        "of two classes also (n,), member_labels (n,), and the same for nonmember_; never unpickled. Or a "
-        "folder of such files whose names end in their epochs (epoch_0002.npz), where early ones help attack "
-        f"later ones; a folder of these arrays as .npy; a .csv with the columns {CSV_COLUMNS}. For stronger "
-        "attacks early_logits (k, n, n_classes) or early_phi (k, n) of earlier checkpoints, and "
-        "reference_logits or reference_phi with reference_is_member bool (k, n) of reference models, members "
-        "first, n = n_member + n_nonmember. Labels may be one-hot; labels of text need the array classes, "
-        "the columns' names. Instead of logits member_predictions and nonmember_predictions (n,), predicted "
-        "classes; or, of any model and without labels, member_scores and nonmember_scores (n,), higher = "
-        "more likely a member. Where several rows are of one person, member_person and nonmember_person, "
-        "integers or text (n,), or the column person: then persons are scored and counted. For the one-run "
-        "audit canaries, in the training set by a fair coin each: "
-        "member_is_canary and nonmember_is_canary, bool; or canary_scores float (m,), higher = more likely "
-        "in, and canary_is_member bool (m,), which need no other array; with canary_id and canary_coin_id "
-        "(m,) they are joined by these ids",
+        "--models", action="store_true", help="each file in a folder is a separate model, not an epoch"
     )
+    _add_attacks(parser)
+    _add_outputs(parser)
+    return parser
+
+
+def _add_attacks(parser: argparse.ArgumentParser) -> None:
+    """How the files are attacked."""
     parser.add_argument(
         "--attacks",
         help=f"comma-separated from {', '.join(registry.known(registry.DEFAULT, default_estimators()))}; "
@@ -153,11 +162,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="R",
         help="coins that the one-run audit guesses, fixed before looking (default: a fifth of the canaries)",
     )
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    """What is written and printed, and which policy has to be kept."""
     parser.add_argument(
         "--out", type=Path, default=Path("audit"), help="folder to write to (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--models", action="store_true", help="each file in a folder is a separate model, not an epoch"
     )
     parser.add_argument(
         "--full", action="store_true", help="print every row: all attacks, slices, epochs and notes"
@@ -169,7 +179,6 @@ def _parser() -> argparse.ArgumentParser:
         help="a policy file like conf/gate/default.yaml, or `default` for that one",
     )
     parser.add_argument("--html", type=Path, metavar="PAGE.html", help="write the report page, too")
-    return parser
 
 
 def _split(text: str) -> list[str]:

@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Sequence
 
 from privacy_report.errors import UserError
-from privacy_report.pipeline.policy import Policy, read_policy, write_policy
 from privacy_report.pipeline.store import entries, prune, root
+from privacy_report.pipeline.store_policy import Policy, read_policy, write_policy
 
 
 def main(argv: Sequence[str]) -> None:
