@@ -21,14 +21,14 @@ def main(argv: Sequence[str]) -> None:
         "names. What differs is removed; `dvc repro` makes it again.",
         epilog="Exit code: 0 if all is as recorded, 1 if something was removed, 2 if this is no DVC folder.",
     ).parse_args(argv)
-    wrong = {Path(path): f"is not what {stage} wrote" for path, stage in changed()}
-    wrong |= dict.fromkeys(damaged(_cache()), "an object of DVC's cache that is not what its name says")
+    wrong = {Path(path): f"is not what {stage} has written" for path, stage in changed()}
+    wrong |= dict.fromkeys(damaged(_cache()), "an object of DVC's cache, is not what its name says")
     for path, why in wrong.items():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
         print(f"{path}: {why}; removed")
     if wrong:
         sys.exit(1)
-    print("the outputs that are here are what dvc.lock says, and DVC's cache is intact")
+    print("all outputs that are here are what dvc.lock says, and so is DVC's cache")
 
 
 def _cache() -> Path:
