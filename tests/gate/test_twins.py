@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from claims import claimed
 from written import written_row
 
 from privacy_report.commands import gate as gate_command
@@ -208,6 +209,14 @@ def test_the_audit_of_a_twins_run_is_in_the_metrics_of_both_at_that_checkpoint(p
     assert [audited(name) for name in TWINS] == [None, 2.346]
     project({}, sections={"plain": SECTIONS["plain"]})
     assert audited("plain") is None
+
+
+def test_next_to_a_claim_the_audit_of_the_last_epoch_counts_at_any_checkpoint(project):
+    project({RULE: 0.1})  # recommends epoch 2, where the audit is of epoch 4
+    claim.write(claim.path_of("plain"), claimed(8.0))
+    verdict("plain")
+    found = json.loads(Path("metrics/plain.json").read_text())
+    assert (found["epoch"], found["epsilon"], found["eps_audited"]) == (2, 8.0, 2.346)
 
 
 @pytest.mark.parametrize("bound", [0.5, 3.5])  # below and above that of the examples
