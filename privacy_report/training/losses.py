@@ -81,7 +81,7 @@ def relax_loss(labels: tf.Tensor, logits: tf.Tensor, alpha: float = 1.0) -> tf.T
 
 def _one_hot(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Bool (b, C): which class is the label."""
-    return tf.equal(tf.range(tf.shape(logits)[1])[None], tf.cast(labels, tf.int32)[:, None])
+    return tf.one_hot(labels, tf.shape(logits)[1], on_value=True, off_value=False)
 
 
 def _at(labels: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
