@@ -40,8 +40,8 @@ def confidence_penalty(labels: tf.Tensor, logits: tf.Tensor, beta: float = 0.1) 
 def focal_loss(labels: tf.Tensor, logits: tf.Tensor, gamma: float = 2.0) -> tf.Tensor:
     """(1 - p_y)^gamma (-log p_y): examples that the model is sure of count less.
 
-    Source: Lin et al., "Focal loss for dense object detection", 2017 (arXiv 1708.02002), section 3.2, for more
-    than two classes; gamma 0 is cross-entropy.
+    Source: Lin et al., "Focal loss for dense object detection", 2017 (arXiv 1708.02002), section 3.2, for
+    more than two classes; gamma 0 is cross-entropy.
     """
     if not gamma >= 0:
         raise refuse("gamma", gamma, "at least 0")
