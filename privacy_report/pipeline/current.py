@@ -1,7 +1,8 @@
 """Which stages have nothing left to do, by dvc.lock and the files that are here.
 
 `dvc status` says so, too, but it holds DVC's lock meanwhile, and a `dvc repro` that wants the lock back for
-longer than three seconds fails. This only reads.
+longer than three seconds fails. This only reads. It takes commands and dependencies from dvc.lock, so it
+does not see an edit of dvc.yaml.
 """
 
 from __future__ import annotations
