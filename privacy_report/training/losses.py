@@ -57,19 +57,19 @@ def relax_loss(labels: tf.Tensor, logits: tf.Tensor, alpha: float = 1.0) -> tf.T
     (arXiv 2207.05801), as the authors' code has it (DingfanChen/RelaxLoss on GitHub, `defense/relaxloss.py`
     of source/nonimage). It compares the mean cross-entropy of a batch with alpha. Below alpha, it climbs the
     cross-entropy in the epochs of one parity, and in the others it descends the cross-entropy with soft
-    labels t: t_y = p_y, and (1 - p_y) / (C - 1) for each other class. Three things differ here. The first
-    two make it a loss of each example, which private training needs, and the same in every epoch:
+    labels t: t_y = p_y, and (1 - p_y) / (C - 1) for each other class. Three things differ here. With the
+    first two the loss is one of each example, which private training needs, and the same in every epoch:
 
     - each example's own cross-entropy is compared with alpha, not the batch's mean;
     - below alpha both happen at once, each at half the weight: (-CE(y, p) + CE(t, p)) / 2. That is the mean
       of what the code does in two epochs;
     - t is held constant, as labels are; the code takes slopes of t, too, and can cap p_y in it.
 
-    The same file of source/cifar has another second half: it descends the cross-entropy with t only of
-    examples that are classified wrongly, and climbs that with y of all.
+    From alpha on the loss is the cross-entropy. So the slopes in the logits are p - y there, and (y - t) / 2
+    below alpha: the label's logit falls, and all others rise alike.
 
-    So the slopes in the logits are p - y from alpha on, and (y - t) / 2 below it: the label's logit falls,
-    and all others rise alike. From alpha on the loss is the cross-entropy.
+    In source/cifar the same file has other epochs of the second parity: they descend the cross-entropy with t
+    only of examples that are classified wrongly, and climb that with y of all.
     """
     if not alpha >= 0:
         raise refuse("alpha", alpha, "at least 0")
