@@ -27,10 +27,10 @@ from privacy_report.training.schema import Queries, Variant
 
 OUTPUTS = Path("data/fit")
 DESCRIPTION = (
-    "Train the targets, with the scores of their checkpoints, and the reference models of all variants, as "
-    "far as the store lacks them: in one process per core, or on the cluster of DASK_SCHEDULER_ADDRESS. "
-    "Stages train, score and reference take them from there. Writes data/fit/train/VARIANT.json and "
-    "data/fit/reference/VARIANT.json, which say what was asked for. Where one says so already, nothing of it "
+    "Train what the store lacks of all variants' targets, with the scores of their checkpoints, and of their "
+    "reference models: in one process per core, or on the cluster of DASK_SCHEDULER_ADDRESS. Stages train, "
+    "score and reference take the results from the store. Writes data/fit/train/VARIANT.json and "
+    "data/fit/reference/VARIANT.json, which say what was asked for. If a file says so already, nothing of it "
     "is trained: the results may have come with `dvc pull`."
 )
 

@@ -198,7 +198,7 @@ def test_compose_says_how_many_nonmembers_the_policy_needs(conf, capsys):
     assert said == (
         "gate: non-members that the policy needs in each half: "
         "738 for max_advantage, 500 for max_tpr_at_1pct_fpr, 47 of each class for max_class_advantage, "
-        "500 canaries in all that are out for max_canary_tpr_at_1pct_fpr"
+        "500 canaries that are out, in all, for max_canary_tpr_at_1pct_fpr"
     )
 
 
@@ -231,7 +231,7 @@ def test_the_debug_experiment_is_short(conf):
         ({"repeats": "cnn3", "learning_rate": 0.5}, "allowed: a variant with the same learning_rate"),
         (
             {"repeats": "cnn3", "seed": 0},
-            "variants.again.seed: got 0, allowed: another one than that of cnn3",
+            "variants.again.seed: got 0, allowed: another seed than that of cnn3",
         ),
         ({"repeats": "cnn3", "seed": 1}, ""),
     ],

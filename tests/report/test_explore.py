@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from report.conftest import Study as MadeUp
+from report.driven import middle_of, points_of, ringed, set_to, settled, shown_in, text_of
 
 from benchmarks.chromium import CHROMIUM, Browser
 from privacy_report.pipeline.contract import OUTPUTS
@@ -29,8 +30,6 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian's package chromium)"),
 ]
 ATTACKS = ("threshold", "logistic", "trajectory", "rmia", "placebo")
-MOVE = """(() => {{ const one = document.getElementById("{id}"); one.value = "{value}";
-one.dispatchEvent(new Event("{event}", {{bubbles: true}})); }})()"""
 
 
 @pytest.fixture(scope="module")
@@ -63,53 +62,6 @@ def browser(chromium, root):
     yield chromium
     assert chromium.console == []
     assert len(chromium.requests) == 1  # the page itself
-
-
-def set_to(browser, id_, value, event="change"):
-    browser.run(MOVE.format(id=id_, value=value, event=event))
-
-
-def settled(browser):
-    """Wait for two frames, in which the views are drawn."""
-    browser.run(
-        "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 50))))"
-    )
-
-
-def text_of(browser, selector):
-    return browser.run(f"document.querySelector({selector!r}).textContent")
-
-
-def points_of(label):
-    """The points of a variant in the view over epochs, as a script."""
-    return f"charts.by_epoch.data('points').filter(p => p.variant === '{label}')"
-
-
-def middle_of(browser, view, key):
-    """Where on the screen the mark of a checkpoint is that a pointer meets there, scrolled into sight."""
-    browser.run(f"document.getElementById('view-{view}').scrollIntoView({{block: 'center'}})")
-    settled(browser)
-    marks = (
-        f"[...document.querySelectorAll('#view-{view} path')].filter(e => e.__data__?.datum?.key === '{key}')"
-    )
-    middle = "(r => [r.x + r.width / 2, r.y + r.height / 2])(e.getBoundingClientRect())"
-    places = browser.run(
-        f"{marks}.map(e => ({{at: {middle}, own: document.elementFromPoint(...{middle}) === e}}))"
-    )
-    return next(place["at"] for place in places if place["own"])
-
-
-def ringed(browser, view):
-    """The checkpoints around which a view draws a ring."""
-    items = f"[...document.querySelectorAll('#view-{view} path')].map(e => e.__data__)"
-    return browser.run(f"{items}.filter(item => item?.size === 180).map(item => item.datum.key)")
-
-
-def shown_in(browser, view):
-    """What the marks of a view say of themselves; Vega leaves an axis' own words as they were first."""
-    marks = f"[...document.querySelectorAll('#view-{view} [aria-label]:not([aria-label*=axis])')]"
-    script = f"{marks}.map(e => e.getAttribute('aria-label'))"
-    return sorted(browser.run(script))
 
 
 @pytest.mark.parametrize("attack", ["threshold", "logistic", "rmia"])
@@ -334,16 +286,6 @@ def test_first_screen_has_the_answers(browser):
     """The decision, and every variant's row with its verdict, without scrolling at 1280 x 800."""
     said = "[...document.querySelectorAll('.lead, .variants > tbody > tr:first-child')]"
     assert max(browser.run(f"{said}.map(e => e.getBoundingClientRect().bottom)")) < 800
-
-
-def test_thirty_variants_still_work(chromium, study, tmp_path):
-    study(variants=29, dp=("cnn3_dp",), epochs=4, every=2, attacks=("threshold", "rmia"))
-    main([])
-    chromium.console.clear()
-    chromium.look()
-    chromium.open(tmp_path / "plots/report.html")
-    assert chromium.run("new Set(charts.by_epoch.data('points').map(p => p.variant)).size") == 30
-    assert chromium.console == []
 
 
 def test_the_limit_is_the_one_that_the_policy_has_for_what_is_shown(browser):

@@ -11,7 +11,7 @@ from privacy_report.gate.words import KEEPS
 from privacy_report.report import explore, rows
 from privacy_report.report.rows import FOUND, NAMED, first_screen, pill
 from privacy_report.report.study import Study
-from privacy_report.report.tables import merge
+from privacy_report.report.study_files import merge
 
 
 def merged(root: Path) -> Study:
