@@ -247,6 +247,26 @@ def test_what_repeats_a_variant_differs_from_it_in_its_seed_alone(changes, words
     assert words in str(error.value)
 
 
+def test_a_repeat_has_as_many_references_as_what_it_repeats():
+    params = copy.deepcopy(PARAMS)
+    params["variants"]["again"] = {**params["variants"]["cnn3_dp"], "seed": 1, "repeats": "cnn3_dp"}
+    with pytest.raises(UserError, match=r"^reference\.per_variant\.again: got 16, allowed: 4, as for cnn3_dp$"):
+        check_params(params)
+    params["reference"]["per_variant"]["again"] = 4
+    check_params(params)
+
+
+@pytest.mark.parametrize("of", ["again", "cnn2_canary"])
+def test_a_remedy_is_for_no_repeat_and_no_audit_twin(of):
+    params = copy.deepcopy(PARAMS)
+    params["variants"]["again"] = {**params["variants"]["cnn3"], "seed": 1, "repeats": "cnn3"}
+    check_params(params)
+    params["variants"]["residual"]["remedy_of"] = of
+    those = "cnn2, cnn3, cnn3_augment, residual, cnn3_dp, scatter_dp"
+    with pytest.raises(UserError, match=rf"residual\.remedy_of: got '{of}', allowed: one of {those}$"):
+        check_params(params)
+
+
 def test_a_remedy_is_for_a_variant_that_has_a_file(conf):
     file = conf / "conf/variant/cnn3_dp.yaml"
     file.write_text(file.read_text().replace("remedy_of: cnn3", "remedy_of: cnn33"))

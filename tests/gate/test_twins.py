@@ -51,6 +51,15 @@ def test_a_twin_differs_in_label_and_canaries_alone():
     assert twin_of("seeded", SECTIONS | {"seeded": SECTIONS["plain"] | {"seed": 1}}) is None
 
 
+def test_a_run_with_another_seed_has_a_twin_with_that_seed():
+    """The twin repeats nothing: it differs in more than its seed."""
+    again = {"again": SECTIONS["plain"] | {"seed": 1, "repeats": "plain"}}
+    twin = {"its_twin": SECTIONS["twin"] | {"seed": 1, "repeats": None}}
+    assert twin_of("again", SECTIONS | again) is None
+    assert twin_of("again", SECTIONS | again | twin) == "its_twin"
+    assert twin_of("plain", SECTIONS | again | twin) == "twin"
+
+
 def test_a_variant_has_a_twin_of_each_kind_of_canaries():
     assert [twin_of("plain", WHITE, kind) for kind in (EXAMPLES, GRADIENTS)] == ["twin", "white"]
     assert [twin_of("white", WHITE, kind) for kind in (EXAMPLES, GRADIENTS)] == [None, "white"]

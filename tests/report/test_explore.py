@@ -11,12 +11,17 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from report.conftest import Study as MadeUp
 from report.driven import middle_of, points_of, ringed, set_to, settled, shown_in, text_of
 
 from benchmarks.chromium import CHROMIUM, Browser
-from privacy_report.pipeline.tables import read_rows, where
+from privacy_report.pipeline.contract import OUTPUTS
+from privacy_report.pipeline.tables import read_rows, where, write_table
 from privacy_report.report import explore
+from privacy_report.report.runs import between, runs
+from privacy_report.report.study import ATTACKS as ALL_KINDS
+from privacy_report.report.study import Study
 from stages.gate import main as gate
 from stages.report import main
 
@@ -307,6 +312,35 @@ def test_variants_with_the_same_label_are_told_apart(chromium, study, tmp_path):
     chromium.open(tmp_path / "plots/report.html")
     found = chromium.run("[...new Set(charts.by_epoch.data('points').map(p => p.variant))]")
     assert found == ["2 Layers (cnn2)", "2 Layers (cnn3)"]
+
+
+def test_the_band_of_several_seeds_is_that_of_the_static_picture(chromium, study, tmp_path):
+    """One run lacks an attack at an epoch, which then counts for none of them there."""
+    root = study(variants=3, epochs=8, attacks=("threshold", "logistic", "rmia"))
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    for name in ("cnn3", "cnn4"):
+        params["variants"][name]["repeats"] = "cnn2"
+    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    path = root / "data/attack/cnn4/privacy.csv"
+    rows = read_rows(path)
+    kept = [row for row in rows if (row["attack"], row["epoch"]) != ("rmia", 6.0)]
+    write_table(path, kept, list(rows[0]))
+    main([])
+    drawn = Study(root)
+    one = runs(drawn)["cnn2"]
+    chromium.look()
+    chromium.open(root / "plots/report.html")
+    for measure in ("advantage", "auc", "tpr_at_1pct_fpr"):
+        for attacker, kinds in (("strongest", ALL_KINDS), ("strongest on outputs", (OUTPUTS,))):
+            set_to(chromium, "measure", measure)
+            set_to(chromium, "attack", attacker)
+            settled(chromium)
+            found = chromium.run("charts.by_epoch.data('points').map(p => [p.epoch, p.low, p.high])")
+            band = between(drawn, one, measure, kinds)
+            assert [epoch for epoch, _, _ in found] == [at.epoch for at in band] == [2, 4, 6, 8]
+            for (_, low, high), at in zip(found, band, strict=True):
+                assert at.low < at.high
+                assert (low, high) == pytest.approx((at.low, at.high), rel=1e-5)
 
 
 @pytest.mark.npm

@@ -112,13 +112,55 @@ def test_explicit_gradients_equal_those_of_vectorized_map(name):
             assert np.linalg.norm(our_sum(one) - wanted) <= 1e-5 * np.linalg.norm(wanted) + 1e-12
 
 
-def test_a_frozen_layer_has_no_gradient_and_counts_nothing():
-    model = stack(L.Conv2D(4, 3, activation="relu"), L.Conv2D(3, 2, activation="relu"))
-    model.layers[1].trainable = False
+FROZEN = {
+    "a layer": {"second": False},
+    "a kernel": {"first.kernel": False},
+    "a bias": {"second.bias": False},
+    "all kernels": {"first.kernel": False, "second.kernel": False, "last.kernel": False},
+    "a kernel and a layer": {"first.kernel": False, "last": False},
+    "a layer except for its bias": {"second": False, "second.bias": True},
+    "a layer's weights, and in name alone a layer of the same shapes": {
+        "first": False,
+        "first.kernel": True,
+        "first.bias": True,
+        "second.kernel": False,
+        "second.bias": False,
+    },
+}
+"""What becomes of `trainable` in two equal convolutions and the last layer, one after the other."""
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_what_is_frozen_has_no_gradient_and_counts_nothing(name):
+    """A layer's own `trainable` does not say which of its weights learn."""
+    model = stack(L.Conv2D(3, 3, activation="relu"), L.Conv2D(3, 3, activation="tanh"))
+    layers = dict(zip(("first", "second", "last"), (x for x in model.layers if x.weights), strict=True))
+    for place, trainable in FROZEN[name].items():
+        layer, _, weight = place.partition(".")
+        (getattr(layers[layer], weight) if weight else layers[layer]).trainable = trainable
+    assert 0 < len(model.trainable_variables) < 6
+    assert private.check(model) is None
     images, labels = batch(5)
     rows = examples_gradients(model, images, labels)
+    for work in (per_example.explicit, per_example.generic):
+        gradients, *_ = work(model, images, labels)
+        np.testing.assert_allclose(sum(one for one, _ in gradients), (rows**2).sum(1), rtol=1e-4)
     sums, *_ = graph_sum(model, 0.1)(images, labels)
+    assert [s.shape for s in sums] == [v.shape for v in model.trainable_variables]
     np.testing.assert_allclose(flat(sums), clipped(rows, 0.1), rtol=1e-4, atol=1e-7)
+
+
+def test_a_nested_stack_that_is_frozen_in_part_takes_the_generic_path():
+    inner = keras.Sequential([L.Conv2D(3, 3, activation="relu"), L.Conv2D(3, 3)])
+    model = stack(inner)
+    inner.trainable = False
+    inner.layers[1].trainable = True
+    assert len(model.trainable_variables) == 4
+    assert "is a Sequential" in private.check(model)
+    images, labels = batch(5)
+    sums, *_ = graph_sum(model, 0.1)(images, labels)
+    expected = clipped(examples_gradients(model, images, labels), 0.1)
+    np.testing.assert_allclose(flat(sums), expected, rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize("clip", [1e-3, 0.3, 2.0])
