@@ -250,7 +250,7 @@ def test_what_repeats_a_variant_differs_from_it_in_its_seed_alone(changes, words
 def test_a_repeat_has_as_many_references_as_what_it_repeats():
     params = copy.deepcopy(PARAMS)
     params["variants"]["again"] = {**params["variants"]["cnn3_dp"], "seed": 1, "repeats": "cnn3_dp"}
-    with pytest.raises(UserError, match=r"^reference\.per_variant\.again: got 16, allowed: 4, as for cnn3_dp$"):
+    with pytest.raises(UserError, match=r"^reference\.per_variant\.again: got 16, .* 4, as for cnn3_dp$"):
         check_params(params)
     params["reference"]["per_variant"]["again"] = 4
     check_params(params)
