@@ -37,10 +37,10 @@ class Clipped(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A step as it is applied, for whoever watches.
+    """A step, for whoever watches.
 
     images, labels: the batch; clipped: of its examples; sums: with what was added to them; gradients: what
-    the optimizer gets. Lists have one a variable.
+    the optimizer is to get. Lists have one a variable.
     """
 
     images: tf.Tensor

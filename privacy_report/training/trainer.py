@@ -41,6 +41,7 @@ class Trainer:
             data.labels,
             data.train,
             regime.gradient(self.model, loss),
+            regime.applied,
         )
         self.predict = backend.predictor(self.model)
 

@@ -148,7 +148,7 @@ def test_gradients_are_of_the_loss_in_every_way_of_training(chosen):
 @pytest.mark.parametrize("more", [[], [keras.layers.GroupNormalization(2)]], ids=["explicit", "generic"])
 def test_the_self_check_recomputes_a_step_with_the_loss(more):
     loss, model, (images, labels) = objective.build(OWN, CLASSES), model_of(*more), batch(6)
-    watch = Watch(model, 1, 1.0, 0.5, 6, False, loss)
+    watch = Watch(model, 1, 1.0, 0.5, 6, False, loss=loss)
     watch.begin(1)
     private.gradient(model, 0.5, 1.0, 6, watch=watch.see, loss=loss)(images, labels, tf.zeros(2, tf.int64))
     assert watch.seen().recomputed < 1e-5
