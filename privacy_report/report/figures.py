@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from privacy_report.pipeline.contract import EPSILON_JOINT
 from privacy_report.pipeline.tables import Row
+from privacy_report.report.differential_privacy import shown_by_canaries
 from privacy_report.report.runs import Between, Runs, accuracies, between, label_of, runs
 from privacy_report.report.study import ATTACKS, MORE_THAN_OUTPUTS, OUTPUTS_ONLY, Study, pareto
 from privacy_report.report.style import (
@@ -191,12 +192,15 @@ def _trade_off(study: Study, look: Look, column: str, ax: Axes) -> None:
 
 
 def roc_picture(study: Study, look: Look) -> Picture:
-    """ROC curves on two logarithmic axes, at the recommended and at the last checkpoints."""
+    """ROC curves on two logarithmic axes, at the recommended and at the last checkpoints.
+
+    Without audit twins and repeats, as in `vulnerability`.
+    """
     panels = []
-    n = len(study.labels) + len(_keys(list(attackers(study))))
-    height = 3.3 + room_for_key(n, 2 if study.many else 1)
+    names = list(runs(study))
+    height = 3.3 + room_for_key(min(len(names), MOST_LABELS) + len(_keys(list(attackers(study)))), 1)
     for which in ("recommended", "last"):
-        epochs = {name: shown[which] for name in study.labels if which in (shown := study.shown(name))}
+        epochs = {name: shown[which] for name in names if which in (shown := study.shown(name))}
         if epochs:
             alt = f"ROC curves on logarithmic axes at the {which} checkpoints: {_at(study, epochs)}."
             panels.append(Panel(partial(_roc, study, look, which, epochs), alt, height=height))
@@ -215,12 +219,13 @@ def _roc(study: Study, look: Look, which: str, epochs: dict[str, int], ax: Axes)
             style: Any = {"color": look.color(variant), "ls": line, "marker": look.marker(variant)}
             ax.plot(x, y, markevery=0.2, ms=3, **style)
     ax.axvspan(lowest, few, color=GRID, alpha=0.7, lw=0)
-    ax.text(few * 0.9, 0.7, "too few\nnon-members", ha="right", va="top")
+    ax.text(lowest * 1.1, 0.9, "too few\nnon-members", va="top")
     ax.plot([lowest, 1], [lowest, 1], color=INK, lw=0.8, ls=(0, (2, 2)))
     ax.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest, 1))
     ax.set(title=f"ROC, {which} checkpoint", xlabel="False positive rate", ylabel="Members found (TPR)")
     in_percent(ax.xaxis)
     in_percent(ax.yaxis)
+    ax.tick_params(axis="x", pad=7)  # the lowest labels of both axes meet in the corner
     keys = [
         Line2D(
             [],
@@ -232,17 +237,18 @@ def _roc(study: Study, look: Look, which: str, epochs: dict[str, int], ax: Axes)
         )
         for name, epoch in epochs.items()
     ]
-    key(ax, keys[:MOST_LABELS] + _keys(list(lines)), columns=2 if study.many else 1)
+    key(ax, keys[:MOST_LABELS] + _keys(list(lines)), columns=1)
 
 
 def epsilon_picture(study: Study, look: Look) -> Picture:
-    """Claimed epsilon and the lower bounds over the fixed split, by epoch, one panel a private variant."""
+    """Claimed epsilon, what canaries show, and bounds over the fixed split: one panel per private variant."""
     panels = [
         Panel(
             partial(_epsilon, study, look, variant),
-            f"Line chart: claimed epsilon of {study.labels[variant]}, and lower bounds over the fixed split.",
+            f"Line chart: claimed epsilon of {study.labels[variant]}, what canaries show, and lower bounds "
+            "over the fixed split.",
         )
-        for variant in study.close(filter(study.is_private, study.labels))
+        for variant in study.close(filter(study.is_private, runs(study)))
     ]
     return Picture("epsilon", panels)
 
@@ -260,6 +266,9 @@ def _epsilon(study: Study, look: Look, variant: str, ax: Axes) -> None:
         epochs = [row["epoch"] for row in audited]
         ax.plot(epochs, bounds, color=INK, mfc=fill, ls="none", marker="v", ms=MARK)
         ends += [(low, name, INK, "v" if fill == INK else "") for low in bounds[-1:]]
+    for box, epoch, bound in shown_by_canaries(study, variant):
+        ax.plot(epoch, bound, color=color, marker="D", ms=6, ls="none")
+        ends.append((bound, f"canaries, {box}", color, "D"))
     ax.set(title=label, xlabel="Epoch", ylabel="Epsilon")
     ax.set_ylim(bottom=min(0, -0.03 * max([1.0, *claimed])))
     _whole_epochs(ax)
