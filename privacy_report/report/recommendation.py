@@ -61,10 +61,9 @@ def _still_found(study: Study, chosen: str) -> str:
     advantage, found = (study.strongest(chosen, epoch, column) for column in ("advantage", FOUND))
     if advantage is None:
         return ""
-    said = f"The strongest attack has an advantage of {number(advantage['advantage'])}"
-    return said + (
-        f" and finds {number(found[FOUND], percent=True)} of the members at 1% FPR." if found else "."
-    )
+    said = f"The strongest attacks reach an advantage of {number(advantage['advantage'])}"
+    rate = f" and find {number(found[FOUND], percent=True)} of the members at 1% FPR" if found else ""
+    return f"{said}{rate}."
 
 
 def _accuracy(study: Study, variant: str) -> float:

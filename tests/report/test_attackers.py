@@ -1,8 +1,8 @@
 """What an attacker sees: two lines a variant, and a placebo that is no attack."""
 
+import math
 from pathlib import Path
 
-import math
 import pytest
 from matplotlib.figure import Figure
 from report.conftest import read_page

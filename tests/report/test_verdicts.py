@@ -39,8 +39,8 @@ def test_the_most_accurate_that_keeps_the_policy_is_recommended_with_its_price(s
         max(row[column] for row in found.entire[chosen[best]]) for column in ("advantage", "tpr_at_1pct_fpr")
     )
     assert said.leak == (
-        f"A leak was detected in it. The strongest attack has an advantage of {advantage:.3f} "
-        f"and finds {100 * rate:.1f}% of the members at 1% FPR."
+        f"A leak was detected in it. The strongest attacks reach an advantage of {advantage:.3f} "
+        f"and find {100 * rate:.1f}% of the members at 1% FPR."
     )
     top = max(rows[0]["val_accuracy"] for rows in found.entire.values())
     assert f"The policy costs {top - accuracy:.3f} of accuracy" in said.price
