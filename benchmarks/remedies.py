@@ -36,7 +36,7 @@ HEAD = [
     "advantage",
     "found at 1% FPR",
     "accuracy gained at equal leak",
-    "advantage avoided at equal accuracy",
+    "advantage removed at equal accuracy",
     "training time",
 ]
 

@@ -30,12 +30,12 @@ from privacy_report.pipeline.contract import (
 )
 from privacy_report.pipeline.tables import Row, columns_of
 from privacy_report.report.differential_privacy import shown_by_canaries
-from privacy_report.report.figures import FEWEST_FALSE_POSITIVES, nonmembers
 from privacy_report.report.offline import latest_vega_lite
 from privacy_report.report.recommendation import recommendation
 from privacy_report.report.runs import label_of, runs
 from privacy_report.report.study import Study
 from privacy_report.report.style import Look
+from privacy_report.report.trade_offs import FEWEST_FALSE_POSITIVES, nonmembers
 from privacy_report.report.views import names_in, views
 
 DIGITS = 5  # of each number of privacy.csv: more than its interval supports

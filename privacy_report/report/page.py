@@ -22,8 +22,8 @@ from privacy_report.report.cards import card, tried, untried
 from privacy_report.report.differential_privacy import private
 from privacy_report.report.explore import bundle, contents, packed
 from privacy_report.report.exposed import Exhibit
-from privacy_report.report.figures import FEWEST_FALSE_POSITIVES, attackers
 from privacy_report.report.glossary import GLOSSARY
+from privacy_report.report.marks import attackers
 from privacy_report.report.provenance import facts
 from privacy_report.report.queries import asked_too_little, compared
 from privacy_report.report.recommendation import recommendation
@@ -36,6 +36,7 @@ from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import MORE_THAN_OUTPUTS, Study
 from privacy_report.report.style import Look
 from privacy_report.report.summary import interval, number, rate
+from privacy_report.report.trade_offs import FEWEST_FALSE_POSITIVES
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("explore.js", "tables.js", "controls.js")

@@ -98,3 +98,13 @@ def test_words_in_views_follow_the_theme(study, tmp_path, chromium, dark):
     red = int(text.removeprefix("rgb(").split(",")[0])
     assert (red > 128) is dark
     chromium.look()
+
+
+def test_thirty_variants_still_work(chromium, study, tmp_path):
+    study(variants=29, dp=("cnn3_dp",), epochs=4, every=2, attacks=("threshold", "rmia"))
+    main([])
+    chromium.console.clear()
+    chromium.look()
+    chromium.open(tmp_path / "plots/report.html")
+    assert chromium.run("new Set(charts.by_epoch.data('points').map(p => p.variant)).size") == 30
+    assert chromium.console == []

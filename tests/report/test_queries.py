@@ -57,8 +57,13 @@ def test_without_queries_there_is_no_such_section(study):
     assert '<section id="queries">' not in page()
 
 
-def layer(name, **config):
-    return {"module": "keras.layers", "class_name": name, "config": config}
+def layer(name, module="keras.layers", **config):
+    return {"module": module, "class_name": name, "config": config}
+
+
+def initial(name):
+    """Initial values as Keras's layers name them in their JSON."""
+    return layer(name, "keras.initializers", seed=None)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +72,8 @@ def layer(name, **config):
         ([layer("Conv2D"), layer("RandomFlip", mode="horizontal")], None, True),
         ([layer("Sequential", layers=[layer("RandomTranslation")])], None, True),
         ([layer("RandomFlip")], {"mirror": True}, False),
-        ([layer("Conv2D", kernel_initializer=layer("GlorotUniform")), layer("Dropout")], None, False),
+        ([layer("Conv2D", kernel_initializer=initial("RandomNormal")), layer("Dropout")], None, False),
+        ([layer("Embedding", embeddings_initializer=initial("RandomUniform"))], None, False),
     ],
 )
 def test_augmentation_without_queries_is_a_limit(study, layers, queries, said):

@@ -12,8 +12,8 @@ from privacy_report.gate.words import KEEPS
 from privacy_report.report import explore, rows
 from privacy_report.report.rows import FOUND, NAMED, first_screen, pill
 from privacy_report.report.study import Study
+from privacy_report.report.study_files import merge
 from privacy_report.report.style import Look
-from privacy_report.report.tables import merge
 
 
 def merged(root: Path) -> Study:

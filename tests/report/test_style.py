@@ -5,10 +5,10 @@ import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from privacy_report.report.figures import roc_picture
 from privacy_report.report.study import Study
+from privacy_report.report.study_files import merge
 from privacy_report.report.style import STYLE, Look, label_ends
-from privacy_report.report.tables import merge
+from privacy_report.report.trade_offs import roc_picture
 
 
 @pytest.mark.parametrize("values", [[0.5] * 12, [0.0, 0.0, 1.0], [1.0, 1.0], list(np.linspace(0, 1, 30))])

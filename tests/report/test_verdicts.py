@@ -10,7 +10,7 @@ from report.conftest import read_page
 from privacy_report.report import cards
 from privacy_report.report.recommendation import recommendation
 from privacy_report.report.study import Study
-from privacy_report.report.tables import merge
+from privacy_report.report.study_files import merge
 from stages.report import main
 
 pytestmark = pytest.mark.usefixtures("unrasterised")

@@ -70,6 +70,7 @@ def test_without_a_loss_it_is_tensorflows_operation_and_none_other():
         ("own_losses.nan_slopes", {}, r"nan_slopes gives slopes that are NaN"),
         ("own_losses.of_no_logit", {}, r"of_no_logit gives a loss that no logit moves"),
         ("own_losses.noisy", {}, r"noisy draws random numbers"),
+        ("own_losses.noisy_in_python", {}, r"noisy_in_python draws random numbers"),
         ("own_losses.with_a_variable", {}, r"has a variable, which no checkpoint holds"),
         ("own_losses.raises", {}, r"own_losses\.raises raises KeyError: 'a bug"),
         ("own_losses.raises_in_a_graph", {}, r"cannot be used in a TensorFlow graph \(AttributeError"),
