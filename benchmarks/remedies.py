@@ -30,13 +30,13 @@ BASE = "cnn3"
 EXAMPLES, ROUNDS = 5_000, 3
 HEAD = [
     "variant",
-    "runs that keep the policy",
+    "runs that pass the policy",
     "epoch",
     "accuracy",
     "advantage",
     "found at 1% FPR",
     "accuracy gained at equal leak",
-    "advantage less at equal accuracy",
+    "advantage removed at equal accuracy",
     "training time",
 ]
 
