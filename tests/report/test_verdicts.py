@@ -70,8 +70,8 @@ def test_what_is_not_confirmed_is_not_recommended(study):
     root = study(epochs=10, variants=1)
     path = root / "data/gate/cnn2.json"
     verdict = json.loads(path.read_text())
-    against = [{"rule": "max_advantage", "reason": "0.1 above 0.1", "judged": "yes"}]
-    verdict |= {"verdict": "breaks the policy", "confirmed": "no", "against": against}
+    finding = {"rule": "max_advantage", "reason": "0.1 above 0.1", "judged": "yes", "epoch": 4, "excess": 0.1}
+    verdict |= {"verdict": "breaks the policy", "confirmed": "no", "against": [finding]}
     path.write_text(json.dumps(verdict))
     found = merged(root)
     said = recommendation(found)
