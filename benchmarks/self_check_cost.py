@@ -77,7 +77,9 @@ def measure(rounds: int, steps: int) -> dict[str, Any]:
         model = models.build(CONFIG.model, SHAPE, CLASSES, 0)
         regime.steps = steps
         gradient, optimizer = regime.gradient(model, objective.cross_entropy), optimizers.build(CONFIG)
-        runners[name] = epochs.epoch_runner(model, optimizer, images, labels, np.arange(N), gradient)
+        runners[name] = epochs.epoch_runner(
+            model, optimizer, images, labels, np.arange(N), gradient, regime.applied
+        )
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in runners}
     recomputed = (math.nan, math.nan)
     for epoch in range(1, rounds + 2):

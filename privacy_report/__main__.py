@@ -15,7 +15,7 @@ COMMANDS = {
     "score": "run your own Keras model, or its checkpoints, over members and non-members",
     "gate": "turn the verdicts of the last pipeline run into an exit code",
     "watch": "write a page about the run in progress, every minute",
-    "store": "show or prune the store of finished work",
+    "store": "show or prune the store of finished work, or limit its size",
     "verify": "remove outputs and objects of DVC's cache that are not what was recorded",
 }
 
@@ -26,7 +26,7 @@ def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="privacy-report",
         description=f"Membership-inference audits.\n\ncommands:\n{lines}",
-        epilog="`privacy-report COMMAND --help` explains each.",
+        epilog="`privacy-report COMMAND --help` explains a command.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"privacy-report {version()}")

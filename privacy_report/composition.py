@@ -1,4 +1,4 @@
-"""conf/ -> the text of params.yaml, and the checks that params.yaml has to pass."""
+"""Compose conf/ into the text of params.yaml, and check it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def check_params(params: Any) -> None:
             raise UserError(f"variants: got the name {name!r}, allowed: letters, digits, _ and -")
         variant = variants[str(name)] = check(f"variants.{name}", values, Variant)
         if variant.privacy and variant.privacy.delta > attack.delta:
-            most = f"at most attack.delta, {attack.delta}, at which its claim is audited, and 0.5/members"
+            most = f"at most attack.delta, {attack.delta}, at which its claim is audited, and 0.5/n_member"
             raise refuse(f"variants.{name}.privacy.delta", variant.privacy.delta, most)
         if variant.privacy and sections["dataset"].fitted_on_members:
             raise UserError(
@@ -77,7 +77,7 @@ def check_params(params: Any) -> None:
 
 
 def _check_remedies(variants: Mapping[str, Variant]) -> None:
-    """Refuse a remedy of a run with another seed, or of an audit twin: nothing is compared with these."""
+    """Refuse a remedy of a repeat or of an audit twin: nothing is compared with these."""
     for name, variant in variants.items():
         of = variants.get(str(variant.remedy_of))
         if of and (of.repeats or of.canaries):
@@ -88,15 +88,15 @@ def _check_remedies(variants: Mapping[str, Variant]) -> None:
 
 
 def _check_repeats(variants: Mapping[str, Variant], reference: ReferenceParams) -> None:
-    """Refuse a variant that is to repeat another one, and differs from it in more than label and seed.
+    """Refuse a repeat that differs from its variant in more than label and seed.
 
-    Its references must be as many: more of them find more, and the runs are compared.
+    Both need the same number of references: more of them find more, and the runs are compared.
     """
     for name, one in ((name, one) for name, one in variants.items() if one.repeats):
         key, first = f"variants.{name}.repeats", variants.get(str(one.repeats))
         if first is None or first.repeats:
             those = ", ".join(other for other, that in variants.items() if not that.repeats)
-            raise refuse(key, one.repeats, f"a variant of the study that repeats none: {those}")
+            raise refuse(key, one.repeats, f"a variant of the study that repeats no other: {those}")
         again = replace(one, label=first.label, seed=first.seed, repeats=None)
         for field in fields(one):
             if getattr(again, field.name) != getattr(first, field.name):
@@ -104,10 +104,10 @@ def _check_repeats(variants: Mapping[str, Variant], reference: ReferenceParams) 
         models = reference.models_of(str(one.repeats))
         if reference.models_of(name) != models:
             raise refuse(
-                f"reference.per_variant.{name}", reference.models_of(name), f"{models}, as {one.repeats}"
+                f"reference.per_variant.{name}", reference.models_of(name), f"{models}, as for {one.repeats}"
             )
         if one.seed == first.seed:
-            raise refuse(f"variants.{name}.seed", one.seed, f"another one than that of {one.repeats}")
+            raise refuse(f"variants.{name}.seed", one.seed, f"another seed than that of {one.repeats}")
 
 
 def _check_classes(gate: GateParams, attack: AttackParams, dataset: str) -> None:
@@ -133,10 +133,10 @@ def needs(params: Mapping[str, Any]) -> str:
 
 def _most(rule: str, numbers: Sequence[int | None]) -> str:
     if None in numbers:
-        return "more than any number"
+        return "no number is enough"
     of = {
         "max_class_advantage": " of each class",
-        "max_canary_tpr_at_1pct_fpr": " canaries in all that are out",
+        "max_canary_tpr_at_1pct_fpr": " canaries that are out, in all,",
     }
     return f"{max(n for n in numbers if n is not None)}{of.get(rule, '')}"
 

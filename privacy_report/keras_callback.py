@@ -18,8 +18,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from privacy_report.audits.inputs import normalised
 from privacy_report.audits.labels import labels_of, plain
+from privacy_report.audits.raw_outputs import normalised
 from privacy_report.audits.scored import are_probabilities, ends_linear
 from privacy_report.errors import UserError, one_line
 from privacy_report.pipeline.files import write_arrays

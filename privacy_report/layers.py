@@ -1,4 +1,4 @@
-"""Which file of conf/ says a value, which one wins over it, and what is named there that does not exist."""
+"""Which file of conf/ sets a value, which file wins over it, and which names in conf/ do not exist."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def check_names(conf: Path | str, sections: Collection[str]) -> None:
 
 
 def _check_package(file: Path, package: str | None) -> None:
-    """A variant's file has to say its own name: a copy with another's first line would overwrite that one."""
+    """A variant's file has to say its own name: a copy with another's first line would overwrite it."""
     if package != f"variants.{file.stem}":
         raise refuse(f"{file}: @package", package, f"variants.{file.stem}, as in its first line")
 
@@ -86,7 +86,7 @@ def _check_known(key: str, names: Iterable[str], known: Collection[str], allowed
 def shadowed(conf: Path | str) -> list[str]:
     """One line for each value of conf/ that another file wins over: experiments, overrides, config.yaml.
 
-    What a variant says other than the one that it inherits from is no such value.
+    A value that differs from that of the variant that it inherits from is not listed.
     """
     conf = Path(conf)
     with opened(conf):

@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> None:
         "Attack each checkpoint data/score/VARIANT/epoch_NNNN.npz as the section `attack` of "
         "params.yaml says, with the reference models in data/reference/VARIANT. Writes privacy.csv, "
         "halves.csv, roc.csv, histograms.csv, exposed.csv, record_auc.csv and references.json to "
-        "data/attack/VARIANT, and one_run.json where there are canaries.",
+        "data/attack/VARIANT, and one_run.json if there are canaries.",
     )
 
     def inputs() -> tuple[Inputs, Inputs | None]:

@@ -22,8 +22,8 @@ def main(argv: Sequence[str]) -> None:
         "canaries",
         "Draw the canaries of one variant among the members of data/prepare, as its section "
         "`canaries` says, and flip a coin for each. Writes data/canaries/VARIANT.npz: index, labels, images, "
-        "is_member; all of them empty for a variant without canaries, "
-        "and for one whose canaries are gradients: they are no examples, and their training adds them.",
+        "is_member. All of them are empty for a variant without canaries, and for one whose canaries are "
+        "gradients: these are not examples, and training adds them.",
     )
 
     def inputs() -> tuple[Variant, str]:

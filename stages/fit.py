@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from privacy_report.datasets import canaries, prepared
+from privacy_report.errors import refuse
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.digests import digest
 from privacy_report.pipeline.files import read_json, write_json
@@ -22,14 +23,14 @@ from privacy_report.training.memberships import ReferenceParams
 from privacy_report.training.person_coins import of_variant
 from privacy_report.training.plan import scores, source_of, target
 from privacy_report.training.references import Reference, ReferenceChain
-from privacy_report.training.schema import Variant
+from privacy_report.training.schema import Queries, Variant
 
 OUTPUTS = Path("data/fit")
 DESCRIPTION = (
-    "Train the targets, with the scores of their checkpoints, and the reference models of all variants, as "
-    "far as the store lacks them: in one process per core, or on the cluster of DASK_SCHEDULER_ADDRESS. "
-    "Stages train, score and reference take them from there. Writes data/fit/train/VARIANT.json and "
-    "data/fit/reference/VARIANT.json, which say what was asked for. Where one says so already, nothing of it "
+    "Train what the store lacks of all variants' targets, with the scores of their checkpoints, and of their "
+    "reference models: in one process per core, or on the cluster of DASK_SCHEDULER_ADDRESS. Stages train, "
+    "score and reference take the results from the store. Writes data/fit/train/VARIANT.json and "
+    "data/fit/reference/VARIANT.json, which say what was asked for. If a file says so already, nothing of it "
     "is trained: the results may have come with `dvc pull`."
 )
 
@@ -99,6 +100,7 @@ def asked() -> dict[str, Asked]:
     members, found = len(data.member), {}
     for name, config in load_each("variants", Variant).items():
         check_declared(config)
+        check_queries(f"variants.{name}.queries", config.queries, data.images.shape[1:])
         source = source_of(name)
         scored = Scored(
             target(name, config, source),
@@ -108,6 +110,18 @@ def asked() -> dict[str, Asked]:
         )
         found[name] = Asked(config, members, scored, of_variant(name, config, params))
     return found
+
+
+def check_queries(key: str, queries: Queries | None, shape: tuple[int, ...]) -> None:
+    """Refuse, before anything is trained, to ask about turned examples of a `shape` that cannot be turned."""
+    if queries is None:
+        return
+    if len(shape) != 3:
+        raise refuse(key, asdict(queries), f"null for examples of shape {shape}, which are no images")
+    height, width, _ = shape
+    if queries.shift >= min(height, width):
+        most = min(height, width) - 1
+        raise refuse(f"{key}.shift", queries.shift, f"0..{most} for images of {height} x {width}")
 
 
 if __name__ == "__main__":

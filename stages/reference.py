@@ -30,7 +30,7 @@ def main(argv: Sequence[str]) -> None:
         "Train reference models of one variant on random parts of members and non-members "
         "together. Writes to data/reference/VARIANT trains.npy, bool (models, n), and phi_NNNN.npy, float32 "
         "(models, n), for each checkpoint epoch: every example's logit-scaled confidence, members first; "
-        "(models, queries, n) where the variant has more queries, the example itself first. "
+        "(models, queries, n) if the variant has more queries, the example itself first. "
         "Those of canaries are apart, in data/reference/VARIANT/canaries, the canaries that are in first. "
         "Finished intervals are taken from the store, into which stage fit puts them; what it lacks is "
         "trained here. Set DASK_SCHEDULER_ADDRESS to train on a cluster.",

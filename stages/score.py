@@ -28,9 +28,9 @@ def main(argv: Sequence[str]) -> None:
         "score",
         "Run each checkpoint data/train/VARIANT/epoch_NNNN.npz over all members and non-members. "
         "Writes data/score/VARIANT/epoch_NNNN.npz with member_logits, member_labels, nonmember_logits, "
-        "nonmember_labels: the file format of `privacy-report audit`; where the variant has more queries, "
-        "member_query_phi and nonmember_query_phi, too. Canaries are apart, in "
-        "data/score/VARIANT/canaries/epoch_NNNN.npz, those that are in as members.",
+        "nonmember_labels: the file format of `privacy-report audit`. If the variant has more queries, there "
+        "are also member_query_phi and nonmember_query_phi. Canaries are apart, in "
+        "data/score/VARIANT/canaries/epoch_NNNN.npz, where those that are in are the members.",
     )
     announce(f"score@{name}")
 

@@ -29,12 +29,12 @@ def main(argv: Sequence[str]) -> None:
     name = variant_named(
         argv,
         "train",
-        "Train one variant on the members of data/prepare, less the canaries that are out. "
-        "Writes to data/train/VARIANT epoch_NNNN.npz (weights and optimizer) and, growing with every epoch, "
-        "history.csv; claim.json, what a private variant claims; of a private one privacy_check.json, what "
-        "its training checked of itself, and gradient_canaries.npz if it has such canaries. "
-        "Finished epochs are taken from the store, into which stage fit puts them; what it lacks is trained "
-        "here.",
+        "Train one variant on the members of data/prepare, without the canaries that are out. "
+        "Writes to data/train/VARIANT epoch_NNNN.npz (weights and optimizer), history.csv, which grows with "
+        "every epoch, and claim.json, which has what a private variant claims. A private variant also has "
+        "privacy_check.json, the results of its self-check, and gradient_canaries.npz if it has such "
+        "canaries. Finished epochs are taken from the store, into which stage fit puts them; what it lacks "
+        "is trained here.",
     )
     announce(f"train@{name}")
 

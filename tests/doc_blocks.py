@@ -1,7 +1,8 @@
-"""Tables in docs/ between two comments, which tests hold against committed files."""
+"""Tables in docs/: their cells, and those between two comments, which tests hold against committed files."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from sandbox import ROOT
@@ -20,3 +21,25 @@ def table(head: list[str], rows: list[list[str]]) -> list[str]:
     """A Markdown table, one line per row."""
     lines = [head, ["---"] * len(head), *rows]
     return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def section(page: str, heading: str) -> str:
+    """A section of a page in docs/, up to the next heading of any level."""
+    found = re.split(r"^#+ (.+)$", (DOCS / page).read_text(), flags=re.MULTILINE)
+    return found[found.index(heading) + 1]
+
+
+def cells(text: str) -> list[list[str]]:
+    """The rows of a text's tables, without their heads."""
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("|")
+    ]
+    rules = [i for i, row in enumerate(rows) if set("".join(row)) <= {"-", ":"}]
+    heads = {*rules, *(i - 1 for i in rules)}
+    return [row for i, row in enumerate(rows) if i not in heads]
+
+
+def quoted(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)

@@ -62,6 +62,12 @@ def alone(shape, n_classes):
     return keras.Model(inputs, layers.Dense(n_classes)(layers.Flatten()(x)))
 
 
+def frozen(shape, n_classes):
+    model = without_input(shape, n_classes)
+    model.trainable = False
+    return model
+
+
 def probabilities(shape, n_classes):
     stack = [keras.Input(shape), layers.Flatten(), layers.Dense(n_classes, activation="softmax")]
     return keras.Sequential(stack)

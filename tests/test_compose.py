@@ -198,7 +198,7 @@ def test_compose_says_how_many_nonmembers_the_policy_needs(conf, capsys):
     assert said == (
         "gate: non-members that the policy needs in each half: "
         "738 for max_advantage, 500 for max_tpr_at_1pct_fpr, 47 of each class for max_class_advantage, "
-        "500 canaries in all that are out for max_canary_tpr_at_1pct_fpr"
+        "500 canaries that are out, in all, for max_canary_tpr_at_1pct_fpr"
     )
 
 
@@ -231,7 +231,7 @@ def test_the_debug_experiment_is_short(conf):
         ({"repeats": "cnn3", "learning_rate": 0.5}, "allowed: a variant with the same learning_rate"),
         (
             {"repeats": "cnn3", "seed": 0},
-            "variants.again.seed: got 0, allowed: another one than that of cnn3",
+            "variants.again.seed: got 0, allowed: another seed than that of cnn3",
         ),
         ({"repeats": "cnn3", "seed": 1}, ""),
     ],
@@ -245,6 +245,26 @@ def test_what_repeats_a_variant_differs_from_it_in_its_seed_alone(changes, words
     with pytest.raises(UserError) as error:
         check_params(params)
     assert words in str(error.value)
+
+
+def test_a_repeat_has_as_many_references_as_what_it_repeats():
+    params = copy.deepcopy(PARAMS)
+    params["variants"]["again"] = {**params["variants"]["cnn3_dp"], "seed": 1, "repeats": "cnn3_dp"}
+    with pytest.raises(UserError, match=r"^reference\.per_variant\.again: got 16, .* 4, as for cnn3_dp$"):
+        check_params(params)
+    params["reference"]["per_variant"]["again"] = 4
+    check_params(params)
+
+
+@pytest.mark.parametrize("of", ["again", "cnn2_canary"])
+def test_a_remedy_is_for_no_repeat_and_no_audit_twin(of):
+    params = copy.deepcopy(PARAMS)
+    params["variants"]["again"] = {**params["variants"]["cnn3"], "seed": 1, "repeats": "cnn3"}
+    check_params(params)
+    params["variants"]["residual"]["remedy_of"] = of
+    those = "cnn2, cnn3, cnn3_augment, residual, cnn3_dp, scatter_dp"
+    with pytest.raises(UserError, match=rf"residual\.remedy_of: got '{of}', allowed: one of {those}$"):
+        check_params(params)
 
 
 def test_a_remedy_is_for_a_variant_that_has_a_file(conf):

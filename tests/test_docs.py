@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from doc_blocks import DOCS, README, cells, quoted, section
 from sandbox import ROOT
 
 from privacy_report.__main__ import COMMANDS
@@ -21,7 +21,6 @@ from privacy_report.gate.rules import RULES
 from privacy_report.pipeline import contract
 from privacy_report.report import remedies
 
-README, DOCS = ROOT / "README.md", ROOT / "docs"
 PAGES = [README, *sorted(DOCS.glob("*.md"))]
 MOST_WORDS = 900
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -148,28 +147,6 @@ def test_named_parameters_exist(page: Path):
 # Tables
 
 
-def section(page: str, heading: str) -> str:
-    """A section of a page in docs/, up to the next heading of any level."""
-    found = re.split(r"^#+ (.+)$", (DOCS / page).read_text(), flags=re.MULTILINE)
-    return found[found.index(heading) + 1]
-
-
-def cells(text: str) -> list[list[str]]:
-    """The rows of a text's tables, without their heads."""
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in text.splitlines()
-        if line.startswith("|")
-    ]
-    rules = [i for i, row in enumerate(rows) if set("".join(row)) <= {"-", ":"}]
-    heads = {*rules, *(i - 1 for i in rules)}
-    return [row for i, row in enumerate(rows) if i not in heads]
-
-
-def quoted(cell: str) -> list[str]:
-    return re.findall(r"`([^`]+)`", cell)
-
-
 def first_column(page: str, heading: str) -> list[str]:
     """What the first column of the tables in a section quotes."""
     return [name for row in cells(section(page, heading)) for name in quoted(row[0])]
@@ -254,54 +231,3 @@ def test_every_benchmark_is_described():
     text = (DOCS / "benchmarks.md").read_text()
     for path in (ROOT / "benchmarks").glob("*.*"):
         assert f"`benchmarks/{path.name}`" in text, path.name
-
-
-def room(dotted: str) -> str:
-    """The room that a module is in: a package of the library, a module next to them, or stages."""
-    parts = dotted.split(".")
-    return parts[0] if parts[0] == "stages" or len(parts) == 1 else ".".join(parts[:2])
-
-
-def imported(path: Path) -> Iterator[str]:
-    """Dotted names that a file imports, anywhere in it."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def imports_by_room() -> dict[str, tuple[set[str], set[str]]]:
-    """Room -> the rooms and the libraries that its files import."""
-    found: dict[str, tuple[set[str], set[str]]] = {}
-    for path in sorted([*(ROOT / "stages").rglob("*.py"), *(ROOT / "privacy_report").rglob("*.py")]):
-        here = room(".".join(path.relative_to(ROOT).with_suffix("").parts))
-        rooms, libraries = found.setdefault(here, (set(), set()))
-        for name in imported(path):
-            top = name.partition(".")[0]
-            if top in ("privacy_report", "stages"):
-                rooms |= {room(name)} - {here}
-            elif top not in sys.stdlib_module_names:
-                libraries.add(top)
-    return {here: names for here, names in found.items() if here != "privacy_report.__init__"}
-
-
-def test_every_room_says_what_it_is_for():
-    """Each folder of the library, and the stages; the table of what they import has three columns."""
-    said = {quoted(row[0])[0] for row in cells(section("development.md", "The packages")) if len(row) == 2}
-    folders = {path.parent.name for path in (ROOT / "privacy_report").glob("*/__init__.py")}
-    assert said == {"stages", *(f"privacy_report.{name}" for name in folders)}
-
-
-def test_import_table_is_what_the_code_imports():
-    table = {
-        quoted(row[0])[0]: (set(quoted(row[1])), set(quoted(row[2])))
-        for row in cells(section("development.md", "The packages"))
-        if len(row) == 3
-    }
-    expected = imports_by_room()
-    lines = [
-        " | ".join(", ".join(f"`{name}`" for name in sorted(names)) for names in ({here}, *both))
-        for here, both in expected.items()
-    ]
-    assert table == expected, "the code says:\n" + "\n".join(f"| {line} |" for line in lines)

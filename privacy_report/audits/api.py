@@ -18,7 +18,7 @@ from rich.console import Console
 from privacy_report.attack.one_run import OneRun
 from privacy_report.audits import written
 from privacy_report.audits.attacks import EPOCH
-from privacy_report.audits.files import audit_file as file_of
+from privacy_report.audits.audit_file import audit_file as file_of
 from privacy_report.audits.models import DEFAULT_POLICY, Attacked, Model, attack_model, models_at, read_policy
 from privacy_report.audits.models import verdict as verdict_of
 from privacy_report.audits.page import check_libraries, write_page

@@ -212,13 +212,7 @@ def _warnings(found: InputCheck, level: float) -> Iterator[tuple[str, str]]:
     at_chance = {name: side for name, side in told.items() if side.predictions_fit <= least}
     unfit = [name for name, side in at_chance.items() if side.outputs_fit <= least]
     for name, side in at_chance.items():
-        low, high = side.interval
-        interval = "" if found.persons else f" ({low:.3f}-{high:.3f})"
-        where = "below" if side.predictions_fit < -least else "at"
-        said = (
-            f"the accuracy of {name}, {side.accuracy:.3f}{interval}, is {where} chance: "
-            f"shuffled labels give {side.by_chance:.3f}"
-        )
+        said = _at_chance(name, side, bool(found.persons), least)
         if unfit == [name] and len(told) == 2:
             said += "; only this side's labels fit no better than chance: are they in the order of its rows?"
         elif name in unfit:
@@ -245,6 +239,17 @@ def _warnings(found: InputCheck, level: float) -> Iterator[tuple[str, str]]:
             f"{found.equal_rows:,} of {found.nonmember.n:,} non-members have exactly the outputs of a "
             f"member, more than chance gives (p = {found.equal_p:.1g}): are the same examples on both sides?",
         )
+
+
+def _at_chance(name: str, side: Side, persons: bool, least: float) -> str:
+    """How accurate the model is on a side, and shuffled labels; the interval is of rows, not of persons."""
+    low, high = side.interval
+    interval = "" if persons else f" ({low:.3f}-{high:.3f})"
+    where = "below" if side.predictions_fit < -least else "at"
+    return (
+        f"the accuracy of {name}, {side.accuracy:.3f}{interval}, is {where} chance: "
+        f"shuffled labels give {side.by_chance:.3f}"
+    )
 
 
 def said_once(checks: Mapping[str, InputCheck]) -> list[str]:

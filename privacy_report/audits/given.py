@@ -9,7 +9,7 @@ from privacy_report.attack import registry
 from privacy_report.attack.checkpoint import CheckpointFindings
 from privacy_report.attack.findings import Findings
 from privacy_report.attack.schema import AttackParams
-from privacy_report.audits.files import AuditFile
+from privacy_report.audits.audit_file import AuditFile
 from privacy_report.audits.scores import PREDICTIONS, SCORES
 from privacy_report.errors import UserError
 from privacy_report.gate.schema import Policy

@@ -23,8 +23,8 @@ from privacy_report.attack.schema import AttackParams
 from privacy_report.attack.signals import pool
 from privacy_report.attack.slices import Groups, load_groups
 from privacy_report.audits.attacks import EPOCH, audit_params, default_estimators
+from privacy_report.audits.audit_file import AuditFile, read_audit_file
 from privacy_report.audits.checks import InputCheck, check_outputs, rows_of_persons, said_once
-from privacy_report.audits.files import AuditFile, read_audit_file
 from privacy_report.audits.given import attacks_on, fitting, policy_for, stated
 from privacy_report.audits.progress import progress
 from privacy_report.errors import UserError, one_line
@@ -188,9 +188,7 @@ def _attacked(
         checked = replace(check_outputs(file.outputs), given=file.given, persons=persons)
         inputs[epoch] = checks[str(path)] = checked
         file = file if file.given else _with_early(model, epoch, file, phi)
-        released = RELEASES[1:] if attacks is None and not file.given else ()
-        names = default_attacks(file, asked.mode) if attacks is None else attacks
-        chosen = audit_params(names, released=released, **options)
+        chosen = _chosen(file, attacks, asked.mode, options)
         with naming(path):
             results[epoch] = attack_file(
                 file, chosen, halves, groups, partial(done, 1 / (len(chosen.made) + 1))
@@ -202,6 +200,16 @@ def _attacked(
     rows = tables.privacy_rows(model.name, results)
     cut = tables.privacy_rows(model.name, results, halves=True) if halves else []
     return Attacked(model.name, rows, cut, results, file.outputs, references, tuple(warnings), coins, inputs)
+
+
+def _chosen(
+    file: AuditFile, attacks: Sequence[str] | None, mode: str, options: Mapping[str, Any]
+) -> AttackParams:
+    """The attacks on a checkpoint: those that were asked for, or all by default that its file allows."""
+    if attacks is not None:
+        return audit_params(attacks, **options)
+    released = () if file.given else RELEASES[1:]
+    return audit_params(default_attacks(file, mode), released=released, **options)
 
 
 def _check_same(file: AuditFile, labels: np.ndarray, persons: np.ndarray | None, path: Path) -> None:

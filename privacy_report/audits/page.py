@@ -44,10 +44,9 @@ def check_libraries(what: str = "--html") -> None:
 
 def write_page(found: Sequence[Attacked], verdicts: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     """Write the report page on the audited models to `path`, with libraries that an audit alone lacks."""
-    from privacy_report.report.build import build
+    from privacy_report.report.build import build_page
     from privacy_report.report.schema import ReportParams
     from privacy_report.report.study import Study
-    from privacy_report.report.tables import merge
 
     report = ReportParams(exposed_images=0)
     with tempfile.TemporaryDirectory() as folder:
@@ -63,9 +62,7 @@ def write_page(found: Sequence[Attacked], verdicts: Mapping[str, Mapping[str, An
         write_json(root / "data/prepare/dataset.json", _dataset(found, name))
         for one in found:
             _write(one, verdicts[one.name], root)
-        study = Study(root)
-        merge("privacy", study.labels, root)
-        build(study, report, path, None)
+        build_page(Study(root), report, path)
 
 
 def _dataset(found: Sequence[Attacked], name: str) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """`privacy-report audit`: membership inference on the outputs of a model of any framework.
 
-Attacks files of member and non-member outputs, prints the tables and writes privacy.csv, summary.json and
-examples.csv, one_run.json where there are canaries; holds them against a policy. It needs no TensorFlow, no
-git, no DVC.
+Attacks files of member and non-member outputs, prints the tables, and writes privacy.csv, summary.json,
+examples.csv and, if there are canaries, one_run.json. It may judge the results by a policy. It needs no
+TensorFlow, git or DVC.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from pathlib import Path
 from privacy_report.attack import registry
 from privacy_report.attack.schema import SLICES
 from privacy_report.audits.attacks import default_estimators
-from privacy_report.audits.inputs import CSV_COLUMNS
 from privacy_report.audits.models import (
     MOST_CLASSES_FOR_SLOWER,
     MOST_FOR_SLOWER,
@@ -27,6 +26,7 @@ from privacy_report.audits.models import (
     verdict,
 )
 from privacy_report.audits.page import check_libraries, write_page
+from privacy_report.audits.raw_outputs import CSV_COLUMNS
 from privacy_report.audits.terminal import tell
 from privacy_report.audits.written import try_file, try_folder, write
 from privacy_report.errors import UserError
@@ -39,12 +39,31 @@ EPILOG = """examples:
   privacy-report audit mine.npz
   privacy-report audit scores --gate default --html page.html
 
-The first file is written by
+This writes the first file:
   np.savez("mine.npz", member_logits=..., member_labels=..., nonmember_logits=..., nonmember_labels=...)
 
-Exit code: with --gate 0 where every model keeps the policy, 1 where one breaks it or cannot be judged; 2
-after one line that says what is wrong with a file, an option or the policy. What is odd about the outputs is
-a warning, and changes no exit code."""
+Exit code: 0 when done; with --gate, 1 if a model breaks the policy or cannot be judged; 2 after one line
+that says what is wrong with a file, an option or the policy. Odd outputs give a warning, which changes no
+exit code."""
+
+FILES = (
+    "one model each: an .npz with the arrays member_logits (or member_probs) float (n, n_classes), "
+    "for two classes also (n,), member_labels (n,), and the same for nonmember_; it is never unpickled. "
+    "Or a folder of such files whose names end in their epochs (epoch_0002.npz), of which early ones "
+    f"help attack later ones; a folder of these arrays as .npy; a .csv with the columns {CSV_COLUMNS}. "
+    "Labels may be one-hot; labels of text need the array classes, which names the columns. For stronger "
+    "attacks, add early_logits (k, n, n_classes) or early_phi (k, n) of earlier checkpoints, and "
+    "reference_logits or reference_phi with reference_is_member bool (k, n) of reference models; members "
+    "come first, and n = n_member + n_nonmember. Instead of logits, give predicted classes as "
+    "member_predictions and nonmember_predictions (n,), or, for any model and without labels, "
+    "member_scores and nonmember_scores (n,), higher = more likely a member. If several rows are of one "
+    "person, add member_person and nonmember_person (n,), integers or text, or the column person: then "
+    "persons are scored and counted. For the one-run audit, add canaries, each of which is in the "
+    "training set by a fair coin: member_is_canary and nonmember_is_canary, bool; or give canary_scores "
+    "float (m,), higher = more likely in, and canary_is_member bool (m,), which need no other array; "
+    "canary_id and canary_coin_id (m,) join the two by their ids"
+)
+"""What the help says of the files."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -89,44 +108,34 @@ def main(argv: Sequence[str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="privacy-report audit",
-        description="Attack the outputs of trained models: how well do they tell members from others?",
+        description="Attack the outputs of trained models: how well do they tell members from non-members?",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"privacy-report {version()}")
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help=FILES)
     parser.add_argument(
-        "files",
-        type=Path,
-        nargs="+",
-        metavar="FILE",
-        help="one model each: an .npz with the arrays member_logits (or member_probs) float (n, n_classes), "
-        "of two classes also (n,), member_labels (n,), and the same for nonmember_; never unpickled. Or a "
-        "folder of such files whose names end in their epochs (epoch_0002.npz), where early ones help attack "
-        f"later ones; a folder of these arrays as .npy; a .csv with the columns {CSV_COLUMNS}. For stronger "
-        "attacks early_logits (k, n, n_classes) or early_phi (k, n) of earlier checkpoints, and "
-        "reference_logits or reference_phi with reference_is_member bool (k, n) of reference models, members "
-        "first, n = n_member + n_nonmember. Labels may be one-hot; labels of text need the array classes, "
-        "the columns' names. Instead of logits member_predictions and nonmember_predictions (n,), predicted "
-        "classes; or, of any model and without labels, member_scores and nonmember_scores (n,), higher = "
-        "more likely a member. Where several rows are of one person, member_person and nonmember_person, "
-        "integers or text (n,), or the column person: then persons are scored and counted. For the one-run "
-        "audit canaries, in the training set by a fair coin each: "
-        "member_is_canary and nonmember_is_canary, bool; or canary_scores float (m,), higher = more likely "
-        "in, and canary_is_member bool (m,), which need no other array; with canary_id and canary_coin_id "
-        "(m,) they are joined by these ids",
+        "--models", action="store_true", help="each file in a folder is a separate model, not an epoch"
     )
+    _add_attacks(parser)
+    _add_outputs(parser)
+    return parser
+
+
+def _add_attacks(parser: argparse.ArgumentParser) -> None:
+    """How the files are attacked."""
     parser.add_argument(
         "--attacks",
         help=f"comma-separated from {', '.join(registry.known(registry.DEFAULT, default_estimators()))}; "
         f"with --mode parity from {', '.join(registry.known(registry.PARITY))} "
-        f"(default: {', '.join(QUICK)}, "
-        f"up to {MOST_FOR_SLOWER} examples of {MOST_CLASSES_FOR_SLOWER} classes also {', '.join(SLOWER)}, "
-        "and trajectory, lira, rmia where the file has what they need)",
+        f"(default: {', '.join(QUICK)}; "
+        f"up to {MOST_FOR_SLOWER} examples of {MOST_CLASSES_FOR_SLOWER} classes also {', '.join(SLOWER)}; "
+        "and trajectory, lira, rmia if the file has what they need)",
     )
     parser.add_argument(
         "--slices",
         default="entire,class",
-        help=f"comma-separated from {', '.join(SLICES)}; entire is always made, group needs --groups "
+        help=f"comma-separated from {', '.join(SLICES)}; entire is always attacked, group needs --groups "
         "(default: %(default)s)",
     )
     parser.add_argument(
@@ -136,28 +145,31 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--groups",
         metavar="FILE.json",
-        help='index groups {"NAME": {"member": [...], "nonmember": [...]}}, adds the slices group=NAME',
+        help='index groups {"NAME": {"member": [...], "nonmember": [...]}}; adds the slices group=NAME',
     )
     parser.add_argument(
         "--person-score",
         default=MAX,
         metavar="|".join(PERSON_SCORES),
-        help="how a person's score is made of those of the rows (default: %(default)s)",
+        help="how a person's score follows from the scores of the rows (default: %(default)s)",
     )
     parser.add_argument(
-        "--delta", type=float, help="at which epsilon is bounded (default: 1e-5, or what the members allow)"
+        "--delta",
+        type=float,
+        help="delta at which epsilon is bounded (default: 1e-5, or less for many members)",
     )
     parser.add_argument(
         "--guesses",
         type=int,
         metavar="R",
-        help="coins that the one-run audit guesses, fixed before looking (default: a fifth of the canaries)",
+        help="coins that the one-run audit guesses, fixed beforehand (default: a fifth of the canaries)",
     )
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    """What is written and printed, and which policy has to be kept."""
     parser.add_argument(
         "--out", type=Path, default=Path("audit"), help="folder to write to (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--models", action="store_true", help="each file in a folder is a separate model, not an epoch"
     )
     parser.add_argument(
         "--full", action="store_true", help="print every row: all attacks, slices, epochs and notes"
@@ -169,7 +181,6 @@ def _parser() -> argparse.ArgumentParser:
         help="a policy file like conf/gate/default.yaml, or `default` for that one",
     )
     parser.add_argument("--html", type=Path, metavar="PAGE.html", help="write the report page, too")
-    return parser
 
 
 def _split(text: str) -> list[str]:

@@ -12,15 +12,17 @@ from privacy_report.gate.inputs import variant_names
 from privacy_report.gate.metrics import FOLDER as METRICS
 from privacy_report.pipeline.recorded import refuse_changed
 
-EPILOG = """Exit code: 0 every variant keeps the policy, 1 one breaks it or cannot be judged, 2 there are no
-verdicts, or they do not belong to the code, data and parameters that are here. The limits are in conf/gate;
-`dvc repro gate` writes the verdicts."""
+EPILOG = """Exit code: 0 if every variant keeps the policy; 1 if one breaks it or cannot be judged; 2 if
+there are no verdicts, or if they do not belong to the present code, data and parameters. The limits are in
+conf/gate; `dvc repro gate` writes the verdicts."""
 
 
 def main(argv: Sequence[str]) -> None:
     """Print one line per variant; exit with 1 when one does not keep the policy."""
     parser = argparse.ArgumentParser(
-        prog="privacy-report gate", description="Read the verdicts in data/gate and judge.", epilog=EPILOG
+        prog="privacy-report gate",
+        description="Turn the verdicts in data/gate into an exit code.",
+        epilog=EPILOG,
     )
     add_options(parser)
     judge(parser.parse_args(argv).allow_unconfirmed)
@@ -31,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-unconfirmed",
         action="store_true",
-        help="let a recommendation pass that the other half of the examples does not confirm",
+        help="let a recommendation pass even if the other half of the examples does not confirm it",
     )
 
 

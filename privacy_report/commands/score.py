@@ -50,14 +50,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="privacy-report score",
         description="Write the outputs of a Keras model on members and non-members into a file for "
-        "`privacy-report audit`; of a folder of checkpoints, a folder of such files. Needs Keras.",
+        "`privacy-report audit`; for a folder of checkpoints, into a folder of such files. Needs Keras.",
     )
     parser.add_argument(
         "--model",
         type=Path,
         required=True,
         metavar="FILE|FOLDER",
-        help="a .keras or .h5 file, or a folder of them, whose names end in their epochs: epoch_0002.keras",
+        help="a .keras or .h5 file, or a folder of files whose names end in their epochs: epoch_0002.keras",
     )
     parser.add_argument(
         "--data",
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs=2,
         required=True,
         metavar=("MEMBERS.npz", "NONMEMBERS.npz"),
-        help="each with the arrays features (n, ...), as the model takes them, and labels (n,) or one-hot",
+        help="each has the arrays features (n, ...), as the model takes them, and labels (n,) or one-hot",
     )
     parser.add_argument("--out", type=Path, help="default: the model's name with .npz; `scores` for a folder")
     parser.add_argument(

@@ -6,24 +6,24 @@ import argparse
 from collections.abc import Sequence
 
 from privacy_report.errors import UserError
-from privacy_report.pipeline.policy import Policy, read_policy, write_policy
 from privacy_report.pipeline.store import entries, prune, root
+from privacy_report.pipeline.store_policy import Policy, read_policy, write_policy
 
 
 def main(argv: Sequence[str]) -> None:
     """Show or prune the store."""
     parser = argparse.ArgumentParser(
         prog="privacy-report store",
-        description="The memo of finished epochs, scores, attacks and reference models. All in it can be "
-        "computed again.",
+        description="Show or prune the store of finished epochs, scores, attacks and reference models. "
+        "Everything in it can be computed again.",
     )
     commands = parser.add_subparsers(dest="command", metavar="[show|prune|policy]")
     commands.add_parser("show", help="list kinds with their number of entries and size (the default)")
-    pruning = commands.add_parser("prune", help="remove the longest unused entries")
+    pruning = commands.add_parser("prune", help="remove the entries that have been unused longest")
     how = pruning.add_mutually_exclusive_group(required=True)
     how.add_argument("--keep-mb", type=float, metavar="N", help="leave at most N megabytes")
     how.add_argument("--all", action="store_true", help="remove everything")
-    setting = commands.add_parser("policy", help="show, or set, how large the store may grow")
+    setting = commands.add_parser("policy", help="show or set how large the store may grow")
     setting.add_argument("--limit-mb", type=float, metavar="N", help="prune to N megabytes after each stage")
     args = parser.parse_args(argv)
     if args.command == "policy":

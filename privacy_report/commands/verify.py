@@ -19,7 +19,7 @@ def main(argv: Sequence[str]) -> None:
         prog="privacy-report verify",
         description="Compare the pipeline's outputs with dvc.lock, and the files in DVC's cache with their "
         "names. What differs is removed; `dvc repro` makes it again.",
-        epilog="Exit code: 0 all is what was recorded, 1 something was removed, 2 this is no DVC repository.",
+        epilog="Exit code: 0 if all is as recorded, 1 if something was removed, 2 if this is no DVC folder.",
     ).parse_args(argv)
     wrong = {Path(path): f"is not what {stage} has written" for path, stage in changed()}
     wrong |= dict.fromkeys(damaged(_cache()), "an object of DVC's cache, is not what its name says")

@@ -22,14 +22,14 @@ EVERY = 60  # seconds
 PAGE = Path(".dvc/tmp/watch.html")
 DESCRIPTION = (
     "Write a page about a `dvc repro` in progress in another terminal: the report on the variants that are "
-    "trained and attacked by now, and the epochs so far of the others, with their validation accuracy. It is "
-    f"written again every {EVERY} seconds until Ctrl-C, and a browser that shows it reloads it. Nothing is "
-    "served, no output of the pipeline is touched, and DVC's lock is left alone."
+    "already trained and attacked, and for the others the epochs so far, with their validation accuracy. "
+    f"It is written again every {EVERY} seconds until Ctrl-C, and a browser that shows it reloads it. "
+    "Nothing is served, no output of the pipeline is touched, and DVC's lock is left alone."
 )
 EPILOG = (
-    "A variant is finished when, by dvc.lock, its attacks belong to the parameters, data and code that are "
-    "here; an edit of dvc.yaml is not seen. Epochs of the others are looked up in the store. Its keys "
-    "contain some environment variables, so start this with the same ones as the run."
+    "A variant is finished if its attacks, by dvc.lock, belong to the present parameters, data and code; "
+    "edits of dvc.yaml are not seen. The epochs of the others are looked up in the store. Its keys contain "
+    "some environment variables, so start this command with the same ones as the run."
 )
 
 
@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--out", type=Path, default=PAGE, metavar="FILE", help="the page (default: %(default)s)"
     )
-    parser.add_argument("--once", action="store_true", help="write it once and end")
+    parser.add_argument("--once", action="store_true", help="write the page once and end")
     args = parser.parse_args(argv)
     if not Path(".dvc").is_dir():
         raise UserError(".dvc: no such folder; start watch in the folder of `dvc repro`")

@@ -32,10 +32,11 @@ def metrics(
 
     The epoch is the recommended one, else the last. rows: privacy.csv; claim: None without
     differential privacy; one_run, white_box: the audits of the variant or its audit twins, by examples and by
-    gradients, of which that by gradients counts. leak: whether one was detected: yes, no, or not measured.
+    gradients, of which that by gradients counts. Next to a claim, which is of all epochs, it counts whichever
+    the epoch is. leak: whether one was detected: yes, no, or not measured.
     """
     scope = verdict["scope"]
-    epoch = scope["epoch"]
+    epoch, audit = scope["epoch"], white_box or one_run
     at = list(where(rows, epoch=float(epoch)))
     worst, whole = (
         numbers(Checkpoint(epoch, at, released=verdict.get("released"))),
@@ -46,7 +47,7 @@ def metrics(
         "advantage": worst.get("advantage"),
         "tpr_1pct": worst.get("tpr_at_1pct_fpr"),
         "epsilon": claim.epsilon if claim else None,
-        "eps_audited": audited_epsilon(white_box or one_run, epoch),
+        "eps_audited": audited_epsilon(audit, audit["epoch"] if claim and audit else epoch),
     }
     leak = "yes" if scope["leaks"] else "no" if scope["power"] is not None else "not measured"
     return {"verdict": in_a_word(verdict), "leak": leak, "epoch": epoch, **rounded(values)}

@@ -26,6 +26,8 @@ def spread(runs: Sequence[Sequence[Row]], epoch: int, released: str | None = Non
     """The least and the largest number of the runs at an epoch, each by the attack that is worst in it.
 
     Empty where there is one run, and where one lacks an attack that another has: it would look better for it.
+    Attacks in common, as the report's curves have them, would not do here: these numbers stand next to those
+    of the first run, which are by the worst of all its attacks.
     """
     at = [[row for row in where(rows, epoch=float(epoch)) if row["slice"] == ENTIRE] for rows in runs]
     if len(runs) < 2 or not all(at):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from privacy_report.gate.scope import not_tried
@@ -85,13 +85,22 @@ def why(verdict: Mapping[str, Any]) -> str:
 
 
 def breaches(findings: Any) -> str:
-    """Rule by rule at how many checkpoints it is broken or open."""
-    counts: dict[str, int] = {}
+    """Rule by rule at how many checkpoints it is broken, and by how much at most, or open."""
+    by_rule: dict[tuple[str, bool], list[Any]] = {}
     for finding in findings:
-        how = "is broken" if finding["judged"] == "yes" else "cannot be judged"
-        rule = f"{finding['rule']} {how}"
-        counts[rule] = counts.get(rule, 0) + 1
-    return ", ".join(f"{what} at {count}" for what, count in counts.items())
+        by_rule.setdefault((finding["rule"], finding["judged"] == "yes"), []).append(finding)
+    return ", ".join(_breach(rule, broken, found) for (rule, broken), found in by_rule.items())
+
+
+def _breach(rule: str, broken: bool, findings: Sequence[Any]) -> str:
+    """One rule at all checkpoints where it is broken, or where it cannot be judged."""
+    count = len({finding["epoch"] for finding in findings})
+    at = f"at {count} checkpoint{'s' if count > 1 else ''}"
+    if not broken:
+        return f"{rule} cannot be judged {at}"
+    by = [finding["excess"] for finding in findings if finding["excess"] is not None]
+    how = f"by {'up to ' if count > 1 else ''}{max(by):.3g} " if by else ""
+    return f"{rule} is broken {how}{at}"
 
 
 def tried_in_words(verdict: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ from privacy_report.pipeline import store
 from privacy_report.pipeline.code import Code, code_of
 from privacy_report.pipeline.digests import Arrays
 from privacy_report.pipeline.files import write_json
-from privacy_report.pipeline.policy import read_policy
+from privacy_report.pipeline.store_policy import read_policy
 
 PREFIXES = ("DNNL_", "GLIBC_TUNABLES", "NPY_", "ONEDNN_", "OPENBLAS_", "PRIVACY_REPORT_DEVICE", "TF_")
 """Environment variables of NumPy, OpenBLAS, TensorFlow, oneDNN and the C library; of the device, too."""

@@ -24,7 +24,7 @@ from privacy_report.pipeline.contract import (
 from privacy_report.pipeline.tables import Row, where, write_table
 from privacy_report.report.canaries import twins
 from privacy_report.report.study import ATTACKS, MORE_THAN_OUTPUTS, OUTPUTS_ONLY, Study
-from privacy_report.report.tables import grouped
+from privacy_report.report.study_files import grouped
 
 DIGITS = 6
 MOST_POINTS = 40  # of a ROC curve: one for every 8 pixels of the chart

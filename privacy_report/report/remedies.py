@@ -118,6 +118,8 @@ def _numbers(study: Study, variant: str, epoch: int) -> dict[str, float]:
 
 def paths(study: Study, names: Sequence[str]) -> dict[str, dict[int, Point]]:
     """Variant -> epoch -> its accuracy and leak, by the attacks that measured each of `names`."""
+    # Attacks are in common over all epochs, not at each. A first checkpoint has none before it, so that
+    # nobody can attack it by its trajectory: its leak is that of the others, in each variant and in the gate.
     shared = set.intersection(*({row["attack"] for row in _measured(study, name)} for name in names))
     found: dict[str, dict[int, Point]] = {}
     for name in names:

@@ -30,7 +30,7 @@ from privacy_report.pipeline.contract import (
 )
 from privacy_report.pipeline.files import read_json
 from privacy_report.pipeline.tables import Row, read_rows
-from privacy_report.report.tables import curves_in, grouped, parts_of, settings
+from privacy_report.report.study_files import curves_in, grouped, parts_of, settings
 
 MANY = 6  # variants; with more, only the strongest attack is drawn, without bands, and the page folds
 MOST_CLOSE = 12  # variants that get pictures of their own: classes, losses, exposed images, epsilon

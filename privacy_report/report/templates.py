@@ -16,7 +16,7 @@ from privacy_report.pipeline.contract import STRONGEST, STRONGEST_ON_OUTPUTS
 from privacy_report.pipeline.files import atomic
 from privacy_report.report import charts
 from privacy_report.report.charts import Layer, Series, number, tip
-from privacy_report.report.tables import settings
+from privacy_report.report.study_files import settings
 
 FOLDER = Path(".dvc/plots")
 STROKES = {"orient": "top", "symbolType": "stroke", "symbolStrokeColor": "#333", "symbolSize": 300}

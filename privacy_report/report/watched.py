@@ -19,12 +19,11 @@ from privacy_report.gate.schema import GateParams
 from privacy_report.gate.twins import Sections, is_twin
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.params import load
-from privacy_report.report.build import build
-from privacy_report.report.claims import check_claim, check_one_run
+from privacy_report.report.build import build_page
 from privacy_report.report.page import file_of, template
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import Study
-from privacy_report.report.tables import merge, settings
+from privacy_report.report.study_files import settings
 
 LINKED = ("data/attack", "data/train")
 WIDTH, HEIGHT = 160, 28  # of a curve, in its own units
@@ -109,11 +108,7 @@ def page_of(names: Sequence[str]) -> str:
         for name in names:
             verdict = verdict_on(name, policies.policy(name), read_evidence(name, root))
             write_json(path_of(name, root), verdict)
-        study = Study(root)
-        merge("privacy", study.labels, root)
-        check_claim(study)
-        check_one_run(study)
-        build(study, load("report", ReportParams), root / "report.html", None)
+        build_page(Study(root), load("report", ReportParams), root / "report.html")
         return (root / "report.html").read_text(encoding="utf-8")
 
 

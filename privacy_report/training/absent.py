@@ -8,11 +8,11 @@ those of the nominal number of members, which says nothing about the coins.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from privacy_report.training.backend import keras
+from privacy_report.training.backend import keras, tf
 from privacy_report.training.epochs import Batches, Gradient
 from privacy_report.training.objective import Loss
 from privacy_report.training.regime import Regime, Spent
@@ -40,6 +40,9 @@ class WithoutAbsent:
 
     def gradient(self, model: keras.Model, loss: Loss) -> Gradient:
         return self.regime.gradient(model, loss)
+
+    def applied(self, gradients: Sequence[tf.Tensor]) -> None:
+        self.regime.applied(gradients)
 
     def spent(self, epoch: int) -> Spent:
         return self.regime.spent(epoch)

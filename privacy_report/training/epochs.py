@@ -63,11 +63,13 @@ def epoch_runner(
     labels: np.ndarray,
     train: np.ndarray,
     gradient: Gradient,
+    applied: Callable[[Sequence[tf.Tensor]], None] | None = None,
 ) -> Callable[[Batches], Epoch]:
     """A function that trains `model` on one epoch's `Batches` and returns its means.
 
     images: uint8 (n, H, W, C), may be memory-mapped; labels: integers (n,); train: those that it trains on,
-    integers (m,), to which the rows of the batches refer. The model gives logits (batch, n_classes).
+    integers (m,), to which the rows of the batches refer. The model gives logits (batch, n_classes). applied:
+    called in the graph with what the optimizer gets in a step, just before that.
     """
     optimizer.build(model.trainable_variables)
 
@@ -80,6 +82,8 @@ def epoch_runner(
             size = sizes[step]
             wanted = targets[step, :size]
             gradients, losses, logits = gradient(backend.to_input(pixels[step, :size]), wanted, seeds[step])
+            if applied is not None:
+                applied(gradients)
             optimizer.apply(gradients, model.trainable_variables)
             loss += tf.reduce_sum(tf.cast(losses, tf.float64))
             right = tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), wanted)

@@ -40,8 +40,8 @@ def confidence_penalty(labels: tf.Tensor, logits: tf.Tensor, beta: float = 0.1) 
 def focal_loss(labels: tf.Tensor, logits: tf.Tensor, gamma: float = 2.0) -> tf.Tensor:
     """(1 - p_y)^gamma (-log p_y): examples that the model is sure of count less.
 
-    Source: Lin et al., "Focal loss for dense object detection", 2017 (arXiv 1708.02002), equation 4, for more
-    than two classes; gamma 0 is cross-entropy.
+    Source: Lin et al., "Focal loss for dense object detection", 2017 (arXiv 1708.02002), section 3.2, for
+    more than two classes; gamma 0 is cross-entropy.
     """
     if not gamma >= 0:
         raise refuse("gamma", gamma, "at least 0")
@@ -54,19 +54,22 @@ def relax_loss(labels: tf.Tensor, logits: tf.Tensor, alpha: float = 1.0) -> tf.T
     """RelaxLoss, example by example: where the cross-entropy is below alpha, training undoes a part of it.
 
     Source: Chen, Yu & Fritz, "RelaxLoss: defending membership inference attacks without losing utility", 2022
-    (arXiv 2207.05801), algorithm 1. It compares the mean cross-entropy of a batch with alpha. Below alpha,
-    it climbs the cross-entropy in the epochs of one parity, and in the others it descends the cross-entropy
-    with soft labels t: t_y = p_y, and (1 - p_y) / (C - 1) for each other class. Two things differ here, so
-    that the loss is one of each example, which private training needs, and the same in every epoch:
+    (arXiv 2207.05801), as the authors' code has it (DingfanChen/RelaxLoss on GitHub, `defense/relaxloss.py`
+    of source/nonimage). It compares the mean cross-entropy of a batch with alpha. Below alpha, it climbs the
+    cross-entropy in the epochs of one parity, and in the others it descends the cross-entropy with soft
+    labels t: t_y = p_y, and (1 - p_y) / (C - 1) for each other class. Three things differ here. With the
+    first two the loss is one of each example, which private training needs, and the same in every epoch:
 
     - each example's own cross-entropy is compared with alpha, not the batch's mean;
     - below alpha both happen at once, each at half the weight: (-CE(y, p) + CE(t, p)) / 2. That is the mean
-      of what the paper does in two epochs.
+      of what the code does in two epochs;
+    - t is held constant, as labels are; the code takes slopes of t, too, and can cap p_y in it.
 
-    The authors' code has a third form: it descends the cross-entropy with t only of examples that are
-    classified wrongly, climbs that with y of all, and takes slopes of t, too. Here t is held constant, as
-    labels are. So the slopes in the logits are p - y from alpha on, and (y - t) / 2 below it: the label's
-    logit falls, and all others rise alike. From alpha on the loss is the cross-entropy.
+    From alpha on the loss is the cross-entropy. So the slopes in the logits are p - y there, and (y - t) / 2
+    below alpha: the label's logit falls, and all others rise alike.
+
+    In source/cifar the same file has other epochs of the second parity: they descend the cross-entropy with t
+    only of examples that are classified wrongly, and climb that with y of all.
     """
     if not alpha >= 0:
         raise refuse("alpha", alpha, "at least 0")
@@ -81,7 +84,7 @@ def relax_loss(labels: tf.Tensor, logits: tf.Tensor, alpha: float = 1.0) -> tf.T
 
 def _one_hot(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Bool (b, C): which class is the label."""
-    return tf.equal(tf.range(tf.shape(logits)[1])[None], tf.cast(labels, tf.int32)[:, None])
+    return tf.one_hot(labels, tf.shape(logits)[1], on_value=True, off_value=False)
 
 
 def _at(labels: tf.Tensor, values: tf.Tensor) -> tf.Tensor:

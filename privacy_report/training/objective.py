@@ -28,7 +28,8 @@ def build(chosen: Component | None, n_classes: int) -> Loss:
     chosen: a function that gives for (labels, logits) and its settings the loss of each example. It is tried
     on a few labels and logits, in a graph as training runs it. Raises UserError of one line for another
     shape or type, for losses or slopes that are NaN, for one that no logit moves, and for what would make a
-    resumed run another: random numbers, and variables, which no checkpoint holds.
+    resumed run another: random numbers, and variables, which no checkpoint holds. A number that Python draws
+    is a constant of the graph, so a second graph is tried, too.
     """
     if chosen is None:
         return cross_entropy
@@ -42,8 +43,9 @@ def build(chosen: Component | None, n_classes: int) -> Loss:
         raise UserError(f"loss.path: {chosen.path} gives {what} that are NaN or infinite, for finite logits")
     if not slopes.any():
         raise UserError(f"loss.path: {chosen.path} gives a loss that no logit moves, so nothing is learnt")
-    if not all(map(np.array_equal, (losses, slopes), run(labels, logits))):
-        raise UserError(f"loss.path: {chosen.path} draws random numbers, so a run cannot be repeated")
+    for again in (run, tried(loss, n_classes)):
+        if not all(map(np.array_equal, (losses, slopes), again(labels, logits))):
+            raise UserError(f"loss.path: {chosen.path} draws random numbers, so a run cannot be repeated")
     return loss
 
 

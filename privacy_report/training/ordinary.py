@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from privacy_report.training import sampling
-from privacy_report.training.backend import keras
+from privacy_report.training.backend import keras, tf
 from privacy_report.training.epochs import Batches, Gradient, mean_gradient
 from privacy_report.training.objective import Loss
 from privacy_report.training.regime import Spent
@@ -29,6 +29,9 @@ class Ordinary:
 
     def gradient(self, model: keras.Model, loss: Loss) -> Gradient:
         return mean_gradient(model, loss)
+
+    def applied(self, gradients: Sequence[tf.Tensor]) -> None:
+        pass
 
     def spent(self, epoch: int) -> Spent:
         return Spent(epsilon=math.nan, epsilon_rdp=math.nan, noise_multiplier=math.nan)

@@ -68,9 +68,14 @@ def why_generic(model: keras.Model) -> str | None:
     return None
 
 
+def _learnt(model: keras.Model) -> set[int]:
+    """Ids of the weights that are trained. A layer may be frozen in part, whatever its `trainable` says."""
+    return {id(weight) for weight in model.trainable_weights}
+
+
 def _front(model: keras.Sequential) -> int:
     """How many layers come before the first that learns. Nothing is differentiated through these."""
-    learnt = {id(weight) for weight in model.trainable_weights}
+    learnt = _learnt(model)
     learning = (any(id(weight) in learnt for weight in layer.weights) for layer in model.layers)
     return next((number for number, learns in enumerate(learning) if learns), len(model.layers))
 
@@ -78,10 +83,13 @@ def _front(model: keras.Sequential) -> int:
 def explicit(
     model: keras.Model, images: tf.Tensor, labels: tf.Tensor, loss_of: Loss = cross_entropy
 ) -> tuple[list[PerExample], tf.Tensor, tf.Tensor]:
-    """Per-example gradients of a stack, from one backward pass down to the layers' pre-activations."""
+    """Per-example gradients of a stack, from one backward pass down to the layers' pre-activations.
+
+    One a trainable weight, in the order of model.trainable_weights.
+    """
     weighted: list[tuple[keras.Layer, tf.Tensor]] = []
     outputs: list[tf.Tensor] = []
-    front, hidden = _front(model), images
+    learnt, front, hidden = _learnt(model), _front(model), images
     for layer in model.layers[:front]:
         hidden = layer(hidden, training=True)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -90,7 +98,7 @@ def explicit(
                 hidden = layer(hidden, training=True) if isinstance(layer, DROPOUTS) else layer(hidden)
                 continue
             inputs, hidden = hidden, _linear(layer, hidden)
-            if layer.trainable:
+            if any(id(weight) in learnt for weight in layer.weights):
                 tape.watch(hidden)
                 weighted.append((layer, inputs))
                 outputs.append(hidden)
@@ -100,8 +108,9 @@ def explicit(
     gradients: list[PerExample] = []
     for (layer, inputs), slope in zip(weighted, slopes, strict=True):
         places = tf.reshape(slope, (tf.shape(slope)[0], _size(slope.shape[1:-1]), slope.shape[-1]))
-        gradients.append(_kernel(layer.kernel.shape, _inputs_by_offset(layer, inputs, slope), places))
-        if layer.use_bias:
+        if id(layer.kernel) in learnt:
+            gradients.append(_kernel(layer.kernel.shape, _inputs_by_offset(layer, inputs, slope), places))
+        if layer.use_bias and id(layer.bias) in learnt:
             gradients.append(_dense_sum(tf.reduce_sum(places, 1)))
     return gradients, losses, hidden
 

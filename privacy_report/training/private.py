@@ -6,13 +6,13 @@ Each epoch is checked by what it applied (`self_check`). An audit twin may have 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from privacy_report.errors import UserError
 from privacy_report.training import accounting, isolation, private_gradient, sampling, self_check
-from privacy_report.training.backend import keras
+from privacy_report.training.backend import keras, tf
 from privacy_report.training.epochs import Batches, Gradient
 from privacy_report.training.gradient_canaries import GradientCanaries
 from privacy_report.training.objective import Loss
@@ -52,6 +52,7 @@ class Private:
         self._watch: Watch | None = None
         self._canaries: GradientCanaries | None = None
         self._drawn: Drawn | None = None
+        self._step: Step | None = None
         self.restore({})
 
     def batches(self, epoch: int) -> Batches:
@@ -67,17 +68,23 @@ class Private:
         if remark := private_gradient.check(model, loss):
             print(remark, flush=True)
         clip, noise, size = self.privacy.l2_norm_clip, self.noise_multiplier, self.batch_size
-        self._watch = Watch(model, self.steps, noise * clip, clip, size, isolation.is_random(model), loss)
+        is_random, has_canaries = isolation.is_random(model), self.canary_params is not None
+        self._watch = Watch(model, self.steps, noise * clip, clip, size, is_random, has_canaries, loss)
         if self.canary_params:
             self._canaries = GradientCanaries(
                 self.canary_params, model, self.steps, size / self.n, noise, clip, size, private_gradient.clip
             )
         added = self._canaries.added if self._canaries else None
-        return private_gradient.gradient(model, clip, noise, size, added, self._see, loss)
+        return private_gradient.gradient(model, clip, noise, size, added, self._computed, loss)
 
-    def _see(self, step: Step) -> None:
-        """A step as it is applied, in the graph."""
+    def _computed(self, step: Step) -> None:
+        """A step as it was computed, in the graph; what is made of it until `applied` must not go unseen."""
+        self._step = step
+
+    def applied(self, gradients: Sequence[tf.Tensor]) -> None:
         assert self._watch is not None
+        assert self._step is not None
+        step = self._step._replace(gradients=list(gradients))
         self._watch.see(step)
         if self._canaries:
             self._canaries.see(step)

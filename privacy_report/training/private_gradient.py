@@ -37,10 +37,10 @@ class Clipped(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A step as it is applied, for whoever watches.
+    """A step, for whoever watches.
 
     images, labels: the batch; clipped: of its examples; sums: with what was added to them; gradients: what
-    the optimizer gets. Lists have one a variable.
+    the optimizer is to get. Lists have one a variable.
     """
 
     images: tf.Tensor
@@ -101,10 +101,8 @@ def gradient(
     It is the clipped sum plus noise of standard deviation noise_multiplier * l2_norm_clip, divided by the
     *expected* batch size: the drawn size would tell who was drawn. Arguments of the function and its
     returns as in `clipped_sum`, seed as in `noise`. added: what is added to the clipped sum before the noise,
-    one a variable; watch: called in the graph with every step; loss: of the examples. Raises UserError for
-    what `check` refuses.
+    one a variable; watch: called in the graph with every step; loss: of the examples. Call `check` first.
     """
-    check(model, loss)
     stddev = noise_multiplier * l2_norm_clip if noise_multiplier else 0.0  # 0 with an infinite clip too
 
     def step(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from privacy_report.training.backend import keras
+from privacy_report.training.backend import keras, tf
 from privacy_report.training.epochs import Batches, Gradient
 from privacy_report.training.objective import Loss
 
@@ -32,6 +32,9 @@ class Regime(Protocol):
 
     def gradient(self, model: keras.Model, loss: Loss) -> Gradient:
         """What a step does with a batch, whose examples have `loss`."""
+
+    def applied(self, gradients: Sequence[tf.Tensor]) -> None:
+        """What the optimizer gets in a step of `gradient`, in the graph, just before it does."""
 
     def spent(self, epoch: int) -> Spent:
         """The budget spent after `epoch` epochs."""

@@ -29,6 +29,9 @@ class Trainer:
         self._keeps_running = config.privacy is None or config.privacy.keep_running
         seed = _int_seed(config.seed, name)
         self.model = models.build(config.model, data.images.shape[1:], data.n_classes, seed)
+        if not self.model.trainable_weights:
+            path = config.model.path
+            raise UserError(f"model.path: {path} gives a model whose weights are all frozen: nothing learns")
         self.optimizer = optimizers.build(config)
         loss = objective.build(config.loss, data.n_classes)
         self._train = epoch_runner(
@@ -38,6 +41,7 @@ class Trainer:
             data.labels,
             data.train,
             regime.gradient(self.model, loss),
+            regime.applied,
         )
         self.predict = backend.predictor(self.model)
 

@@ -33,7 +33,7 @@ class Watch:
 
     steps: of an epoch; stddev: of the noise, as claimed, and l2_norm_clip; expected_batch_size: what sums are
     divided by; is_random: whether the model draws random numbers, so that no step can be computed again;
-    loss: of the examples.
+    has_canaries: whether anything but examples may be in the sums; loss: of the examples.
     """
 
     def __init__(
@@ -44,9 +44,11 @@ class Watch:
         l2_norm_clip: float,
         expected_batch_size: int,
         is_random: bool,
+        has_canaries: bool = False,
         loss: Loss = cross_entropy,
     ):
-        self.model, self.steps, self.is_random = model, steps, is_random
+        self.model, self.steps = model, steps
+        self.is_random, self.has_canaries = is_random, has_canaries
         self.stddev, self.l2_norm_clip, self.expected_batch_size = stddev, l2_norm_clip, expected_batch_size
         self.epoch: int | None = None
         variables = model.trainable_variables
@@ -102,7 +104,8 @@ class Watch:
     def _keep(self, step: Step) -> bool:
         for kept, variable in zip(self._weights, self.model.trainable_variables, strict=True):
             kept.assign(variable.value)
-        self._sum.assign(tf.concat([tf.reshape(one, [-1]) for one in step.clipped.sums], 0))
+        sums = step.clipped.sums if self.has_canaries else step.sums
+        self._sum.assign(tf.concat([tf.reshape(one, [-1]) for one in sums], 0))
         self._images.assign(step.images)
         self._labels.assign(step.labels)
         return True

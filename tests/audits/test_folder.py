@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from audited import N, run_of
 
-from privacy_report.audits.files import read_audit_file
+from privacy_report.audits.audit_file import read_audit_file
 from privacy_report.audits.models import attack_model, models_at
 from privacy_report.commands.audit import main
 from privacy_report.errors import UserError

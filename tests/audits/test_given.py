@@ -10,7 +10,7 @@ import yaml
 from planted import planted
 
 from privacy_report.attack.signals import negative_loss, pool
-from privacy_report.audits.files import audit_file
+from privacy_report.audits.audit_file import audit_file
 from privacy_report.commands import audit
 from privacy_report.errors import UserError
 from privacy_report.pipeline.contract import ENTIRE, METRICS

@@ -5,7 +5,7 @@ import pytest
 
 from privacy_report.attack.one_run import one_run
 from privacy_report.audits.api import audit_file
-from privacy_report.audits.files import audit_file as file_of
+from privacy_report.audits.audit_file import audit_file as file_of
 from privacy_report.errors import UserError
 
 M = 400

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from privacy_report.audits.files import audit_file
+from privacy_report.audits.audit_file import audit_file
 from privacy_report.audits.labels import PURPOSE, as_bools, labels_of
 from privacy_report.errors import UserError
 

@@ -9,8 +9,8 @@ from planted import planted
 
 import privacy_report as pr
 from privacy_report.attack.canaries import audit_coins
+from privacy_report.audits.audit_file import audit_file
 from privacy_report.audits.checks import InputCheck, Side
-from privacy_report.audits.files import audit_file
 from privacy_report.commands import audit
 from privacy_report.errors import UserError
 from privacy_report.pipeline.contract import ENTIRE

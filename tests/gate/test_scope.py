@@ -8,7 +8,7 @@ import pytest
 from privacy_report.attack.intervals import advantage_p
 from privacy_report.attack.roc import roc_curve
 from privacy_report.gate.scope import power, scope_of
-from privacy_report.gate.words import BAD, BREAKS, FAIR, GOOD, KEEPS, UNJUDGED, colour, line
+from privacy_report.gate.words import BAD, BREAKS, FAIR, GOOD, KEEPS, UNJUDGED, breaches, colour, line
 from privacy_report.pipeline.contract import ENTIRE, LEVEL
 
 TESTED = 40
@@ -93,7 +93,7 @@ def verdict(said=KEEPS, references=("rmia",), leaks=(), confirmed="yes"):
         "checkpoints": 3,
         "passing": 1,
         "reference_models": 8,
-        "against": [{"rule": "max_advantage", "judged": "yes"}],
+        "against": [{"rule": "max_advantage", "judged": "yes", "epoch": 2, "excess": 0.0812}],
     }
 
 
@@ -115,6 +115,17 @@ def test_green_only_where_nothing_leaks_and_reference_models_tried(settings, exp
     assert colour(verdict(**settings)) == expected
 
 
+def test_a_broken_rule_says_by_how_much_and_at_how_many_checkpoints():
+    rule, judged = {"rule": "max_class_advantage", "judged": "yes"}, {"rule": "max_advantage", "judged": "no"}
+    found = [rule | {"epoch": 2, "excess": 0.1}, rule | {"epoch": 2, "excess": 0.3}]
+    found += [rule | {"epoch": 4, "excess": 0.2}, judged | {"epoch": 2, "excess": None}]
+    found += [{"rule": "min_reference_models", "judged": "yes", "epoch": 2, "excess": None}]
+    assert breaches(found) == (
+        "max_class_advantage is broken by up to 0.3 at 2 checkpoints, "
+        "max_advantage cannot be judged at 1 checkpoint, min_reference_models is broken at 1 checkpoint"
+    )
+
+
 def test_a_line_says_the_verdict_and_its_scope():
     scope = "tried: outputs, 8 reference models; not tried: canaries"
     assert line("a", verdict()) == (
@@ -125,6 +136,6 @@ def test_a_line_says_the_verdict_and_its_scope():
     said = line("a", verdict(said=BREAKS, leaks=[LEAK], confirmed="no"))
     assert said == (
         "a: fails at epoch 2, NOT CONFIRMED; leak detected at epoch 2 by rmia (in 1 row); "
-        f"on the other half of the examples max_advantage is broken at 1; {scope}; "
+        f"on the other half of the examples max_advantage is broken by 0.0812 at 1 checkpoint; {scope}; "
         "what helps: docs/remedies.md"
     )

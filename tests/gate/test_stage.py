@@ -61,7 +61,7 @@ def test_check_tells_the_failing_variant(project, capsys):
     assert stopped.value.code == 1
     first, second = capsys.readouterr().out.splitlines()
     assert first == f"cnn2: passes at epoch 2; {LEAK}; 1 of 1 checkpoint passes; {SCOPE}"
-    broken = "the only checkpoint fails (max_advantage is broken at 1)"
+    broken = "the only checkpoint fails (max_advantage is broken by 0.12 at 1 checkpoint)"
     assert second == f"cnn3: fails; {LEAK}; {broken}; {SCOPE}; what helps: docs/remedies.md"
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from claims import claimed
 from written import written_row
 
 from privacy_report.commands import gate as gate_command
@@ -48,6 +49,15 @@ def test_a_twin_differs_in_label_and_canaries_alone():
     assert twin_of("longer", SECTIONS) is None
     assert twin_of("twin", SECTIONS) == "twin"
     assert twin_of("seeded", SECTIONS | {"seeded": SECTIONS["plain"] | {"seed": 1}}) is None
+
+
+def test_a_run_with_another_seed_has_a_twin_with_that_seed():
+    """The twin repeats nothing: it differs in more than its seed."""
+    again = {"again": SECTIONS["plain"] | {"seed": 1, "repeats": "plain"}}
+    twin = {"its_twin": SECTIONS["twin"] | {"seed": 1, "repeats": None}}
+    assert twin_of("again", SECTIONS | again) is None
+    assert twin_of("again", SECTIONS | again | twin) == "its_twin"
+    assert twin_of("plain", SECTIONS | again | twin) == "twin"
 
 
 def test_a_variant_has_a_twin_of_each_kind_of_canaries():
@@ -208,6 +218,14 @@ def test_the_audit_of_a_twins_run_is_in_the_metrics_of_both_at_that_checkpoint(p
     assert [audited(name) for name in TWINS] == [None, 2.346]
     project({}, sections={"plain": SECTIONS["plain"]})
     assert audited("plain") is None
+
+
+def test_next_to_a_claim_the_audit_of_the_last_epoch_counts_at_any_checkpoint(project):
+    project({RULE: 0.1})  # recommends epoch 2, where the audit is of epoch 4
+    claim.write(claim.path_of("plain"), claimed(8.0))
+    verdict("plain")
+    found = json.loads(Path("metrics/plain.json").read_text())
+    assert (found["epoch"], found["epsilon"], found["eps_audited"]) == (2, 8.0, 2.346)
 
 
 @pytest.mark.parametrize("bound", [0.5, 3.5])  # below and above that of the examples

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from privacy_report.pipeline import code
+
+OWN = "own_nets_of_a_test"
+"""The name of a user's own folder or module."""
+
+
+def put(folder: Path, files: dict[str, str | bytes]) -> None:
+    """Write files by their paths; one without a suffix is Python."""
+    for name, content in files.items():
+        path = folder / (name if "." in Path(name).name else f"{name}.py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    importlib.invalidate_caches()
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ import shutil
 import sys
 
 import pytest
-from key_jobs import CANARIES, ORDINARY, OWN, PRIVATE, alone, in_process, make_study, whole_jobs
+from key_jobs import CANARIES, ORDINARY, OWN, PRIVATE, in_process, make_study
 from sandbox import ROOT
+from whole_jobs import alone, whole_jobs
 
 from benchmarks import key_edits
 from benchmarks.key_edits import LIBRARY, NETS

@@ -18,8 +18,8 @@ from privacy_report.errors import UserError
 from privacy_report.pipeline import files, store
 from privacy_report.pipeline.files import write_arrays
 from privacy_report.pipeline.memo import Memo
-from privacy_report.pipeline.policy import read_policy
 from privacy_report.pipeline.store import Entry
+from privacy_report.pipeline.store_policy import read_policy
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 

@@ -50,7 +50,10 @@ def chromium():
     ids=["private", "twelve", "single", "refused"],
 )
 def test_page_fits_and_asks_for_nothing(study, settings, tmp_path, chromium):
-    study(**settings)
+    root = study(**settings)
+    params = (root / "params.yaml").read_text()  # with the picture of remedies, where there are two variants
+    remedy = "  cnn3:\n    label: 3 Layers\n"
+    (root / "params.yaml").write_text(params.replace(remedy, f"{remedy}    remedy_of: cnn2\n"))
     main([])
     chromium.console.clear()
     for width in (1280, 390):
@@ -95,3 +98,13 @@ def test_words_in_views_follow_the_theme(study, tmp_path, chromium, dark):
     red = int(text.removeprefix("rgb(").split(",")[0])
     assert (red > 128) is dark
     chromium.look()
+
+
+def test_thirty_variants_still_work(chromium, study, tmp_path):
+    study(variants=29, dp=("cnn3_dp",), epochs=4, every=2, attacks=("threshold", "rmia"))
+    main([])
+    chromium.console.clear()
+    chromium.look()
+    chromium.open(tmp_path / "plots/report.html")
+    assert chromium.run("new Set(charts.by_epoch.data('points').map(p => p.variant)).size") == 30
+    assert chromium.console == []

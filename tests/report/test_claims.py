@@ -7,7 +7,7 @@ from privacy_report.pipeline.contract import EPSILON_JOINT, ROWS
 from privacy_report.pipeline.tables import where
 from privacy_report.report.claims import check_claim
 from privacy_report.report.study import Study
-from privacy_report.report.tables import PARTS, merge
+from privacy_report.report.study_files import PARTS, merge
 
 
 def merged(root):

@@ -14,8 +14,8 @@ from matplotlib.text import Text
 from report.conftest import read_page
 from sandbox import plain_python
 
+from privacy_report.report.by_epoch import vulnerability
 from privacy_report.report.classes import classes_picture
-from privacy_report.report.figures import vulnerability
 from privacy_report.report.study import Study
 from privacy_report.report.style import STYLE, Look
 from stages.gate import main as gate

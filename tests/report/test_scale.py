@@ -18,8 +18,8 @@ from privacy_report.report import cards, exposed, provenance
 from privacy_report.report import study as study_module
 from privacy_report.report.exposed import Exhibit, exhibits
 from privacy_report.report.study import MANY, MOST_CLOSE, Study
+from privacy_report.report.study_files import curves_in, merge
 from privacy_report.report.style import MOST_LABELS, Look, Panel, Picture, draw, label_ends
-from privacy_report.report.tables import curves_in, merge
 from stages.report import main
 
 

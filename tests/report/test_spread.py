@@ -10,7 +10,7 @@ from privacy_report.pipeline.contract import RECORD_AUC_COLUMNS
 from privacy_report.pipeline.tables import write_table
 from privacy_report.report.record_auc import SHOWN, spread, worst_groups
 from privacy_report.report.study import Study
-from privacy_report.report.tables import merge
+from privacy_report.report.study_files import merge
 from stages.report import main
 
 

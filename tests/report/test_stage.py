@@ -19,12 +19,12 @@ from rich.console import Console
 from sandbox import ROOT
 
 from privacy_report.errors import UserError
-from privacy_report.report import figures, losses, page, summary
+from privacy_report.report import by_epoch, histograms, page, summary
 from privacy_report.report.differential_privacy import finding
 from privacy_report.report.provenance import facts, seeds
 from privacy_report.report.study import Study
+from privacy_report.report.study_files import PARTS, merge
 from privacy_report.report.style import Look
-from privacy_report.report.tables import PARTS, merge
 from privacy_report.report.terminal import print_table
 from stages.report import main
 
@@ -93,6 +93,7 @@ def test_page_stands_alone_and_says_the_verdict(study):
         assert f'<strong class="say fair">Passes at epoch {epoch}; {leak}.</strong>' in text
     assert text.count("Tried: outputs.</p>") == text.count("Not tried: reference models, canaries.</p>") == 3
     assert "<strong>Not tried: reference models, canaries.</strong>" in text
+    assert "<strong>Not tried on it: reference models, canaries.</strong>" in text
     headings = re.findall(r"<h2[^>]*>(.*?)</h2>", text)
     assert headings[:2] == ["Decision", "Explore"]
     assert headings[-3:] == ["Limits of this audit", "Glossary", "Provenance"]
@@ -220,7 +221,7 @@ def test_losses_have_a_logarithmic_axis(study):
     for table in PARTS:
         merge(table, ["cnn2", "cnn3"])
     found = Study(root)
-    panel = losses.losses_picture(found, Look(["cnn2", "cnn3"], ["#111111"])).panels[0]
+    panel = histograms.losses_picture(found, Look(["cnn2", "cnn3"], ["#111111"])).panels[0]
     ax = Figure().add_subplot()
     panel.draw(ax)
     assert ax.get_xscale() == "log"
@@ -233,7 +234,7 @@ def test_advantage_has_its_band(study):
     root = study(epochs=10)
     for table in PARTS:
         merge(table, ["cnn2", "cnn3"])
-    picture = figures.vulnerability(Study(root), Look(["cnn2", "cnn3"], ["#111111"]))
+    picture = by_epoch.vulnerability(Study(root), Look(["cnn2", "cnn3"], ["#111111"]))
     (panel,) = (panel for panel in picture.panels if "Attacker's advantage" in panel.alt)
     ax = Figure().add_subplot()
     panel.draw(ax)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from privacy_report.errors import UserError
 from privacy_report.report.study import Study, pareto
-from privacy_report.report.tables import PARTS, merge
+from privacy_report.report.study_files import PARTS, merge
 
 points = st.lists(st.tuples(st.integers(0, 8).map(float), st.integers(0, 8).map(float)))
 

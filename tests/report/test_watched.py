@@ -4,9 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from report.conftest import read_page
 
+from privacy_report.commands import watch
 from privacy_report.errors import UserError
+from privacy_report.gate import inputs
 from privacy_report.report.watched import Progress, in_one_line, page_of, shown, with_progress
 from stages.report import main as report
 
@@ -93,3 +96,52 @@ def test_a_table_that_went_meanwhile_is_one_line(study):
     Path("data/attack/cnn2/halves.csv").unlink()
     with pytest.raises(UserError, match=r"halves\.csv"):
         page_of(["cnn2"])
+
+
+def test_a_variant_that_has_gone_meanwhile_is_one_line(study):
+    study(variants=2, epochs=4)
+    drop("cnn3")
+    with pytest.raises(UserError, match=r"^params\.yaml: cnn3 has gone from it$"):
+        page_of(["cnn2", "cnn3"])
+
+
+def drop(variant):
+    """Take a variant out of params.yaml."""
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    del params["variants"][variant]
+    Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+class Unchanged:
+    """In place of dvc.lock: all attacks are those of before."""
+
+    def digest(self, stage):
+        return (stage,)
+
+
+@pytest.mark.usefixtures("unrasterised")
+def test_an_edit_between_two_reads_keeps_the_earlier_report_and_says_why(study, monkeypatch):
+    study(variants=2, epochs=4)
+    progress = [Progress(name, name, 4, finished=True) for name in ("cnn2", "cnn3")]
+    monkeypatch.setattr(watch, "Current", Unchanged)
+    monkeypatch.setattr(watch.Watcher, "_look", lambda self, current: progress)
+    watcher, read = watch.Watcher(Path("watch.html")), inputs.read_variants
+    assert watcher.write() == "2 of 2 variants finished"
+    (decided,) = DECISION.findall(read_page("watch.html"))
+    assert "3 Layers" in decided
+
+    def edited_just_then():
+        sections = read()
+        drop("cnn3")
+        return sections
+
+    monkeypatch.setattr(inputs, "read_variants", edited_just_then)
+    why = "params.yaml: cnn3 has gone from it"
+    assert watcher.write() == f"2 of 2 variants finished; no new report: {why}"
+    page = read_page("watch.html")
+    assert DECISION.findall(page) == [decided]
+    assert page.count(why) == 1
+    monkeypatch.setattr(inputs, "read_variants", read)
+    assert watcher.write() == "2 of 2 variants finished"
+    (decided,) = DECISION.findall(read_page("watch.html"))
+    assert "3 Layers" not in decided

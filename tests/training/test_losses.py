@@ -97,13 +97,13 @@ def test_without_its_part_each_is_cross_entropy(loss, settings):
 
 
 def test_relax_loss_descends_from_alpha_on_and_flattens_below_it_example_by_example():
-    """Slopes (y - t) / 2 below alpha: what differs from the paper is that each example has its own side."""
+    """Slopes (y - t) / 2 below alpha: what differs from the source is that each example has its own side."""
     found, slopes = of(losses.relax_loss, [0, 2], [np.log(P), np.log(P)], alpha=1.0)
     assert found == pytest.approx([0.209247, 3 * LN2], abs=2e-6)
     np.testing.assert_allclose(slopes, [[0.25, -0.125, -0.125], [0.5, 0.375, 0.125 - 1]], atol=1e-6)
 
 
-def test_the_slope_below_alpha_is_the_mean_of_the_papers_two_epochs():
+def test_the_slope_below_alpha_is_the_mean_of_two_epochs_of_the_source():
     """Of one example: in the one it climbs the cross-entropy, in the other it descends that of t."""
     _, slopes = of(losses.relax_loss, [0], [np.log(P)], alpha=1.0)
     up = -(P - [1, 0, 0])

@@ -70,6 +70,7 @@ def test_without_a_loss_it_is_tensorflows_operation_and_none_other():
         ("own_losses.nan_slopes", {}, r"nan_slopes gives slopes that are NaN"),
         ("own_losses.of_no_logit", {}, r"of_no_logit gives a loss that no logit moves"),
         ("own_losses.noisy", {}, r"noisy draws random numbers"),
+        ("own_losses.noisy_in_python", {}, r"noisy_in_python draws random numbers"),
         ("own_losses.with_a_variable", {}, r"has a variable, which no checkpoint holds"),
         ("own_losses.raises", {}, r"own_losses\.raises raises KeyError: 'a bug"),
         ("own_losses.raises_in_a_graph", {}, r"cannot be used in a TensorFlow graph \(AttributeError"),
@@ -147,7 +148,7 @@ def test_gradients_are_of_the_loss_in_every_way_of_training(chosen):
 @pytest.mark.parametrize("more", [[], [keras.layers.GroupNormalization(2)]], ids=["explicit", "generic"])
 def test_the_self_check_recomputes_a_step_with_the_loss(more):
     loss, model, (images, labels) = objective.build(OWN, CLASSES), model_of(*more), batch(6)
-    watch = Watch(model, 1, 1.0, 0.5, 6, False, loss)
+    watch = Watch(model, 1, 1.0, 0.5, 6, False, loss=loss)
     watch.begin(1)
     private.gradient(model, 0.5, 1.0, 6, watch=watch.see, loss=loss)(images, labels, tf.zeros(2, tf.int64))
     assert watch.seen().recomputed < 1e-5

@@ -4,22 +4,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from stacks import frozen, stack
 
-from privacy_report.errors import UserError
 from privacy_report.training import per_example, sampling
 from privacy_report.training import private_gradient as private
 
 L = keras.layers
-
-
-def stack(*layers, shape=(9, 8, 3)):
-    """A model of 3 classes with initial weights, and biases that are not all zero."""
-    keras.utils.set_random_seed(0)
-    model = keras.Sequential([L.Input(shape), *layers, L.Flatten(), L.Dense(3)])
-    rng = np.random.default_rng(1)
-    for variable in model.trainable_variables:
-        variable.assign(variable + rng.normal(0, 0.1, variable.shape))
-    return model
 
 
 def batch(size, shape=(9, 8, 3), seed=0):
@@ -57,13 +47,6 @@ def graph_sum(model, clip):
     return run.get_concrete_function(
         tf.TensorSpec((None, *shape), tf.float32), tf.TensorSpec((None,), tf.int32)
     )
-
-
-def frozen(*layers):
-    """These layers as one, without anything to learn."""
-    front = keras.Sequential(layers)
-    front.trainable = False
-    return front
 
 
 FAST = {
@@ -129,13 +112,55 @@ def test_explicit_gradients_equal_those_of_vectorized_map(name):
             assert np.linalg.norm(our_sum(one) - wanted) <= 1e-5 * np.linalg.norm(wanted) + 1e-12
 
 
-def test_a_frozen_layer_has_no_gradient_and_counts_nothing():
-    model = stack(L.Conv2D(4, 3, activation="relu"), L.Conv2D(3, 2, activation="relu"))
-    model.layers[1].trainable = False
+FROZEN = {
+    "a layer": {"second": False},
+    "a kernel": {"first.kernel": False},
+    "a bias": {"second.bias": False},
+    "all kernels": {"first.kernel": False, "second.kernel": False, "last.kernel": False},
+    "a kernel and a layer": {"first.kernel": False, "last": False},
+    "a layer except for its bias": {"second": False, "second.bias": True},
+    "a layer's weights, and in name alone a layer of the same shapes": {
+        "first": False,
+        "first.kernel": True,
+        "first.bias": True,
+        "second.kernel": False,
+        "second.bias": False,
+    },
+}
+"""What becomes of `trainable` in two equal convolutions and the last layer, one after the other."""
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_what_is_frozen_has_no_gradient_and_counts_nothing(name):
+    """A layer's own `trainable` does not say which of its weights learn."""
+    model = stack(L.Conv2D(3, 3, activation="relu"), L.Conv2D(3, 3, activation="tanh"))
+    layers = dict(zip(("first", "second", "last"), (x for x in model.layers if x.weights), strict=True))
+    for place, trainable in FROZEN[name].items():
+        layer, _, weight = place.partition(".")
+        (getattr(layers[layer], weight) if weight else layers[layer]).trainable = trainable
+    assert 0 < len(model.trainable_variables) < 6
+    assert private.check(model) is None
     images, labels = batch(5)
     rows = examples_gradients(model, images, labels)
+    for work in (per_example.explicit, per_example.generic):
+        gradients, *_ = work(model, images, labels)
+        np.testing.assert_allclose(sum(one for one, _ in gradients), (rows**2).sum(1), rtol=1e-4)
     sums, *_ = graph_sum(model, 0.1)(images, labels)
+    assert [s.shape for s in sums] == [v.shape for v in model.trainable_variables]
     np.testing.assert_allclose(flat(sums), clipped(rows, 0.1), rtol=1e-4, atol=1e-7)
+
+
+def test_a_nested_stack_that_is_frozen_in_part_takes_the_generic_path():
+    inner = keras.Sequential([L.Conv2D(3, 3, activation="relu"), L.Conv2D(3, 3)])
+    model = stack(inner)
+    inner.trainable = False
+    inner.layers[1].trainable = True
+    assert len(model.trainable_variables) == 4
+    assert "is a Sequential" in private.check(model)
+    images, labels = batch(5)
+    sums, *_ = graph_sum(model, 0.1)(images, labels)
+    expected = clipped(examples_gradients(model, images, labels), 0.1)
+    np.testing.assert_allclose(flat(sums), expected, rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize("clip", [1e-3, 0.3, 2.0])
@@ -266,87 +291,6 @@ def test_steps_epochs_runs_and_variables_never_share_noise():
     assert len(np.unique(np.concatenate(drawn))) == 3 * 3 * 3 * 50
     again = private.noise(variables, 1.0, tf.constant(sampling.step_seeds(1, 0, 9)[0]))
     np.testing.assert_array_equal(drawn[0], again[0])  # a longer epoch or a resume changes nothing
-
-
-def test_layers_that_mix_examples_are_refused_wherever_they_hide():
-    inner = keras.Sequential([L.Conv2D(4, 3), L.BatchNormalization(name="mixer")])
-    with pytest.raises(UserError, match=r"layer mixer: BatchNormalization mixes the examples"):
-        private.check(stack(inner))
-    inner.layers[1].trainable = False  # frozen, it uses stored averages and mixes nothing
-    assert "is a Sequential" in private.check(stack(inner))
-
-
-def test_a_front_that_is_frozen_in_name_alone_is_no_front():
-    """Keras's argument leaves the layers inside as they are: they learn."""
-    model = stack(keras.Sequential([L.Conv2D(4, 3)], trainable=False))
-    assert len(model.trainable_variables) == 4
-    assert "is a Sequential" in private.check(model)
-
-
-def test_a_frozen_front_that_mixes_examples_is_refused():
-    front = frozen(L.Conv2D(2, 3), L.Lambda(lambda x: x - keras.ops.mean(x, 0)))
-    with pytest.raises(UserError, match="mixes the examples of a batch"):
-        private.check(stack(front))
-
-
-class Adding(L.Layer):
-    """Adds a loss of its own, in training mode or in both."""
-
-    def __init__(self, only_in_training, **kwargs):
-        super().__init__(**kwargs)
-        self.only_in_training = only_in_training
-
-    def call(self, x, training=False):
-        if training or not self.only_in_training:
-            self.add_loss(keras.ops.mean(x))
-        return x
-
-
-class Penalised(L.Layer):
-    """A weight with a regularizer that is no attribute of the layer."""
-
-    def build(self, shape):
-        self.scale = self.add_weight(shape=(), initializer="ones", regularizer="l2", name="scale")
-
-    def call(self, x):
-        return x * self.scale
-
-
-@pytest.mark.parametrize(
-    "layer",
-    [
-        L.Conv2D(4, 3, kernel_regularizer="l2", name="rough"),
-        L.Conv2D(4, 3, activity_regularizer="l1", name="rough"),
-        L.ActivityRegularization(l1=0.1, name="rough"),
-        Penalised(name="rough"),
-        Adding(True, name="rough"),
-        Adding(False, name="rough"),
-        keras.Sequential([L.Conv2D(4, 3), Adding(True, name="rough")]),
-    ],
-    ids=["kernel", "activity", "layer", "weight", "training", "both", "nested"],
-)
-def test_losses_of_a_models_own_are_refused_and_none_is_left_behind(layer):
-    model = stack(layer)
-    before = [np.array(value) for value in model.get_weights()]
-    with pytest.raises(UserError, match=r"layer rough: its own loss \(a regularizer or add_loss\)"):
-        private.check(model)
-    for old, new in zip(before, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(old, new)
-
-
-def test_a_model_that_adds_to_the_loss_itself_is_refused():
-    class Own(keras.Model):
-        def __init__(self):
-            super().__init__(name="own")
-            self.inner = stack(L.Conv2D(4, 3))
-
-        def call(self, x):
-            self.add_loss(keras.ops.mean(x))
-            return self.inner(x)
-
-    inputs = L.Input((9, 8, 3))
-    with pytest.raises(UserError, match="layer own: its own loss"):
-        private.check(keras.Model(inputs, Own()(inputs)))
 
 
 def test_models_that_are_no_plain_stack_fall_back_and_say_so():

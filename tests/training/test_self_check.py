@@ -2,6 +2,7 @@
 
 import dataclasses
 from itertools import pairwise
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -10,7 +11,10 @@ from small import make_trainer, small_cnn
 from benchmarks.faults import fault
 from privacy_report.errors import UserError
 from privacy_report.pipeline.component import Component
+from privacy_report.training import private_gradient
+from privacy_report.training.backend import tf
 from privacy_report.training.data import Data
+from privacy_report.training.private import Private
 from privacy_report.training.private_arrays import FINGERPRINTS, P_VALUES
 from privacy_report.training.sampling import poisson_batches, shuffled_batches
 from privacy_report.training.schema import Privacy, Variant
@@ -185,6 +189,43 @@ def test_a_fault_ends_the_run_with_one_line(name, epochs, says):
         trained(epochs)
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith(f"v, epoch {epochs}: ")
+
+
+@pytest.mark.parametrize("what", ["no noise", "the drawn batch size as divisor"])
+def test_what_changes_a_gradient_on_its_way_to_the_optimizer_is_found(what):
+    sound = Private.gradient
+
+    def changed(self, model, loss):
+        work = sound(self, model, loss)
+
+        def step(images, labels, seed):
+            gradients, losses, logits = work(images, labels, seed)
+            if what == "no noise":
+                gradients = [one / self.batch_size for one in self._step.sums]
+            else:
+                drawn = tf.cast(tf.maximum(tf.shape(images)[0], 1), tf.float32)
+                gradients = [one * (self.batch_size / drawn) for one in gradients]
+            return gradients, losses, logits
+
+        return step
+
+    with mock.patch.object(Private, "gradient", changed), pytest.raises(UserError, match="self-check: "):
+        trained(2)
+
+
+def test_what_no_example_gave_is_found_in_the_sum():
+    sound = private_gradient.gradient
+
+    def changed(model, clip, noise, size, added, watch, loss):
+        assert added is None
+        extra = [tf.fill(v.shape, 0.05) for v in model.trainable_variables]
+        return sound(model, clip, noise, size, lambda: extra, watch, loss)
+
+    with (
+        mock.patch.object(private_gradient, "gradient", changed),
+        pytest.raises(UserError, match=r"self-check: recomputed"),
+    ):
+        trained(1)
 
 
 def test_the_noise_that_is_checked_is_what_moved_the_weights():

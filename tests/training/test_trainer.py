@@ -146,6 +146,7 @@ def test_secret_seed_never_repeats(data):
         ({"privacy": private(delta=0.01)}, "privacy.delta: got 0.01"),
         ({"privacy": private(), "batch_size": 5000}, "batch_size: got 5000"),
         ({"model": small_cnn(num_conv=4)}, r"num_conv: got 4, allowed: 1\.\.3 for images of 32 x 32"),
+        ({"model": Component("own_nets.frozen")}, r"own_nets\.frozen gives a model whose weights are all"),
     ],
 )
 def test_impossible_values_are_refused(changes, words, data):

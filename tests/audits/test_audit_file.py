@@ -12,7 +12,7 @@ from planted import planted
 from privacy_report.audits import attacks as audit_module
 from privacy_report.audits import models
 from privacy_report.audits.attacks import audit, audit_params
-from privacy_report.audits.files import OPTIONAL, read_audit_file
+from privacy_report.audits.audit_file import OPTIONAL, read_audit_file
 from privacy_report.commands.audit import main
 from privacy_report.errors import UserError
 from privacy_report.pipeline.contract import LOGITS, released_to

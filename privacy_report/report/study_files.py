@@ -1,4 +1,4 @@
-"""Where the variants' tables are, how they become one, and how rows are found in them."""
+"""The files of a study: where the variants' tables are, how they become one, and how they are read."""
 
 from __future__ import annotations
 

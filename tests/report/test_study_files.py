@@ -7,7 +7,7 @@ from privacy_report.errors import UserError
 from privacy_report.pipeline.params import check
 from privacy_report.pipeline.tables import columns_of, read_rows
 from privacy_report.report.schema import ReportParams
-from privacy_report.report.tables import merge
+from privacy_report.report.study_files import merge
 
 
 def part(variant, text):

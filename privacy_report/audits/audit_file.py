@@ -11,9 +11,9 @@ import numpy as np
 from privacy_report.attack.confidence import logit_confidence
 from privacy_report.attack.references import References, check_finite
 from privacy_report.attack.signals import Examples, pool
-from privacy_report.audits.inputs import arrays_of, normalised
 from privacy_report.audits.joined import joined
 from privacy_report.audits.persons import PERSONS, persons_of
+from privacy_report.audits.raw_outputs import arrays_of, normalised
 from privacy_report.audits.scores import (
     PREDICTIONS,
     SCORES,
