@@ -101,7 +101,7 @@ def nearest(views: Sequence[np.ndarray], train: np.ndarray, k: int) -> tuple[np.
             np.maximum(alike, view[start : start + BLOCK] @ train.T, out=alike)
         chunks = alike.reshape(len(alike), -1, CHUNK)
         # The k largest are in those k chunks whose largest are the largest.
-        best = np.argpartition(-chunks.max(2), k - 1, axis=1)[:, :k]
+        best = np.argpartition(-chunks.max(2), min(k, chunks.shape[1]) - 1, axis=1)[:, :k]
         among = (best[:, :, None] * CHUNK + np.arange(CHUNK)).reshape(len(alike), -1)
         among_values = np.take_along_axis(alike, among, 1)
         order = np.argsort(-among_values, axis=1, kind="stable")[:, :k]
