@@ -73,7 +73,8 @@ def test_mirrored_and_brighter_copies_are_the_nearest_thumbnails(train: np.ndarr
     views = [similar.centred_colour8(view) for view in (copies, copies[:, :, ::-1])]
     values, rows = similar.nearest(views, similar.centred_colour8(train), 20)
     assert np.array_equal(rows[:, 0], np.arange(40))
-    others, _ = similar.nearest([similar.centred_colour8(natural(40, seed=3))], views[0], 20)
+    unrelated = similar.centred_colour8(natural(40, seed=3))
+    others, _ = similar.nearest([unrelated], similar.centred_colour8(train), 20)
     assert relative(values).min() > relative(others).max()
 
 
