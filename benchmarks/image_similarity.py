@@ -68,7 +68,7 @@ def embedding(data: Path, variant: str, cache: Path) -> Callable[[np.ndarray], n
     They are kept in `cache` by the images' digest.
     """
     # TensorFlow is imported where there is work for it.
-    from privacy_report.pipeline.digests import digest
+    from privacy_report.pipeline.digests import arrays_digest
     from privacy_report.training import state
     from privacy_report.training.backend import keras, predictor
 
@@ -79,7 +79,7 @@ def embedding(data: Path, variant: str, cache: Path) -> Callable[[np.ndarray], n
     predict = predictor(keras.Model(model.inputs, model.layers[-1].input))
 
     def features(images: np.ndarray) -> np.ndarray:
-        kept = cache / f"{variant}_{digest({'images': images})[:16]}_{path.stem}.npy"
+        kept = cache / f"{variant}_{arrays_digest({'images': images})[:16]}_{path.stem}.npy"
         if not kept.exists():
             cache.mkdir(parents=True, exist_ok=True)
             np.save(kept, predict(images, np.arange(len(images))))
