@@ -11,6 +11,7 @@ from scipy.stats import norm
 from test_docs_references import NULLS
 
 from benchmarks.stronger_attacks import BASELINE
+from privacy_report.attack.slices import load_excluded
 from privacy_report.pipeline import contract
 
 FOUND = json.loads((ROOT / "benchmarks/labels.json").read_text())
@@ -119,3 +120,31 @@ def test_what_near_duplicates_change_is_what_was_measured():
     head = ["variant, epoch", "attack", "non-members", "AUC", "found at 1% FPR", "found at 0.1% FPR"]
     head.append("of the ten highest non-members on the list")
     check_block(DOCS / "data.md", "near_duplicates", table(head, rows))
+
+
+def test_no_detector_of_near_duplicates_finds_enough_and_the_table_says_so():
+    found = json.loads((ROOT / "benchmarks/duplicate_detectors.json").read_text())
+    assert (found["flagged"], found["wanted"], found["candidates"]) == (0.03, 0.85, 20)
+    rows = []
+    for name, row in sorted(found["detectors"].items(), key=lambda item: -item[1]["near"]["hits"]):
+        assert row["near"]["recall"] < found["wanted"]
+        cells = [
+            "{recall:.1%} ({recall_low:.1%}-{recall_high:.1%})".format(**row[kind])
+            for kind in ("near", "all")
+        ]
+        needed = f"{row['flags_for_wanted'] / found['n_test']:.1%}"
+        rows.append([name, *cells, needed, f"{row['cpu_s']:.0f}"])
+    head = ["detector", "of the 249, at 3%", "of all 286, at 3%", "flagged for 85% of the 249", "CPU seconds"]
+    check_block(DOCS / "data.md", "duplicate_detectors", table(head, rows))
+
+
+def test_what_was_judged_by_eye_is_what_the_page_says():
+    text = (ROOT / "benchmarks/duplicates_by_eye.csv").read_text()
+    pairs = [line.split(",") for line in text.splitlines() if not line.startswith("#")][1:]
+    flagged = [judged for drawn, _, _, judged in pairs if drawn == "flagged"]
+    assert (len(flagged), flagged.count("near"), flagged.count("similar")) == (40, 34, 4)
+    listed = set(load_excluded(ROOT / "conf/groups/cifar10_near_duplicates.csv").tolist())
+    assert all((int(index) in listed) == drawn.startswith("listed") for drawn, index, _, _ in pairs)
+    said = (DOCS / "data.md").read_text()
+    assert "Of 40 test images" in said
+    assert "34 are of the same shot as the training image and 4 more are very similar" in said
