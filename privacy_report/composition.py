@@ -12,7 +12,7 @@ import yaml
 from hydra import compose
 from omegaconf import OmegaConf
 
-from privacy_report.attack.schema import AttackParams
+from privacy_report.attack.schema import COLUMNS, AttackParams
 from privacy_report.datasets.schema import DatasetParams
 from privacy_report.errors import UserError
 from privacy_report.gate.schema import GateParams, nonmembers_needed
@@ -55,6 +55,8 @@ def check_params(params: Any) -> None:
     sections: dict[str, Any] = {name: check(name, params[name], schema) for name, schema in SECTIONS.items()}
     attack: AttackParams = sections["attack"]
     _check_classes(sections["gate"], attack, sections["dataset"].name)
+    if attack.groups == COLUMNS and not sections["dataset"].groups:
+        raise refuse("attack.groups", COLUMNS, "null or a file, since dataset.groups names no columns")
     if not isinstance(params["variants"], Mapping) or not params["variants"]:
         raise UserError(f"variants: got {params['variants']!r}, allowed: a mapping of at least one variant")
     variants: dict[str, Variant] = {}

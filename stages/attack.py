@@ -10,8 +10,8 @@ import numpy as np
 
 from privacy_report.attack import tables
 from privacy_report.attack.canaries import audit_gradients, audit_variant, read_canaries, with_canaries
-from privacy_report.attack.schema import AttackParams
-from privacy_report.attack.slices import Groups, load_excluded, load_groups
+from privacy_report.attack.schema import COLUMNS, AttackParams
+from privacy_report.attack.slices import Groups, groups_of_columns, load_excluded, load_groups
 from privacy_report.attack.variant import (
     Inputs,
     attack_checkpoint_of,
@@ -25,7 +25,7 @@ from privacy_report.errors import UserError
 from privacy_report.pipeline.command import run, track, variant_named
 from privacy_report.pipeline.contract import RECORD_AUC_COLUMNS
 from privacy_report.pipeline.digests import Arrays
-from privacy_report.pipeline.files import read_arrays, write_json
+from privacy_report.pipeline.files import read_arrays, read_json, write_json
 from privacy_report.pipeline.locks import exclusive
 from privacy_report.pipeline.memo import Memo
 from privacy_report.pipeline.outputs import read_outputs
@@ -36,7 +36,8 @@ from privacy_report.pipeline.tables import write_table
 SCORES, REFERENCES, COINS = Path("data/score"), Path("data/reference"), Path("data/canaries")
 TRAINED, GRADIENTS = Path("data/train"), "gradient_canaries.npz"
 MEMBER, NONMEMBER = Path("data/prepare/member.npy"), Path("data/prepare/nonmember.npy")
-PERSON = Path("data/prepare/person.npy")
+PERSON, GROUP = Path("data/prepare/person.npy"), Path("data/prepare/group.npy")
+ABOUT = Path("data/prepare/dataset.json")
 GROUPS = Path("conf/groups")
 
 
@@ -53,7 +54,7 @@ def main(argv: Sequence[str]) -> None:
     def inputs() -> tuple[Inputs, Inputs | None]:
         params = load("attack", AttackParams)
         folders = SCORES / variant, REFERENCES / variant
-        own = read_inputs(params, _groups(params), *folders, _excluded(params), _persons(variant))
+        own = read_inputs(params, _groups(params, variant), *folders, _excluded(params), _persons(variant))
         return own, read_canaries(params, *folders)
 
     with exclusive(f"attack@{variant}", inputs) as (found, canaries):
@@ -87,7 +88,8 @@ def _audit(variant: str, found: Inputs, canaries: Inputs | None, kept: Memo) -> 
 def _write_record_auc(folder: Path, variant: str, found: Inputs, labels: np.ndarray, members: Arrays) -> None:
     """Write record_auc.csv, of the references' last epoch; without rows where they are too few, or none."""
     epoch = max(found.references.phi) if found.references else 0
-    slices = tables.slices_of_members(labels, found.params.slices, _groups(found.params))
+    persons = None if found.attacks.persons is None else found.attacks.persons[: len(labels)]
+    slices = tables.slices_of_members(labels, found.params.slices, _groups(found.params, variant), persons)
     rows = tables.record_auc_rows(variant, epoch, members, slices)
     write_table(folder / "record_auc.csv", rows, RECORD_AUC_COLUMNS)
 
@@ -100,8 +102,13 @@ def _write_audit(folder: Path, audit: dict[str, Any] | None) -> None:
         (folder / "one_run.json").unlink(missing_ok=True)
 
 
-def _groups(params: AttackParams) -> Groups | None:
-    """The index groups; their file lies where dvc.yaml declares it, so that DVC sees it change."""
+def _groups(params: AttackParams, variant: str) -> Groups | None:
+    """The groups: of columns, or of a file, which lies where dvc.yaml declares it: DVC sees a change."""
+    if params.groups == COLUMNS:
+        if not GROUP.exists():
+            raise refuse("attack.groups", COLUMNS, "a file, since dataset.groups names no columns")
+        of, columns = np.load(GROUP), read_json(ABOUT)["groups"]
+        return groups_of_columns(columns, of[_members(variant)], of[np.load(NONMEMBER)])
     return None if params.groups is None else load_groups(_watched("groups", params.groups))
 
 

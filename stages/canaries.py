@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from privacy_report.datasets import canaries, canary_draw, persons, prepared
 from privacy_report.datasets.prepared import Prepared
+from privacy_report.errors import refuse
 from privacy_report.pipeline import memo
 from privacy_report.pipeline.command import run, variant_named
 from privacy_report.pipeline.locks import exclusive
@@ -38,10 +39,13 @@ def main(argv: Sequence[str]) -> None:
 def _candidates(config: Variant) -> Prepared:
     """The examples whose members may be canaries: of each person one row, so that coins are of persons."""
     found = prepared.read()
-    who = persons.read(found)
-    if who is None or config.canaries is None:
+    who, asked = persons.read(found), config.canaries
+    if who is None or asked is None or not asked.are_examples:
         return found
-    return replace(found, member=persons.one_row_each(found, who, config.canaries.seed))
+    rows = persons.one_row_each(found, who, asked.seed)
+    if asked.count > len(rows):
+        raise refuse("canaries.count", asked.count, f"at most {len(rows)}, the persons who are members")
+    return replace(found, member=rows)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from privacy_report.datasets import canaries, persons, prepared
+from privacy_report.datasets import canaries, prepared
 from privacy_report.errors import refuse
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.digests import digest
@@ -20,7 +20,7 @@ from privacy_report.training.announce import announce
 from privacy_report.training.chains import Chain, Scored, TargetChain
 from privacy_report.training.declared import check_declared
 from privacy_report.training.memberships import ReferenceParams
-from privacy_report.training.person_coins import planned
+from privacy_report.training.person_coins import of_variant
 from privacy_report.training.plan import scores, source_of, target
 from privacy_report.training.references import Reference, ReferenceChain
 from privacy_report.training.schema import Queries, Variant
@@ -97,8 +97,7 @@ def _said(path: Path) -> Any:
 def asked() -> dict[str, Asked]:
     """Variant -> what the parameters ask for."""
     params, data = load("reference", ReferenceParams), prepared.read()
-    members, n = len(data.member), len(data.member) + len(data.nonmember)
-    found = {}
+    members, found = len(data.member), {}
     for name, config in load_each("variants", Variant).items():
         check_declared(config)
         check_queries(f"variants.{name}.queries", config.queries, data.images.shape[1:])
@@ -109,8 +108,7 @@ def asked() -> dict[str, Asked]:
             tuple(config.checkpoint_epochs),
             bool(len(canaries.read(canaries.path_of(name)).index)),
         )
-        references = planned(name, config, params, n, source, persons.of_references(name))
-        found[name] = Asked(config, members, scored, references)
+        found[name] = Asked(config, members, scored, of_variant(name, config, params))
     return found
 
 

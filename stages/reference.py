@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from privacy_report.datasets import canaries, persons, prepared
+from privacy_report.datasets import canaries, prepared
 from privacy_report.pipeline.command import run, variant_named
 from privacy_report.pipeline.files import atomic, empty_folder
 from privacy_report.pipeline.locks import exclusive
@@ -16,8 +16,7 @@ from privacy_report.pipeline.params import load
 from privacy_report.pipeline.recorded import checked
 from privacy_report.training.announce import announce
 from privacy_report.training.memberships import ReferenceParams
-from privacy_report.training.person_coins import planned
-from privacy_report.training.plan import source_of
+from privacy_report.training.person_coins import of_variant
 from privacy_report.training.references import Reference, ReferenceChain, phi_of
 from privacy_report.training.schema import Variant
 
@@ -40,9 +39,8 @@ def main(argv: Sequence[str]) -> None:
 
     def inputs() -> tuple[list[Reference], int]:
         config, params = load(f"variants.{name}", Variant), load("reference", ReferenceParams)
-        data, source = prepared.read(), source_of(name)
-        n = len(data.member) + len(data.nonmember)
-        return planned(name, config, params, n, source, persons.of_references(name)), n
+        data = prepared.read()
+        return of_variant(name, config, params), len(data.member) + len(data.nonmember)
 
     with exclusive(f"reference@{name}", inputs) as (references, n):
         kept, folder = Memo(f"reference@{name}"), OUTPUTS / name

@@ -293,3 +293,12 @@ def test_the_variants_that_an_experiment_asks_for_compose_with_it(conf, name):
         models = {reference["per_variant"].get(name, reference["models"]) for name in variants}
         assert models == {4}, "as many references against each"
         assert list(variants) == yaml.safe_load(said[1])
+
+
+def test_groups_of_columns_need_columns():
+    params = copy.deepcopy(PARAMS)
+    params["attack"] |= {"groups": "columns", "slices": ["entire", "group"]}
+    with pytest.raises(UserError, match=r"attack\.groups: got 'columns', allowed: null or a file"):
+        check_params(params)
+    params["dataset"] = {"name": "table", "path": "own_data/t.csv", "label": "ill", "groups": ["sex"]}
+    check_params(params | {"variants": {"cnn2": params["variants"]["cnn2"]}})

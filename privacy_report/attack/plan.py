@@ -54,10 +54,15 @@ class Plan:
         return [self.settings["path"]] if "path" in self.settings else []
 
     def inputs(self) -> dict[str, Any]:
-        """Everything above as JSON-able values, groups in their order, persons as a digest."""
+        """Everything above as JSON-able values: groups in their order, of persons a digest.
+
+        Without persons nothing is said of them, not even how they would be scored.
+        """
         groups = list(self.groups.items()) if self.groups else []
-        return vars(self) | {
+        found = vars(self) | {
             "settings": dict(self.settings),
             "groups": [[name, asdict(group)] for name, group in groups],
-            "persons": None if self.persons is None else arrays_digest({"": self.persons}),
         }
+        if self.persons is None:
+            return {name: value for name, value in found.items() if name not in ("persons", "person_score")}
+        return found | {"persons": arrays_digest({"": self.persons})}

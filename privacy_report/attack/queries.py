@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
+from privacy_report.attack.references import check_finite
+
 SURE = 37.0
 """A confidence phi above which -log p is exp(-phi) to the last digit of a float64."""
 
@@ -13,8 +15,8 @@ def combined(phi: np.ndarray) -> np.ndarray:
     """The confidence of the geometric mean of p over queries, float64 (n,): of phi (queries, n).
 
     So log p is averaged. Its relative precision is kept at both ends: it is the logarithm of the loss -log p
-    that is worked with, which may be as low as -700, where p itself is 1. NaN or infinity give NaN or
-    infinity.
+    that is worked with, which may be as low as -700, where p itself is 1. NaN gives NaN, and -inf gives
+    -inf; but +inf is a loss of 0, which the other queries hide: check before.
     """
     phi = np.asarray(phi, np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -25,7 +27,11 @@ def combined(phi: np.ndarray) -> np.ndarray:
 
 
 def models_combined(phi: np.ndarray) -> np.ndarray:
-    """The same of each of k models: float32 (k, n), of phi (k, queries, n), or of (k, n) as it is."""
+    """The same of each of k models: float32 (k, n), of phi (k, queries, n), or of (k, n) as it is.
+
+    UserError that names the first model with an answer that is not finite.
+    """
+    check_finite(phi, "reference")
     return phi if phi.ndim == 2 else np.stack([combined(one).astype(np.float32) for one in phi])
 
 

@@ -15,6 +15,7 @@ from privacy_report.attack.evidence import ReferenceFiles
 from privacy_report.attack.example_exposure import known_spreads
 from privacy_report.attack.references import References, TooFewError
 from privacy_report.pipeline.digests import Arrays
+from privacy_report.pipeline.measured import MAX, MEAN
 
 AUCS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99)
 """At which the curve is taken."""
@@ -26,20 +27,47 @@ TIE = 1e-9
 """Of the spread: a gap that is so little too small reaches an AUC by chance, so that no rounding decides."""
 
 
-def of_members(trains: Path, phi: Path, n_member: int) -> Arrays:
-    """`record_auc` float (n_member,) and `by_noise` float32 (n_member, len(AUCS)) of the members.
+def of_members(
+    trains: Path,
+    phi: Path,
+    n_member: int,
+    persons: np.ndarray | None = None,
+    person_score: str = MAX,
+) -> Arrays:
+    """`record_auc` float (m,) and `by_noise` float32 (m, len(AUCS)) of the members, or of their persons.
 
-    trains, phi: files of the references, members first. Nothing where they are too few for a spread
-    on both sides.
+    trains, phi: files of the references, members first. persons: int (n,), whose row each is; then the arrays
+    are of the persons who are members, by their numbers, each with the phi that `person_score` makes of the
+    rows'. Nothing where the references are too few for a spread on both sides.
     """
     references = ReferenceFiles(trains, {0: phi}).at(0)
+    members = np.arange(n_member)
+    if persons is not None:
+        everybody = np.unique(persons)
+        references = of_persons(references, persons, person_score)
+        members = np.flatnonzero(np.isin(everybody, persons[:n_member]))
     try:
-        return {
-            "record_auc": record_auc(references)[:n_member],
-            "by_noise": by_noise(references)[:n_member],
-        }
+        return {"record_auc": record_auc(references)[members], "by_noise": by_noise(references)[members]}
     except TooFewError:
         return {}
+
+
+def of_persons(references: References, persons: np.ndarray, person_score: str) -> References:
+    """The same references on persons instead of rows, by their numbers; all rows of one are IN, or none.
+
+    persons int (n,); person_score: one of PERSON_SCORES, of the rows' phi.
+    """
+    _, first, person = np.unique(persons, return_index=True, return_inverse=True)
+    order = np.argsort(person, kind="stable")
+    starts = np.searchsorted(person[order], np.arange(len(first)))
+    rows = references.phi[:, order]
+    if person_score == MAX:
+        phi = np.maximum.reduceat(rows, starts, axis=1)
+    else:
+        phi = np.add.reduceat(rows, starts, axis=1, dtype=np.float64)
+        if person_score == MEAN:
+            phi /= np.bincount(person)
+    return References(phi, references.is_member[:, first])
 
 
 def record_auc(references: References) -> np.ndarray:

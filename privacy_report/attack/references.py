@@ -140,12 +140,13 @@ class References:
 
 
 def check_finite(phi: np.ndarray, name: str) -> None:
-    """UserError that names the first of the models (k, n) whose outputs are not finite."""
+    """UserError that names the first of the models (k, n), or (k, queries, n), with outputs not finite."""
     for i, row in enumerate(phi):
         bad = np.flatnonzero(~np.isfinite(row))
         if len(bad):
+            got, example = row.flat[bad[0]], bad[0] % row.shape[-1]
             raise UserError(
-                f"{name} {i}: got {row[bad[0]]} for example {bad[0]}, allowed: finite numbers (it diverged?)"
+                f"{name} {i}: got {got} for example {example}, allowed: finite numbers (it diverged?)"
             )
 
 

@@ -13,6 +13,8 @@ from privacy_report.pipeline.params import one_of, refuse
 
 __all__ = ["SLICES", "AttackParams", "Estimator"]
 
+COLUMNS = "columns"
+"""In place of a file of index groups: the columns of a table that dataset.groups names."""
 SLICES = ("entire", "class", "correctness", "percentile", "group")
 
 
@@ -20,9 +22,9 @@ SLICES = ("entire", "class", "correctness", "percentile", "group")
 class AttackParams:
     """How checkpoints are attacked.
 
-    `mode` parity keeps the semantics of tensorflow_privacy's reports; `groups` names a JSON file of
-    index groups (see `slices.load_groups`), needed by the slice kind `group`; `exclude` names a CSV of
-    positions that take no part as non-members (see `slices.load_excluded`); `folds` is the number of
+    `mode` parity keeps the semantics of tensorflow_privacy's reports; `groups` names a JSON file of index
+    groups (see `slices.load_groups`), or is COLUMNS, and is needed by the slice kind `group`; `exclude` names
+    a CSV of positions that take no part as non-members (see `slices.load_excluded`); `folds` is the number of
     blocks that trained attackers are scored in; `person_score`, max, mean or sum, makes a person's score of
     those of the rows, where there are persons; `delta` is that of the (epsilon, delta) whose epsilon is
     bounded from below; `released` are releases (`contract.RELEASES`, without logits) whose attacks are made
@@ -54,7 +56,9 @@ class AttackParams:
         if shadowed := sorted(set(registry.ATTACKS[registry.DEFAULT]) & set(self.estimators)):
             raise refuse("estimators", shadowed[0], "names that no other attack has")
         if "group" in self.slices and not self.groups:
-            raise refuse("groups", self.groups, "a JSON file of index groups, since slices has group")
+            raise refuse(
+                "groups", self.groups, "a JSON file of index groups or columns, since slices has group"
+            )
         if not 2 <= self.folds <= 20:
             raise refuse("folds", self.folds, "2 to 20")
         if not 0 <= self.delta < 1:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,25 @@ class Group:
 
 
 Groups = Mapping[str, Group]
+
+
+def groups_of_columns(
+    columns: Sequence[Mapping[str, Any]], member: np.ndarray, nonmember: np.ndarray
+) -> dict[str, Group]:
+    """A group "COLUMN=VALUE" for each value of each column.
+
+    columns: `column` and its `values` of each; member, nonmember: int (n_member, columns) and (n_nonmember,
+    columns), which of the values the rows of a score file have, -1 for none.
+    """
+    return {
+        f"{one['column']}={value}": Group(*(_where(side[:, i] == place) for side in (member, nonmember)))
+        for i, one in enumerate(columns)
+        for place, value in enumerate(one["values"])
+    }
+
+
+def _where(mask: np.ndarray) -> tuple[int, ...]:
+    return tuple(np.flatnonzero(mask).tolist())
 
 
 def load_groups(path: Path | str) -> dict[str, Group]:

@@ -187,24 +187,32 @@ def exposed_rows(
 
 
 def slices_of_members(
-    labels: np.ndarray, kinds: Iterable[str], groups: Groups | None
+    labels: np.ndarray, kinds: Iterable[str], groups: Groups | None, persons: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
-    """Name -> positions among the members: of all, and of classes and groups where `kinds` has them."""
+    """Name -> positions among the members: of all, and of classes and groups where `kinds` has them.
+
+    persons: int (n_member,), whose row each is; then the positions are those of the persons with rows in the
+    slice, among all who are members, by their numbers.
+    """
     found = {ENTIRE: np.arange(len(labels))}
     if "class" in kinds:
         found |= {f"{CLASS}{label}": np.flatnonzero(labels == label) for label in np.unique(labels)}
     if "group" in kinds:
         found |= {f"{GROUP}{name}": np.array(group.member, int) for name, group in (groups or {}).items()}
+    if persons is not None:
+        person = np.unique(persons, return_inverse=True)[1]
+        found = {name: np.unique(person[rows]) for name, rows in found.items()}
     return {name: members for name, members in found.items() if len(members)}
 
 
 def record_auc_rows(variant: str, epoch: int, found: Arrays, slices: Mapping[str, np.ndarray]) -> list[Row]:
     """Rows of record_auc.csv: for each slice and AUC the share of members that reach it, and noise's share.
 
-    found: see `record_auc.of_members`; epoch: of the references; slices: see `slices_of_members`. All rows of
-    the entire dataset hold at once with 95%, and so do all rows of classes and groups (Bonferroni): the
-    Clopper-Pearson intervals, and the upper ends of noise. These are binomial quantiles at the mean chance:
-    examples with unequal chances exceed them more rarely (Hoeffding 1956, theorem 4).
+    found: see `record_auc.of_members`; epoch: of the references; slices: see `slices_of_members`. With
+    persons both are of these, whom `n_member` counts. All rows of the entire dataset hold at once with 95%,
+    and so do all rows of classes and groups (Bonferroni): the Clopper-Pearson intervals, and the upper ends
+    of noise. These are binomial quantiles at the mean chance: examples with unequal chances exceed them more
+    rarely (Hoeffding 1956, theorem 4).
     """
     if "record_auc" not in found:
         return []

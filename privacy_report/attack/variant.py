@@ -29,7 +29,7 @@ from privacy_report.attack.slices import Groups
 from privacy_report.attack.workers import KIND, Job, Jobs
 from privacy_report.errors import UserError
 from privacy_report.pipeline import memo
-from privacy_report.pipeline.digests import Arrays, digest, file_digest
+from privacy_report.pipeline.digests import Arrays, arrays_digest, digest, file_digest
 from privacy_report.pipeline.memo import Memo
 from privacy_report.pipeline.outputs import read_outputs
 
@@ -138,9 +138,13 @@ def _of_references(found: Inputs, kept: Memo) -> dict[int | str, Job]:
     }
     models = files.trains, files.phi[max(files.phi)]
     n_member = len(read_outputs(found.files[last]).member_labels)
+    persons, how = found.attacks.persons, found.params.person_score
+    of: dict[str, Any] = {"n_member": n_member}
+    if persons is not None:
+        of |= {"persons": arrays_digest({"": persons}), "person_score": how}
     jobs[RECORD_AUC] = (
-        found.key(found.facts[RECORD_AUC] | {"n_member": n_member}, *models),
-        partial(record_auc.of_members, *models, n_member),
+        found.key(found.facts[RECORD_AUC] | of, *models),
+        partial(record_auc.of_members, *models, n_member, persons, how),
     )
     for epoch in files.phi:
         read = files.trains, files.phi[epoch], files.phi[_chosen(found, files, epoch, kept)]

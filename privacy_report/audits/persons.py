@@ -11,6 +11,8 @@ from privacy_report.audits.labels import plain
 from privacy_report.errors import UserError
 
 PERSONS = ("member_person", "nonmember_person")
+MOST = np.iinfo(np.int64).max
+"""The largest number of a person."""
 
 
 def persons_of(arrays: Mapping[str, np.ndarray], n: tuple[int, int], path: Path | str) -> np.ndarray | None:
@@ -43,6 +45,8 @@ def _side(values: np.ndarray, n: int, what: str) -> np.ndarray:
     if found.shape != (n,) or found.dtype.kind not in "iuU":
         raise UserError(f"{what} must be integers or text ({n},), got {found.dtype} {found.shape}")
     if found.dtype.kind != "U":
+        if len(found) and found.max() > MOST:
+            raise UserError(f"{what} must be at most {MOST}, got {found.max()}; larger ones as text")
         return found.astype(np.int64)
     if len(empty := np.flatnonzero(np.char.strip(found) == "")):
         raise UserError(f"{what}: nobody is named in row {empty[0]}, allowed: a person for each row")

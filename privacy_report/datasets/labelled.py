@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -29,7 +29,8 @@ class LabelledImages:
     images: uint8 (n, height, width, channels), 0..255, or a user's own features, uint8 or float32 (n, ...);
     labels: int32 (n,) in [0, len(class_names));
     splits: the rows of each split by its name, as the dataset's makers divided it;
-    persons: integers or text (n,), whose row each is, or None where each is somebody's own.
+    persons: integers or text (n,), whose row each is, or None where each is somebody's own;
+    groups: column -> text (n,), which group each row is in, "" for none.
     Raises RefusedError for other types, shapes or ranges.
     """
 
@@ -38,6 +39,7 @@ class LabelledImages:
     class_names: tuple[str, ...]
     splits: Mapping[str, range]
     persons: np.ndarray | None = None
+    groups: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels

@@ -11,6 +11,8 @@ from privacy_report.datasets.labelled import RefusedError
 from privacy_report.datasets.prepared import FOLDER, Prepared
 
 NAME = "person"
+MOST = np.iinfo(np.int64).max
+"""The largest number of a person."""
 STREAM = 0x706572
 """Of the choice of a row of each person, which no other purpose has."""
 
@@ -50,12 +52,18 @@ def check_sides(persons: np.ndarray, member: np.ndarray, nonmember: np.ndarray) 
 
 
 def checked(persons: np.ndarray, n: int, what: str) -> np.ndarray:
-    """Persons of n rows, integers or text (n,); RefusedError for others."""
+    """Persons of n rows, int64 or text (n,); RefusedError for others.
+
+    Integers are of one type, since those of two types may have no other in common than float64, which takes
+    some persons for one.
+    """
     if persons.shape != (n,) or persons.dtype.kind not in "iuU":
         raise RefusedError(f"{what} must be integers or text ({n},), got {persons.dtype} {persons.shape}")
     if persons.dtype.kind == "U" and len(empty := np.flatnonzero(np.char.strip(persons) == "")):
         raise RefusedError(f"{what} names nobody in row {empty[0] + 1}")
-    return persons
+    if persons.dtype.kind == "u" and len(persons) and persons.max() > MOST:
+        raise RefusedError(f"{what} must be at most {MOST}, got {persons.max()}; larger ones as text")
+    return persons if persons.dtype.kind == "U" else persons.astype(np.int64)
 
 
 def one_row_each(found: Prepared, persons: np.ndarray, seed: int) -> np.ndarray:

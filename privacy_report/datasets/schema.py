@@ -15,7 +15,7 @@ OWN_DATA = "own_data"
 OWN = {
     "arrays": ("path",),
     "folder": ("path", "size", "colour", "person"),
-    "table": ("path", "label", "split", "drop", "person", "fit_split", "scales", "categories"),
+    "table": ("path", "label", "split", "drop", "person", "groups", "fit_split", "scales", "categories"),
 }
 """Kind of a user's own data -> its settings."""
 NEEDED = ("path", "label")
@@ -34,6 +34,8 @@ class DatasetParams:
     label, split, drop: of a table, the columns with the classes, with the splits, and those to leave out.
     person: of a table, the column that says whose row it is, which is no feature; of a folder, `folder`: each
         class has a folder per person. Arrays say it themselves. A person is a member or not with all rows.
+    groups: of a table, columns each of whose values is a group that attacks look at (`attack.groups:
+        columns`). They are features as well, unless `drop` has them.
     fit_split: of a table, the public split whose means, medians and categories scale the columns; null: those
         of the members. scales, categories: of a table, public constants instead: column -> [mean, deviation],
         column -> the texts. Without fit_split they are for all columns or for none.
@@ -58,6 +60,7 @@ class DatasetParams:
     split: str | None = None
     drop: list[str] = field(default_factory=list)
     person: str | None = None
+    groups: list[str] = field(default_factory=list)
     fit_split: str | None = None
     scales: dict[str, Any] = field(default_factory=dict)
     categories: dict[str, list[str]] = field(default_factory=dict)
@@ -106,6 +109,10 @@ class DatasetParams:
             one_of("person", self.person, [FOLDER])
         if self.person is not None and self.person in (self.label, self.split):
             raise refuse("person", self.person, "a column that is neither label nor split")
+        others = {self.label, self.split, self.person}
+        if len(set(self.groups)) < len(self.groups) or others & set(self.groups):
+            words = "columns, each once, that are neither label, split nor person"
+            raise refuse("groups", self.groups, words)
         self._check_constants()
 
     def _check_constants(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ def load(params: DatasetParams, path: Path) -> LabelledImages:
     if not table.num_rows:
         raise RefusedError(f"{path}: an empty table")
     table, rows = _by_split(table, params.split, path)
+    groups = {name: _groups(table, name, path) for name in params.groups}
     labels, names = _labels(table.column(params.label), params.label or "", path)
     persons = None if params.person is None else _persons(table.column(params.person), params.person, path)
     columns = {
@@ -62,7 +64,24 @@ def load(params: DatasetParams, path: Path) -> LabelledImages:
     )
     parts = {name: (features[at.start : at.stop], labels[at.start : at.stop]) for name, at in rows.items()}
     who = {} if persons is None else {name: persons[at.start : at.stop] for name, at in rows.items()}
-    return own.examples(parts, names, path, who)
+    return replace(own.examples(parts, names, path, who), groups=groups)
+
+
+def _groups(table: Any, name: str, path: Path) -> np.ndarray:
+    """Which group each row is in by a column, text (n,), "" where it says nothing."""
+    if name not in table.column_names:
+        raise RefusedError(f"dataset.groups: {path} has no column {name!r}")
+    values = [one for one in table.column(name).to_pylist() if one is not None]
+    if bad := [one for one in values if not isinstance(one, int | str)]:
+        raise RefusedError(f"dataset.groups: column {name} holds {bad[0]!r}, allowed: whole numbers or texts")
+    if len(set(values)) > MOST_CATEGORIES:
+        raise RefusedError(
+            f"dataset.groups: column {name} has {len(set(values))} values, allowed: {MOST_CATEGORIES}"
+        )
+    texts = ["" if one is None else str(one).strip() for one in table.column(name).to_pylist()]
+    if bad := [one for one in texts if not one.isprintable()]:
+        raise RefusedError(f"dataset.groups: column {name} holds {bad[0]!r}, allowed: printable characters")
+    return np.array(texts)
 
 
 def _persons(column: Any, name: str, path: Path) -> np.ndarray:

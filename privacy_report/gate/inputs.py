@@ -13,7 +13,7 @@ from privacy_report.gate.policy import Evidence
 from privacy_report.pipeline import claim
 from privacy_report.pipeline.claim import Claim
 from privacy_report.pipeline.files import read_json
-from privacy_report.pipeline.tables import read_rows
+from privacy_report.pipeline.tables import Row, read_rows
 
 
 def read_variants(path: Path | str = "params.yaml") -> dict[str, dict[str, Any]]:
@@ -53,12 +53,19 @@ def read_evidence(variant: str, root: Path = Path()) -> Evidence:
         twins.read_one_run(twin, root),
         twins.is_twin(variant, variants),
         twins.read_one_run(twins.twin_of(variant, variants, twins.GRADIENTS), root),
+        read_exposed(variant, root),
     )
 
 
 def read_claim(variant: str, root: Path = Path()) -> Claim | None:
     """What a private variant claims (data/train/<variant>/claim.json); None without differential privacy."""
     return claim.read(claim.path_of(variant, root / claim.FOLDER))
+
+
+def read_exposed(variant: str, root: Path = Path()) -> list[Row]:
+    """The rows of record_auc.csv; none where stage attack wrote no such file."""
+    path = root / f"data/attack/{variant}/record_auc.csv"
+    return read_rows(path) if path.is_file() else []
 
 
 def read_references(variant: str, root: Path = Path()) -> dict[int, int]:

@@ -25,17 +25,17 @@ def missing(value: float | None) -> bool:
 
 
 def named_in_words(rows: Sequence[Row], persons: bool = False) -> str:
-    """How many members the attacker of a checkpoint can name who may be wrong in one name of ten.
+    """How many members an attacker of a checkpoint can name who accepts one wrong name in ten.
 
     persons: whether the rows count persons.
     """
     row = most_named(rows)
-    who = "An attacker who may be wrong in one name of ten"
+    who = "An attacker who accepts one wrong name in ten"
     if row is None:
         return f"{who}: too few non-members to say whom they can name"
     unit, others = ("persons", "persons who are no members") if persons else ("members", "non-members")
     members, least = f"{row['n_member']:,.0f} {unit}", row[NAMES + FLOOR]
-    unseen = f"with {row['n_nonmember']:,.0f} {others}, fewer than {least:,.0f} are not seen"
+    unseen = f"with {row['n_nonmember']:,.0f} {others}, fewer than {least:,.0f} would not be seen"
     if round(row[NAMES]) == 0:
         return f"{who} can name none of {members} ({unseen})"
     return f"{who} can name {row[NAMES]:,.0f} of {members} ({row['attack']}; {unseen})"

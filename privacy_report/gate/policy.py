@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from privacy_report.errors import UserError
+from privacy_report.gate.rates import exposed_beyond_noise
 from privacy_report.gate.rules import RULES, Checkpoint, finding, worst
 from privacy_report.gate.schema import Policy
 from privacy_report.gate.scope import scope_of
@@ -32,7 +33,8 @@ class Evidence:
     epoch; public_seed: whether the noise's seed is committed; canaries: rows of the audit twin's privacy.csv
     on its canaries; one_run: the twin's one-run audit; twin: whether the variant is a twin itself; white_box:
     the one-run audit of the twin whose canaries are gradients. It bounds epsilon and is no leak: whoever sees
-    every step's update tells who is in from any training, up to the epsilon that it claims.
+    every step's update tells who is in from any training, up to the epsilon that it claims. exposed: rows of
+    record_auc.csv.
     """
 
     halves: Sequence[Row]
@@ -44,6 +46,7 @@ class Evidence:
     one_run: Mapping[str, Any] | None = None
     twin: bool = False
     white_box: Mapping[str, Any] | None = None
+    exposed: Sequence[Row] = ()
 
 
 def checkpoints(
@@ -62,6 +65,7 @@ def checkpoints(
             evidence.references.get(epoch, 0),
             void,
             released,
+            exposed_beyond_noise(evidence.exposed),
         )
         for epoch in sorted(epochs)
     ]

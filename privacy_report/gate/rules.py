@@ -13,15 +13,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from scipy.special import betaincinv
-
+from privacy_report.gate.rates import EXPOSED_AT, rate_low
 from privacy_report.pipeline.contract import (
     CANARIES,
     CLASS,
     ENTIRE,
     LEVEL,
+    LOGITS,
     OUTPUTS,
     PLACEBO,
+    PROBABILITIES,
     REFERENCES,
     counts,
     kind_of,
@@ -37,7 +38,8 @@ class Checkpoint:
     Rows on canaries are the audit twin's, of this epoch and of all before it. epsilon: the claim for
     whichever checkpoint is chosen (NaN: not DP); references: how many reference models there are at this
     epoch; void: why the claim is none, empty where it stands; released: what the service returns, so that
-    attackers who see more do not count (`contract.counts`).
+    attackers who see more do not count (`contract.counts`); exposed: both ends of the share of members who
+    are exposed beyond noise, by the references' last epoch (`rates.exposed_beyond_noise`).
     """
 
     epoch: int
@@ -46,6 +48,7 @@ class Checkpoint:
     references: int = 0
     void: str = ""
     released: str | None = None
+    exposed: tuple[float, float] = (math.nan, math.nan)
 
     def of(self, kind: str) -> list[Row]:
         """Rows of the slice `kind`, or of all slices that begin with it where it ends with "=" (CLASS).
@@ -91,8 +94,9 @@ class Reading:
     """A number to compare with a limit (NaN when there is none), and where it comes from.
 
     judged: whether one that is missing breaks its rule for certain, rather than leaving it open; remark: what
-    has to be said with the number; unseen: the rule is open where a limit is below it; total: what a share is
-    of, for a limit that is a count.
+    has to be said with the number; unseen: the rule is open where a limit is below it; doubt: why it is open
+    where the number is above the limit, empty where it is broken; total: what a share is of, for a limit that
+    is a count.
     """
 
     value: float
@@ -102,6 +106,7 @@ class Reading:
     judged: bool = False
     remark: str = ""
     unseen: float = 0.0
+    doubt: str = ""
     total: float = 1.0
 
     def in_units_of(self, limit: float) -> Reading:
@@ -154,6 +159,20 @@ def _named(checkpoint: Checkpoint) -> list[Reading]:
         readings.append(replace(reading, unseen=(least - 1) / n, total=2 * n))
     unseen = max((reading.unseen for reading in readings if not math.isnan(reading.unseen)), default=0.0)
     return [replace(reading, unseen=unseen) for reading in readings]
+
+
+def _exposed(checkpoint: Checkpoint) -> list[Reading]:
+    """The share of members whose own AUC is high, beyond what noise alone gives with so many references.
+
+    It is of the references' last epoch, whichever checkpoint is chosen. With few members or references its
+    upper end may be above a limit where there is nothing but noise: then the rule is open.
+    """
+    low, high = checkpoint.exposed
+    why = "own AUCs need reference models, two that trained on a member and two that did not"
+    if checkpoint.released not in (None, LOGITS, PROBABILITIES):
+        low, high, why = math.nan, math.nan, f"own AUCs are of logits, and {checkpoint.released} is released"
+    noise = "" if low > 0 else f"0 to {high:.3g} are exposed beyond noise, with so few members or references"
+    return [Reading(high, slice=ENTIRE, why_missing=why, doubt=noise)]
 
 
 def _claimed_epsilon(checkpoint: Checkpoint) -> list[Reading]:
@@ -213,6 +232,9 @@ RULES: dict[str, Rule] = {
     "max_named_at_10pct_fdr": Rule(
         "members named, one name in ten being wrong, at most", _named, highest=None
     ),
+    "max_exposed_beyond_noise": Rule(
+        f"members whose own AUC is at least {EXPOSED_AT}, beyond noise, at most", _exposed
+    ),
     "max_epsilon": Rule("claimed epsilon at most", _claimed_epsilon, highest=None),
     "min_reference_models": Rule("reference models at least", _reference_models, highest=None, at_least=True),
     "min_val_accuracy": Rule("validation accuracy at least", _val_accuracy_low, at_least=True),
@@ -262,8 +284,11 @@ def finding(rule: str, limit: float | str, checkpoint: Checkpoint, slice_: str =
         judged = "yes" if reading.judged else "no"
         return so_far | {"value": None, "excess": None, "judged": judged, "reason": reason}
     excess = bound - reading.value if at_least else reading.value - bound
+    doubt = reading.doubt if excess > 0 else ""
     if excess <= 0 and reading.unseen > bound:
-        reason = f"cannot be judged: up to {reading.unseen:.3g} are not seen with so few non-members"
+        doubt = f"up to {reading.unseen:.3g} are not seen with so few non-members"
+    if doubt:
+        reason = f"cannot be judged: {doubt}"
         return so_far | {"value": None, "excess": None, "judged": "no", "reason": reason}
     if excess <= 0:
         return None
@@ -284,11 +309,6 @@ def majority_high(checkpoint: Checkpoint) -> float:
         return math.nan
     n = max(whole)
     return 1.0 - rate_low(n - max(sizes), n, LEVEL / 4)
-
-
-def rate_low(k: float, n: float, tail: float) -> float:
-    """Lower bound of a rate of which k in n were seen, with error `tail` (Clopper & Pearson 1934)."""
-    return 0.0 if k == 0 else float(betaincinv(k, n - k + 1, tail))
 
 
 def _reading(row: Mapping[str, Any], value: float, attack: str) -> Reading:

@@ -50,6 +50,7 @@ class GateParams:
     max_class_advantage: Any = None
     max_canary_tpr_at_1pct_fpr: Any = None
     max_named_at_10pct_fdr: Any = None
+    max_exposed_beyond_noise: Any = None
     max_epsilon: Any = None
     min_reference_models: Any = None
     min_val_accuracy: Any = MAJORITY

@@ -23,6 +23,7 @@ LEAK_RULES = (
     "max_class_advantage",
     "max_canary_tpr_at_1pct_fpr",
     "max_named_at_10pct_fdr",
+    "max_exposed_beyond_noise",
 )
 """Rules that a leak breaks."""
 GOOD, FAIR, BAD = "good", "fair", "bad"

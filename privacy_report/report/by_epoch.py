@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from privacy_report.pipeline.contract import EPSILON_JOINT
+from privacy_report.report.differential_privacy import shown_by_canaries
 from privacy_report.report.marks import CHANCE, NAMES, attackers, keys_of_lines, star
 from privacy_report.report.runs import Between, Runs, accuracies, between, label_of, runs
 from privacy_report.report.study import Study
@@ -124,13 +125,14 @@ def _accuracy(study: Study, look: Look, ax: Axes) -> None:
 
 
 def epsilon_picture(study: Study, look: Look) -> Picture:
-    """Claimed epsilon and the lower bounds over the fixed split, by epoch, one panel a private variant."""
+    """Claimed epsilon, what canaries show, and bounds over the fixed split: one panel per private variant."""
     panels = [
         Panel(
             partial(_epsilon, study, look, variant),
-            f"Line chart: claimed epsilon of {study.labels[variant]}, and lower bounds over the fixed split.",
+            f"Line chart: claimed epsilon of {study.labels[variant]}, what canaries show, and lower bounds "
+            "over the fixed split.",
         )
-        for variant in study.close(filter(study.is_private, study.labels))
+        for variant in study.close(filter(study.is_private, runs(study)))
     ]
     return Picture("epsilon", panels)
 
@@ -148,6 +150,9 @@ def _epsilon(study: Study, look: Look, variant: str, ax: Axes) -> None:
         epochs = [row["epoch"] for row in audited]
         ax.plot(epochs, bounds, color=INK, mfc=fill, ls="none", marker="v", ms=MARK)
         ends += [(low, name, INK, "v" if fill == INK else "") for low in bounds[-1:]]
+    for box, epoch, bound in shown_by_canaries(study, variant):
+        ax.plot(epoch, bound, color=color, marker="D", ms=6, ls="none")
+        ends.append((bound, f"canaries, {box}", color, "D"))
     ax.set(title=label, xlabel="Epoch", ylabel="Epsilon")
     ax.set_ylim(bottom=min(0, -0.03 * max([1.0, *claimed])))
     _whole_epochs(ax)

@@ -48,8 +48,9 @@ def scope(verdict: Mapping[str, Any]) -> list[str]:
     said = tried_in_words(verdict).split("; ")
     if scope_["leaks"]:
         names = list(dict.fromkeys(leak["attack"] for leak in scope_["leaks"]))
-        rows = f"in {len(scope_['leaks'])} row{'s' if len(scope_['leaks']) > 1 else ''} of attack and slice"
-        said.append(f"leak detected at epoch {scope_['epoch']} {rows}, by {', '.join(names)}")
+        n = len(scope_["leaks"])
+        where = f"in {n} combination{'s' if n > 1 else ''} of attack and slice"
+        said.append(f"leak detected at epoch {scope_['epoch']} {where}, by {', '.join(names)}")
         if scope_["power"] is not None:
             said.append(
                 f"an advantage of {scope_['power']:.3f} or more would be detected with 95% probability"

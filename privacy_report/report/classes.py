@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from privacy_report.pipeline.contract import CLASS
 from privacy_report.pipeline.tables import Row
+from privacy_report.report.runs import runs
 from privacy_report.report.study import Study, is_leak
 from privacy_report.report.style import INK, PAPER, Look, Panel, Picture
 
@@ -21,7 +22,7 @@ def classes_picture(study: Study, look: Look) -> Picture:
     A dot is hollow where no attack detected a leak. No panel for a variant of which no class was measured.
     """
     panels = []
-    for variant in study.close(study.candidates):
+    for variant in study.close(runs(study)):
         epoch = next(iter(study.shown(variant).values()), 0)
         rows = worst_rows(study, variant, epoch)[:MOST_CLASSES]
         if rows:

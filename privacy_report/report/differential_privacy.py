@@ -76,6 +76,17 @@ def _private(study: Study, variant: str, claim: Claim) -> Private:
     )
 
 
+def shown_by_canaries(study: Study, variant: str) -> list[tuple[str, int, float]]:
+    """Of each one-run audit of a variant: what its attacker sees, its epoch, and its bound of epsilon.
+
+    Nothing of an audit twin, whose numbers stand with its variant.
+    """
+    if variant not in study.candidates:
+        return []
+    audits = {box: study.one_run(variant, canaries) for box, canaries in AUDITS.items()}
+    return [(box, audit["epoch"], audit[ONE_RUN]) for box, audit in audits.items() if audit]
+
+
 def axis(study: Study, variant: str, claimed: float) -> tuple[Mark, ...]:
     """Claim, audits and ceilings of a variant on one axis from 0.
 

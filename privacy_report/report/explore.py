@@ -29,6 +29,7 @@ from privacy_report.pipeline.contract import (
     sees_all,
 )
 from privacy_report.pipeline.tables import Row, columns_of
+from privacy_report.report.differential_privacy import shown_by_canaries
 from privacy_report.report.offline import latest_vega_lite
 from privacy_report.report.recommendation import recommendation
 from privacy_report.report.runs import label_of, runs
@@ -37,7 +38,9 @@ from privacy_report.report.style import Look
 from privacy_report.report.trade_offs import FEWEST_FALSE_POSITIVES, nonmembers
 from privacy_report.report.views import names_in, views
 
-DIGITS = 6  # of each number of privacy.csv: more than its interval supports
+DIGITS = 5  # of each number of privacy.csv: more than its interval supports
+SHOWN = 3, 4  # decimals of numbers, and of rates, whose percentages have two
+RATE_DIGITS = 6  # of each rate of a curve: enough to count up to 100,000 members
 PER_DECADE = 15  # false-positive rates of the slider
 HOLDS = {
     OUTPUTS: "Model outputs only",
@@ -144,12 +147,17 @@ def table(rows: Sequence[Row], columns: Sequence[str]) -> dict[str, Any]:
     return packed_columns
 
 
-def shortened(value: float) -> float | int | None:
-    """A number with DIGITS significant digits, whole ones as int; None for NaN."""
+def shortened(value: float, digits: int = DIGITS) -> float | int | None:
+    """A number with some significant digits, whole ones as int; None for NaN.
+
+    With more digits where those would be rounded to another number than the page has to show.
+    """
     if math.isnan(value):
         return None
-    short = float(f"{value:.{DIGITS}g}")
-    whole = value if abs(value) >= 10**DIGITS else short
+    short = float(f"{value:.{digits}g}")
+    if any(round(short, decimals) != round(value, decimals) for decimals in SHOWN):
+        short = float(f"{value:.{digits + 3}g}")
+    whole = value if abs(value) >= 10**digits else short
     return int(whole) if whole == int(whole) else short
 
 
@@ -171,13 +179,13 @@ def curves(study: Study, rates: Sequence[float]) -> dict[str, list[list[float | 
         at = np.searchsorted(curve[:, 0], allowed, side="right") - 1
         kept = np.where(at[:, None] >= 0, curve[at], 0.0)
         on_grid[f"{variant}|{epoch:.0f}|{attack}"] = [
-            [shortened(x) for x in side] for side in kept.T.tolist()
+            [shortened(x, RATE_DIGITS) for x in side] for side in kept.T.tolist()
         ]
     return on_grid
 
 
 def _epsilon(study: Study) -> list[Mapping[str, Any]]:
-    """Claimed epsilon and the lower bounds over the fixed split, by epoch, of the private variants."""
+    """Claimed epsilon, what canaries show, and the lower bounds over the fixed split, of private variants."""
     points: list[Mapping[str, Any]] = []
     kinds = {"lower bound, each row": "epsilon_fixed_split", "lower bound, all rows at once": EPSILON_JOINT}
     for variant in filter(study.is_private, study.labels):
@@ -186,6 +194,9 @@ def _epsilon(study: Study) -> list[Mapping[str, Any]]:
             (kind, row["epoch"], row[column])
             for kind, column in kinds.items()
             for row in study.by_epoch(variant, column)
+        ]
+        audited += [
+            (f"canaries, {box}", epoch, bound) for box, epoch, bound in shown_by_canaries(study, variant)
         ]
         for kind, epoch, value in (*claimed, *audited):
             if not math.isnan(value):

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from privacy_report.pipeline.tables import Row
+from privacy_report.report.runs import runs
 from privacy_report.report.study import Study
 from privacy_report.report.style import Panel, Picture
 
@@ -42,14 +43,15 @@ class Exhibit:
 def exhibits(study: Study, count: int) -> dict[str, list[Exhibit]]:
     """Of the variants that are looked at closely the images most at risk, `count` each or as many as fit.
 
-    None unless the examples are images and the dataset's section says that they are public. Left out are
-    variants without any, and those on which all attacks are at chance: there the ranking orders noise.
+    Without audit twins and repeats. None unless the examples are images and the dataset's section says that
+    they are public. Left out are variants without any, and those on which all attacks are at chance: there
+    the ranking orders noise.
     """
     if not (study.public and _has_images(study)):
         return {}
     everything = np.load(study.root / "data/prepare/images.npy", mmap_mode="r", allow_pickle=False)
     names = study.dataset["class_names"]
-    variants = [name for name in study.close(study.labels) if name not in study.at_chance]
+    variants = [name for name in study.close(runs(study)) if name not in study.at_chance]
     count = min(count, MOST_IMAGES // max(1, len(variants)))
     by_variant = {}
     for variant in variants if count else ():

@@ -12,12 +12,12 @@ GLOSSARY = {
     "auc": (
         "AUC",
         "How often a random member looks more like one than a random non-member does. "
-        "0.5 is a coin, 1 is certainty.",
+        "0.5 is a coin flip, 1 is certainty.",
     ),
     "audited": (
         "ε audited",
-        "What canaries show that epsilon is at least (95%), in one run at the last checkpoint: to an "
-        "attacker who sees every step's update, where canaries are gradients, else the outputs.",
+        "What canaries show that epsilon is at least (95%), in one training run. The attacker sees the "
+        "outputs of the last checkpoint or, if the canaries are gradients, the update of every step.",
     ),
     "canary": (
         "Canaries",
@@ -26,8 +26,8 @@ GLOSSARY = {
     ),
     "epsilon": (
         "ε claimed",
-        "What differential privacy promises at most, for any attack. "
-        "The claim holds for whichever checkpoint is chosen.",
+        "The limit that differential privacy promises for the leak, whatever the attack. "
+        "Less is more private. The claim holds for whichever checkpoint is chosen.",
     ),
     "found": (
         "Found at 1% FPR",
@@ -40,7 +40,7 @@ GLOSSARY = {
     ),
     "interval": (
         "95% interval",
-        "It covers the chance of who was drawn, for its attack and checkpoint alone.",
+        "It covers chance in who was drawn as a member or a non-member, for one attack at one checkpoint.",
     ),
     "leak": (
         "Leak",

@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from privacy_report.pipeline.tables import Row, where
+from privacy_report.report.runs import runs
 from privacy_report.report.study import Study
 from privacy_report.report.style import INK, Look, Panel, Picture, in_percent, in_powers, key
 
@@ -16,10 +17,11 @@ from privacy_report.report.style import INK, Look, Panel, Picture, in_percent, i
 def losses_picture(study: Study, look: Look) -> Picture:
     """Loss histograms of members and non-members at each variant's recommended and last checkpoints.
 
-    Of many variants one checkpoint each: the recommended one, or the last where none is.
+    Without audit twins and repeats. Of many variants one checkpoint each: the recommended one, or the last
+    where none is.
     """
     panels = []
-    for variant in study.close(study.labels):
+    for variant in study.close(runs(study)):
         rows = study.part("histograms", variant)
         for which, epoch in _checkpoints(study, variant).items():
             bins = list(where(rows, epoch=float(epoch)))

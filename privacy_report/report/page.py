@@ -12,6 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from privacy_report.gate.policy import in_words
+from privacy_report.gate.scope import not_tried
+from privacy_report.gate.words import attackers as attackers_of
 from privacy_report.pipeline.contract import EARLY
 from privacy_report.pipeline.files import atomic
 from privacy_report.pipeline.notes import reasons
@@ -29,6 +31,7 @@ from privacy_report.report.record_auc import spread, worst_groups
 from privacy_report.report.released import names, released
 from privacy_report.report.remedies import lines as remedy_lines
 from privacy_report.report.rows import first_screen, measured
+from privacy_report.report.runs import runs
 from privacy_report.report.schema import ReportParams
 from privacy_report.report.study import MORE_THAN_OUTPUTS, Study
 from privacy_report.report.style import Look
@@ -93,8 +96,12 @@ def write(
 def _decision(study: Study, look: Look) -> dict[str, Any]:
     """What the first screen and the captions of the views need."""
     rows = first_screen(study, {name: look.color(name) for name in study.labels})
+    recommended = recommendation(study)
+    verdict = study.verdict(recommended.variant) if recommended.variant else None
     return {
-        "recommended": recommendation(study),
+        "recommended": recommended,
+        "tried_on_it": attackers_of(verdict) if verdict else [],
+        "untried_on_it": not_tried(verdict["scope"]) if verdict else [],
         "rows": rows,
         "measured": measured(rows),
         "cards": {name: card(study, name) for name in study.labels},
@@ -106,7 +113,8 @@ def _decision(study: Study, look: Look) -> dict[str, Any]:
         "early": study.attacks([EARLY]),
         "no_classes": no_classes(study),
         "few": FEWEST_FALSE_POSITIVES,
-        "closely": len(study.close(study.labels)),
+        "pictured": len(runs(study)),
+        "closely": len(study.close(runs(study))),
     }
 
 
@@ -117,7 +125,7 @@ def _evidence(study: Study, exhibits: Mapping[str, list[Exhibit]], report: Repor
         "exhibits": {study.labels[variant]: shown for variant, shown in exhibits.items()},
         "rankings": {exhibit.row["ranking"] for shown in exhibits.values() for exhibit in shown},
         "wanted": report.exposed_images,
-        "at_chance": [study.labels[name] for name in study.close(study.labels) if name in study.at_chance],
+        "at_chance": [study.labels[name] for name in study.close(runs(study)) if name in study.at_chance],
         "private": private(study),
         "canary_lines": side_by_side(study),
         "canary_coins": coins(study),
@@ -155,6 +163,8 @@ def placebos(study: Study) -> list[str]:
     said = []
     for variant, rows in study.placebo.items():
         last = max(rows, key=lambda row: row["epoch"])
+        if math.isnan(last["auc"]):
+            continue
         off = last["auc_low"] > 0.5 or last["auc_high"] < 0.5
         said.append(
             f"{study.labels[variant]}, epoch {last['epoch']:.0f}: AUC {interval(last, 'auc')}"

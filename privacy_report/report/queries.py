@@ -45,7 +45,7 @@ def compared(study: Study) -> list[Line]:
                         variant=study.labels[variant],
                         epoch=epoch,
                         attack=every,
-                        queries=queries_in(rows[name]["note"]),
+                        queries=queries_in(rows[name]["note"]).split(",")[0],
                         auc=interval(rows[name], "auc"),
                         advantage=interval(rows[name], "advantage"),
                         tpr=interval(rows[name], "tpr_at_1pct_fpr", percent=True),

@@ -1,4 +1,4 @@
-"""Which variant and checkpoint to take, and what keeping the policy and privacy cost in accuracy."""
+"""Which variant and checkpoint to take, what an attacker finds there, and what policy and privacy cost."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from privacy_report.gate.twins import AUDIT
 from privacy_report.pipeline.contract import CANARIES
 from privacy_report.pipeline.tables import Row
 from privacy_report.report.study import Study
+from privacy_report.report.summary import number
+
+FOUND = "tpr_at_1pct_fpr"
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The recommended checkpoint (variant None: there is none), why, and what it costs, in words."""
+    """The recommended checkpoint (variant None: there is none), why, its leak and its price, in words."""
 
     variant: str | None
     say: str
+    leak: str
     price: str
 
 
@@ -28,18 +32,19 @@ def recommendation(study: Study) -> Recommendation:
     n = sum(study.verdict(name)["verdict"] != AUDIT for name in study.labels)
     if not keeping:
         which = "The variant does not pass" if n == 1 else f"None of the {n} variants passes"
-        return Recommendation(None, f"Ship nothing. {which} the policy.", "")
+        return Recommendation(None, f"Ship nothing. {which} the policy.", "", "")
     chosen = _most_accurate(study, keeping)
     verdict = study.verdict(chosen)
     say = f"Ship {study.labels[chosen]}, epoch {verdict['recommended_epoch']}"
+    if not math.isnan(accuracy := _accuracy(study, chosen)):
+        say += f", with an accuracy of {accuracy:.3f}"
     if n > 1:
         say += (
             ": the only variant" if len(keeping) == 1 else f": the most accurate of {len(keeping)} variants"
         )
         say += f" that pass{'es' if len(keeping) == 1 else ''} the policy"
-    say += f". {_leak(verdict)}"
     price = " ".join(filter(None, (_of_policy(study, chosen), _of_noise(study, keeping))))
-    return Recommendation(chosen, say, price)
+    return Recommendation(chosen, f"{say}.", f"{_leak(verdict)} {_still_found(study, chosen)}".strip(), price)
 
 
 def _leak(verdict: Mapping[str, Any]) -> str:
@@ -48,6 +53,17 @@ def _leak(verdict: Mapping[str, Any]) -> str:
     if not slices:
         return "No leak was detected in it."
     return "Its canaries show a leak." if slices == {CANARIES} else "A leak was detected in it."
+
+
+def _still_found(study: Study, chosen: str) -> str:
+    """What the strongest attacks measured at the recommended checkpoint, on all examples."""
+    epoch = study.verdict(chosen)["recommended_epoch"]
+    advantage, found = (study.strongest(chosen, epoch, column) for column in ("advantage", FOUND))
+    if advantage is None:
+        return ""
+    said = f"The strongest attacks reach an advantage of {number(advantage['advantage'])}"
+    rate = f" and find {number(found[FOUND], percent=True)} of the members at 1% FPR" if found else ""
+    return f"{said}{rate}."
 
 
 def _accuracy(study: Study, variant: str) -> float:
@@ -87,6 +103,6 @@ def _of_noise(study: Study, keeping: list[str]) -> str:
     lost = _accuracy(study, without) - _accuracy(study, with_noise)
     word = "costs" if lost > 0 else "gains"
     return (
-        f"Differential privacy {word} {abs(lost):.3f}: {study.labels[with_noise]}, "
+        f"Differential privacy {word} {abs(lost):.3f} of accuracy: {study.labels[with_noise]}, "
         f"epoch {verdict['recommended_epoch']}, claims epsilon {verdict['on_report_half']['epsilon']:.2f}."
     )

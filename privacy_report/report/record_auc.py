@@ -19,7 +19,8 @@ WORST_AT, WORST = 0.9, 10
 class Line:
     """A share of some members in words, and what noise gives; beyond: whether it is more than that.
 
-    members: how many there are; auc: the record AUC that they reach at least.
+    members: how many there are; auc: the record AUC that they reach at least; persons: whether they are
+    persons instead of rows.
     """
 
     variant: str
@@ -29,6 +30,7 @@ class Line:
     share: str
     noise: str
     beyond: bool
+    persons: bool
 
 
 def spread(study: Study) -> list[Line]:
@@ -68,6 +70,7 @@ def _line(study: Study, row: Row) -> Line:
         share=f"{rate(row['share'])} [{rate(row['share_low'])}, {rate(row['share_high'])}]",
         noise=f"{rate(row['noise'])}, at most {rate(row['noise_high'])}",
         beyond=row["share"] > row["noise_high"],
+        persons=study.persons(row["variant"]),
     )
 
 

@@ -50,11 +50,12 @@ def released(study: Study) -> list[Line]:
 
 def names(study: Study) -> list[str]:
     """How many members can be named at each variant's last checkpoint, in words."""
-    return [
-        f"{study.labels[variant]}, epoch {study.shown(variant)['last']}: "
-        f"{named_in_words(study.entire[variant, study.shown(variant)['last']], study.persons(variant))}."
-        for variant in study.candidates
-    ]
+    said = []
+    for variant, label in study.candidates.items():
+        epoch = study.shown(variant)["last"]
+        words = named_in_words(study.entire[variant, epoch], study.persons(variant))
+        said.append(f"{label}, epoch {epoch}: {words[0].lower()}{words[1:]}.")
+    return said
 
 
 def _rows(study: Study, variant: str, epoch: int) -> list[Row]:

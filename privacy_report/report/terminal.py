@@ -58,7 +58,7 @@ def print_table(study: Study, console: Console | None = None) -> None:
     if not wide and any(line.epoch == study.recommended(line.name) for line in checkpoints):
         console.print(Text("*: the recommended checkpoint"))
     said = recommendation(study)
-    console.print(Text(f"{said.say} {said.price}".strip()))
+    console.print(Text(" ".join(filter(None, (said.say, said.leak, said.price)))))
     for variant, label in study.labels.items():
         verdict = study.verdict(variant)
         console.print(Text(in_line(label, verdict), style=STYLES[colour(verdict)]))

@@ -74,12 +74,16 @@ def _trade_off(study: Study, look: Look, column: str, ax: Axes) -> None:
 
 
 def roc_picture(study: Study, look: Look) -> Picture:
-    """ROC curves on two logarithmic axes, at the recommended and at the last checkpoints."""
+    """ROC curves on two logarithmic axes, at the recommended and at the last checkpoints.
+
+    Without audit twins and repeats, as in `by_epoch.vulnerability`.
+    """
     panels = []
-    n = len(study.labels) + len(keys_of_lines(list(attackers(study))))
-    height = 3.3 + room_for_key(n, 2 if study.many else 1)
+    names = list(runs(study))
+    n = min(len(names), MOST_LABELS) + len(keys_of_lines(list(attackers(study))))
+    height = 3.3 + room_for_key(n, 1)
     for which in ("recommended", "last"):
-        epochs = {name: shown[which] for name in study.labels if which in (shown := study.shown(name))}
+        epochs = {name: shown[which] for name in names if which in (shown := study.shown(name))}
         if epochs:
             alt = f"ROC curves on logarithmic axes at the {which} checkpoints: {_at(study, epochs)}."
             panels.append(Panel(partial(_roc, study, look, which, epochs), alt, height=height))
@@ -98,12 +102,13 @@ def _roc(study: Study, look: Look, which: str, epochs: dict[str, int], ax: Axes)
             style: Any = {"color": look.color(variant), "ls": line, "marker": look.marker(variant)}
             ax.plot(x, y, markevery=0.2, ms=3, **style)
     ax.axvspan(lowest, few, color=GRID, alpha=0.7, lw=0)
-    ax.text(few * 0.9, 0.7, "too few\nnon-members", ha="right", va="top")
+    ax.text(lowest * 1.1, 0.9, "too few\nnon-members", va="top")
     ax.plot([lowest, 1], [lowest, 1], color=INK, lw=0.8, ls=(0, (2, 2)))
     ax.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest, 1))
     ax.set(title=f"ROC, {which} checkpoint", xlabel="False positive rate", ylabel="Members found (TPR)")
     in_percent(ax.xaxis)
     in_percent(ax.yaxis)
+    ax.tick_params(axis="x", pad=7)  # the lowest labels of both axes meet in the corner
     keys = [
         Line2D(
             [],
@@ -115,7 +120,7 @@ def _roc(study: Study, look: Look, which: str, epochs: dict[str, int], ax: Axes)
         )
         for name, epoch in epochs.items()
     ]
-    key(ax, keys[:MOST_LABELS] + keys_of_lines(list(lines)), columns=2 if study.many else 1)
+    key(ax, keys[:MOST_LABELS] + keys_of_lines(list(lines)), columns=1)
 
 
 def nonmembers(study: Study) -> float:

@@ -208,7 +208,7 @@ def _scores(series: Series, lowest: float) -> list[Layer]:
     ticks = [tick for tick in (1, 0.1, 0.01, 0.001, 1e-4, 1e-5, 1e-6) if tick >= lowest * 0.99]
     x = number(
         "low",
-        "False-positive rate that names it",
+        "False-positive rate at which it is named",
         scale=scale,
         axis={"format": "~%", "values": ticks},
     )
@@ -240,9 +240,15 @@ def _epsilon(series: Series) -> list[Layer]:
     names = [tip("variant", "Variant"), tip("epoch", "Epoch"), tip("kind", "Kind")]
     encoding = {"x": EPOCH, "y": y, "tooltip": [*names, tip("value", "Epsilon", ".3f")]}
     claimed = series.layer({"type": "line", "point": True}, encoding)
-    bounds = series.layer({"type": "point", "shape": "triangle-down", "size": 40}, encoding)
-    filled = {"condition": {"test": "datum.kind === 'lower bound, each row'", "value": 0.9}, "value": 0}
-    bounds["encoding"] |= {"fillOpacity": filled, "fill": series.color}
+    bounds = series.layer({"type": "point"}, encoding)
+    filled = {
+        "condition": {"test": "datum.kind === 'lower bound, all rows at once'", "value": 0},
+        "value": 0.9,
+    }
+    of_canaries = "indexof(datum.kind, 'canaries') === 0"
+    shape = {"condition": {"test": of_canaries, "value": "diamond"}, "value": "triangle-down"}
+    size = {"condition": {"test": of_canaries, "value": 130}, "value": 40}
+    bounds["encoding"] |= {"fillOpacity": filled, "fill": series.color, "shape": shape, "size": size}
     return [
         _at_epoch(),
         claimed | {"transform": [{"filter": "datum.kind === 'claimed'"}]},

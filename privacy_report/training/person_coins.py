@@ -6,12 +6,22 @@ from dataclasses import replace
 
 import numpy as np
 
+from privacy_report.datasets import persons as people
+from privacy_report.datasets import prepared
 from privacy_report.pipeline.digests import arrays_digest
 from privacy_report.training import references
 from privacy_report.training.job import Source
 from privacy_report.training.memberships import ReferenceParams
+from privacy_report.training.plan import source_of
 from privacy_report.training.references import Reference
 from privacy_report.training.schema import Variant
+
+
+def of_variant(variant: str, config: Variant, params: ReferenceParams) -> list[Reference]:
+    """The references of a variant, on its examples as they are now. UserError where there are none."""
+    data = prepared.read()
+    n = len(data.member) + len(data.nonmember)
+    return planned(variant, config, params, n, source_of(variant), people.of_references(variant))
 
 
 def planned(

@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from privacy_report.datasets import prepared
 from privacy_report.pipeline import store
 from privacy_report.pipeline.digests import arrays_digest
 from privacy_report.training.memberships import ReferenceParams
+from privacy_report.training.person_coins import of_variant
 from privacy_report.training.plan import EPOCH, source_of, target
-from privacy_report.training.references import ReferenceChain, planned
+from privacy_report.training.references import ReferenceChain
 from privacy_report.training.schema import Variant
 
 
@@ -36,10 +36,8 @@ def reached(name: str, config: Variant, params: ReferenceParams, known: Reached)
 
     UserError where its examples are not here, or the store cannot be read.
     """
-    source, data = source_of(name), prepared.read()
-    models = planned(name, config, params, len(data.member) + len(data.nonmember), source)
-    chains = [ReferenceChain(model) for model in models]
-    planned_target = target(name, config, source)
+    chains = [ReferenceChain(model) for model in of_variant(name, config, params)]
+    planned_target = target(name, config, source_of(name))
     found = known if known.inputs == planned_target.inputs else Reached(inputs=planned_target.inputs)
     found = replace(found, references=(sum(c.at for c in chains), sum(c.last for c in chains)))
     while (epoch := len(found.val_accuracy) + 1) <= config.epochs:

@@ -124,3 +124,16 @@ def test_a_reference_that_diverged_is_named_and_chosen_by_nobody(tmp_path):
     with pytest.raises(UserError, match=r"^reference 2: got nan for example 7"):
         files.at(10)
     assert files.at(4).k == 4
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+def test_a_reference_that_diverged_at_one_query_is_named_too(bad, tmp_path):
+    """A confidence of +inf is a loss of 0, which the mean over queries would hide."""
+    world = planted()
+    phi = np.stack([noisy(world, 0.1, query) for query in range(3)], axis=1)
+    phi[2, 1, 7] = bad
+    files = reference_files(write_references(tmp_path / "cnn2", world.trains, {4: phi}))
+    with pytest.raises(UserError, match=rf"^reference 2: got {bad} for example 7, allowed: finite"):
+        files.at(4)
+    with pytest.raises(UserError, match=rf"^epoch 4: reference 2: got {bad} for example 7"):
+        chosen(files)

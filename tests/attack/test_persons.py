@@ -222,6 +222,12 @@ def test_persons_and_their_score_are_in_the_key():
     assert len(found) == 4
 
 
+def test_without_persons_how_they_are_scored_is_in_no_key():
+    params = audit_params(["threshold"])
+    keys = [planned(replace(params, person_score=how), None).inputs for how in PERSON_SCORES]
+    assert keys[0] == keys[1] == keys[2]
+
+
 def test_the_references_semantics_know_no_persons():
     with pytest.raises(UserError, match="mode: got 'parity', allowed: default where rows have persons"):
         plan("threshold", audit_params(["threshold"], mode="parity"), None, persons=np.arange(3))

@@ -7,12 +7,13 @@ import pytest
 from scipy.stats import binomtest, norm
 
 from privacy_report.attack import record_auc as module
-from privacy_report.attack.record_auc import AUCS, by_noise, of_members, record_auc
+from privacy_report.attack.record_auc import AUCS, by_noise, of_members, of_persons, record_auc
 from privacy_report.attack.references import References
 from privacy_report.attack.roc import auc, roc_curve
 from privacy_report.attack.slices import Group
 from privacy_report.attack.tables import record_auc_rows, slices_of_members
 from privacy_report.pipeline.contract import ENTIRE
+from privacy_report.pipeline.measured import PERSON_SCORES
 from privacy_report.training.memberships import halves
 
 AT_90 = AUCS.index(0.9)
@@ -138,3 +139,60 @@ def test_members_are_the_first_and_too_few_references_say_nothing(k, tmp_path):
     else:
         assert np.array_equal(found["record_auc"], record_auc(references)[:200])
         assert np.array_equal(found["by_noise"], by_noise(references)[:200])
+
+
+def of_several(n, k, seed, correlation=0.6):
+    """References on rows of n persons, four each on average, who are alike, and whose row each is."""
+    rng = np.random.default_rng([seed, n, k])
+    persons = rng.permutation(np.repeat(rng.permutation(n), 1 + rng.poisson(3, n)))
+    phi = np.sqrt(correlation) * rng.normal(size=(k, n))[:, persons]
+    phi = phi + np.sqrt(1 - correlation) * rng.normal(size=(k, len(persons)))
+    return References(phi.astype(np.float32), halves(n, k, seed)[:, persons]), persons
+
+
+@pytest.mark.parametrize("how", PERSON_SCORES)
+def test_a_person_has_the_phi_that_a_loop_over_the_rows_makes(how):
+    references, persons = of_several(30, 6, 0)
+    found = of_persons(references, persons * 7, how)
+    for person in range(30):
+        mine = persons == person
+        expected = getattr(np, how)(references.phi[:, mine].astype(float), axis=1)
+        assert found.phi[:, person] == pytest.approx(expected, rel=1e-6, abs=1e-6)
+        assert (found.is_member[:, [person]] == references.is_member[:, mine]).all()
+
+
+def test_persons_of_a_row_each_are_these_rows(tmp_path):
+    references = drawn(60, 8, 0)
+    np.save(tmp_path / "trains.npy", references.is_member)
+    np.save(tmp_path / "phi.npy", references.phi)
+    rows = of_members(tmp_path / "trains.npy", tmp_path / "phi.npy", 40)
+    persons = of_members(tmp_path / "trains.npy", tmp_path / "phi.npy", 40, np.arange(60)[::-1])
+    for name, array in rows.items():
+        np.testing.assert_array_equal(array, persons[name][::-1])
+
+
+def test_the_share_is_of_persons_in_all_slices(tmp_path):
+    references, persons = of_several(50, 8, 1)
+    persons = np.where(persons < 30, persons, persons + 100)
+    order = np.argsort(persons >= 30, kind="stable")
+    references, persons = references.take(order), persons[order]
+    n = int((persons < 30).sum())
+    np.save(tmp_path / "trains.npy", references.is_member)
+    np.save(tmp_path / "phi.npy", references.phi)
+    found = of_members(tmp_path / "trains.npy", tmp_path / "phi.npy", n, persons, "mean")
+    labels = np.random.default_rng(0).integers(0, 3, n)
+    slices = slices_of_members(labels, ["class"], None, persons[:n])
+    rows = {row["slice"]: row for row in record_auc_rows("v", 2, found, slices) if row["record_auc"] == 0.6}
+    alone = record_auc(of_persons(references, persons, "mean"))
+    for name, mine in [(ENTIRE, np.ones(n, bool)), *((f"class={i}", labels == i) for i in range(3))]:
+        who = sorted(set(persons[:n][mine]))
+        assert rows[name]["n_member"] == len(who)
+        assert rows[name]["share"] == pytest.approx(np.mean(alone[who] >= 0.6))
+
+
+def test_where_nothing_leaks_persons_stay_below_noise():
+    whole = 0
+    for seed in range(60):
+        references, persons = of_several(300, 8, seed)
+        whole += beyond_noise(rows_of(of_persons(references, persons, "max")))
+    assert whole <= 7

@@ -1,11 +1,19 @@
+import csv
 import json
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from privacy_report.attack.signals import Examples, pool
 from privacy_report.attack.slices import Group, load_groups, slices
+from privacy_report.audits.attacks import audit_params
 from privacy_report.errors import UserError
+from privacy_report.pipeline.files import write_arrays
+from privacy_report.pipeline.outputs import output_arrays
+from stages.attack import main
 
 
 def test_names_and_order(outputs):
@@ -103,3 +111,40 @@ def test_position_beyond_the_arrays(outputs):
     examples = pool(outputs(n_member=5, n_nonmember=3))
     with pytest.raises(UserError, match="allowed: 0 to 2"):
         list(slices(examples, ["group"], {"a": Group(nonmember=(3,))}))
+
+
+def test_groups_of_columns_are_attacked_as_those_of_a_file(tmp_path, monkeypatch, outputs):
+    """Row 7 of the members is a canary and in no score file."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    for name in ("data/prepare", "data/reference/v", "conf/groups"):
+        Path(name).mkdir(parents=True)
+    rng, member, nonmember = np.random.default_rng(0), np.arange(0, 400, 2), np.arange(1, 400, 2)
+    codes = np.stack([rng.integers(-1, 2, 400), rng.integers(0, 3, 400)], axis=1)
+    for name, array in (("member", member), ("nonmember", nonmember), ("group", codes)):
+        np.save(f"data/prepare/{name}.npy", array.astype(np.int32))
+    columns = [{"column": "sex", "values": ["f", "m"]}, {"column": "clinic", "values": ["0", "1", "2"]}]
+    Path("data/prepare/dataset.json").write_text(json.dumps({"groups": columns}))
+    write_arrays("data/canaries/v.npz", {"index": member[[7]].astype(np.int32)})
+    np.save("data/reference/v/trains.npy", np.zeros((0, 399), bool))
+    write_arrays("data/score/v/epoch_0002.npz", output_arrays(outputs(199, 200, shift=1.0)))
+    sides = {"member": np.delete(member, 7), "nonmember": nonmember}
+    by_hand = {
+        f"{column}={value}": {side: np.flatnonzero(codes[of, i] == j).tolist() for side, of in sides.items()}
+        for i, (column, values) in enumerate((("sex", "fm"), ("clinic", "012")))
+        for j, value in enumerate(values)
+    }
+    Path("conf/groups/mine.json").write_text(json.dumps(by_hand))
+    tables = []
+    for groups in ("columns", "conf/groups/mine.json"):
+        asked = asdict(audit_params(["threshold"], ["entire"], groups=groups))
+        Path("params.yaml").write_text(yaml.safe_dump({"attack": asked}))
+        main(["v"])
+        tables.append(Path("data/attack/v/privacy.csv").read_text())
+    assert tables[0] == tables[1]
+    found = [row["slice"] for row in csv.DictReader(tables[0].splitlines())]
+    assert found == ["entire dataset", *(f"group={name}" for name in by_hand)]
+    Path("data/prepare/group.npy").unlink()
+    Path("params.yaml").write_text(yaml.safe_dump({"attack": asked | {"groups": "columns"}}))
+    with pytest.raises(UserError, match=r"attack\.groups: got 'columns', allowed: a file"):
+        main(["v"])

@@ -94,6 +94,10 @@ def test_scores_of_your_own_have_persons_too(how):
             r"must be integers or text \(60,\), got float64",
         ),
         (PERSONS | {"nonmember_person": np.array(["a"] * 59 + [" "])}, "nobody is named in row 59"),
+        (
+            {"member_person": -np.arange(60) - 1, "nonmember_person": np.full(60, 2**64 - 1, np.uint64)},
+            "nonmember_person must be at most 9223372036854775807, got 18446744073709551615",
+        ),
     ],
 )
 def test_what_names_no_persons_is_refused(persons, message):

@@ -1,5 +1,6 @@
 """Whose row is which, in a user's own data: a person is wholly a member or not."""
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -125,6 +126,24 @@ def test_arrays_say_whose_row_it_is(tmp_path):
     refused(r"persons of split all must be integers or text \(8,\)", lambda: arrays.load(tmp_path / "c.npz"))
 
 
+LARGE = 2**62
+"""From 2^53 on float64 has no place for every integer."""
+
+
+def test_integers_of_two_types_are_still_the_same_persons(tmp_path):
+    half = {"features": np.zeros((4, 2), np.float32), "labels": np.arange(4) % 2}
+    kinds = {"a": np.uint64, "b": np.int64}
+    splits_ = {f"{one}_{name}": array for one in kinds for name, array in half.items()}
+    who = {f"{one}_person": np.arange(4).astype(kind) + kind(LARGE) for one, kind in kinds.items()}
+    np.savez(tmp_path / "a.npz", **splits_, **who)
+    found = arrays.load(tmp_path / "a.npz").persons
+    assert found.dtype.kind == "i"
+    assert found.tolist() == [LARGE + i for i in range(4)] * 2
+    who["a_person"][0] = 2**63
+    np.savez(tmp_path / "a.npz", **splits_, **who)
+    refused("persons of split a must be at most 9223372036854775807", lambda: arrays.load(tmp_path / "a.npz"))
+
+
 def examples(who):
     features = np.arange(24, dtype=np.float32).reshape(12, 2)
     return LabelledImages(features, (np.arange(12) % 2).astype(np.int32), ("a", "b"), {"all": range(12)}, who)
@@ -148,6 +167,30 @@ def test_numbers_of_persons_are_written_and_no_names_and_nothing_without_persons
     assert not (tmp_path / "person.npy").exists()
     assert persons.read(found, tmp_path) is None
     assert set(about) - set(without) == {"n_member_person", "n_nonmember_person"}
+
+
+@pytest.mark.parametrize("steps", range(1, 8))
+def test_a_run_that_is_killed_leaves_no_dataset_without_its_persons(steps, tmp_path, monkeypatch):
+    """A step takes a file away, or puts one in its place; the run dies instead of taking the last."""
+    written(tmp_path, np.array(["ann", "bob", "cat", "dan"] * 3))
+    taken = 0
+
+    def dies(do):
+        def step(*args, **settings):
+            nonlocal taken
+            taken += 1
+            if taken == steps:
+                raise KeyboardInterrupt
+            return do(*args, **settings)
+
+        return step
+
+    monkeypatch.setattr(preparation.Path, "unlink", dies(preparation.Path.unlink))
+    monkeypatch.setattr("os.replace", dies(os.replace))
+    with pytest.raises(KeyboardInterrupt):
+        written(tmp_path, None)
+    if (tmp_path / "dataset.json").exists():
+        assert (tmp_path / "person.npy").exists()
 
 
 def test_canaries_are_drawn_from_one_row_of_each_member(tmp_path):

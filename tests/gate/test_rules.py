@@ -31,8 +31,9 @@ def test_every_rule_reads_what_the_attack_stage_writes(rule):
     rows.append(rows[0] | {"slice": CANARIES, "tpr_at_1pct_fpr_high": 0.33})
     rows.append(rows[0] | {"attack": "rmia", "advantage_high": 0.0, "tpr_at_1pct_fpr_high": 0.0})
     rows[0] |= {"named_at_10pct_fdr": 240.0}
-    reading = worst(rule, Checkpoint(2, rows, epsilon=3.0, references=8))
+    reading = worst(rule, Checkpoint(2, rows, epsilon=3.0, references=8, exposed=(0.01, 0.02)))
     expected = {
+        "max_exposed_beyond_noise": 0.02,
         "max_named_at_10pct_fdr": 240.0 / rows[0]["n_member"],
         "max_advantage": rows[0]["advantage_high"],
         "max_tpr_at_1pct_fpr": rows[0]["tpr_at_1pct_fpr_high"],

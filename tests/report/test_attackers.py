@@ -1,5 +1,6 @@
 """What an attacker sees: two lines a variant, and a placebo that is no attack."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,8 @@ def test_a_placebo_that_finds_something_is_said(study):
         "AUC 0.543 [0.531, 0.555], not 0.5: members and non-members differ in more than membership"
     )
     assert fine == "3 Layers, epoch 4: AUC 0.500 [0.494, 0.506]"
+    last["auc"] = math.nan  # refused, as where there are no reference models
+    assert placebos(found) == [fine]
 
 
 def test_without_a_placebo_none_is_spoken_of(study):

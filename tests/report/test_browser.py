@@ -50,7 +50,10 @@ def chromium():
     ids=["private", "twelve", "single", "refused"],
 )
 def test_page_fits_and_asks_for_nothing(study, settings, tmp_path, chromium):
-    study(**settings)
+    root = study(**settings)
+    params = (root / "params.yaml").read_text()  # with the picture of remedies, where there are two variants
+    remedy = "  cnn3:\n    label: 3 Layers\n"
+    (root / "params.yaml").write_text(params.replace(remedy, f"{remedy}    remedy_of: cnn2\n"))
     main([])
     chromium.console.clear()
     for width in (1280, 390):

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from privacy_report.gate.words import KEEPS
 from privacy_report.report import explore, rows
 from privacy_report.report.rows import FOUND, NAMED, first_screen, pill
 from privacy_report.report.study import Study
 from privacy_report.report.study_files import merge
+from privacy_report.report.style import Look
 
 
 def merged(root: Path) -> Study:
@@ -50,6 +52,28 @@ def test_bars_of_a_column_have_one_scale_and_stay_inside(study):
             assert 0 <= bar.widths["low"] <= bar.widths["value"] <= bar.widths["high"] <= 100
         scales.add(round(row.bars["advantage"].limit / row.bars["advantage"].widths["limit"], 4))
     assert len(scales) == 1
+
+
+def test_a_number_of_the_page_is_shown_as_the_one_of_the_table():
+    """Rounded to five digits and then to three decimals, 0.5294996 would become 0.530."""
+    values = [0.5294996, 0.07949996, *np.random.default_rng(0).uniform(0, 1, 20_000).round(8)]
+    for value in values:
+        short = explore.shortened(value)
+        assert short == pytest.approx(value, rel=1e-4)
+        assert (f"{short:.3f}", f"{short:.4f}") == (f"{value:.3f}", f"{value:.4f}")
+
+
+def test_epsilon_that_canaries_show_stands_next_to_the_claim_at_its_epoch(study):
+    root = study(epochs=4, variants=0, dp=("cnn3_dp", "cnn4_dp"))
+    path = root / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    params["variants"]["cnn4_dp"] |= {"label": "twin", "canaries": {"kind": "gradient"}}
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+    audit = {"epoch": 4, "epsilon_one_run": 1.25, "canaries": 100}
+    (root / "data/attack/cnn4_dp/one_run.json").write_text(json.dumps(audit))
+    found = explore.contents(merged(root), Look(["cnn3_dp", "cnn4_dp"], ["#111111"]))["epsilon"]
+    shown = [one for one in found if one["kind"].startswith("canaries")]
+    assert shown == [{"name": "cnn3_dp", "kind": "canaries, white box", "epoch": 4, "value": 1.25}]
 
 
 def test_a_variant_that_fails_shows_its_last_epoch_and_the_worst_attacks(study):
@@ -113,7 +137,7 @@ def test_the_table_is_all_of_privacy_csv(study):
             assert [made[name]["texts"][place] for place in made[name]["places"]] == cells
         else:
             numbers = [math.nan if cell is None else cell for cell in made[name]]
-            assert numbers == pytest.approx(cells, rel=1e-5, nan_ok=True)
+            assert numbers == pytest.approx(cells, rel=1e-4, nan_ok=True)
 
 
 def test_the_same_is_packed_to_the_same_bytes():

@@ -93,6 +93,7 @@ def test_page_stands_alone_and_says_the_verdict(study):
         assert f'<strong class="say fair">Passes at epoch {epoch}; {leak}.</strong>' in text
     assert text.count("Tried: outputs.</p>") == text.count("Not tried: reference models, canaries.</p>") == 3
     assert "<strong>Not tried: reference models, canaries.</strong>" in text
+    assert "<strong>Not tried on it: reference models, canaries.</strong>" in text
     headings = re.findall(r"<h2[^>]*>(.*?)</h2>", text)
     assert headings[:2] == ["Decision", "Explore"]
     assert headings[-3:] == ["Limits of this audit", "Glossary", "Provenance"]

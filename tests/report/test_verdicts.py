@@ -32,15 +32,25 @@ def test_the_most_accurate_that_keeps_the_policy_is_recommended_with_its_price(s
     assert said.variant == best != "cnn3_dp"
     epoch, accuracy = verdicts[best]["recommended_epoch"], accuracies[best]
     assert said.say == (
-        f"Ship {found.labels[best]}, epoch {epoch}: the most accurate of 3 variants that pass the policy. "
-        "A leak was detected in it."
+        f"Ship {found.labels[best]}, epoch {epoch}, with an accuracy of {accuracy:.3f}: "
+        "the most accurate of 3 variants that pass the policy."
+    )
+    advantage, rate = (
+        max(row[column] for row in found.entire[chosen[best]]) for column in ("advantage", "tpr_at_1pct_fpr")
+    )
+    assert said.leak == (
+        f"A leak was detected in it. The strongest attacks reach an advantage of {advantage:.3f} "
+        f"and find {100 * rate:.1f}% of the members at 1% FPR."
     )
     top = max(rows[0]["val_accuracy"] for rows in found.entire.values())
     assert f"The policy costs {top - accuracy:.3f} of accuracy" in said.price
     lost = accuracy - accuracies["cnn3_dp"]
     epoch = verdicts["cnn3_dp"]["recommended_epoch"]
     lost = accuracy - accuracies["cnn3_dp"]
-    assert f"Differential privacy costs {lost:.3f}: 3 Layers, DP, epoch {epoch}, claims" in said.price
+    assert (
+        f"Differential privacy costs {lost:.3f} of accuracy: 3 Layers, DP, epoch {epoch}, claims"
+        in said.price
+    )
 
 
 @pytest.mark.parametrize(
@@ -53,15 +63,15 @@ def test_where_the_leak_is_is_said(study, slices, words):
     verdict = json.loads(path.read_text())
     verdict["scope"]["leaks"] = [{"attack": "threshold", "slice": one} for one in slices]
     path.write_text(json.dumps(verdict))
-    assert f". {words}" in recommendation(merged(root)).say
+    assert recommendation(merged(root)).leak.startswith(words)
 
 
 def test_what_is_not_confirmed_is_not_recommended(study):
     root = study(epochs=10, variants=1)
     path = root / "data/gate/cnn2.json"
     verdict = json.loads(path.read_text())
-    against = [{"rule": "max_advantage", "reason": "0.1 above 0.1", "judged": "yes"}]
-    verdict |= {"verdict": "breaks the policy", "confirmed": "no", "against": against}
+    finding = {"rule": "max_advantage", "reason": "0.1 above 0.1", "judged": "yes", "epoch": 4, "excess": 0.1}
+    verdict |= {"verdict": "breaks the policy", "confirmed": "no", "against": [finding]}
     path.write_text(json.dumps(verdict))
     found = merged(root)
     said = recommendation(found)
@@ -101,7 +111,7 @@ def test_green_where_reference_models_found_nothing(study):
     main([])
     text = read_page()
     assert re.findall(r'class="say (\w+)"', text) == ["good"]
-    assert "<strong>Not tried: canaries.</strong>" in text
+    assert "<strong>Not tried on it: canaries.</strong>" in text
     assert "Tried: outputs, 16 reference models.</p>" in text
     assert "No leak detected at epoch 4 (detectable: " in text
 
@@ -113,6 +123,23 @@ def test_kinds_that_did_not_try_everywhere_are_counted(study):
     verdict["scope"]["tried"]["references"] = []
     path.write_text(json.dumps(verdict))
     assert cards.untried(Study(root)) == ["reference models on 1 of 2 variants", "canaries"]
+
+
+def test_the_first_screen_says_who_tried_what_is_to_be_shipped(study):
+    """Others were attacked more thoroughly, which says nothing about the one that is shipped."""
+    root = study(epochs=10, attacks=("threshold", "rmia"))
+    chosen = recommendation(merged(root)).variant
+    path = root / f"data/gate/{chosen}.json"
+    verdict = json.loads(path.read_text())
+    verdict["scope"]["tried"]["references"] = []
+    path.write_text(json.dumps(verdict))
+    main([])
+    text = read_page()
+    said = "Attackers who tried it: outputs. <strong>Not tried on it: reference models, canaries.</strong>"
+    assert said in text
+    assert "<strong>Not tried: reference models on 1 of 2 variants, canaries.</strong>" in text
+    row, *others = re.findall(r'<tbody id="row-(\w+)" class="[a-z ]*chosen"', text)
+    assert (row, others) == (chosen, [])
 
 
 def test_policies_that_differ_are_named(study):

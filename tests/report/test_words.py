@@ -23,7 +23,7 @@ def test_epsilon_is_audited_not_proven(study, capsys, dp):
     text = page()
     assert "What canaries show that epsilon is at least (95%)" in text
     assert "ε audited" in capsys.readouterr().out
-    words = ("fixed split is a diagnostic, no proof", "exchangeable", "independent trials")
+    words = ("fixed split is a diagnostic, not a proof", "exchangeable", "independent trials")
     assert all(word in text for word in words if dp)
     assert not re.findall(r"proven|\bproves?\b", text)
 

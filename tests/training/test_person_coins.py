@@ -3,19 +3,24 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import yaml
 from small import small_cnn
 
 from privacy_report.datasets import canaries, digits, preparation, prepared, splits
 from privacy_report.datasets.labelled import LabelledImages
 from privacy_report.datasets.schema import DatasetParams
+from privacy_report.errors import UserError
+from privacy_report.pipeline import params as sections
+from privacy_report.pipeline import store
 from privacy_report.pipeline.digests import arrays_digest
 from privacy_report.training import engine, person_coins, references
 from privacy_report.training.job import NOWHERE
 from privacy_report.training.memberships import ReferenceParams
+from privacy_report.training.reached import Reached, reached
 from privacy_report.training.schema import Variant
 from stages import canaries as canaries_stage
-from stages import reference
+from stages import fit, reference
 
 CONFIG = Variant("V", small_cnn(), epochs=2)
 
@@ -42,10 +47,8 @@ def test_without_persons_references_are_planned_as_ever():
     ]
 
 
-def test_stages_throw_the_coins_of_canaries_and_references_by_person(tmp_path, monkeypatch):
-    """240 digits of 60 persons, 30 of them canaries with a row each; training itself is left out."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("DVC_ROOT", raising=False)
+def prepare():
+    """240 digits of 60 persons, prepared with parameters for one variant; who and (member, nonmember)."""
     whole, who = digits.load(), np.random.default_rng(1).permutation(np.repeat(np.arange(60), 4))
     examples = LabelledImages(
         whole.images[:240], whole.labels[:240], whole.class_names, {"all": range(240)}, who
@@ -62,6 +65,18 @@ def test_stages_throw_the_coins_of_canaries_and_references_by_person(tmp_path, m
     }
     Path("params.yaml").write_text(yaml.safe_dump(params))
     canaries_stage.main(["v"])
+    return who, both
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+
+
+def test_stages_throw_the_coins_of_canaries_and_references_by_person(monkeypatch):
+    """Of 60 persons 30 are canaries with a row each; training itself is left out."""
+    who, both = prepare()
     drawn = canaries.read(canaries.path_of("v"))
     assert len(set(who[drawn.index])) == len(drawn.index) == 30
     monkeypatch.setattr(engine, "train", lambda *_: None)
@@ -81,3 +96,23 @@ def test_stages_throw_the_coins_of_canaries_and_references_by_person(tmp_path, m
             assert seen.setdefault(person, tuple(coins)) == tuple(coins)
     assert len(seen) == 60
     assert len(set(seen.values())) == 4
+
+
+def test_more_canaries_than_persons_are_refused():
+    who, both = prepare()
+    text = Path("params.yaml").read_text().replace("count: 30", "count: 38")
+    Path("params.yaml").write_text(text)
+    assert len(set(who[both.member])) == 37
+    words = r"canaries\.count: got 38, allowed: at most 37, the persons who are members"
+    with pytest.raises(UserError, match=words):
+        canaries_stage.main(["v"])
+
+
+def test_watch_counts_the_epochs_of_the_references_that_the_engine_trains():
+    prepare()
+    config, params = sections.load("variants.v", Variant), sections.load("reference", ReferenceParams)
+    assert reached("v", config, params, Reached()).references == (0, 8)
+    phi = store.Entry({references.PHI: np.zeros(240, np.float32)}, 0.0, "")
+    for one in fit.asked()["v"].references[:3]:
+        store.put(references.KIND, one.key(2), phi)
+    assert reached("v", config, params, Reached()).references == (6, 8)
