@@ -258,6 +258,21 @@ def test_what_cannot_be_scored_is_one_line(fitted, tmp_path):
         assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("version", ["3.11.2", "3.9.0", "2.15.0"])
+def test_a_keras_that_runs_code_of_a_file_is_refused(version, tmp_path, monkeypatch):
+    (tmp_path / "m.h5").write_text("never opened")
+    sides = [save(tmp_path / name, side) for name, side in (("in.npz", MEMBERS), ("out.npz", NONMEMBERS))]
+    monkeypatch.setattr(keras, "__version__", version)
+    asked = ["--model", str(tmp_path / "m.h5"), "--data", *sides]
+    with pytest.raises(
+        UserError, match=rf"^score: got Keras {version}, allowed: 3\.11\.3 or newer, since [^\n]*$"
+    ):
+        main(asked)
+    monkeypatch.setattr(keras, "__version__", "3.12.0.dev2026")
+    with pytest.raises(UserError, match=r"m\.h5: Keras cannot open it"):
+        main(asked)
+
+
 def test_the_command_says_one_line_of_result_and_one_of_progress(tmp_path):
     """TensorFlow greets on stderr, whatever its log level, unless it is kept from it."""
     binary("sigmoid").save(tmp_path / "m.keras")

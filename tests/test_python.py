@@ -174,6 +174,19 @@ def test_the_picture_has_a_curve_an_attack_and_chance(here, monkeypatch):
         found.plot()
 
 
+def test_a_dollar_in_a_name_is_drawn_as_one(here):
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    name = r"$\foo{$"
+    np.savez(f"{name}.npz", **arrays(shift=3.0))
+    axes = pr.audit_file(f"{name}.npz", **QUICKLY).plot()
+    axes.figure.canvas.draw()
+    assert axes.get_title() == name
+    axes.set_xlabel("$x$")
+    assert axes.xaxis.label.get_parse_math()  # the user's own texts are as elsewhere
+
+
 def test_the_page_says_the_verdict(here):
     found = pr.audit(*in_order(shift=3.0), **QUICKLY, name="mine")
     found.to_html("page.html", "strict.yaml")

@@ -34,5 +34,7 @@ def roc(found: Attacked, ax: Axes | None = None) -> Axes:
     ax.plot([least, 1], [least, 1], color="gray", linestyle=":", label="chance")
     ax.set(xscale="log", yscale="log", xlim=(least, 1), ylim=(least, 1), title=found.name)
     ax.set(xlabel="false positive rate", ylabel="true positive rate")
-    ax.legend(loc="lower right", fontsize="small")
+    legend = ax.legend(loc="lower right", fontsize="small")
+    for text in (ax.title, *legend.get_texts()):
+        text.set_parse_math(False)  # names are somebody's: "$" is a dollar
     return ax

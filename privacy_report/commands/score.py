@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from privacy_report.pipeline.epoch_names import by_epoch
 from privacy_report.pipeline.files import read_arrays, write_arrays
 
 ENDINGS = (".keras", ".h5")
+OLDEST = (3, 11, 3)
+"""Of Keras: older ones run code that an .h5 file brings along."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -107,6 +110,11 @@ def _keras(modules: Sequence[str]):
             import keras
     except ImportError as error:
         raise UserError(f"score needs Keras: pip install 'privacy-report[pipeline]' ({error})") from None
+    if tuple(map(int, re.findall(r"\d+", keras.__version__)[:3])) < OLDEST:
+        raise UserError(
+            f"score: got Keras {keras.__version__}, allowed: {'.'.join(map(str, OLDEST))} or newer, since "
+            "older ones run code that a model's file brings along"
+        )
     for module in modules:
         try:
             importlib.import_module(module)

@@ -99,7 +99,9 @@ def _read(path: Path) -> Any:
     import pyarrow as pa  # costs a part of a second, and other datasets have no use for it
     from pyarrow import csv, parquet
 
-    readers = {".csv": csv.read_csv, ".parquet": parquet.read_table}
+    # Truth values stay texts: with inference one member's "maybe" would rename those of all others.
+    as_written = csv.ConvertOptions(true_values=[], false_values=[])
+    readers = {".csv": partial(csv.read_csv, convert_options=as_written), ".parquet": parquet.read_table}
     if path.suffix not in readers:
         raise RefusedError(f"{path}: allowed: a file that ends in {' or '.join(readers)}")
     try:
@@ -215,8 +217,11 @@ def _fitted(
 
 def _check_kinds(columns: Mapping[str, np.ndarray], fitted: np.ndarray, path: Path) -> None:
     """Refuse a column that is of texts through other rows alone: one member's would change its encoding."""
+    from pyarrow import csv
+
+    missing = {None, *csv.ConvertOptions().null_values}  # in a column of texts, each is a text
     for name, values in columns.items():
-        known = [one for one in values[fitted] if one is not None]
+        known = [one for one in values[fitted] if one not in missing]
         if values.dtype == object and known and all(map(_is_number, known)):
             raise RefusedError(
                 f"{path}: column {name} holds numbers in dataset.fit_split and texts in other rows; leave it "

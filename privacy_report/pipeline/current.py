@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from privacy_report.pipeline.recorded import LOADER, md5, stages_in
+from privacy_report.pipeline.recorded import LOADER, ignored, md5, stages_in
 
 Section = Mapping[str, Any]
 EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+")
@@ -79,14 +79,7 @@ class Current:
 
     @cached_property
     def _ignored(self) -> list[str]:
-        """Names that DVC passes over in folders; patterns with a slash are about places without inputs."""
-        try:
-            lines = Path(".dvcignore").read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
-            return []
-        return [
-            line.strip() for line in lines if line.strip() and not line.startswith("#") and "/" not in line
-        ]
+        return ignored()
 
     @cached_property
     def _producers(self) -> dict[str, tuple[str, str]]:

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from privacy_report.pipeline.recorded import md5, outputs
+from privacy_report.pipeline.recorded import ignored, md5, outputs
 
 PLACES = ("metrics", "models", *(f"data/{stage}" for stage in ("canaries", "train", "score")))
 PLACES += tuple(f"data/{stage}" for stage in ("reference", "attack", "gate"))
@@ -22,7 +22,9 @@ def left(variants: Collection[str]) -> list[Path]:
 def remove(variants: Collection[str]) -> list[Path]:
     """Delete of these what dvc.lock says that the pipeline wrote and nobody has changed; what was deleted."""
     written = {Path(path): digest for path, (_, digest) in outputs().items()}
-    removed = [path for path in left(variants) if not _has_links(path) and written.get(path) == md5(path)]
+    candidates = [path for path in left(variants) if path in written and not _has_links(path)]
+    passed_over = ignored()
+    removed = [path for path in candidates if written[path] == md5(path, passed_over)]
     for path in removed:
         if path.is_dir():
             shutil.rmtree(path)

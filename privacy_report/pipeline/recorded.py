@@ -48,8 +48,9 @@ def refuse_changed(paths: Sequence[str]) -> None:
 
 def changed(asked: Callable[[str], bool] = lambda output: True) -> Iterator[tuple[str, str]]:
     """(path, stage) of each output that is asked for, is there and has other bytes than dvc.lock says."""
+    passed_over = ignored()
     for path, (stage, digest) in outputs().items():
-        if asked(path) and os.path.exists(path) and md5(Path(path)) != digest:
+        if asked(path) and os.path.exists(path) and md5(Path(path), passed_over) != digest:
             yield path, stage
 
 
@@ -69,15 +70,27 @@ def damaged(cache: Path) -> Iterator[Path]:
             yield path
 
 
-def md5(path: Path, ignored: Sequence[str] = ()) -> str:
-    """The MD5 (hex) by which DVC knows a file, or a folder less what has a name like one of `ignored`."""
+def ignored() -> list[str]:
+    """Names that DVC passes over in folders, such as what a killed run has left half-written.
+
+    Patterns with a slash are about places that no stage writes or reads.
+    """
+    try:
+        lines = Path(".dvcignore").read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#") and "/" not in line]
+
+
+def md5(path: Path, passed_over: Sequence[str] = ()) -> str:
+    """The MD5 (hex) by which DVC knows a file, or a folder less what has a name like one of `passed_over`."""
     if path.is_dir():
         files = (file for file in path.rglob("*") if file.is_file())
         places = {file: file.relative_to(path) for file in files}
         found = [
             {"md5": md5(file), "relpath": place.as_posix()}
             for file, place in places.items()
-            if not any(fnmatch(part, pattern) for part in place.parts for pattern in ignored)
+            if not any(fnmatch(part, pattern) for part in place.parts for pattern in passed_over)
         ]
         listed = json.dumps(sorted(found, key=lambda one: one["relpath"]), sort_keys=True)
         return hashlib.md5(listed.encode(), usedforsecurity=False).hexdigest() + FOLDER

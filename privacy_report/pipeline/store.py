@@ -58,8 +58,7 @@ def get(kind: str, key: str) -> Entry | None:
     if not path.exists():
         return None
     try:
-        arrays = read_arrays(path)
-        about = _verified(kind, key, arrays)
+        entry = _verified(kind, key, read_arrays(path))
     except DamagedError as error:
         aside = path.with_suffix(DAMAGED)
         print(f"store: a damaged entry is set aside as {aside} ({error})", file=sys.stderr)
@@ -72,7 +71,7 @@ def get(kind: str, key: str) -> Entry | None:
         return None  # pruned in this moment
     with suppress(OSError):  # of a store that may only be read
         os.utime(path)  # prune drops what was not used for longest
-    return Entry(arrays, float(about["seconds"]), str(about["processor"]))
+    return entry
 
 
 def put(kind: str, key: str, entry: Entry) -> None:
@@ -97,12 +96,12 @@ def require_writable() -> None:
         ) from None
 
 
-def _verified(kind: str, key: str, arrays: Arrays) -> dict[str, Any]:
-    """What an entry says of itself, which is taken out of its arrays; DamagedError where it is not true."""
+def _verified(kind: str, key: str, arrays: Arrays) -> Entry:
+    """The entry of a file's arrays; DamagedError where what it says of itself is not true, or not all."""
     try:
         about: dict[str, Any] = json.loads(str(arrays.pop(ABOUT)))
         if about["digest"] == _digest(kind, key, arrays):
-            return about
+            return Entry(arrays, float(about["seconds"]), str(about["processor"]))
     except (KeyError, TypeError, ValueError):
         pass
     raise DamagedError("it is not what was put under this key")

@@ -96,8 +96,9 @@ def rocs(study: Study) -> Iterator[Row]:
 def thinned(curve: np.ndarray) -> np.ndarray:
     """At most MOST_POINTS points of a curve, evenly spaced in log(FPR); those at 0 have no place there.
 
-    curve: rates (n, 2), ascending. Each kept point is at most as far right as the place it stands for, so a
-    thinned curve never promises more members than the whole one; the last is kept.
+    curve: rates (n, 2), ascending. Of each place the last point that is not after it is kept, so the last of
+    all is. Read as steps, from each point to the right, fewer points never promise more members than all; a
+    straight line between two of them may.
     """
     drawable = curve[(curve > 0).all(axis=1)]
     if len(drawable) <= MOST_POINTS:

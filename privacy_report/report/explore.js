@@ -39,14 +39,24 @@ function candidates() {
   return all.attacks.filter(wanted).map(one => one.name);
 }
 
-/** The row of privacy.csv that the chosen attacker has at a checkpoint, -1 without one. */
+const rowIn = (run, epoch, attack, slice) => rowAt.get([run, epoch, attack, slice].join("|")) ?? -1;
+const shownIn = (...place) => column[state.measure][rowIn(...place)] ?? null;
+
+/** Of a variant with several seeds, the chosen attacks that measured all runs, as in the static picture. */
+function shared(variant, epoch, slice) {
+  if (variant.runs.length < 2) return [];
+  return candidates().filter(attack => variant.runs.every(run => shownIn(run, epoch, attack, slice) !== null));
+}
+
+/** The row of privacy.csv that the chosen attacker has at a checkpoint, -1 without one. The strongest has the
+ *  highest AUC; with several seeds it is the strongest in the shown measure, as in the static picture. */
 function rowOf(variant, epoch, slice = state.slice) {
-  const row = attack => rowAt.get([variant.name, epoch, attack, slice].join("|")) ?? -1;
-  if (!(state.attack in STRONGEST)) return row(state.attack);
+  if (!(state.attack in STRONGEST)) return rowIn(variant.name, epoch, state.attack, slice);
+  const ofAll = shared(variant, epoch, slice), by = column[ofAll.length ? state.measure : "auc"];
   let best = -1;
-  for (const name of candidates()) {
-    const here = row(name);
-    if (here >= 0 && column.auc[here] !== null && (best < 0 || column.auc[here] > column.auc[best])) best = here;
+  for (const name of ofAll.length ? ofAll : candidates()) {
+    const here = rowIn(variant.name, epoch, name, slice);
+    if (here >= 0 && by[here] !== null && (best < 0 || by[here] > by[best])) best = here;
   }
   return best;
 }
@@ -60,16 +70,12 @@ function withInterval(row, name) {
   return number(value, rate) + (low === null || high === null ? "" : ` (${number(low, rate)} to ${number(high, rate)})`);
 }
 
-/** The ends of a point's band: of its interval, or of the runs with other seeds, where there are some.
- *  A run's number is the strongest of the attacks that measured all runs, as in the static picture. */
+/** The ends of a point's band: of its interval, or of the runs with other seeds, where there are some. */
 function ends(variant, epoch, row) {
-  const name = state.measure;
-  const value = (run, attack) => column[name][rowAt.get([run, epoch, attack, state.slice].join("|")) ?? -1] ?? null;
-  const shared = candidates().filter(attack => variant.runs.every(run => value(run, attack) !== null));
-  if (variant.runs.length < 2 || !shared.length)
-    return {low: column[name + "_low"][row], high: column[name + "_high"][row]};
-  const values = variant.runs.map(run => Math.max(...shared.map(attack => value(run, attack))));
-  return {low: Math.min(...values, column[name][row]), high: Math.max(...values)};
+  const name = state.measure, slice = column.slice[row], attacks = shared(variant, epoch, slice);
+  if (!attacks.length) return {low: column[name + "_low"][row], high: column[name + "_high"][row]};
+  const values = variant.runs.map(run => Math.max(...attacks.map(attack => shownIn(run, epoch, attack, slice))));
+  return {low: Math.min(...values), high: Math.max(...values)};
 }
 
 function point(variant, epoch, row) {

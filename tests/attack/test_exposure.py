@@ -1,8 +1,10 @@
 import numpy as np
 from scipy.stats import norm
 
+from privacy_report.attack import job
 from privacy_report.attack.exposure import lt_iqr, membership_probability, most_exposed
 from privacy_report.attack.signals import Examples, pool
+from privacy_report.pipeline.outputs import output_arrays
 
 
 def test_membership_probability_is_calibrated():
@@ -25,6 +27,15 @@ def test_the_seed_draws_the_halves(outputs):
     found = [membership_probability(some, seed) for seed in (0, 1, 0)]
     assert np.array_equal(found[0], found[2])
     assert not np.array_equal(found[0], found[1])
+
+
+def test_the_job_draws_them_by_the_seed_that_it_gets(outputs, tmp_path):
+    some = outputs(n_member=2000, n_nonmember=1000)
+    np.savez(tmp_path / "some.npz", **output_arrays(some))
+    names = "privacy_report.attack.signals.pool", tmp_path / "some.npz"
+    found = {seed: job.risks(*names, seed)["probability"] for seed in (0, 7)}
+    np.testing.assert_array_equal(found[7], membership_probability(pool(some), 7))
+    assert not np.array_equal(found[7], found[0])
 
 
 def test_no_leak_no_risk(outputs):

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.stats import beta, binom, binomtest, norm
 
@@ -83,6 +83,7 @@ def test_each_end_of_the_tpr_errs_in_2_5_percent_where_members_crowd_at_the_thre
 
 
 @given(SCORES, SCORES, st.integers(1, 60), st.sampled_from([0.01, 0.05, 0.2]))
+@example(np.arange(25) - 0.5, np.arange(25.0), 1, 0.2)  # a member between each two of the non-members
 def test_tpr_interval_against_counting_one_by_one(members, nonmembers, times, fpr):
     """Non-members that surely lie above the threshold, and those that may, by the tails of their number."""
     nonmembers = np.repeat(nonmembers, times)

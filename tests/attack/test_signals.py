@@ -99,10 +99,19 @@ def test_outputs_that_tie_give_scores_that_tie(name, n_classes):
         assert len(set(SIGNALS[name](examples(np.log(p)[order], labels)).tolist())) == 1
 
 
-def test_of_a_constant_target_no_attack_says_anything():
+@pytest.mark.parametrize("one_label", [True, False])
+@pytest.mark.parametrize("n_classes", [10, 12])
+def test_of_a_constant_target_no_attack_says_anything(one_label, n_classes):
+    """Constant outputs of one label, or uniform ones of labels that differ between the sides.
+
+    Of uniform ones the first class is returned, so the label says whether the returned one is right.
+    """
     rng = np.random.default_rng(0)
-    logits, labels = np.tile(np.log(rng.dirichlet(np.ones(10))), (1100, 1)), np.full(1100, 3)
-    attacks = [*SIGNALS, *default_estimators()]
+    p = rng.dirichlet(np.ones(n_classes)) if one_label else np.full(n_classes, 1 / n_classes)
+    labels = np.full(1100, 3) if one_label else np.r_[rng.integers(0, 3, 700), rng.integers(2, 10, 400)]
+    logits = np.tile(np.log(p), (1100, 1))
+    returned = () if one_label else ("gap", "threshold_top")
+    attacks = [name for name in (*SIGNALS, *default_estimators()) if name not in returned]
     rows, _ = audit(
         Outputs(logits[:700], labels[:700], logits[700:], labels[700:]), audit_params(attacks, [])
     )

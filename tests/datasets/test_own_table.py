@@ -115,6 +115,48 @@ def test_a_member_changes_its_own_features_alone_where_the_scales_are_public(set
     assert changed_by_one_member(tmp_path, THREE) == "width"
 
 
+TRUTHS, BOOLS = ["true", "false", "", "true"] * 10, {"categories": {"cell": ["true", "false"]}}
+NUMBERS, SCALE = ["1", "2.5", "", "3", "2"] * 8, {"scales": {"cell": [2, 1]}}
+HAS_TEXTS = "dataset.scales: .*: column cell holds texts"
+IN_OTHERS = "column cell holds numbers in dataset.fit_split and texts in other rows"
+
+
+@pytest.mark.parametrize(
+    ("cells", "cell", "settings", "words"),
+    [
+        (TRUTHS, "maybe", BOOLS, None),
+        (TRUTHS, "", BOOLS, None),
+        (TRUTHS, "1", BOOLS, None),
+        (TRUTHS, "maybe", {"fit_split": "public"}, None),
+        (NUMBERS, "maybe", SCALE, HAS_TEXTS),
+        (NUMBERS, "true", SCALE, HAS_TEXTS),
+        (NUMBERS, "1e3", SCALE, None),
+        (NUMBERS, "", SCALE, None),
+        (NUMBERS, "maybe", {"fit_split": "public"}, IN_OTHERS),
+        (NUMBERS, "NA", {"fit_split": "public"}, None),
+    ],
+)
+def test_one_cell_of_another_kind_changes_no_other_row_or_is_refused(cells, cell, settings, words, tmp_path):
+    """What a column is must not depend on one member's cell, unless the table is refused."""
+    only = {"age": None, "sex": None, "part": PUBLIC}
+    before = table.load(params(**THREE | settings), csv(tmp_path / "a.csv", cell=cells, **only))
+    path = csv(tmp_path / "b.csv", cell=[*cells[:10], cell, *cells[11:]], **only)
+    if words:
+        refused(words, lambda: table.load(params(**THREE | settings), path))
+        return
+    after = table.load(params(**THREE | settings), path)
+    others = np.arange(ROWS) != before.splits["in"].start
+    np.testing.assert_array_equal(before.images[others], after.images[others])
+
+
+def test_truth_values_are_the_texts_that_the_file_has(tmp_path):
+    path = csv(tmp_path / "t.csv", cell=["true", "false", "", "True", "true"] * 8, age=None, sex=None)
+    found = table.load(params(**BOOLS), path)
+    np.testing.assert_array_equal(found.images, [[1, 0], [0, 1], [0, 0], [0, 0], [1, 0]] * 8)
+    path = csv(tmp_path / "t.csv", ill=["true", "false", "true", "true"] * 10, sex=None)
+    assert table.load(params(), path).class_names == ("false", "true")
+
+
 def test_public_scales_and_categories_are_those_that_were_given(tmp_path):
     path = csv(tmp_path / "t.csv", age=["", *range(21, 20 + ROWS)], sex=["x", *["f", "m"] * 19, ""])
     found = table.load(params(scales=AGES, categories=SEXES), path)

@@ -53,6 +53,13 @@ def test_a_removed_variant_goes_and_all_else_stays(root):
     assert leftovers.remove(["now"]) == []
 
 
+def test_a_folder_goes_with_what_a_killed_run_left_in_it(root):
+    (root / ".dvcignore").write_text(".*.tmp\n")
+    (root / "models/old/.old.md.abc.tmp").write_text("ca")
+    assert root / "models/old" in [root / path for path in leftovers.remove(["now"])]
+    assert not (root / "models/old").exists()
+
+
 def test_nothing_goes_while_its_variant_is_there(root):
     before = there(root)
     assert leftovers.remove(["now", "old"]) == leftovers.left(["now", "old"]) == []

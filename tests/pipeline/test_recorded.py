@@ -12,7 +12,7 @@ from sandbox import environment
 
 from privacy_report.errors import UserError
 from privacy_report.pipeline import recorded
-from privacy_report.pipeline.recorded import changed, checked, damaged, md5, refuse_changed
+from privacy_report.pipeline.recorded import changed, checked, damaged, ignored, md5, refuse_changed
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
@@ -32,15 +32,22 @@ def lock(empty_folder):
     Path("dvc.yaml").write_text(yaml.safe_dump({"stages": {"read": read, "alone": {}}}), "utf-8")
 
 
+def killed(path):
+    """What a run leaves that was killed while it wrote a file, in a project that knows of such files."""
+    Path(".dvcignore").write_text("# of killed runs\n/.store\n.*.tmp\n", "utf-8")
+    path.with_name(f".{path.name}.abc.tmp").write_bytes(b"ha")
+
+
 def test_md5s_are_those_by_which_dvc_knows_files_and_folders(lock):
     Path("dvc.yaml").unlink()
     Path("dvc.lock").unlink()
+    killed(Path("data/a/sub/2.npz"))
     dvc = [sys.executable, "-m", "dvc"]
     for command in (["init", "--no-scm", "--quiet"], ["add", "--quiet", "data/a", "data/b.json"]):
         subprocess.run([*dvc, *command], check=True, env=environment())
     for path in (Path("data/a"), Path("data/b.json")):
         (found,) = yaml.safe_load(path.with_name(f"{path.name}.dvc").read_bytes())["outs"]
-        assert md5(path) == found["md5"]
+        assert md5(path, ignored()) == found["md5"]
     cache = Path(".dvc/cache")
     assert list(damaged(cache)) == []
     objects = sorted(path for path in cache.rglob("*") if path.is_file())
@@ -59,6 +66,15 @@ def test_what_has_other_bytes_is_changed_and_what_is_not_there_is_not(lock):
     assert list(changed()) == [("data/a", "make@v")]
     Path("dvc.lock").unlink()
     assert list(changed()) == []
+
+
+def test_what_a_killed_run_left_half_written_is_no_change(lock):
+    killed(Path("data/a/sub/2.npz"))
+    killed(Path("data/b.json"))
+    assert list(changed()) == []
+    refuse_changed(["data/a"])
+    Path("data/a/sub/2.npz").write_bytes(b"0")
+    assert list(changed()) == [("data/a", "make@v")]
 
 
 @pytest.mark.parametrize("path", ["data/a", "data", "data/a/1.npz", "data/a/sub"])

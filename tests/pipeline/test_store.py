@@ -1,6 +1,7 @@
 """The store: what it keeps, what it survives, and what pruning takes."""
 
 import errno
+import json
 import os
 import shutil
 import signal
@@ -54,12 +55,20 @@ def edited(path, **changes):
     write_arrays(path, files.read_arrays(path) | changes)
 
 
+def forgetful(path):
+    """The same entry, which does not say how long it took."""
+    about = json.loads(str(files.read_arrays(path)["_about"]))
+    del about["seconds"]
+    edited(path, _about=np.array(json.dumps(about)))
+
+
 DAMAGES = {
     "truncated": lambda path: path.write_bytes(path.read_bytes()[:-100]),
     "a bit": lambda path: path.write_bytes(flipped(path.read_bytes())),
     "empty": lambda path: path.write_bytes(b""),
     "says nothing": lambda path: write_arrays(path, {"a": np.zeros(3)}),
     "says too little": lambda path: edited(path, _about=np.array('{"digest": "0"}')),
+    "does not say how long it took": forgetful,
     "says no JSON": lambda path: edited(path, _about=np.array("{")),
     "says a list": lambda path: edited(path, _about=np.array("[1]")),
     "another value": lambda path: edited(path, a=np.arange(1000.0)[::-1]),

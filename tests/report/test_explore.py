@@ -314,17 +314,21 @@ def test_variants_with_the_same_label_are_told_apart(chromium, study, tmp_path):
     assert found == ["2 Layers (cnn2)", "2 Layers (cnn3)"]
 
 
-def test_the_band_of_several_seeds_is_that_of_the_static_picture(chromium, study, tmp_path):
-    """One run lacks an attack at an epoch, which then counts for none of them there."""
+def test_point_and_band_of_several_seeds_are_those_of_the_static_picture(chromium, study, tmp_path):
+    """One run lacks an attack at epoch 6, which counts for none there; at 8 another leads in advantage."""
     root = study(variants=3, epochs=8, attacks=("threshold", "logistic", "rmia"))
     params = yaml.safe_load((root / "params.yaml").read_text())
     for name in ("cnn3", "cnn4"):
         params["variants"][name]["repeats"] = "cnn2"
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    path = root / "data/attack/cnn4/privacy.csv"
-    rows = read_rows(path)
-    kept = [row for row in rows if (row["attack"], row["epoch"]) != ("rmia", 6.0)]
-    write_table(path, kept, list(rows[0]))
+    for name in ("cnn2", "cnn3", "cnn4"):
+        path = root / f"data/attack/{name}/privacy.csv"
+        rows = read_rows(path)
+        for row in where(rows, epoch=8, attack="threshold", slice="entire dataset"):
+            row["advantage"] = 0.5 + row["advantage"] / 2
+        missing = ("rmia", 6.0) if name == "cnn4" else None
+        kept = [row for row in rows if (row["attack"], row["epoch"]) != missing]
+        write_table(path, kept, list(rows[0]))
     main([])
     drawn = Study(root)
     one = runs(drawn)["cnn2"]
@@ -335,12 +339,15 @@ def test_the_band_of_several_seeds_is_that_of_the_static_picture(chromium, study
             set_to(chromium, "measure", measure)
             set_to(chromium, "attack", attacker)
             settled(chromium)
-            found = chromium.run("charts.by_epoch.data('points').map(p => [p.epoch, p.low, p.high])")
+            found = chromium.run("charts.by_epoch.data('points').map(p => [p.epoch, p.low, p.value, p.high])")
             band = between(drawn, one, measure, kinds)
-            assert [epoch for epoch, _, _ in found] == [at.epoch for at in band] == [2, 4, 6, 8]
-            for (_, low, high), at in zip(found, band, strict=True):
+            assert [epoch for epoch, *_ in found] == [at.epoch for at in band] == [2, 4, 6, 8]
+            for (_, *numbers), at in zip(found, band, strict=True):
                 assert at.low < at.high
-                assert (low, high) == pytest.approx((at.low, at.high), rel=1e-5)
+                assert numbers == pytest.approx([at.low, at.middle, at.high], rel=1e-5)
+            of_classes = chromium.run("charts.classes.data('points').map(p => [p.low, p.value, p.high])")
+            assert of_classes
+            assert all(low <= value <= high for low, value, high in of_classes)
 
 
 @pytest.mark.npm

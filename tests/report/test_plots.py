@@ -186,6 +186,24 @@ def test_a_short_curve_is_kept_and_steps_promise_no_more_than_there_is():
     assert len(kept) <= curves.MOST_POINTS
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_thinned_curve_read_as_steps_lies_nowhere_above_the_whole_one(seed):
+    """Random steps, several at one FPR among them; each place has the last point that is not after it."""
+    rng = np.random.default_rng(seed)
+    steps = rng.integers(0, 3, (500, 2)) * (rng.random((500, 2)) < 0.4)
+    whole = np.cumsum([[1, 1], *steps, [1, 1]], axis=0)
+    whole = whole / whole[-1]
+    kept = curves.thinned(whole)
+    assert len(kept) <= curves.MOST_POINTS
+    assert kept[-1].tolist() == [1, 1]
+    for fpr in whole[:, 0]:
+        (most,), promised = (curve[curve[:, 0] <= fpr][-1:, 1] for curve in (whole, kept))
+        assert max(promised, default=0) <= most
+    places = np.geomspace(whole[0, 0], 1, curves.MOST_POINTS) * (1 + 1e-12)
+    last = {tuple(max(point for point in whole.tolist() if point[0] <= place)) for place in places}
+    assert set(map(tuple, kept.tolist())) == last
+
+
 def test_pages_are_small(drawn):
     show, diff = (len((drawn / page / "index.html").read_bytes()) for page in ("show", "diff"))
     assert show < LARGEST
