@@ -117,7 +117,10 @@ def in_short() -> list[str]:
             f"{epoch:.0f}: {' / '.join(numbers)}"
             for epoch, numbers in ((row["epoch"], last), (found["epoch"], chosen))
         )
-        lines.append([settings["label"], first, second, found["leak"]])
+        if found["verdict"] == IN_A_WORD[KEEPS]:
+            lines.append([settings["label"], first, second, found["leak"]])
+        else:
+            lines.append([settings["label"], first, "none", "-"])
     values = "accuracy / AUC / found at 1% FPR"
     return table(["variant", f"last epoch: {values}", f"recommended epoch: {values}", "leak there"], lines)
 
@@ -132,8 +135,8 @@ def test_the_sentence_on_leaks_is_true_of_the_committed_run():
     leaks = {name: json.loads((ROOT / f"metrics/{name}.json").read_text())["leak"] for name in shippable()}
     assert leaks == {name: "no" if name == "cnn3_dp" else "yes" for name in shippable()}
     found = [json.loads((ROOT / f"metrics/{name}.json").read_text()) for name in shippable()]
-    assert sum(one["verdict"] == "passes" and one["leak"] == "yes" for one in found) == 5
-    assert "five of six do" in (DOCS / "checklists.md").read_text()
+    assert sum(one["verdict"] == "passes" and one["leak"] == "yes" for one in found) == 4
+    assert "four of six do" in (DOCS / "checklists.md").read_text()
     without = [name for name in shippable() if twin_of(name, PARAMS["variants"]) is None]
     assert without == ["cnn3", "cnn3_augment", "residual", "scatter_dp"]
     said = (
