@@ -16,11 +16,21 @@ import psutil
 import pytest
 from dask_processes import LONG
 from forked import Forked, python_m
-from sandbox import Sandbox, environment, make_sandbox
+from sandbox import EXPERIMENT, Sandbox, environment, make_sandbox
 
 pytestmark = pytest.mark.pipeline
 
 EPOCHS = 6
+TWIN = """\
+  cnn3_dp_gradient:
+    {epochs: 2, epochs_per_report: 1, model: *small, batch_size: 100, canaries: {count: 200},
+     privacy: {target_epsilon: null, noise_multiplier: 1.0}}
+"""
+LEFT = {  # next to the checkpoints
+    "cnn2": ["history.csv", "claim.json"],
+    "cnn3_dp": ["history.csv", "claim.json", "privacy_check.json"],
+    "cnn3_dp_gradient": ["history.csv", "claim.json", "privacy_check.json", "gradient_canaries.npz"],
+}
 
 
 def checkpoints(sandbox: Sandbox, folder: str = "data/train/cnn2") -> dict[str, str]:
@@ -33,9 +43,13 @@ def checkpoints(sandbox: Sandbox, folder: str = "data/train/cnn2") -> dict[str, 
 
 @pytest.fixture(scope="module")
 def _ready(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
-    sandbox = make_sandbox(tmp_path_factory.mktemp("ready") / "repository")
+    target, experiment = tmp_path_factory.mktemp("ready") / "repository", EXPERIMENT
+    experiment = experiment.replace("reference:", f"{TWIN}reference:").replace(
+        "cnn3_dp: 0", "cnn3_dp_gradient: 0"
+    )
+    sandbox = make_sandbox(target, experiment, ["cnn2", "cnn3", "cnn3_dp", "cnn3_dp_gradient"])
     sandbox.edit("conf/experiment/smallest.yaml", "{epochs: 2", f"{{epochs: {EPOCHS}")
-    sandbox.repro("canaries@cnn2", "canaries@cnn3_dp")
+    sandbox.repro(*(f"canaries@{variant}" for variant in LEFT))
     return sandbox
 
 
@@ -71,12 +85,17 @@ def train(sandbox: Sandbox, variant: str = "cnn2") -> None:
 
 
 @pytest.mark.parametrize(
-    ("variant", "kills"), [("cnn2", 3), pytest.param("cnn3_dp", 2, marks=pytest.mark.slow)]
+    ("variant", "kills"),
+    [
+        ("cnn2", 3),
+        pytest.param("cnn3_dp", 2, marks=pytest.mark.slow),
+        pytest.param("cnn3_dp_gradient", 2, marks=pytest.mark.slow),
+    ],
 )
 def test_killed_runs_resume_to_the_same_bytes(variant: str, kills: int, ready: Sandbox, expected):
     """SIGKILLs at random moments of the training, then a run to the end, against one run."""
-    others = ["history.csv", "claim.json", *(["privacy_check.json"] if variant == "cnn3_dp" else [])]
-    assert len(expected(variant)) == EPOCHS + len(others)
+    assert set(LEFT[variant]) < set(expected(variant))
+    assert len(expected(variant)) == EPOCHS + len(LEFT[variant])
     moments, killed = random.Random(0), 0
     entries = ready.root / ".store/epoch"
     while killed < kills:
