@@ -27,6 +27,7 @@ from privacy_report.pipeline.command import run
 from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.files import write_json
 from privacy_report.training import epochs, models, objective, optimizers, private_gradient, watch
+from privacy_report.training.backend import tf
 from privacy_report.training.private import Private
 from privacy_report.training.schema import SMALL_CNN, Privacy, Variant
 
@@ -48,6 +49,9 @@ class Unwatched(Private):
     def gradient(self, model: Any, loss: objective.Loss) -> epochs.Gradient:
         clip = self.privacy.l2_norm_clip
         return private_gradient.gradient(model, clip, self.noise_multiplier, self.batch_size, loss=loss)
+
+    def applied(self, gradients: Sequence[tf.Tensor]) -> None:
+        pass
 
 
 def ways() -> dict[str, Private]:
