@@ -17,6 +17,7 @@ import yaml
 from privacy_report.errors import UserError
 from privacy_report.gate.inputs import variant_names
 from privacy_report.gate.metrics import FOLDER
+from privacy_report.gate.words import AUDITED
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import read_json
 
@@ -49,6 +50,8 @@ def comment(before: Metrics, after: Metrics, raw: str) -> str:
     lines += [f"| variant | | {' | '.join(COLUMNS.values())} |", "| --- " * (2 + len(COLUMNS)) + "|"]
     for name in names:
         lines += _rows(_plain(name), before.get(name), after.get(name))
+    if any("eps_audited" in found for found in (*before.values(), *after.values())):
+        lines += ["", AUDITED]
     lines += ["", f"![Leak by epoch and against accuracy]({raw}/{PICTURE})", ""]
     return "\n".join(lines)
 

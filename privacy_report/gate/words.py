@@ -17,6 +17,11 @@ UNCONFIRMED = "refuted"
 IN_A_WORD = {KEEPS: "passes", BREAKS: "fails", UNJUDGED: "open", AUDIT: AUDIT}
 """A verdict as it is in data/gate -> as it is in metrics/, whose columns are narrow."""
 REMEDIES = "docs/remedies.md"
+AUDITED = (
+    "ε audited: epsilon is at least this much (95%), as canaries show. If the canaries are gradients, the "
+    "attacker sees every step's update; otherwise, the outputs."
+)
+"""Against whom an audited epsilon holds, for wherever one is printed."""
 LEAK_RULES = (
     "max_advantage",
     "max_tpr_at_1pct_fpr",

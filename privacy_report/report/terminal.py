@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from privacy_report.gate.words import BAD, FAIR, GOOD, colour
+from privacy_report.gate.words import AUDITED, BAD, FAIR, GOOD, colour
 from privacy_report.gate.words import line as in_line
 from privacy_report.report.recommendation import recommendation
 from privacy_report.report.study import Study
@@ -57,6 +57,8 @@ def print_table(study: Study, console: Console | None = None) -> None:
     console.print(table)
     if not wide and any(line.epoch == study.recommended(line.name) for line in checkpoints):
         console.print(Text("*: the recommended checkpoint"))
+    if any(line.audited != "-" for line in checkpoints):
+        console.print(Text(AUDITED))
     said = recommendation(study)
     console.print(Text(" ".join(filter(None, (said.say, said.leak, said.price)))))
     for variant, label in study.labels.items():

@@ -11,6 +11,7 @@ from sandbox import ROOT, Sandbox
 
 from privacy_report.errors import UserError
 from privacy_report.gate.comment import COLUMNS, comment, metrics_at, metrics_here
+from privacy_report.gate.words import AUDITED
 
 WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/report.yml").read_text())
 KEEPS = {
@@ -51,6 +52,13 @@ def test_changed_verdicts_come_first_and_what_differs_is_bold():
     assert (last[2], last[advantage], last[head.index("ε claimed")]) == ("passes", "**0.52**", "**8**")
     assert "(https://example.org/sha/plots/overview.png)" in text
     assert "No verdict changes." in comment(before, before, "")
+
+
+def test_against_whom_an_audited_epsilon_holds_is_said_where_there_is_one():
+    audited = {"a": KEEPS | {"eps_audited": 2.4}}
+    assert AUDITED in comment({"a": KEEPS}, audited, "")
+    assert AUDITED in comment(audited, {"a": KEEPS}, "")
+    assert AUDITED not in comment({"a": KEEPS}, {"a": KEEPS}, "")
 
 
 def test_a_removed_variant_that_left_its_metrics_is_gone(tmp_path, monkeypatch):
