@@ -68,6 +68,8 @@ def test_what_catches_a_broken_trainer_is_what_was_measured():
         }
 
     assert above("gradient canaries", 1.0) == above("gradient canaries", 1e-9) == {"no clipping", "no noise"}
+    half = [run["gradient canaries"] for run in found["noise of one half"]]
+    assert min(run[BOUNDS[1]] for run in half) > found["noise of one half"][0]["claimed"]
     assert above("black box", 0.5) == {"no clipping", "no noise", "clipping after the mean"}
     for name in order:
         assert all((run["self-check"] is None) == (name == "sound") for run in found[name])

@@ -18,10 +18,10 @@ IN_A_WORD = {KEEPS: "passes", BREAKS: "fails", UNJUDGED: "open", AUDIT: AUDIT}
 """A verdict as it is in data/gate -> as it is in metrics/, whose columns are narrow."""
 REMEDIES = "docs/remedies.md"
 AUDITED = (
-    "ε audited: epsilon is at least this much (95%), as canaries show. If the canaries are gradients, the "
-    "attacker sees every step's update; otherwise, the outputs."
+    "What canaries show that epsilon is at least (95%), in one run at the last checkpoint: to an attacker "
+    "who sees every step's update if the canaries are gradients, and the outputs otherwise."
 )
-"""Against whom an audited epsilon holds, for wherever one is printed."""
+"""What an audited epsilon is, and against whom it holds, for wherever one is shown."""
 LEAK_RULES = (
     "max_advantage",
     "max_tpr_at_1pct_fpr",

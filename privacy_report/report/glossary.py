@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from privacy_report.gate.words import AUDITED
+
 GLOSSARY = {
     "accuracy": ("Accuracy", "The share of non-members that the model classifies correctly."),
     "advantage": (
@@ -14,11 +16,7 @@ GLOSSARY = {
         "How often a random member looks more like one than a random non-member does. "
         "0.5 is a coin flip, 1 is certainty.",
     ),
-    "audited": (
-        "ε audited",
-        "What canaries show that epsilon is at least (95%), in one training run. The attacker sees the "
-        "outputs of the last checkpoint or, if the canaries are gradients, the update of every step.",
-    ),
+    "audited": ("ε audited", AUDITED),
     "canary": (
         "Canaries",
         "Examples or gradients. A fair coin decides for each whether it takes part in the training. "

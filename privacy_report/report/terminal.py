@@ -58,7 +58,7 @@ def print_table(study: Study, console: Console | None = None) -> None:
     if not wide and any(line.epoch == study.recommended(line.name) for line in checkpoints):
         console.print(Text("*: the recommended checkpoint"))
     if any(line.audited != "-" for line in checkpoints):
-        console.print(Text(AUDITED))
+        console.print(Text(f"ε audited: {AUDITED}"))
     said = recommendation(study)
     console.print(Text(" ".join(filter(None, (said.say, said.leak, said.price)))))
     for variant, label in study.labels.items():

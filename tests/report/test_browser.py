@@ -71,6 +71,15 @@ def test_page_fits_and_asks_for_nothing(study, settings, tmp_path, chromium):
     assert chromium.console == []
 
 
+def test_a_long_name_in_the_provenance_widens_no_phone(study, tmp_path, chromium):
+    study(variants=1)
+    main([])
+    chromium.look(390)
+    chromium.open(tmp_path / "plots/report.html")
+    chromium.run(f"document.querySelector('#origin dd').textContent = '{'x' * 80}'")
+    assert chromium.run("document.documentElement.scrollWidth") <= 390
+
+
 def test_on_paper_there_are_pictures_and_no_controls(study, tmp_path, chromium):
     study(dp=("cnn3_dp",), epochs=10)
     main([])

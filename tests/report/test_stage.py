@@ -6,6 +6,7 @@ import math
 import re
 import resource
 import subprocess
+from dataclasses import replace
 from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
@@ -19,7 +20,7 @@ from rich.console import Console
 from sandbox import ROOT
 
 from privacy_report.errors import UserError
-from privacy_report.report import by_epoch, histograms, page, summary
+from privacy_report.report import by_epoch, histograms, page, summary, terminal
 from privacy_report.report.differential_privacy import finding
 from privacy_report.report.provenance import facts, seeds
 from privacy_report.report.study import Study
@@ -130,6 +131,18 @@ def test_table_on_the_terminal(study, capsys):
     (line,) = (line for line in lines if line.startswith("3 Layers, DP") and "last" in line)
     assert "7.78" in line  # the claimed epsilon
     assert any("breaks 3 rules" in line for line in lines)
+
+
+@pytest.mark.parametrize(("bound", "times"), [("-", 0), ("2.00", 1)])
+def test_the_terminal_says_against_whom_an_audited_epsilon_holds(study, monkeypatch, bound, times):
+    root = study(variants=1)
+    for table in PARTS:
+        merge(table, ["cnn2"])
+    lines = [replace(line, audited=bound) for line in summary.lines(Study(root))]
+    monkeypatch.setattr(terminal, "lines", lambda study: lines)
+    out = StringIO()
+    print_table(Study(root), Console(file=out, width=400))
+    assert out.getvalue().count("to an attacker who sees every step's update") == times
 
 
 @pytest.mark.parametrize("width", [80, 100, 160])
