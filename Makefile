@@ -13,7 +13,8 @@ IN_SANDBOX = branch $$(git -C $(SANDBOX) branch --show-current), commits: $$(git
 PIP = $(VENV)/bin/python -m pip install --disable-pip-version-check
 UV = $(VENV)/bin/python -m uv pip install --python $(VENV)/bin/python
 
-# uv reads nothing of pip's configuration, so it is told pip's index where one is set.
+# uv reads nothing of pip's configuration, so it is told pip's index where one is set. Like pip, it is to compile
+# what it installs: otherwise every process does so itself where PYTHONDONTWRITEBYTECODE is set.
 INDEX = index=$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(VENV)/bin/python -m pip config get global.index-url 2>/dev/null)}}}; \
 	[ -z "$$index" ] || export UV_DEFAULT_INDEX="$$index"
 
@@ -55,7 +56,7 @@ $(VENV)/installed: requirements.lock pyproject.toml | clone
 	@$(VENV)/bin/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
 	@echo "installing into $(VENV): this fetches packages from the index, with uv in less than a minute, with pip in a few"
 	@trap 'exit 130' INT; $(INDEX); \
-	if $(PIP) --quiet uv 2>/dev/null | $(ALIVE) && $(UV) --requirement requirements.lock 2>&1 | $(ALIVE) && $(UV) --quiet --no-deps --editable .; then :; \
+	if $(PIP) --quiet uv 2>/dev/null | $(ALIVE) && $(UV) --compile-bytecode --requirement requirements.lock 2>&1 | $(ALIVE) && $(UV) --quiet --no-deps --editable .; then :; \
 	else echo "uv cannot be had, or failed: pip goes on"; \
 	$(PIP) --requirement requirements.lock | $(FETCHED) | $(ALIVE) && $(PIP) --quiet --no-deps --editable .; fi
 	$(VENV)/bin/python -m privacy_report.report.offline .dvc/tmp/plots_offline.html
