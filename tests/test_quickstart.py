@@ -93,6 +93,18 @@ def test_the_whole_in_one_go_says_which_stage_of_how_many(clone):
     assert clone.run("git", "status", "--porcelain", "--untracked-files=all").stdout.count("??") == 0
 
 
+def test_it_starts_without_the_results_of_the_committed_study(clone):
+    for name in ("dvc.lock", "metrics/residual.json", "plots/curves.csv", "docs/plots/kept.md"):
+        (clone.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (clone.root / name).write_text("of CIFAR-10")
+    clone.run("git", "add", "--all")
+    clone.make("quickstart")
+    listed = clone.quickstart.run("git", "ls-files").stdout.splitlines()
+    assert [name for name in listed if name.startswith(("dvc.lock", "metrics", "plots", "docs"))] == [
+        "docs/plots/kept.md"
+    ]
+
+
 def test_a_stopped_one_goes_on_and_a_finished_one_stays(clone):
     assert clone.make("quickstart", STOPPED="1")[-1] == "exit 2"
     (clone.quickstart.root / "finished_epochs").write_text("minutes of work")
