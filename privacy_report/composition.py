@@ -92,22 +92,26 @@ def _check_repeats(variants: Mapping[str, Variant], reference: ReferenceParams) 
 
     Both need the same number of references: more of them find more, and the runs are compared.
     """
-    for name, one in ((name, one) for name, one in variants.items() if one.repeats):
-        key, first = f"variants.{name}.repeats", variants.get(str(one.repeats))
+    for name, variant in ((name, variant) for name, variant in variants.items() if variant.repeats):
+        key, first = f"variants.{name}.repeats", variants.get(str(variant.repeats))
         if first is None or first.repeats:
             those = ", ".join(other for other, that in variants.items() if not that.repeats)
-            raise refuse(key, one.repeats, f"a variant of the study that repeats no other: {those}")
-        again = replace(one, label=first.label, seed=first.seed, repeats=None)
-        for field in fields(one):
+            raise refuse(key, variant.repeats, f"a variant of the study that repeats no other: {those}")
+        again = replace(variant, label=first.label, seed=first.seed, repeats=None)
+        for field in fields(variant):
             if getattr(again, field.name) != getattr(first, field.name):
-                raise refuse(key, one.repeats, f"a variant with the same {field.name}: only seeds differ")
-        models = reference.models_of(str(one.repeats))
+                raise refuse(key, variant.repeats, f"a variant with the same {field.name}: only seeds differ")
+        models = reference.models_of(str(variant.repeats))
         if reference.models_of(name) != models:
             raise refuse(
-                f"reference.per_variant.{name}", reference.models_of(name), f"{models}, as for {one.repeats}"
+                f"reference.per_variant.{name}",
+                reference.models_of(name),
+                f"{models}, as for {variant.repeats}",
             )
-        if one.seed == first.seed:
-            raise refuse(f"variants.{name}.seed", one.seed, f"another seed than that of {one.repeats}")
+        if variant.seed == first.seed:
+            raise refuse(
+                f"variants.{name}.seed", variant.seed, f"another seed than that of {variant.repeats}"
+            )
 
 
 def _check_classes(gate: GateParams, attack: AttackParams, dataset: str) -> None:
@@ -123,11 +127,11 @@ def _check_classes(gate: GateParams, attack: AttackParams, dataset: str) -> None
 def needs(params: Mapping[str, Any]) -> str:
     """How many non-members the policy needs to be judged and kept: one line, to be said before training."""
     gate = check("gate", params["gate"], GateParams)
-    found: dict[str, list[int | None]] = {}
+    needed: dict[str, list[int | None]] = {}
     for variant in params["variants"]:
         for rule, n in nonmembers_needed(gate.policy(variant)).items():
-            found.setdefault(rule, []).append(n)
-    said = ", ".join(f"{_most(rule, numbers)} for {rule}" for rule, numbers in found.items())
+            needed.setdefault(rule, []).append(n)
+    said = ", ".join(f"{_most(rule, numbers)} for {rule}" for rule, numbers in needed.items())
     return f"gate: non-members that the policy needs in each half: {said or 'any number'}"
 
 
@@ -155,7 +159,8 @@ def differences(before: Any, after: Any, key: str = "") -> list[str]:
 def changes(before: Any, after: Any) -> list[str]:
     """The `differences` of two params.yaml; a variant that is new or gone is one line."""
     if not all(
-        isinstance(one, Mapping) and isinstance(one.get("variants"), Mapping) for one in (before, after)
+        isinstance(params, Mapping) and isinstance(params.get("variants"), Mapping)
+        for params in (before, after)
     ):
         return differences(before, after)
     old, new = before["variants"], after["variants"]
@@ -163,7 +168,8 @@ def changes(before: Any, after: Any) -> list[str]:
     lines += [f"variants.{name}: gone" for name in old if name not in new]
     kept = [name for name in old if name in new]
     before, after = (
-        {**one, "variants": {name: one["variants"][name] for name in kept}} for one in (before, after)
+        {**params, "variants": {name: params["variants"][name] for name in kept}}
+        for params in (before, after)
     )
     return lines + differences(before, after)
 
@@ -199,12 +205,12 @@ def _write(path: Path, text: str) -> None:
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """The nested values of `after` that are new or other than in `before`."""
-    found = {}
+    changed = {}
     for name, value in after.items():
         old = before.get(name)
         if isinstance(value, Mapping) and isinstance(old, Mapping):
             if inner := _changed(old, value):
-                found[name] = inner
+                changed[name] = inner
         elif name not in before or value != old:
-            found[name] = value
-    return found
+            changed[name] = value
+    return changed

@@ -57,7 +57,7 @@ def side_of(given: Any, name: str, batch_size: int = 256) -> Side:
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         got = f"{labels.dtype} {labels.shape}"
         raise UserError(f"{name}: labels must be integers (n,) or one-hot, got {got}")
-    sizes = {_shape(one)[0] if _shape(one) else None for one in keras.tree.flatten(features)}
+    sizes = {_shape(array)[0] if _shape(array) else None for array in keras.tree.flatten(features)}
     if sizes != {len(labels)} or not len(labels):
         got = " and ".join(str(size) for size in sizes)
         raise UserError(f"{name}: {got} rows of features and {len(labels)} labels")
@@ -82,7 +82,7 @@ def _read(dataset: Any, name: str, batch_size: int) -> tuple[Any, Any]:
     batches = [batch[:2] for batch in dataset.as_numpy_iterator()]
     if not batches:
         raise UserError(f"{name}: the dataset is empty")
-    if any(len(one) != len(y) for x, y in batches for one in keras.tree.flatten(x)):
+    if any(len(array) != len(y) for x, y in batches for array in keras.tree.flatten(x)):
         raise UserError(f"{name}: the dataset is of single examples, allowed: batches of them")
     return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *batches)
 
@@ -108,7 +108,7 @@ class ScoreCheckpoint(keras.callbacks.Callback):
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
                 raise UserError(f"{name}: got {value!r}, allowed: an integer of at least 1")
         self.sides = side_of(members, "members", batch_size), side_of(nonmembers, "nonmembers", batch_size)
-        shapes = [[_shape(one)[1:] for one in keras.tree.flatten(side.features)] for side in self.sides]
+        shapes = [[_shape(array)[1:] for array in keras.tree.flatten(side.features)] for side in self.sides]
         if shapes[0] != shapes[1]:
             raise UserError(f"members have features of shape {shapes[0]}, nonmembers {shapes[1]}")
         self.every, self.folder, self.batch_size = int(every), Path(folder), int(batch_size)
@@ -174,12 +174,12 @@ def scores(
     arrays, outputs = {}, {}
     for name, side in {"member": members, "nonmember": nonmembers}.items():
         _check_width(model, side, source)
-        found = model.predict(side.features, batch_size=batch_size, verbose=0)
-        if keras.tree.is_nested(found):
-            raise UserError(f"{source}: the model has {len(found)} outputs, allowed: one")
-        outputs[name], arrays[f"{name}_labels"] = np.asarray(found), side.labels
+        predictions = model.predict(side.features, batch_size=batch_size, verbose=0)
+        if keras.tree.is_nested(predictions):
+            raise UserError(f"{source}: the model has {len(predictions)} outputs, allowed: one")
+        outputs[name], arrays[f"{name}_labels"] = np.asarray(predictions), side.labels
     linear = ends_linear(model)
-    kind = "probs" if all(are_probabilities(one, linear) for one in outputs.values()) else "logits"
+    kind = "probs" if all(are_probabilities(values, linear) for values in outputs.values()) else "logits"
     arrays |= {f"{name}_{kind}": values for name, values in outputs.items()}
     arrays, _ = normalised(arrays, source)
     outputs_of(arrays, source)

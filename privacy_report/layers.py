@@ -90,13 +90,13 @@ def shadowed(conf: Path | str) -> list[str]:
     """
     conf = Path(conf)
     with opened(conf):
-        found = _composition()
+        defaults = _composition()
         files = _files()
     lines = []
     for entry in _defaults(conf):
         for group, choice in entry.items() if isinstance(entry, dict) else ():
-            if choice != (now := found.overrides.override_choices.get(group, choice)):
-                winner = f"{conf}/{found.overrides.override_metadata[group].containing_config_path}.yaml"
+            if choice != (now := defaults.overrides.override_choices.get(group, choice)):
+                winner = f"{conf}/{defaults.overrides.override_metadata[group].containing_config_path}.yaml"
                 lines.append(f"{winner} wins: {group} {_text(now)} ({conf}/{CONFIG} says {_text(choice)})")
     layers: dict[str, dict[str, Any]] = {}
     for item in files:
@@ -140,12 +140,12 @@ def _defaults(conf: Path) -> list[Any]:
     """The list `defaults` of config.yaml."""
     file = conf / CONFIG
     try:
-        found = yaml.safe_load(file.read_bytes())
+        config = yaml.safe_load(file.read_bytes())
     except FileNotFoundError:
         raise UserError(f"{file}: no such file") from None
     except yaml.YAMLError as error:
         raise UserError(f"{file}: not YAML ({one_line(error)})") from None
-    entries = found.get("defaults") if isinstance(found, dict) else None
+    entries = config.get("defaults") if isinstance(config, dict) else None
     if not isinstance(entries, list):
         raise refuse(f"{file}: defaults", entries, "a list")
     return entries
@@ -157,9 +157,11 @@ def _composition() -> DefaultsList:
 
 def _files() -> list[ResultDefault]:
     """The files that Hydra composes, in its order, without its own."""
-    found = GlobalHydra.instance().config_loader().compute_defaults_list("config", [], RunMode.RUN)
+    defaults = GlobalHydra.instance().config_loader().compute_defaults_list("config", [], RunMode.RUN)
     return [
-        item for item in found.defaults if item.config_path and not (item.package or "").startswith("hydra")
+        item
+        for item in defaults.defaults
+        if item.config_path and not (item.package or "").startswith("hydra")
     ]
 
 
@@ -189,11 +191,11 @@ def _tagged(values: Mapping[str, Any], file: Path) -> dict[str, Any]:
 
 def _laid(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
     """Both, `upper` where they say the same key."""
-    found = dict(lower)
+    merged = dict(lower)
     for name, value in upper.items():
         old = lower.get(name)
-        found[name] = _laid(old, value) if isinstance(value, dict) and isinstance(old, dict) else value
-    return found
+        merged[name] = _laid(old, value) if isinstance(value, dict) and isinstance(old, dict) else value
+    return merged
 
 
 def _lost(upper: dict[str, Any], lower: dict[str, Any], key: str = "") -> list[str]:
@@ -210,14 +212,16 @@ def _lost(upper: dict[str, Any], lower: dict[str, Any], key: str = "") -> list[s
 
 
 def _plain(tagged: Any) -> Any:
-    return {name: _plain(one) for name, one in tagged.items()} if isinstance(tagged, dict) else tagged.value
+    return (
+        {name: _plain(value) for name, value in tagged.items()} if isinstance(tagged, dict) else tagged.value
+    )
 
 
 def _file(tagged: Any) -> Path | None:
     """The first file that says any of the values."""
     if isinstance(tagged, Said):
         return tagged.file
-    return next((file for one in tagged.values() if (file := _file(one))), None)
+    return next((file for value in tagged.values() if (file := _file(value))), None)
 
 
 def _text(value: Any) -> str:

@@ -57,39 +57,41 @@ def main(argv: Sequence[str]) -> None:
         own = read_inputs(params, _groups(params, variant), *folders, _excluded(params), _persons(variant))
         return own, read_canaries(params, *folders)
 
-    with exclusive(f"attack@{variant}", inputs) as (found, canaries):
+    with exclusive(f"attack@{variant}", inputs) as (own, canaries):
         kept, folder = Ahead(f"attack@{variant}"), Path("data/attack", variant)
-        jobs = [batch for one in (found, canaries) if one for batch in batches(one, kept)]
-        with ahead(kept, jobs, bytes_of_worker(found)):
-            epochs = track(found.files, len(found.files), f"attack@{variant}: checkpoints")
-            results = {epoch: attack_checkpoint_of(found, epoch, kept) for epoch in epochs}
-            facts, members = facts_of_references(found, results, kept)
+        jobs = [batch for given in (own, canaries) if given for batch in batches(given, kept)]
+        with ahead(kept, jobs, bytes_of_worker(own)):
+            epochs = track(own.files, len(own.files), f"attack@{variant}: checkpoints")
+            results = {epoch: attack_checkpoint_of(own, epoch, kept) for epoch in epochs}
+            facts, members = facts_of_references(own, results, kept)
             if canaries:
                 coins = {epoch: attack_checkpoint_of(canaries, epoch, kept) for epoch in canaries.files}
         if canaries:
             results = with_canaries(results, coins)
-        _write_audit(folder, _audit(variant, found, canaries, kept))
-        member = _member(variant, results, found.files)
-        labels = read_outputs(found.files[max(found.files)]).member_labels
+        _write_audit(folder, _audit(variant, own, canaries, kept))
+        member = _member(variant, results, own.files)
+        labels = read_outputs(own.files[max(own.files)]).member_labels
         tables.write(folder, variant, results, member, labels, members)
-        _write_record_auc(folder, variant, found, labels, members)
+        _write_record_auc(folder, variant, own, labels, members)
         write_json(folder / "references.json", facts)
         kept.close()
 
 
-def _audit(variant: str, found: Inputs, canaries: Inputs | None, kept: Memo) -> dict[str, Any] | None:
+def _audit(variant: str, inputs: Inputs, canaries: Inputs | None, kept: Memo) -> dict[str, Any] | None:
     """The one-run audit of a variant's canaries, be they examples or gradients; None without any."""
     if canaries:
         return audit_variant(canaries, kept)
     scores = TRAINED / variant / GRADIENTS
-    return audit_gradients(scores, max(found.files), found.params.delta) if scores.exists() else None
+    return audit_gradients(scores, max(inputs.files), inputs.params.delta) if scores.exists() else None
 
 
-def _write_record_auc(folder: Path, variant: str, found: Inputs, labels: np.ndarray, members: Arrays) -> None:
+def _write_record_auc(
+    folder: Path, variant: str, inputs: Inputs, labels: np.ndarray, members: Arrays
+) -> None:
     """Write record_auc.csv, of the references' last epoch; without rows where they are too few, or none."""
-    epoch = max(found.references.phi) if found.references else 0
-    persons = None if found.attacks.persons is None else found.attacks.persons[: len(labels)]
-    slices = tables.slices_of_members(labels, found.params.slices, _groups(found.params, variant), persons)
+    epoch = max(inputs.references.phi) if inputs.references else 0
+    persons = None if inputs.attacks.persons is None else inputs.attacks.persons[: len(labels)]
+    slices = tables.slices_of_members(labels, inputs.params.slices, _groups(inputs.params, variant), persons)
     rows = tables.record_auc_rows(variant, epoch, members, slices)
     write_table(folder / "record_auc.csv", rows, RECORD_AUC_COLUMNS)
 
@@ -121,10 +123,10 @@ def _excluded(params: AttackParams) -> tuple[int, ...]:
     most = max(nonmember.max(), np.load(MEMBER).max())
     if excluded.max() > most:
         raise UserError(f"{params.exclude}: position {excluded.max()}, allowed: 0 to {most}")
-    found = np.flatnonzero(np.isin(nonmember, excluded))
-    if len(found) == len(nonmember):
+    rows = np.flatnonzero(np.isin(nonmember, excluded))
+    if len(rows) == len(nonmember):
         raise UserError(f"{params.exclude}: has all non-members, allowed: some")
-    return tuple(found.tolist())
+    return tuple(rows.tolist())
 
 
 def _persons(variant: str) -> np.ndarray | None:

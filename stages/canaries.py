@@ -38,14 +38,14 @@ def main(argv: Sequence[str]) -> None:
 
 def _candidates(config: Variant) -> Prepared:
     """The examples whose members may be canaries: of each person one row, so that coins are of persons."""
-    found = prepared.read()
-    who, asked = persons.read(found), config.canaries
+    examples = prepared.read()
+    who, asked = persons.read(examples), config.canaries
     if who is None or asked is None or not asked.are_examples:
-        return found
-    rows = persons.one_row_each(found, who, asked.seed)
+        return examples
+    rows = persons.one_row_each(examples, who, asked.seed)
     if asked.count > len(rows):
         raise refuse("canaries.count", asked.count, f"at most {len(rows)}, the persons who are members")
-    return replace(found, member=rows)
+    return replace(examples, member=rows)
 
 
 if __name__ == "__main__":

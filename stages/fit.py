@@ -52,7 +52,7 @@ class Asked:
             "train": {"checkpoints": config.checkpoint_epochs, "epochs": config.epochs, "models": targets},
             "reference": {
                 "checkpoints": list(references[0].epochs) if references else [],
-                "models": {one.job.name: digest(one.inputs) for one in references},
+                "models": {reference.job.name: digest(reference.inputs) for reference in references},
             },
         }
 
@@ -69,12 +69,12 @@ def main(argv: Sequence[str]) -> None:
     announce("fit")
     with exclusive("fit", asked) as variants:
         chains, changed = list[Chain](), dict[Path, Any]()
-        for name, one in variants.items():
-            for folder, manifest in one.manifests().items():
+        for name, wanted in variants.items():
+            for folder, manifest in wanted.manifests().items():
                 path = OUTPUTS / folder / f"{name}.json"
                 if _said(path) != manifest:
                     changed[path] = manifest
-                    chains += one.chains(folder)
+                    chains += wanted.chains(folder)
         if chains := [chain for chain in chains if chain.left]:
             from privacy_report.training.engine import train  # costs a second or two
 
@@ -97,7 +97,7 @@ def _said(path: Path) -> Any:
 def asked() -> dict[str, Asked]:
     """Variant -> what the parameters ask for."""
     params, data = load("reference", ReferenceParams), prepared.read()
-    members, found = len(data.member), {}
+    members, variants = len(data.member), {}
     for name, config in load_each("variants", Variant).items():
         check_declared(config)
         check_queries(f"variants.{name}.queries", config.queries, data.images.shape[1:])
@@ -108,8 +108,8 @@ def asked() -> dict[str, Asked]:
             tuple(config.checkpoint_epochs),
             bool(len(canaries.read(canaries.path_of(name)).index)),
         )
-        found[name] = Asked(config, members, scored, of_variant(name, config, params))
-    return found
+        variants[name] = Asked(config, members, scored, of_variant(name, config, params))
+    return variants
 
 
 def check_queries(key: str, queries: Queries | None, shape: tuple[int, ...]) -> None:

@@ -40,14 +40,14 @@ def write_verdict(variant: str, policy: Policy, evidence: Evidence) -> None:
     """Judge a variant by its own rows and by its twin's canaries."""
     verdict = verdict_on(variant, policy, evidence)
     write_json(path_of(variant), verdict)
-    found = metrics(verdict, evidence.rows, evidence.claim, evidence.one_run, evidence.white_box)
+    values = metrics(verdict, evidence.rows, evidence.claim, evidence.one_run, evidence.white_box)
     sections = read_variants()
     if not sections[variant].get("repeats"):
         released = verdict.get("released")
         runs = runs_of(variant, sections)
-        if seeds := spread(runs, found["epoch"], released):
-            found |= rounded(seeds) | {"seeds": len(runs)}
-    write_json(FOLDER / f"{variant}.json", found)
+        if seeds := spread(runs, values["epoch"], released):
+            values |= rounded(seeds) | {"seeds": len(runs)}
+    write_json(FOLDER / f"{variant}.json", values)
 
 
 if __name__ == "__main__":

@@ -44,17 +44,17 @@ def main(argv: Sequence[str]) -> None:
 
     with exclusive(f"reference@{name}", inputs) as (references, n):
         kept, folder = Memo(f"reference@{name}"), OUTPUTS / name
-        trains = np.array([one.trains for one in references], bool).reshape(-1, n)
+        trains = np.array([reference.trains for reference in references], bool).reshape(-1, n)
         if left := [chain for chain in map(ReferenceChain, references) if chain.left]:
             from privacy_report.training.engine import train  # costs a second or two
 
             train(left, f"reference@{name}")
         phis = phi_of(kept, references)
         empty_folder(folder)
-        for part, columns in _parts(n, canaries.read(canaries.path_of(name))).items():
+        for subfolder, columns in _parts(n, canaries.read(canaries.path_of(name))).items():
             for epoch, phi in phis.items():
-                _save(folder / part / f"phi_{epoch:04}.npy", phi[..., columns])
-            _save(folder / part / "trains.npy", trains[:, columns])
+                _save(folder / subfolder / f"phi_{epoch:04}.npy", phi[..., columns])
+            _save(folder / subfolder / "trains.npy", trains[:, columns])
         kept.close()
 
 

@@ -55,13 +55,13 @@ def main(argv: Sequence[str]) -> None:
 
 def _checkpoints(source: Path) -> list[Path]:
     """All checkpoints of a variant; UserError when there are none."""
-    found = sorted(source.glob("epoch_*.npz"))
-    if not found:
+    files = sorted(source.glob("epoch_*.npz"))
+    if not files:
         name = source.name
         raise UserError(
             f"{source}: no checkpoints; `dvc repro train@{name}` makes them, if {name!r} is a variant"
         )
-    return found
+    return files
 
 
 if __name__ == "__main__":

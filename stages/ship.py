@@ -57,9 +57,9 @@ def _ship(name: str, config: Variant, checkpoint: str) -> Shipped:
     """Write the model of a checkpoint, and try it against the checkpoint's scores."""
     from privacy_report.training.shipped import difference, ship  # imports TensorFlow
 
-    found, path = prepared.read(), OUTPUTS / name / f"{name}.keras"
-    ship(path, name, config.model, read_arrays(Path("data/train", checkpoint)), found)
-    tried, furthest = difference(path, config.model, found, read_arrays(Path("data/score", checkpoint)))
+    examples, path = prepared.read(), OUTPUTS / name / f"{name}.keras"
+    ship(path, name, config.model, read_arrays(Path("data/train", checkpoint)), examples)
+    tried, furthest = difference(path, config.model, examples, read_arrays(Path("data/score", checkpoint)))
     return Shipped(path.name, file_digest(path), tried, furthest)
 
 

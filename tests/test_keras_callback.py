@@ -64,9 +64,9 @@ def test_probabilities_are_written_as_probabilities(tmp_path):
     made.fit(*MEMBERS, epochs=1, verbose=0, callbacks=[ScoreCheckpoint(MEMBERS, NONMEMBERS, folder=tmp_path)])
     with np.load(tmp_path / "epoch_0001.npz") as held:
         assert set(held.files) == {"member_probs", "nonmember_probs", "member_labels", "nonmember_labels"}
-    found = read_outputs(tmp_path / "epoch_0001.npz")
+    outputs = read_outputs(tmp_path / "epoch_0001.npz")
     np.testing.assert_allclose(
-        np.exp(found.member_logits[:]), made.predict(FEATURES[:50], verbose=0), rtol=1e-5
+        np.exp(outputs.member_logits[:]), made.predict(FEATURES[:50], verbose=0), rtol=1e-5
     )
 
 
@@ -197,16 +197,16 @@ def binary(activation, bias=0.0):
 def test_one_output_is_that_of_the_second_class(activation, bias):
     """Logits within 0..1 are logits where the last layer says so (a bias of 0.5)."""
     made, labels = binary(activation, bias), LABELS % 2
-    one = made.predict(FEATURES, verbose=0)[:, 0].astype(float)
-    assert bias == -3.0 or (0 < one.min() < one.max() < 1)
-    probability = one if activation else 1 / (1 + np.exp(-one))
+    predicted = made.predict(FEATURES, verbose=0)[:, 0].astype(float)
+    assert bias == -3.0 or (0 < predicted.min() < predicted.max() < 1)
+    probability = predicted if activation else 1 / (1 + np.exp(-predicted))
     sides = (FEATURES[:50], labels[:50]), (FEATURES[50:], np.eye(2)[labels[50:]])
-    found = outputs_of(scores(made, *map(side_of, sides, ("in", "out"))), "model")
-    logits = np.concatenate([found.member_logits[:], found.nonmember_logits[:]])
+    outputs = outputs_of(scores(made, *map(side_of, sides, ("in", "out"))), "model")
+    logits = np.concatenate([outputs.member_logits[:], outputs.nonmember_logits[:]])
     np.testing.assert_allclose(
         np.exp(logits[:, 1] - logits[:, 0]), probability / (1 - probability), rtol=1e-4
     )
-    np.testing.assert_array_equal(found.nonmember_labels, labels[50:])
+    np.testing.assert_array_equal(outputs.nonmember_labels, labels[50:])
 
 
 def test_several_outputs_are_refused():
@@ -226,9 +226,9 @@ def test_the_command_scores_a_file_and_a_folder_of_checkpoints(fitted, tmp_path)
     assert sorted(file.name for file in (tmp_path / "many").iterdir()) == ["epoch_0009.npz", "epoch_0010.npz"]
     expected = read_outputs(tmp_path / "scores/epoch_0004.npz")
     for path in ("one.npz", "many/epoch_0010.npz"):
-        found = read_outputs(tmp_path / path)
-        np.testing.assert_allclose(found.member_logits, expected.member_logits, atol=1e-5)
-        np.testing.assert_allclose(found.nonmember_logits, expected.nonmember_logits, atol=1e-5)
+        outputs = read_outputs(tmp_path / path)
+        np.testing.assert_allclose(outputs.member_logits, expected.member_logits, atol=1e-5)
+        np.testing.assert_allclose(outputs.nonmember_logits, expected.nonmember_logits, atol=1e-5)
 
 
 def test_what_cannot_be_scored_is_one_line(fitted, tmp_path):
@@ -294,6 +294,6 @@ def test_the_command_says_one_line_of_result_and_one_of_progress(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, encoding="utf-8", check=False)
     assert done.stdout == "m.npz: `privacy-report audit m.npz` attacks it\n"
     assert done.stderr == "score: models: 1/1, 0 s left\n"
-    found = read_outputs(tmp_path / "m.npz")
-    np.testing.assert_array_equal(found.member_labels, LABELS[:50] % 2)
-    assert found.n_classes == 2
+    outputs = read_outputs(tmp_path / "m.npz")
+    np.testing.assert_array_equal(outputs.member_labels, LABELS[:50] % 2)
+    assert outputs.n_classes == 2

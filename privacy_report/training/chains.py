@@ -92,8 +92,8 @@ class Chain(ABC):
 
     def note(self, state: Arrays) -> None:
         """Note what the last epoch measured."""
-        found = {"loss": "running_loss", "validation accuracy": "val_accuracy"}
-        self.said = {name: float(state.get(f"history/{key}", math.nan)) for name, key in found.items()}
+        keys = {"loss": "running_loss", "validation accuracy": "val_accuracy"}
+        self.said = {name: float(state.get(f"history/{key}", math.nan)) for name, key in keys.items()}
 
 
 def state_in(kind: str, key: str, name: str, epoch: int) -> Arrays:
@@ -122,7 +122,7 @@ class Scored:
 
     @property
     def recipes(self) -> list[tuple[Recipe, dict[str, Any]]]:
-        return [(one.recipe, one.inputs) for one in (self.target, self.scores)]
+        return [(planned.recipe, planned.inputs) for planned in (self.target, self.scores)]
 
     def interval(self, state: Arrays | None, epochs: range) -> Results:
         """Train one epoch; the state after it and, at a checkpoint, its scores."""
@@ -134,17 +134,17 @@ class Scored:
         results = {STATE: finished(after, started)}
         if epoch in self.checkpoints:
             used, name = plan.scored_part(after), f"{self.job.name} at epoch {epoch}"
-            for part in self.parts:
+            for kind in self.parts:
                 started = time.monotonic()
                 arrays = scoring.score(
                     self.scores.model,
                     self.scores.source,
-                    part == CANARIES,
+                    kind == CANARIES,
                     used,
                     name,
                     self.scores.queries,
                 )
-                results[part] = finished(arrays, started)
+                results[kind] = finished(arrays, started)
         return results
 
     @property
@@ -177,10 +177,10 @@ class TargetChain(Chain):
     def keep(self, results: Results) -> None:
         """The scores first: whoever finds the state finds them."""
         state = results[STATE]
-        for part in self.model.parts:
-            if part in results:
+        for kind in self.model.parts:
+            if kind in results:
                 used = plan.scored_part(state.arrays)
-                store.put(SCORE, self.model.scores.key(used, part == CANARIES), results[part])
+                store.put(SCORE, self.model.scores.key(used, kind == CANARIES), results[kind])
         store.put(EPOCH, self.key(), state)
         self._go_on(state.arrays)
 

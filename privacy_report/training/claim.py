@@ -57,9 +57,9 @@ def claim_of(config: Variant, n_member: int, history: Sequence[Mapping[str, Any]
 
 
 def _not_covered(privacy: Privacy) -> tuple[str, ...]:
-    found = [CHOICE, RESULTS, TRIALS, FITTED, SELF_CHECK]
+    phrases = [CHOICE, RESULTS, TRIALS, FITTED, SELF_CHECK]
     if privacy.keep_running:
-        found.append(RUNNING)
+        phrases.append(RUNNING)
     if privacy.seed == "committed":
-        found.append(SEED)
-    return tuple(found)
+        phrases.append(SEED)
+    return tuple(phrases)

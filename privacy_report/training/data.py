@@ -24,12 +24,16 @@ class Data:
     n_classes: int
 
 
-def of_variant(found: Prepared) -> Data:
+def of_variant(examples: Prepared) -> Data:
     """What a variant is trained on, the members, and validated on, the non-members."""
-    return Data(found.images, found.labels, found.member, found.nonmember, found.about["n_classes"])
+    return Data(
+        examples.images, examples.labels, examples.member, examples.nonmember, examples.about["n_classes"]
+    )
 
 
-def of_references(found: Prepared) -> Data:
+def of_references(examples: Prepared) -> Data:
     """All examples as training data: rows are the members, then the non-members."""
-    rows = np.concatenate([found.member, found.nonmember])
-    return Data(np.asarray(found.images), np.asarray(found.labels), rows, rows[:0], found.about["n_classes"])
+    rows = np.concatenate([examples.member, examples.nonmember])
+    return Data(
+        np.asarray(examples.images), np.asarray(examples.labels), rows, rows[:0], examples.about["n_classes"]
+    )

@@ -14,7 +14,7 @@ OWN = Path("nets")
 
 def check_declared(config: Variant) -> None:
     """Refuse a user's own module, and what it imports, where DVC does not see it change."""
-    for key, path in ((key, one.path) for key, one in config.components.items()):
+    for key, path in ((key, component.path) for key, component in config.components.items()):
         folder = own_folder(path)
         if folder and folder.resolve() != OWN.resolve():
             raise UserError(

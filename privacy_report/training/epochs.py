@@ -94,13 +94,13 @@ def epoch_runner(
         loss, correct = 0.0, 0
         stride = max(backend.CHUNK // batches.rows.shape[1], 1)
         for start in range(0, len(batches.sizes), stride):
-            part = slice(start, start + stride)
-            examples = train[batches.rows[part]]
+            span = slice(start, start + stride)
+            examples = train[batches.rows[span]]
             chunk = steps(
                 tf.constant(take(images, examples)),
                 tf.constant(labels[examples].astype(np.int32)),
-                tf.constant(batches.sizes[part]),
-                tf.constant(batches.seeds[part]),
+                tf.constant(batches.sizes[span]),
+                tf.constant(batches.seeds[span]),
             )
             loss += float(chunk[0])
             correct += int(chunk[1])

@@ -78,7 +78,7 @@ class GradientCanaries:
 
         (flat,), _ = self.clip([(slopes * slopes, total)], self.l2_norm_clip)
         parts = tf.split(flat, [int(np.prod(shape)) for shape in self.shapes])
-        return [tf.reshape(part, shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        return [tf.reshape(addend, shape) for addend, shape in zip(parts, self.shapes, strict=True)]
 
     def see(self, step: Step) -> None:
         """Score a step, in the graph: the log likelihood ratio of each canary's coordinate under the claim.

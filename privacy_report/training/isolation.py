@@ -34,14 +34,14 @@ def check(model: keras.Model, per_example: Callable[[keras.Model, tf.Tensor], li
     _check_losses(model)
     rows, others = _batches(model)
     outputs = _frozen_run(model, lambda images: per_example(model, images))
-    kept = [one[WATCHED] for one in outputs(rows)]
-    if not _same(kept, [one[WATCHED] for one in outputs(rows)]):
+    kept = [output[WATCHED] for output in outputs(rows)]
+    if not _same(kept, [output[WATCHED] for output in outputs(rows)]):
         raise UserError(
             f"model {model.name} draws random numbers from no keras.random.SeedGenerator of its own: a run "
             "cannot be repeated; give the layer that draws them a seed generator"
         )
     for neighbours in others:
-        if not _same(kept, [one[WATCHED] for one in outputs(neighbours)]):
+        if not _same(kept, [output[WATCHED] for output in outputs(neighbours)]):
             _refuse(model, "a row of the batch changes with the other rows")
     logits = _frozen_run(model, _forward(model, False)) if is_random(model) else outputs
     if not _close(logits(rows)[0][WATCHED], logits(rows[WATCHED : WATCHED + 1])[0][0]):
@@ -57,17 +57,17 @@ def check_loss(loss: Loss, n_classes: int) -> None:
     run, (labels, logits) = objective.tried(loss, n_classes), objective.probes(n_classes)
     kept = run(labels, logits)
     for row in range(len(labels)):
-        ours = [one[row] for one in kept]
+        ours = [values[row] for values in kept]
         this = np.arange(len(labels)) == row
         for others in (100 * logits[::-1], np.full_like(logits, np.nan)):
             changed = run(
                 np.where(this, labels, (labels + 1) % n_classes), np.where(this[:, None], logits, others)
             )
-            if not _same(ours, [one[row] for one in changed]):
+            if not _same(ours, [values[row] for values in changed]):
                 _refuse_loss("a row of the batch changes with the other rows")
         alone = run(labels[this], logits[this])
-        for whole, one in zip(kept, alone, strict=True):
-            if not np.allclose(whole[row], one[0], rtol=0, atol=ROUNDING * np.abs(whole).max()):
+        for whole, single in zip(kept, alone, strict=True):
+            if not np.allclose(whole[row], single[0], rtol=0, atol=ROUNDING * np.abs(whole).max()):
                 _refuse_loss("a row of the batch changes with the number of rows")
 
 
@@ -137,7 +137,7 @@ def _frozen_run(
             f"model {model.name} uses a variable (or a seed generator) that none of its layers holds: a "
             "private variant's whole state has to be the model's; make it a layer's weight or SeedGenerator"
         )
-    return lambda images: [one.numpy() for one in graph(tf.constant(images))]
+    return lambda images: [output.numpy() for output in graph(tf.constant(images))]
 
 
 def _forward(model: keras.Model, training: bool) -> Callable[[tf.Tensor], list[tf.Tensor]]:
@@ -170,12 +170,12 @@ def _culprit(model: keras.Model) -> str:
     if isinstance(model, keras.Sequential):
         rows, others = _batches(model)
         for layer in model.layers:
-            part = keras.Model(model.inputs, layer.output, name="part")
-            hidden = _frozen_run(part, _forward(part, True))
+            front = keras.Model(model.inputs, layer.output, name="part")
+            hidden = _frozen_run(front, _forward(front, True))
             kept, *changed = (hidden(images)[0][WATCHED] for images in (rows, *others))
             alone = hidden(rows[WATCHED : WATCHED + 1])[0][0]
             if not (
-                all(_same([kept], [one]) for one in changed) and (is_random(part) or _close(kept, alone))
+                all(_same([kept], [other]) for other in changed) and (is_random(front) or _close(kept, alone))
             ):
                 return f"layer {layer.name}"
     return f"model {model.name}"

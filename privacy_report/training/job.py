@@ -33,8 +33,8 @@ class Source:
         if self.digest not in _held:
             if self._digest_now() != self.digest:
                 raise UserError(f"{self.folder}: other examples than when this run started, run again")
-            found = prepared.read(self.folder).with_n_classes_alone()
-            hold(self.digest, canaries.world(found, canaries.read(self.canaries)))
+            examples = prepared.read(self.folder).with_n_classes_alone()
+            hold(self.digest, canaries.world(examples, canaries.read(self.canaries)))
         return _held[self.digest]
 
     def _digest_now(self) -> str:

@@ -154,9 +154,9 @@ def _padding(size: int, out: int, kernel: int, stride: int, dilation: int) -> tu
 def _kernel(shape: Any, inputs: list[tf.Tensor], slope: tf.Tensor) -> PerExample:
     """Gradients of a kernel: at each of its positions the matrix inputs^T slope of every example."""
     if slope.shape[1] == 1:  # an outer product: its norm is the product of two norms
-        parts = [_outer(one[:, 0], slope[:, 0]) for one in inputs]
+        parts = [_outer(values[:, 0], slope[:, 0]) for values in inputs]
     else:
-        parts = [_dense_sum(tf.matmul(one, slope, transpose_a=True)) for one in inputs]
+        parts = [_dense_sum(tf.matmul(values, slope, transpose_a=True)) for values in inputs]
     squares = tf.add_n([squares for squares, _ in parts])
     return squares, lambda factors, keep=None: tf.reshape(
         tf.stack([total(factors, keep) for _, total in parts]), shape
@@ -199,7 +199,7 @@ def generic(
         gradients = tape.gradient(
             losses, model.trainable_variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
-        return [tf.convert_to_tensor(one) for one in gradients], losses[0], logits[0]
+        return [tf.convert_to_tensor(gradient) for gradient in gradients], losses[0], logits[0]
 
     gradients, losses, logits = tf.vectorized_map(one, (images, labels))
-    return [_dense_sum(one) for one in gradients], losses, logits
+    return [_dense_sum(gradient) for gradient in gradients], losses, logits

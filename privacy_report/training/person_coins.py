@@ -36,10 +36,12 @@ def planned(
     if persons is None:
         return references.planned(variant, config, params, n, source)
     everybody, person = np.unique(persons, return_inverse=True)
-    found = references.planned(variant, config, params, len(everybody), source)
-    return [_of_rows(one, one.trains[person]) for one in found]
+    by_person = references.planned(variant, config, params, len(everybody), source)
+    return [_of_rows(reference, reference.trains[person]) for reference in by_person]
 
 
-def _of_rows(one: Reference, trains: np.ndarray) -> Reference:
+def _of_rows(reference: Reference, trains: np.ndarray) -> Reference:
     """A reference that trains on these rows."""
-    return replace(one, trains=trains, inputs=one.inputs | {"members": arrays_digest({"": trains})})
+    return replace(
+        reference, trains=trains, inputs=reference.inputs | {"members": arrays_digest({"": trains})}
+    )

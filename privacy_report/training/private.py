@@ -93,27 +93,27 @@ class Private:
         """The budget spent; UserError of one line where `epoch` was trained just now and fails a check."""
         if self._watch and self._watch.has_seen(epoch):
             self._check(epoch, self._watch)
-        found = accounting.spent_epsilon(
+        epsilon = accounting.spent_epsilon(
             self.noise_multiplier, self.batch_size / self.n, self.steps * epoch, self.privacy.delta
         )
-        return Spent(found.pld, found.rdp, self.noise_multiplier)
+        return Spent(epsilon.pld, epsilon.rdp, self.noise_multiplier)
 
     def _check(self, epoch: int, watch: Watch) -> None:
         assert self._drawn is not None
         seen = watch.seen()
         key = self._entropy.to_bytes(sampling.ENTROPY_BITS // 8, "big")
         fingerprints = self_check.fingerprints(seen, key)
-        before = [one for number, one in self._fingerprints.items() if number < epoch]
+        before = [rows for number, rows in self._fingerprints.items() if number < epoch]
         earlier = np.concatenate([np.empty(0, np.uint64), *before])
-        found = self_check.checks(epoch, self._drawn, seen, earlier, fingerprints)
-        for name, p, says in found:
+        checks = self_check.checks(epoch, self._drawn, seen, earlier, fingerprints)
+        for name, p, says in checks:
             if adjusted(epoch, p) < self_check.LEVEL:
                 raise UserError(
                     f"{self.name}, epoch {epoch}: {says}; this is not the mechanism that epsilon is computed "
                     f"for (self-check: {name})"
                 )
         self._fingerprints[epoch] = fingerprints
-        self._p_values[epoch] = np.array([rounded(adjusted(epoch, check.p)) for check in found])
+        self._p_values[epoch] = np.array([rounded(adjusted(epoch, check.p)) for check in checks])
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Go on from what `arrays` gave after an epoch, empty before the first."""
@@ -131,5 +131,5 @@ class Private:
         (epochs, checks), corrected p-values in the order of `self_check.CHECKS`, rounded.
         """
         kept = {FINGERPRINTS: self._fingerprints, P_VALUES: self._p_values}
-        found = {name: np.stack([rows[at] for at in sorted(rows)]) for name, rows in kept.items() if rows}
-        return found | (self._canaries.arrays() if self._canaries else {})
+        arrays = {name: np.stack([rows[at] for at in sorted(rows)]) for name, rows in kept.items() if rows}
+        return arrays | (self._canaries.arrays() if self._canaries else {})

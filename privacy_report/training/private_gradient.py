@@ -111,9 +111,9 @@ def gradient(
         clipped = clipped_sum(model, images, labels, l2_norm_clip, loss)
         sums = clipped.sums
         if added is not None:
-            sums = [one + more for one, more in zip(sums, added(), strict=True)]
+            sums = [total + more for total, more in zip(sums, added(), strict=True)]
         noises = noise(model.trainable_variables, stddev, seed)
-        mean = [(one + extra) / expected_batch_size for one, extra in zip(sums, noises, strict=True)]
+        mean = [(total + extra) / expected_batch_size for total, extra in zip(sums, noises, strict=True)]
         if watch is not None:
             watch(Step(images, labels, clipped, sums, mean))
         return mean, clipped.losses, clipped.logits
@@ -149,7 +149,7 @@ def clipped_sum(
         )
         added, norm = clip(gradients, l2_norm_clip)
         index = start // CHUNK
-        sums = [one + two for one, two in zip(sums, added, strict=True)]
+        sums = [old + new for old, new in zip(sums, added, strict=True)]
         largest = tf.maximum(largest, norm)
         return (
             start + CHUNK,

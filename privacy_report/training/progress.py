@@ -41,8 +41,8 @@ class Pace:
 
     def left(self, chains: Sequence[Chain], workers: int) -> float:
         """Seconds until all models are done on so many workers; NaN before anything is known."""
-        each = [chain.left * self.epoch(chain) for chain in chains]
-        return max(max(each), sum(each) / max(workers, 1))
+        seconds = [chain.left * self.epoch(chain) for chain in chains]
+        return max(max(seconds), sum(seconds) / max(workers, 1))
 
 
 class Progress:

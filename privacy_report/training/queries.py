@@ -29,10 +29,10 @@ def turns(queries: Queries, shape: tuple[int, ...]) -> list[Turn]:
             f"queries: got a shift of {queries.shift} for examples of shape {shape}, allowed: images "
             "(height, width, channels) that are larger"
         )
-    found: list[Turn] = [lambda images: images[:, :, ::-1]] if queries.mirror else []
+    all_turns: list[Turn] = [lambda images: images[:, :, ::-1]] if queries.mirror else []
     if queries.shift:
-        found += [_moved(axis, by) for axis in (1, 2) for by in (-queries.shift, queries.shift)]
-    return found
+        all_turns += [_moved(axis, by) for axis in (1, 2) for by in (-queries.shift, queries.shift)]
+    return all_turns
 
 
 def _moved(axis: int, by: int) -> Turn:
@@ -58,10 +58,10 @@ def further_phi(
     the examples; labels: theirs, integers (n,). UserError as `turns`.
     """
     asked = turns(queries, images.shape[1:])
-    found = np.empty((len(asked), len(rows)), np.float32)
+    phi = np.empty((len(asked), len(rows)), np.float32)
     for start in range(0, len(rows), CHUNK):
         at = slice(start, start + CHUNK)
         chunk = take(images, rows[at])
-        for one, turn in zip(found, asked, strict=True):
-            one[at] = logit_confidence(predict(turn(chunk), np.arange(len(chunk))), labels[at])
-    return found
+        for query_phi, turn in zip(phi, asked, strict=True):
+            query_phi[at] = logit_confidence(predict(turn(chunk), np.arange(len(chunk))), labels[at])
+    return phi

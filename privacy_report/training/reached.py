@@ -38,12 +38,12 @@ def reached(name: str, config: Variant, params: ReferenceParams, known: Reached)
     """
     chains = [ReferenceChain(model) for model in of_variant(name, config, params)]
     planned_target = target(name, config, source_of(name))
-    found = known if known.inputs == planned_target.inputs else Reached(inputs=planned_target.inputs)
-    found = replace(found, references=(sum(c.at for c in chains), sum(c.last for c in chains)))
-    while (epoch := len(found.val_accuracy) + 1) <= config.epochs:
-        entry = store.get(EPOCH, planned_target.key(epoch, found.before))
+    progress = known if known.inputs == planned_target.inputs else Reached(inputs=planned_target.inputs)
+    progress = replace(progress, references=(sum(c.at for c in chains), sum(c.last for c in chains)))
+    while (epoch := len(progress.val_accuracy) + 1) <= config.epochs:
+        entry = store.get(EPOCH, planned_target.key(epoch, progress.before))
         if entry is None:
             break
-        measured = (*found.val_accuracy, float(entry.arrays["history/val_accuracy"]))
-        found = replace(found, val_accuracy=measured, before=arrays_digest(entry.arrays))
-    return found
+        measured = (*progress.val_accuracy, float(entry.arrays["history/val_accuracy"]))
+        progress = replace(progress, val_accuracy=measured, before=arrays_digest(entry.arrays))
+    return progress

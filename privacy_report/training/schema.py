@@ -106,24 +106,26 @@ class Variant:
         if self.seed < 0:
             raise refuse("seed", self.seed, "an integer of at least 0")
         if self.gradient_canaries and self.privacy is None:
-            allowed = f"{', '.join(one for one in CANARY_KINDS if one != GRADIENT)} without a section privacy"
+            allowed = (
+                f"{', '.join(kind for kind in CANARY_KINDS if kind != GRADIENT)} without a section privacy"
+            )
             raise refuse("canaries.kind", GRADIENT, allowed)
 
     @property
     def components(self) -> dict[str, Component]:
         """What the user chose by its import path, by its key among the parameters."""
-        found = {
+        by_key = {
             "model": self.model,
             "optimizer": self.optimizer,
             "schedule": self.schedule,
             "loss": self.loss,
         }
-        return {key: one for key, one in found.items() if one}
+        return {key: component for key, component in by_key.items() if component}
 
     @property
     def chosen(self) -> list[str]:
         """The import paths of what the user chose."""
-        return [one.path for one in self.components.values()]
+        return [component.path for component in self.components.values()]
 
     @property
     def gradient_canaries(self) -> CanaryParams | None:

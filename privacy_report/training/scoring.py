@@ -45,13 +45,13 @@ def score(
 class Scorer:
     """Logits of one checkpoint of a model after another; its graph is built once.
 
-    found: the examples, as prepared; they may be memory-mapped. Layers work as they do in inference: nothing
+    examples: as prepared; they may be memory-mapped. Layers work as they do in inference: nothing
     is dropped, turned or averaged over a batch.
     """
 
-    def __init__(self, model: Component, found: Prepared):
-        self.found = found
-        self.model = models.build(model, found.images.shape[1:], found.about["n_classes"], seed=0)
+    def __init__(self, model: Component, examples: Prepared):
+        self.found = examples
+        self.model = models.build(model, examples.images.shape[1:], examples.about["n_classes"], seed=0)
         self._predict = backend.predictor(self.model)
 
     def score(
@@ -63,14 +63,14 @@ class Scorer:
         `queries.turns`.
         """
         state.load_weights(self.model, arrays, source)
-        found = self.found
+        examples = self.found
         outputs = Outputs(
-            member_logits=self._predict(found.images, found.member),
-            member_labels=found.labels[found.member],
-            nonmember_logits=self._predict(found.images, found.nonmember),
-            nonmember_labels=found.labels[found.nonmember],
-            member_query_phi=self._further_phi(found.member, queries),
-            nonmember_query_phi=self._further_phi(found.nonmember, queries),
+            member_logits=self._predict(examples.images, examples.member),
+            member_labels=examples.labels[examples.member],
+            nonmember_logits=self._predict(examples.images, examples.nonmember),
+            nonmember_labels=examples.labels[examples.nonmember],
+            member_query_phi=self._further_phi(examples.member, queries),
+            nonmember_query_phi=self._further_phi(examples.nonmember, queries),
             source=source,
         )
         return output_arrays(outputs)

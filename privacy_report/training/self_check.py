@@ -91,7 +91,7 @@ def checks(epoch: int, drawn: Drawn, seen: Seen, before: np.ndarray, now: np.nda
 
     before, now: the `fingerprints` of the earlier epochs and of this one, uint64.
     """
-    found = [
+    all_checks = [
         _clipping(seen),
         _recomputed(seen),
         *_sampling(epoch, drawn, seen),
@@ -99,8 +99,8 @@ def checks(epoch: int, drawn: Drawn, seen: Seen, before: np.ndarray, now: np.nda
         *_correlations(seen),
         *_variance(seen),
     ]
-    assert tuple(check.name for check in found) == CHECKS
-    return found
+    assert tuple(check.name for check in all_checks) == CHECKS
+    return all_checks
 
 
 def adjusted(epoch: int, p: float) -> float:

@@ -26,14 +26,16 @@ LONG_AGO = (1980, 1, 1, 0, 0, 0)
 """The time of all that a file holds, so that equal models are equal bytes; zip knows none before it."""
 
 
-def ship(path: Path, name: str, chosen: Component, arrays: Mapping[str, np.ndarray], found: Prepared) -> None:
+def ship(
+    path: Path, name: str, chosen: Component, arrays: Mapping[str, np.ndarray], examples: Prepared
+) -> None:
     """Write the model `chosen`, with a checkpoint's weights, as a Keras model called `name`.
 
-    It takes rows as they are in `found`, and scales bytes itself as the training did: by a division. Raises
-    UserError of one line for a model that Keras cannot write.
+    It takes rows as they are in `examples`, and scales bytes itself as the training did: by a division.
+    Raises UserError of one line for a model that Keras cannot write.
     """
-    features = found.images
-    inner = models.build(chosen, features.shape[1:], found.about["n_classes"], seed=0)
+    features = examples.images
+    inner = models.build(chosen, features.shape[1:], examples.about["n_classes"], seed=0)
     state.load_weights(inner, arrays, name)
     raw = keras.Input(features.shape[1:], dtype=features.dtype.name, name="features")
     scaled = keras.ops.cast(raw, "float32") / 255.0 if features.dtype == np.uint8 else raw
@@ -53,7 +55,7 @@ def ship(path: Path, name: str, chosen: Component, arrays: Mapping[str, np.ndarr
 
 
 def difference(
-    path: Path, chosen: Component, found: Prepared, scores: Mapping[str, np.ndarray]
+    path: Path, chosen: Component, examples: Prepared, scores: Mapping[str, np.ndarray]
 ) -> tuple[int, float]:
     """How many non-members a written model was tried on, and how far its logits are from `scores` at most.
 
@@ -67,8 +69,8 @@ def difference(
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(f"model.path: {chosen.path}: Keras cannot open its file ({reason[:300]})") from None
-    rows = found.nonmember[:TRIED]
-    logits = model.predict(found.images[rows], batch_size=backend.PREDICT_BATCH, verbose=0)
+    rows = examples.nonmember[:TRIED]
+    logits = model.predict(examples.images[rows], batch_size=backend.PREDICT_BATCH, verbose=0)
     return len(rows), float(np.abs(logits - scores["nonmember_logits"][:TRIED]).max())
 
 
@@ -89,4 +91,4 @@ def _timeless(path: Path) -> bytes:
 def _numbered(config: str) -> str:
     """A model's config with its objects' addresses replaced by numbers, the same by the same."""
     numbers: dict[str, int] = {}
-    return ADDRESS.sub(lambda found: f"{found[1]}{numbers.setdefault(found[2], len(numbers))}", config)
+    return ADDRESS.sub(lambda match: f"{match[1]}{numbers.setdefault(match[2], len(numbers))}", config)

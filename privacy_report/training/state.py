@@ -25,8 +25,8 @@ def to_arrays(
 ) -> dict[str, np.ndarray]:
     """The state after `epoch` completed epochs; `history` has the keys of HISTORY (NaN where unknown)."""
     arrays = {"architecture": np.array(_architecture(model)), "epoch": np.array(epoch)}
-    for part, variables in (("weights", model.variables), ("optimizer", optimizer.variables)):
-        arrays |= {f"{part}/{i:03}": value.numpy() for i, value in enumerate(variables)}
+    for prefix, variables in (("weights", model.variables), ("optimizer", optimizer.variables)):
+        arrays |= {f"{prefix}/{i:03}": value.numpy() for i, value in enumerate(variables)}
     return arrays | {f"history/{name}": np.array(history[name], np.float64) for name in HISTORY}
 
 
@@ -42,12 +42,12 @@ def restore(
     model: keras.Model, optimizer: keras.optimizers.Optimizer, arrays: Mapping[str, np.ndarray]
 ) -> None:
     """Put a saved state into a model and a built optimizer of the same kind."""
-    for part, variables in (("weights", model.variables), ("optimizer", optimizer.variables)):
+    for prefix, variables in (("weights", model.variables), ("optimizer", optimizer.variables)):
         for i, variable in enumerate(variables):
-            saved = arrays.get(f"{part}/{i:03}")
+            saved = arrays.get(f"{prefix}/{i:03}")
             if saved is None or saved.shape != tuple(variable.shape):
                 raise UserError(
-                    f"checkpoint does not fit the model: {part}/{i:03} is missing or has another shape"
+                    f"checkpoint does not fit the model: {prefix}/{i:03} is missing or has another shape"
                 )
             variable.assign(saved)
 

@@ -89,7 +89,7 @@ class Watch:
         first = tf.cond(tf.equal(row, 0), lambda: noise, lambda: self._first.read_value())
         at = [[row]]
         products = [tf.tensordot(noise, other, 1) for other in (self._before, first)]
-        self._squares.scatter_nd_update(at, [[tf.tensordot(part, part, 1) for part in parts]])
+        self._squares.scatter_nd_update(at, [[tf.tensordot(values, values, 1) for values in parts]])
         self._products.scatter_nd_update(at, [products])
         self._sizes.scatter_nd_update(at, [tf.shape(step.images)[0]])
         self._largest.scatter_nd_update(at, [step.clipped.largest / self.l2_norm_clip])
@@ -105,7 +105,7 @@ class Watch:
         for kept, variable in zip(self._weights, self.model.trainable_variables, strict=True):
             kept.assign(variable.value)
         sums = step.clipped.sums if self.has_canaries else step.sums
-        self._sum.assign(tf.concat([tf.reshape(one, [-1]) for one in sums], 0))
+        self._sum.assign(tf.concat([tf.reshape(total, [-1]) for total in sums], 0))
         self._images.assign(step.images)
         self._labels.assign(step.labels)
         return True
@@ -153,11 +153,11 @@ def _of_any_size(dtype: tf.DType, shape: tuple[int | None, ...]) -> tf.Variable:
     return tf.Variable(nothing, trainable=False, shape=tf.TensorShape((None, *shape)))
 
 
-def _products(one: tf.Tensor, other: tf.Tensor) -> list[tf.Tensor]:
+def _products(vector: tf.Tensor, other: tf.Tensor) -> list[tf.Tensor]:
     """Inner product and squared norms of the coordinates that two vectors have in common."""
-    common = min(one.shape[0], other.shape[0])
-    one, other = one[:common], other[:common]
-    return [tf.tensordot(a, b, 1) for a, b in ((one, other), (one, one), (other, other))]
+    common = min(vector.shape[0], other.shape[0])
+    vector, other = vector[:common], other[:common]
+    return [tf.tensordot(a, b, 1) for a, b in ((vector, other), (vector, vector), (other, other))]
 
 
 def _sum_of_single(
@@ -169,9 +169,11 @@ def _sum_of_single(
     def found(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         total = tf.zeros(sum(tf.size(v.value) for v in model.trainable_variables), tf.float64)
         for i in tf.range(tf.shape(images)[0]):
-            one = tf.cast(_gradient_of_one(model, images[i : i + 1], labels[i : i + 1], loss), tf.float64)
-            norm = tf.norm(one)
-            clipped = one * tf.minimum(l2_norm_clip / tf.maximum(norm, TINY), 1.0)
+            gradient = tf.cast(
+                _gradient_of_one(model, images[i : i + 1], labels[i : i + 1], loss), tf.float64
+            )
+            norm = tf.norm(gradient)
+            clipped = gradient * tf.minimum(l2_norm_clip / tf.maximum(norm, TINY), 1.0)
             total += tf.where(tf.math.is_finite(norm), clipped, 0.0)
         return total
 
@@ -186,4 +188,4 @@ def _gradient_of_one(model: keras.Model, images: tf.Tensor, labels: tf.Tensor, l
     gradients = tape.gradient(
         loss, model.trainable_variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )
-    return tf.concat([tf.reshape(one, [-1]) for one in gradients], 0)
+    return tf.concat([tf.reshape(gradient, [-1]) for gradient in gradients], 0)

@@ -59,8 +59,8 @@ def code_on_disk(recipes: Iterable[Recipe]) -> dict[Recipe, dict[str, Any]]:
 
 def _library_recipes() -> Iterable[Recipe]:
     for config in (Variant(""), Variant("", privacy=Privacy(noise_multiplier=1.0))):
-        one = job_of("", config, job.NOWHERE)
-        yield from (recipe_of(TARGET, one), recipe_of(REFERENCE, one, HANDS))
+        library_job = job_of("", config, job.NOWHERE)
+        yield from (recipe_of(TARGET, library_job), recipe_of(REFERENCE, library_job, HANDS))
     yield Recipe((SCORING,), (SMALL_CNN,))
 
 
@@ -95,21 +95,21 @@ def _give_keras_a_generator() -> None:
     """
     generator = random.Random()
     for module, name in (("random.seed_generator", "python_random"), ("utils.rng_utils", "random")):
-        found = importlib.import_module(f"keras.src.{module}")
-        assert hasattr(found, name), f"{found.__name__} has no {name}"
-        setattr(found, name, generator)
+        keras_module = importlib.import_module(f"keras.src.{module}")
+        assert hasattr(keras_module, name), f"{keras_module.__name__} has no {name}"
+        setattr(keras_module, name, generator)
 
 
 def refusal(model: Model) -> str:
     """Why this process must not train a model; empty when it computes with what the keys say."""
-    return next(filter(None, (_refusal(*one) for one in model.recipes)), "")
+    return next(filter(None, (_refusal(*pair) for pair in model.recipes)), "")
 
 
 def _refusal(recipe: Recipe, expected: dict[str, Any]) -> str:
     here = _loaded(recipe)
-    for part in ("versions", "environment"):
-        if here[part] != expected[part]:
-            return f"has other {part}: {here[part]}, expected {expected[part]}"
+    for key in ("versions", "environment"):
+        if here[key] != expected[key]:
+            return f"has other {key}: {here[key]}, expected {expected[key]}"
     if here["code"] == expected["code"]:
         return ""
     if recipe.base()["code"] == expected["code"]:

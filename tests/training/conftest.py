@@ -41,13 +41,13 @@ def expected(base: Sandbox) -> dict[int, np.ndarray]:
     edit(base, models=4)
     references = plan(base)
     edit(base, models=2)
-    found: dict[int, list[np.ndarray]] = {2: [], 4: [], 6: []}
-    for one in references:
+    by_epoch: dict[int, list[np.ndarray]] = {2: [], 4: [], 6: []}
+    for model in references:
         state = None
-        for epoch, phis in found.items():
-            values, state = interval(one.job, one.trains, state, range(epoch - 1, epoch + 1))
+        for epoch, phis in by_epoch.items():
+            values, state = interval(model.job, model.trains, state, range(epoch - 1, epoch + 1))
             phis.append(values)
-    return {epoch: np.stack(phis) for epoch, phis in found.items()}
+    return {epoch: np.stack(phis) for epoch, phis in by_epoch.items()}
 
 
 @pytest.fixture(scope="session")

@@ -27,5 +27,7 @@ def test_the_least_likely_class_is_a_wrong_one():
 def test_each_cluster_has_one_canary_the_most_influential(monkeypatch):
     monkeypatch.setattr(better_canaries, "COUNT", 12)
     clusters = KMeans(12, n_init=1, random_state=3).fit_predict(H)
-    expected = [max(np.flatnonzero(clusters == one), key=lambda row: influence(H[row])) for one in range(12)]
+    expected = [
+        max(np.flatnonzero(clusters == cluster), key=lambda row: influence(H[row])) for cluster in range(12)
+    ]
     assert better_canaries.most_influential(H, OTHERS, 3).tolist() == sorted(expected)

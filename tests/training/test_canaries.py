@@ -109,8 +109,8 @@ def found() -> World:
     """120 digits, 40 of them canaries."""
     whole = digits.load()
     rows, about = np.arange(120, dtype=np.int32), {"n_classes": 10}
-    found = Prepared(whole.images[:120], whole.labels[:120], rows[:100], rows[100:], about)
-    return world(found, drawn(found, CanaryParams(40)))
+    examples = Prepared(whole.images[:120], whole.labels[:120], rows[:100], rows[100:], about)
+    return world(examples, drawn(examples, CanaryParams(40)))
 
 
 def test_a_target_learns_from_those_who_are_in_alone(found):
@@ -140,12 +140,12 @@ def test_without_canaries_a_target_is_the_trainer_of_any_model(found):
 
 def test_all_audits_catch_a_trainer_that_forgot_its_noise():
     """One seed, fewer epochs; benchmarks/broken_trainer.json has all faults, and the sound trainer."""
-    found = broken_trainer.audited(0, "no noise", replace(broken_trainer.CONFIG, epochs=40))
-    assert found["claimed"] <= 1.0
-    assert found["self-check"]["epoch"] == 1
+    audit = broken_trainer.audited(0, "no noise", replace(broken_trainer.CONFIG, epochs=40))
+    assert audit["claimed"] <= 1.0
+    assert audit["self-check"]["epoch"] == 1
     for kind, canaries in (("black box", 1_000), ("gradient canaries", 5_000)):
-        assert found[kind]["epsilon_one_run"] > found["claimed"]
-        assert found[kind]["canaries"] == canaries
+        assert audit[kind]["epsilon_one_run"] > audit["claimed"]
+        assert audit[kind]["canaries"] == canaries
 
 
 def test_columns_of_references_are_the_rows_of_the_score_files(tmp_path):
@@ -164,7 +164,7 @@ def test_columns_of_references_are_the_rows_of_the_score_files(tmp_path):
         scored = scoring.score(variant().model, source, bool(name), checkpoint, "epoch 1")
         assert len(said) == sizes.pop(name)
         for kind, expected in (("logits", said), ("labels", data.labels[data.train[columns]])):
-            found = np.concatenate([scored[f"{side}_{kind}"] for side in ("member", "nonmember")])
-            np.testing.assert_allclose(found, expected, atol=1e-5)
+            outputs = np.concatenate([scored[f"{side}_{kind}"] for side in ("member", "nonmember")])
+            np.testing.assert_allclose(outputs, expected, atol=1e-5)
     assert not sizes
     assert (data.labels[read(path).index] == read(path).labels).all()

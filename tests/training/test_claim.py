@@ -28,15 +28,15 @@ def history(epochs):
 
 def test_the_claim_is_that_of_all_steps_up_to_the_last_epoch_that_is_shown():
     """Recomputed from the numbers of the claim; epoch 3 has no checkpoint, and is in the curves."""
-    found = claim_of(variant(), N, history(3))
-    assert (found.epoch, found.compared, found.steps) == (3, (2,), 60)
-    assert (found.delta, found.l2_norm_clip) == (1e-4, 0.5)
+    claimed = claim_of(variant(), N, history(3))
+    assert (claimed.epoch, claimed.compared, claimed.steps) == (3, (2,), 60)
+    assert (claimed.delta, claimed.l2_norm_clip) == (1e-4, 0.5)
     step = dp_event.PoissonSampledDpEvent(
-        found.sampling_probability, dp_event.GaussianDpEvent(found.noise_multiplier)
+        claimed.sampling_probability, dp_event.GaussianDpEvent(claimed.noise_multiplier)
     )
-    again = pld.PLDAccountant().compose(step, found.steps).get_epsilon(found.delta)
-    assert found.epsilon == pytest.approx(again, rel=1e-3)
-    assert found.epsilon > history(3)[1]["epsilon"]  # that of the last checkpoint alone
+    again = pld.PLDAccountant().compose(step, claimed.steps).get_epsilon(claimed.delta)
+    assert claimed.epsilon == pytest.approx(again, rel=1e-3)
+    assert claimed.epsilon > history(3)[1]["epsilon"]  # that of the last checkpoint alone
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,9 @@ def test_the_claim_is_that_of_all_steps_up_to_the_last_epoch_that_is_shown():
     ],
 )
 def test_what_is_not_covered_follows_from_the_settings(privacy, more):
-    found = claim_of(variant(**privacy), N, history(3)).not_covered
-    assert CHOICE in found
-    assert [phrase for phrase in found if phrase in (RUNNING, SEED)] == more
+    phrases = claim_of(variant(**privacy), N, history(3)).not_covered
+    assert CHOICE in phrases
+    assert [phrase for phrase in phrases if phrase in (RUNNING, SEED)] == more
 
 
 def test_an_ordinary_run_claims_nothing():

@@ -21,11 +21,11 @@ def ask(address, arguments):
     """What a process of the cluster says to somebody who connects as Dask itself does."""
 
     async def identity():
-        found = rpc(address, connection_args=arguments, timeout=5)
+        connection = rpc(address, connection_args=arguments, timeout=5)
         try:
-            return await found.identity()
+            return await connection.identity()
         finally:
-            await found.close_rpc()
+            await connection.close_rpc()
 
     return asyncio.run(identity())
 
@@ -48,8 +48,8 @@ def anonymous():
 def listening():
     """The ports of this process and its children."""
     family = [psutil.Process(), *psutil.Process().children(recursive=True)]
-    found = [one for process in family for one in process.net_connections("inet")]
-    return {one.laddr.port for one in found if one.status == psutil.CONN_LISTEN}
+    connections = [connection for process in family for connection in process.net_connections("inet")]
+    return {connection.laddr.port for connection in connections if connection.status == psutil.CONN_LISTEN}
 
 
 def test_a_gpu_has_room_for_one_process(monkeypatch):
@@ -62,7 +62,7 @@ def test_only_who_has_the_certificate_of_this_run_is_let_in():
     before = listening()
     with connected(2) as client:
         workers = client.scheduler_info()["workers"]
-        doors = [client.scheduler.address, *workers, *(one["nanny"] for one in workers.values())]
+        doors = [client.scheduler.address, *workers, *(worker["nanny"] for worker in workers.values())]
         assert len(doors) == 1 + 2 * len(workers) > 1
         mine = client.security.get_connection_args("client")
         for door in doors:

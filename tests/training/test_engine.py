@@ -140,7 +140,7 @@ def test_private_references_repeat_even_where_the_variants_noise_is_secret(
     base, workers, journal, here, tmp_path
 ):
     """And all of the package that training needs was there before it began."""
-    cluster, found = workers(2), []
+    cluster, phis = workers(2), []
     journal.fault(
         "import sys\n"
         "ours = sorted(name for name in sys.modules if name.startswith('privacy_report'))\n"
@@ -149,9 +149,9 @@ def test_private_references_repeat_even_where_the_variants_noise_is_secret(
     for name in ("one", "other"):
         sandbox = base.copy(tmp_path / name)
         sandbox.edit("params.yaml", "seed: committed", "seed: secret")
-        found.append(here(sandbox, cluster.address, variant="cnn3_dp"))
-    assert list(found[0]) == [1, 2]
-    assert same(found[0], found[1])
+        phis.append(here(sandbox, cluster.address, variant="cnn3_dp"))
+    assert list(phis[0]) == [1, 2]
+    assert same(phis[0], phis[1])
     before = {path.read_text() for path in journal.folder.glob("modules-begin-*")}
     assert before == {path.read_text() for path in journal.folder.glob("modules-epoch-*")}
     assert len(before) == 1

@@ -85,10 +85,10 @@ def test_a_killed_stage_takes_its_workers_with_it_and_goes_on_later(fresh, expec
     stage, reached = local_stage(fresh, journal), journal.folder / "reached"
     wait_until(lambda: reached.exists() or stage.poll() is not None)
     family = psutil.Process(stage.pid).children(recursive=True)
-    assert {note.pid for note in journal.notes("work")} <= {one.pid for one in family}
+    assert {note.pid for note in journal.notes("work")} <= {process.pid for process in family}
     stage.kill()
     stage.communicate(timeout=LONG)
-    wait_until(lambda: not any(alive(one.pid) for one in family))
+    wait_until(lambda: not any(alive(process.pid) for process in family))
     kept = len(list((fresh.root / ".store/reference").glob("*.npz")))  # and not what was half-written
     assert 1 <= kept < 6
     journal.clear()
@@ -116,13 +116,13 @@ def test_ctrl_c_and_sigterm_end_a_run_and_its_workers_in_one_line(how, fresh, jo
     wait_until(lambda: any(finished.glob("*.npz")) or stage.poll() is not None)
     begun = {path: path.read_bytes() for path in finished.glob("*.npz")}
     family = psutil.Process(stage.pid).children(recursive=True)
-    assert {note.pid for note in journal.notes("work")} <= {one.pid for one in family}
+    assert {note.pid for note in journal.notes("work")} <= {process.pid for process in family}
     send(stage.pid, number)
     _, errors = stage.communicate(timeout=LONG)
     assert stage.returncode == code
     lines = [line for line in errors.splitlines() if not line.startswith("reference@cnn2: ")]
     assert lines == [f"error: {word}; finished work is kept"]
-    wait_until(lambda: not any(alive(one.pid) for one in family))
+    wait_until(lambda: not any(alive(process.pid) for process in family))
     assert all(path.read_bytes() == held for path, held in begun.items())
 
 

@@ -33,8 +33,8 @@ def serial(base: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 def outputs(sandbox: Sandbox) -> dict[str, bytes]:
     for stage in ("train", "score"):
         sandbox.python("-m", f"stages.{stage}", "cnn2")
-    found = [path for stage in ("train", "score") for path in (sandbox.root / "data" / stage).rglob("*.*")]
-    return {str(path.relative_to(sandbox.root)): path.read_bytes() for path in found}
+    paths = [path for stage in ("train", "score") for path in (sandbox.root / "data" / stage).rglob("*.*")]
+    return {str(path.relative_to(sandbox.root)): path.read_bytes() for path in paths}
 
 
 def fit(sandbox: Sandbox, address: str) -> subprocess.CompletedProcess[str]:
@@ -109,9 +109,9 @@ def test_workers_without_a_shared_disk_get_the_examples_of_each_variant(
             kill(process)
     assert done.returncode == 0, done.stderr
     assert Counter(journal.trained()) == epochs(journal)
-    found = outputs(targets)
-    assert "data/score/cnn2/canaries/epoch_0006.npz" in found
+    written = outputs(targets)
+    assert "data/score/cnn2/canaries/epoch_0006.npz" in written
     other = base.copy(tmp_path / "serial")
     edit(other, {"canaries": {"count": 40}}, models=0)
     other.python("-m", "stages.canaries", "cnn2")
-    assert outputs(other) == found
+    assert outputs(other) == written

@@ -35,8 +35,8 @@ def test_two_epochs_give_the_recorded_losses():
     made = trainer()
     epochs = [made.run(epoch) for epoch in (1, 2)]
     for name, expected in GOLDEN.items():
-        found = [float(arrays[f"history/{name}"]) for arrays in epochs]
-        assert found == pytest.approx(expected, rel=1e-5), name
+        values = [float(arrays[f"history/{name}"]) for arrays in epochs]
+        assert values == pytest.approx(expected, rel=1e-5), name
 
 
 def test_every_epoch_has_an_order_of_its_own():

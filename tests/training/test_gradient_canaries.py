@@ -57,14 +57,14 @@ def simulated(steps, q, noise, seed, m=M):
 
 def test_scores_have_the_law_of_the_simulation(whole):
     """In and out alike: mean and spread, over the 200 canaries of a model and 20 runs of 200 without one."""
-    found = whole[0].regime.arrays()
+    arrays = whole[0].regime.arrays()
     runs = [simulated(3 * N // BATCH, BATCH / N, NOISE, seed) for seed in range(20)]
     score, coin = (np.concatenate(kind) for kind in zip(*runs, strict=True))
     for side in (True, False):
-        ours, theirs = found[SCORES][found[COINS] == side], score[coin == side]
+        ours, theirs = arrays[SCORES][arrays[COINS] == side], score[coin == side]
         assert ours.mean() == pytest.approx(theirs.mean(), abs=4 * theirs.std() / np.sqrt(len(ours)))
         assert ours.std() == pytest.approx(theirs.std(), rel=0.25)
-    assert one_run(found[SCORES], found[COINS], 1e-4, 40).correct > 20
+    assert one_run(arrays[SCORES], arrays[COINS], 1e-4, 40).correct > 20
 
 
 def test_a_step_gets_the_clip_at_the_coordinates_that_are_drawn_and_in():
@@ -74,7 +74,7 @@ def test_a_step_gets_the_clip_at_the_coordinates_that_are_drawn_and_in():
     in_and_drawn = canaries._drawn.numpy()
     assert not in_and_drawn[:, ~canaries.is_member].any()
     assert in_and_drawn[:, canaries.is_member].mean() == pytest.approx(BATCH / N, abs=0.03)
-    flat = np.concatenate([np.ravel(one) for one in canaries.added()])
+    flat = np.concatenate([np.ravel(addend) for addend in canaries.added()])
     expected = np.zeros(len(flat))
     expected[canaries.coordinates[in_and_drawn[0] > 0]] = CLIP
     np.testing.assert_array_equal(flat, expected)
@@ -82,7 +82,7 @@ def test_a_step_gets_the_clip_at_the_coordinates_that_are_drawn_and_in():
 
 
 def test_coins_are_those_of_other_kinds():
-    found = Prepared(
+    examples = Prepared(
         np.zeros((300, 2, 2, 1), np.uint8),
         np.zeros(300, int),
         np.arange(240),
@@ -90,7 +90,7 @@ def test_coins_are_those_of_other_kinds():
         {"n_classes": 3},
     )
     np.testing.assert_array_equal(
-        drawn(found, CanaryParams(M, "natural", seed=3)).is_member, coins(CONFIG.canaries)
+        drawn(examples, CanaryParams(M, "natural", seed=3)).is_member, coins(CONFIG.canaries)
     )
 
 

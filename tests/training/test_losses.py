@@ -18,8 +18,8 @@ def of(loss, labels, logits, **settings):
     logits = tf.constant(logits, tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        found = loss(tf.constant(labels, tf.int32), logits, **settings)
-    return found.numpy(), tape.gradient(found, logits).numpy()
+        values = loss(tf.constant(labels, tf.int32), logits, **settings)
+    return values.numpy(), tape.gradient(values, logits).numpy()
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,8 @@ def of(loss, labels, logits, **settings):
     ],
 )
 def test_a_loss_is_the_papers_formula(loss, settings, expected):
-    found, _ = of(loss, [0], [np.log(P)], **settings)
-    assert found == pytest.approx([expected], abs=2e-6)
+    values, _ = of(loss, [0], [np.log(P)], **settings)
+    assert values == pytest.approx([expected], abs=2e-6)
     moved, _ = of(loss, [0], [np.log(P) + 7], **settings)  # a softmax does not see it
     assert moved == pytest.approx([expected], abs=2e-6)
 
@@ -98,8 +98,8 @@ def test_without_its_part_each_is_cross_entropy(loss, settings):
 
 def test_relax_loss_descends_from_alpha_on_and_flattens_below_it_example_by_example():
     """Slopes (y - t) / 2 below alpha: what differs from the source is that each example has its own side."""
-    found, slopes = of(losses.relax_loss, [0, 2], [np.log(P), np.log(P)], alpha=1.0)
-    assert found == pytest.approx([0.209247, 3 * LN2], abs=2e-6)
+    values, slopes = of(losses.relax_loss, [0, 2], [np.log(P), np.log(P)], alpha=1.0)
+    assert values == pytest.approx([0.209247, 3 * LN2], abs=2e-6)
     np.testing.assert_allclose(slopes, [[0.25, -0.125, -0.125], [0.5, 0.375, 0.125 - 1]], atol=1e-6)
 
 
@@ -128,7 +128,7 @@ def test_an_impossible_setting_is_named(loss, settings):
 @pytest.mark.parametrize("margin", [30.0, 200.0])
 @pytest.mark.parametrize("loss", [losses.focal_loss, losses.relax_loss, losses.confidence_penalty])
 def test_certain_outputs_have_finite_losses_and_slopes(loss, margin):
-    found = of(loss, [0, 1], [[margin, 0.0, 0.0]] * 2)
-    assert all(np.isfinite(one).all() for one in found)
+    both = of(loss, [0, 1], [[margin, 0.0, 0.0]] * 2)
+    assert all(np.isfinite(array).all() for array in both)
     _, steep = of(losses.focal_loss, [0, 1], [[margin, 0.0, 0.0]] * 2, gamma=0.5)
     assert np.isfinite(steep).all()

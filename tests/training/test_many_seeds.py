@@ -16,19 +16,21 @@ CONFIG = replace(broken_trainer.CONFIG, epochs=2)
 
 def alone(seed):
     """The state after the last epoch of a trainer that was made for this seed."""
-    found = broken_trainer.examples(seed)
+    world = broken_trainer.examples(seed)
     config = replace(CONFIG, seed=seed, canaries=replace(CONFIG.canaries, seed=seed))
-    trainer = trainer_of(job_of(NAME, config, NOWHERE), of_variant(found.everyone), found.absent)
+    trainer = trainer_of(job_of(NAME, config, NOWHERE), of_variant(world.everyone), world.absent)
     return [trainer.run(epoch) for epoch in (1, 2)][-1]
 
 
 def test_a_run_has_the_bits_of_a_trainer_of_its_own():
     """After another seed has been trained, and before that again; canaries of both kinds included."""
     runs = ManySeeds(CONFIG, broken_trainer.examples(0))
-    found = {seed: runs.run(seed, broken_trainer.examples(seed)) for seed in (0, 1)}
-    for seed, state in found.items():
+    states = {seed: runs.run(seed, broken_trainer.examples(seed)) for seed in (0, 1)}
+    for seed, state in states.items():
         expected = alone(seed)
         assert expected.keys() == state.keys()
         for name, value in expected.items():
             np.testing.assert_array_equal(state[name], value, err_msg=f"{seed}, {name}")
-    assert any((found[0][name] != found[1][name]).any() for name in found[0] if name.startswith("weights/"))
+    assert any(
+        (states[0][name] != states[1][name]).any() for name in states[0] if name.startswith("weights/")
+    )

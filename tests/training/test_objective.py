@@ -28,8 +28,8 @@ MIXING = ["less_the_mean", "shared", "slopes_of_others", "by_its_neighbour"]
 SHAPE, CLASSES = (9, 8, 3), 3
 
 
-def of_path(one):
-    return one.path
+def of_path(component):
+    return component.path
 
 
 @pytest.mark.parametrize("chosen", LOSSES, ids=of_path)
@@ -47,7 +47,12 @@ def test_without_a_loss_it_is_tensorflows_operation_and_none_other():
         return loss(labels, logits)
 
     made = graph.get_concrete_function(tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None, CLASSES)))
-    kinds = {one.type for one in made.graph.get_operations()} - {"Placeholder", "Identity", "Shape", "Const"}
+    kinds = {operation.type for operation in made.graph.get_operations()} - {
+        "Placeholder",
+        "Identity",
+        "Shape",
+        "Const",
+    }
     assert kinds == {"SparseSoftmaxCrossEntropyWithLogits"}
 
 
@@ -137,10 +142,10 @@ def test_gradients_are_of_the_loss_in_every_way_of_training(chosen):
     clip = float(np.median(np.linalg.norm(rows, axis=1)))
     expected = (rows * np.minimum(1, clip / np.linalg.norm(rows, axis=1))[:, None]).sum(0)
     for work in (per_example.explicit, per_example.generic):
-        gradients, found, _ = work(model, images, labels, loss)
+        gradients, example_losses, _ = work(model, images, labels, loss)
         sums, _ = private.clip(gradients, clip)
         np.testing.assert_allclose(flat(sums), expected, atol=2e-6)
-        np.testing.assert_allclose(found, losses, rtol=1e-5)
+        np.testing.assert_allclose(example_losses, losses, rtol=1e-5)
     means, _, _ = private.gradient(model, clip, 0.0, 9, loss=loss)(images, labels, tf.zeros(2, tf.int64))
     np.testing.assert_allclose(9 * flat(means), expected, atol=2e-6)
 

@@ -63,8 +63,8 @@ def test_resumed_epochs_are_bit_identical_and_scores_are_those_of_inference(mode
     assert all(same(a, b) for a, b in zip(expected, got, strict=True))
     assert not same(*expected)
     assert float(expected[-1]["history/running_loss"]) < 2.4
-    found = Prepared(data.images, data.labels, data.train, data.validation, {"n_classes": 10})
-    scores = Scorer(model, found).score(expected[-1], "1.npz")
+    examples = Prepared(data.images, data.labels, data.train, data.validation, {"n_classes": 10})
+    scores = Scorer(model, examples).score(expected[-1], "1.npz")
     plain = straight.model(as_input(data.images[data.validation]), training=False)
     np.testing.assert_allclose(scores["nonmember_logits"], plain, atol=1e-5)
     accuracy = (scores["nonmember_logits"].argmax(axis=1) == data.labels[data.validation]).mean()
@@ -75,7 +75,9 @@ def as_input(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32) / 255 if images.dtype == np.uint8 else images
 
 
-@pytest.mark.parametrize("optimizer", [NADAM, Component("keras.optimizers.Lion")], ids=lambda one: one.path)
+@pytest.mark.parametrize(
+    "optimizer", [NADAM, Component("keras.optimizers.Lion")], ids=lambda component: component.path
+)
 def test_other_optimizers_resume_bit_exactly(optimizer, data):
     config = variant(model=PERCEPTRON, optimizer=optimizer)
     straight, resumed = make_trainer("v", config, data), make_trainer("v", config, data)

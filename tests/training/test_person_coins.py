@@ -30,20 +30,20 @@ def test_with_persons_a_reference_trains_on_all_rows_of_one_or_none():
     persons = np.random.default_rng(0).permutation(np.repeat(np.arange(10), 4))
     params = ReferenceParams(models=4, epochs=2)
     alone = references.planned("v", CONFIG, params, 10, NOWHERE)
-    found = person_coins.planned("v", CONFIG, params, 40, NOWHERE, persons)
-    for one, other in zip(alone, found, strict=True):
-        np.testing.assert_array_equal(other.trains, one.trains[persons])
+    by_rows = person_coins.planned("v", CONFIG, params, 40, NOWHERE, persons)
+    for single, other in zip(alone, by_rows, strict=True):
+        np.testing.assert_array_equal(other.trains, single.trains[persons])
         assert other.inputs["members"] == arrays_digest({"": other.trains})
-        assert other.key(1) != one.key(1)
-    trains = np.array([one.trains for one in found])
+        assert other.key(1) != single.key(1)
+    trains = np.array([model.trains for model in by_rows])
     assert (trains[0::2] != trains[1::2]).all()
 
 
 def test_without_persons_references_are_planned_as_ever():
     params = ReferenceParams(models=2, epochs=2)
-    found = person_coins.planned("v", CONFIG, params, 10, NOWHERE)
-    assert [one.inputs for one in found] == [
-        one.inputs for one in references.planned("v", CONFIG, params, 10, NOWHERE)
+    planned = person_coins.planned("v", CONFIG, params, 10, NOWHERE)
+    assert [model.inputs for model in planned] == [
+        model.inputs for model in references.planned("v", CONFIG, params, 10, NOWHERE)
     ]
 
 
@@ -88,8 +88,8 @@ def test_stages_throw_the_coins_of_canaries_and_references_by_person(monkeypatch
         "canaries": np.concatenate([drawn.index[drawn.is_member], drawn.index[~drawn.is_member]]),
     }
     seen = {}
-    for part, rows in places.items():
-        trains = np.load(reference.OUTPUTS / "v" / part / "trains.npy")
+    for subfolder, rows in places.items():
+        trains = np.load(reference.OUTPUTS / "v" / subfolder / "trains.npy")
         assert trains.shape == (4, len(rows))
         assert (trains[0::2] != trains[1::2]).all()
         for person, coins in zip(who[rows], trains.T, strict=True):
@@ -113,6 +113,6 @@ def test_watch_counts_the_epochs_of_the_references_that_the_engine_trains():
     config, params = sections.load("variants.v", Variant), sections.load("reference", ReferenceParams)
     assert reached("v", config, params, Reached()).references == (0, 8)
     phi = store.Entry({references.PHI: np.zeros(240, np.float32)}, 0.0, "")
-    for one in fit.asked()["v"].references[:3]:
-        store.put(references.KIND, one.key(2), phi)
+    for model in fit.asked()["v"].references[:3]:
+        store.put(references.KIND, model.key(2), phi)
     assert reached("v", config, params, Reached()).references == (6, 8)

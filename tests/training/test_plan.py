@@ -51,5 +51,5 @@ def test_a_longer_run_has_the_keys_of_a_shorter_one_and_another_seed_has_none_of
     ("epochs", "expected"), [(2, (2,)), (5, (2, 4)), (6, (2, 4, 6)), (20, (2, 4, 6)), (None, (2, 4, 6))]
 )
 def test_references_are_kept_at_the_checkpoints_up_to_their_own_last_epoch(epochs, expected):
-    found = planned("v", CONFIG, ReferenceParams(models=2, epochs=epochs), 10, NOWHERE)
-    assert [one.epochs for one in found] == [expected] * 2
+    references = planned("v", CONFIG, ReferenceParams(models=2, epochs=epochs), 10, NOWHERE)
+    assert [reference.epochs for reference in references] == [expected] * 2

@@ -107,9 +107,9 @@ def test_explicit_gradients_equal_those_of_vectorized_map(name):
     )
     for (ours, our_sum), (theirs, their_sum) in zip(explicit, generic, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5)
-        for one in tf.eye(7):  # picks a single example's gradient
-            wanted = their_sum(one)
-            assert np.linalg.norm(our_sum(one) - wanted) <= 1e-5 * np.linalg.norm(wanted) + 1e-12
+        for chosen in tf.eye(7):  # picks a single example's gradient
+            wanted = their_sum(chosen)
+            assert np.linalg.norm(our_sum(chosen) - wanted) <= 1e-5 * np.linalg.norm(wanted) + 1e-12
 
 
 FROZEN = {
@@ -144,7 +144,7 @@ def test_what_is_frozen_has_no_gradient_and_counts_nothing(name):
     rows = examples_gradients(model, images, labels)
     for work in (per_example.explicit, per_example.generic):
         gradients, *_ = work(model, images, labels)
-        np.testing.assert_allclose(sum(one for one, _ in gradients), (rows**2).sum(1), rtol=1e-4)
+        np.testing.assert_allclose(sum(squares for squares, _ in gradients), (rows**2).sum(1), rtol=1e-4)
     sums, *_ = graph_sum(model, 0.1)(images, labels)
     assert [s.shape for s in sums] == [v.shape for v in model.trainable_variables]
     np.testing.assert_allclose(flat(sums), clipped(rows, 0.1), rtol=1e-4, atol=1e-7)
@@ -201,7 +201,7 @@ def test_an_example_whose_gradient_is_not_finite_adds_nothing(name, monkeypatch)
     monkeypatch.setattr(private, "CHUNK", 8)  # once among sound ones, once in a chunk of its own
     model, clip = stack(*(FAST | GENERIC)[name]()), 0.1
     run = graph_sum(model, clip)
-    images, labels = (one.numpy() for one in batch(9))
+    images, labels = (tensor.numpy() for tensor in batch(9))
     for place in (2, 8):
         rest = [i for i in range(9) if i != place]
         others = flat(run(images[rest], labels[rest])[0])
@@ -269,12 +269,12 @@ def test_dropout_draws_for_each_example_and_step():
 def test_the_standard_deviation_of_the_noise_is_as_stated():
     seeds = sampling.step_seeds(5, epoch=1, steps=10_000)
     variables = [tf.zeros(1), tf.zeros((2, 3))]
-    one, six = tf.function(
+    scalars, matrices = tf.function(
         lambda: tf.map_fn(
             lambda seed: private.noise(variables, 0.7, seed), seeds, fn_output_signature=[tf.float32] * 2
         )
     )()
-    values = np.concatenate([one, np.reshape(six, (10_000, 6))], axis=1)
+    values = np.concatenate([scalars, np.reshape(matrices, (10_000, 6))], axis=1)
     np.testing.assert_allclose(values.std(axis=0), 0.7, rtol=0.03)  # 4 standard errors each of the seven
     np.testing.assert_allclose(values.std(), 0.7, rtol=0.02)
     assert abs(values.mean()) < 4 * 0.7 / np.sqrt(values.size)
@@ -287,7 +287,7 @@ def test_steps_epochs_runs_and_variables_never_share_noise():
     drawn = []
     for entropy, epoch in [(1, 0), (1, 1), (2, 1)]:
         for seed in sampling.step_seeds(entropy, epoch, 3):
-            drawn += [np.ravel(one) for one in private.noise(variables, 1.0, tf.constant(seed))]
+            drawn += [np.ravel(noise) for noise in private.noise(variables, 1.0, tf.constant(seed))]
     assert len(np.unique(np.concatenate(drawn))) == 3 * 3 * 3 * 50
     again = private.noise(variables, 1.0, tf.constant(sampling.step_seeds(1, 0, 9)[0]))
     np.testing.assert_array_equal(drawn[0], again[0])  # a longer epoch or a resume changes nothing

@@ -85,8 +85,8 @@ def test_on_a_terminal_one_table_that_goes_again(ends, monkeypatch, capsys):
     except KeyboardInterrupt:
         assert not ends
     text = screen.getvalue()
-    for part in ("fit: 3 of 10 epochs, 14 s left", "cnn2", "3 of 10", "1.250", "0.500", "2.0"):
-        assert part in text
+    for phrase in ("fit: 3 of 10 epochs, 14 s left", "cnn2", "3 of 10", "1.250", "0.500", "2.0"):
+        assert phrase in text
     assert text.rindex("\x1b[?25h") > text.rindex("cnn2")  # the cursor is shown again
     said = capsys.readouterr().err.splitlines()
     assert said == ["fit: models to train: 1, epochs: 10", *(["fit: 3 of 10 epochs in 0 s"] if ends else [])]

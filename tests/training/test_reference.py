@@ -57,10 +57,12 @@ def stage(tmp_path, monkeypatch) -> Callable[..., Path]:
 
 
 def test_more_queries_are_more_columns_next_to_the_same_numbers(stage):
-    one = {part: np.load(stage() / part / f"phi_{EPOCHS:04}.npy") for part in ("", "canaries")}
+    one_query = {
+        subfolder: np.load(stage() / subfolder / f"phi_{EPOCHS:04}.npy") for subfolder in ("", "canaries")
+    }
     written = stage(queries={"mirror": True, "shift": 1})
-    for part, alone in one.items():
-        phi = np.load(written / part / f"phi_{EPOCHS:04}.npy")
+    for subfolder, alone in one_query.items():
+        phi = np.load(written / subfolder / f"phi_{EPOCHS:04}.npy")
         assert phi.dtype == np.float32
         assert phi.shape == (2, 6, alone.shape[1])
         np.testing.assert_array_equal(phi[:, 0], alone)
@@ -70,10 +72,10 @@ def test_more_queries_are_more_columns_next_to_the_same_numbers(stage):
 def test_a_reference_is_surer_of_those_it_trains_on(stage):
     """By their labels: of canaries, which have wrong ones, only whoever trained on one is sure at all."""
     written = stage()
-    for part, n, least in (("", N - CANARIES, 0.5), ("canaries", CANARIES, 3.0)):
-        trains = np.load(written / part / "trains.npy")
-        phi = np.load(written / part / f"phi_{EPOCHS:04}.npy")
+    for subfolder, n, least in (("", N - CANARIES, 0.5), ("canaries", CANARIES, 3.0)):
+        trains = np.load(written / subfolder / "trains.npy")
+        phi = np.load(written / subfolder / f"phi_{EPOCHS:04}.npy")
         assert trains.shape == phi.shape == (2, n)
         assert (trains.sum(axis=0) == 1).all()
-        for one, members in zip(phi, trains, strict=True):
-            assert one[members].mean() - one[~members].mean() > least
+        for confidences, members in zip(phi, trains, strict=True):
+            assert confidences[members].mean() - confidences[~members].mean() > least

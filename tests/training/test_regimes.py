@@ -36,9 +36,9 @@ def test_a_step_has_the_noise_the_clip_and_the_expected_batch_size_of_the_config
     got, *_ = Private("v", CONFIG, N).gradient(model, cross_entropy)(images, labels, seed)
     sums, *_ = private.clipped_sum(model, images, labels, CLIP)
     noises = private.noise(model.trainable_variables, NOISE * CLIP, seed)
-    assert max(float(tf.reduce_max(tf.abs(one))) for one in sums) > 0
-    for gradient, one, extra in zip(got, sums, noises, strict=True):
-        np.testing.assert_allclose(gradient, (one + extra) / BATCH, rtol=1e-5, atol=1e-9)
+    assert max(float(tf.reduce_max(tf.abs(total))) for total in sums) > 0
+    for gradient, total, extra in zip(got, sums, noises, strict=True):
+        np.testing.assert_allclose(gradient, (total + extra) / BATCH, rtol=1e-5, atol=1e-9)
 
 
 def test_batches_are_drawn_as_often_and_as_large_as_epsilon_assumes():

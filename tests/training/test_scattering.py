@@ -40,7 +40,7 @@ def convolved(image, kernel):
 
 def coefficients(image, scales, angles):
     """By order and scale, of one channel: {(): one average, (j,): one per angle, (j, k): for pairs}."""
-    found = {}
+    by_scales = {}
 
     def average(values, sampled):
         kernel = gaussian(0.8 * 2 ** (scales - 1 - sampled))
@@ -50,13 +50,13 @@ def coefficients(image, scales, angles):
     def modulus(values, j, a):
         return np.abs(convolved(values, scattering.morlet(j, math.pi * a / angles)))[:: 2**j, :: 2**j]
 
-    found[()] = [average(image, 0)]
+    by_scales[()] = [average(image, 0)]
     for j, a in itertools.product(range(scales), range(angles)):
         first = modulus(image, j, a)
-        found.setdefault((j,), []).append(average(first, j))
+        by_scales.setdefault((j,), []).append(average(first, j))
         for k, b in itertools.product(range(j + 1, scales), range(angles)):
-            found.setdefault((j, k), []).append(average(modulus(first, k - j, b), k))
-    return found
+            by_scales.setdefault((j, k), []).append(average(modulus(first, k - j, b), k))
+    return by_scales
 
 
 def normalised(image, scales, angles):
@@ -64,7 +64,7 @@ def normalised(image, scales, angles):
     channels = [coefficients(image[..., c], scales, angles) for c in range(image.shape[-1])]
     parts = []
     for key in sorted(channels[0]):
-        values = np.stack([one for channel in channels for one in channel[key]], -1)
+        values = np.stack([plane for channel in channels for plane in channel[key]], -1)
         values = np.sqrt(values) if key else values
         parts.append((values - values.mean()) / np.sqrt(values.var() + scattering.TINY))
     return np.concatenate(parts, -1)
@@ -76,8 +76,8 @@ def test_coefficients_are_those_of_the_definition(scales):
     ours = front(PHOTOS).numpy()
     paths = 1 + scales * ANGLES + scales * (scales - 1) // 2 * ANGLES**2
     assert ours.shape == (3, 16 // 2**scales, 24 // 2**scales, 2 * paths)
-    for image, one in zip(PHOTOS, ours, strict=True):
-        np.testing.assert_allclose(one, normalised(image, scales, ANGLES), atol=2e-4)
+    for image, output in zip(PHOTOS, ours, strict=True):
+        np.testing.assert_allclose(output, normalised(image, scales, ANGLES), atol=2e-4)
 
 
 def test_three_scales_give_all_pairs_of_scales_in_order():
@@ -107,8 +107,8 @@ def test_wavelets_have_the_spectrum_of_the_formula():
             expected[(np.abs(along) > 2.2) | (np.abs(across) > 1.5) | (along < -0.8)] = np.nan
         wave = scattering.morlet(j, angle)
         place = -(len(wave) // 2) * (wy + wx)
-        found = np.fft.fft2(wave, (size, size)) * np.exp(-1j * place)
-        assert np.nanmax(np.abs(found - expected)) < 0.06
+        spectrum = np.fft.fft2(wave, (size, size)) * np.exp(-1j * place)
+        assert np.nanmax(np.abs(spectrum - expected)) < 0.06
         assert abs(wave.sum()) < 1e-12
 
 
@@ -122,8 +122,8 @@ def test_no_energy_is_added_at_any_frequency(scales):
 
     total = energy(gaussian(0.8 * 2 ** (scales - 1)))
     for j, a in itertools.product(range(scales), range(8)):
-        one = energy(scattering.morlet(j, math.pi * a / 8))
-        total += (one + np.roll(one[::-1, ::-1], (1, 1), (0, 1))) / 2
+        power = energy(scattering.morlet(j, math.pi * a / 8))
+        total += (power + np.roll(power[::-1, ::-1], (1, 1), (0, 1))) / 2
     assert total.max() <= 1 + 1e-9
     assert total[0, 0] == pytest.approx(1)
 
@@ -181,11 +181,13 @@ def test_clipped_sums_are_those_of_a_tape_an_example(name):
         with tf.GradientTape() as tape:
             logits = model(image[None])
             loss = tf.nn.sparse_softmax_cross_entropy_with_logits([label], logits)
-        row = np.concatenate([np.ravel(one) for one in tape.gradient(loss, model.trainable_variables)])
+        row = np.concatenate(
+            [np.ravel(gradient) for gradient in tape.gradient(loss, model.trainable_variables)]
+        )
         expected += row * min(1, 0.5 / np.linalg.norm(row))
     sums = private.clipped_sum(model, tf.constant(PHOTOS), tf.constant(labels), 0.5).sums
     np.testing.assert_allclose(
-        np.concatenate([np.ravel(one) for one in sums]), expected, rtol=1e-3, atol=1e-5
+        np.concatenate([np.ravel(total) for total in sums]), expected, rtol=1e-3, atol=1e-5
     )
 
 

@@ -51,8 +51,8 @@ def with_dropout(shape, n_classes) -> keras.Model:
 
 
 def scorer(images=IMAGES) -> Scorer:
-    found = Prepared(images, LABELS, MEMBER, NONMEMBER, {"n_classes": 4})
-    return Scorer(Component(f"{__name__}.with_dropout"), found)
+    examples = Prepared(images, LABELS, MEMBER, NONMEMBER, {"n_classes": 4})
+    return Scorer(Component(f"{__name__}.with_dropout"), examples)
 
 
 def score(reused: Scorer, path: Path) -> dict[str, np.ndarray]:

@@ -45,13 +45,13 @@ def seen(noise, sizes, **changes):
     for step in range(1, len(noise)):
         products[step] = noise[step] @ noise[step - 1], noise[step] @ noise[0]
     pairs = []
-    for one, two in pairwise(parts):
-        k = min(one.shape[1], two.shape[1])
-        a, b = one[:, :k].ravel(), two[:, :k].ravel()
+    for first, second in pairwise(parts):
+        k = min(first.shape[1], second.shape[1])
+        a, b = first[:, :k].ravel(), second[:, :k].ravel()
         pairs.append([a @ b, a @ a, b @ b])
-    found = Seen(
+    observed = Seen(
         dimensions=DIMENSIONS,
-        squares=np.stack([(part**2).sum(axis=1) for part in parts], axis=1),
+        squares=np.stack([(values**2).sum(axis=1) for values in parts], axis=1),
         products=products,
         pairs=np.array(pairs),
         sizes=sizes,
@@ -59,14 +59,14 @@ def seen(noise, sizes, **changes):
         signs=noise[:, ::9] > 0,
         recomputed=1e-5,
     )
-    return dataclasses.replace(found, **changes)
+    return dataclasses.replace(observed, **changes)
 
 
 def p_values(noise, given=None, before=None, **changes):
     given = given or drawn()
-    found = seen(noise, changes.pop("sizes", given.sizes), **changes)
+    observed = seen(noise, changes.pop("sizes", given.sizes), **changes)
     earlier = np.empty(0, np.uint64) if before is None else before
-    return {check.name: check.p for check in checks(1, given, found, earlier, fingerprints(found, KEY))}
+    return {check.name: check.p for check in checks(1, given, observed, earlier, fingerprints(observed, KEY))}
 
 
 def normal(seed, scale=1.0):
@@ -74,15 +74,15 @@ def normal(seed, scale=1.0):
 
 
 def test_p_values_of_sound_noise_are_uniform_or_larger():
-    found = [p_values(normal(seed), drawn(seed)) for seed in range(400)]
+    runs = [p_values(normal(seed), drawn(seed)) for seed in range(400)]
     for name in CHECKS:
-        p = np.array([one[name] for one in found])
+        p = np.array([run[name] for run in runs])
         assert ((p >= 0) & (p <= 1)).all()
         for level in (0.05, 0.25):  # 4 standard errors
             assert (p <= level).mean() <= level + 4 * np.sqrt(level * (1 - level) / len(p)), name
     exact = ("sampling examples", "divisor", "noise of the epoch")
     for name in exact:
-        assert np.mean([one[name] for one in found]) == pytest.approx(0.5, abs=0.08)
+        assert np.mean([run[name] for run in runs]) == pytest.approx(0.5, abs=0.08)
 
 
 def faulty():
@@ -168,12 +168,12 @@ def trained(epochs, config=CONFIG):
 
 
 def test_a_sound_trainer_passes_and_leaves_a_row_an_epoch():
-    found = trained(6).regime.arrays()
-    assert found[P_VALUES].shape == (6, len(CHECKS))
-    assert found[FINGERPRINTS].shape == (6, 12)
-    recomputed = np.flatnonzero(~np.isnan(found[P_VALUES][:, CHECKS.index("recomputed")]))
+    arrays = trained(6).regime.arrays()
+    assert arrays[P_VALUES].shape == (6, len(CHECKS))
+    assert arrays[FINGERPRINTS].shape == (6, 12)
+    recomputed = np.flatnonzero(~np.isnan(arrays[P_VALUES][:, CHECKS.index("recomputed")]))
     assert recomputed.tolist() == [0, 5]
-    assert (np.nan_to_num(found[P_VALUES], nan=1.0) >= 0.001).all()
+    assert (np.nan_to_num(arrays[P_VALUES], nan=1.0) >= 0.001).all()
 
 
 @pytest.mark.parametrize(
@@ -201,10 +201,10 @@ def test_what_changes_a_gradient_on_its_way_to_the_optimizer_is_found(what):
         def step(images, labels, seed):
             gradients, losses, logits = work(images, labels, seed)
             if what == "no noise":
-                gradients = [one / self.batch_size for one in self._step.sums]
+                gradients = [total / self.batch_size for total in self._step.sums]
             else:
                 drawn = tf.cast(tf.maximum(tf.shape(images)[0], 1), tf.float32)
-                gradients = [one * (self.batch_size / drawn) for one in gradients]
+                gradients = [gradient * (self.batch_size / drawn) for gradient in gradients]
             return gradients, losses, logits
 
         return step

@@ -39,17 +39,19 @@ assert (held["rows"].dtype, model.inputs[0].dtype) == (np.uint8, "uint8")
 
 def trained(model, features):
     """(the examples, a checkpoint, its scores)."""
-    found = Prepared(features, LABELS, np.arange(60), np.arange(60, 120), {"n_classes": 3})
-    arrays = make_trainer("v", Variant("V", model, epochs=1, epochs_per_report=1), of_variant(found)).run(1)
-    return found, arrays, Scorer(model, found).score(arrays, "epoch_0001")
+    examples = Prepared(features, LABELS, np.arange(60), np.arange(60, 120), {"n_classes": 3})
+    arrays = make_trainer("v", Variant("V", model, epochs=1, epochs_per_report=1), of_variant(examples)).run(
+        1
+    )
+    return examples, arrays, Scorer(model, examples).score(arrays, "epoch_0001")
 
 
 @pytest.mark.parametrize(("model", "off"), [(SMALL, 0), (SCATTERING, 1e-5)], ids=["small", "scattering"])
 def test_plain_keras_opens_it_and_gives_the_logits_of_the_scores(model, off, tmp_path):
     """Bit for bit, or nearly: batches of another size may be computed by another kernel."""
-    found, arrays, scores = trained(model, IMAGES)
-    ship(tmp_path / "v.keras", "v", model, arrays, found)
-    np.savez(tmp_path / "rows.npz", rows=IMAGES[found.nonmember], logits=scores["nonmember_logits"])
+    examples, arrays, scores = trained(model, IMAGES)
+    ship(tmp_path / "v.keras", "v", model, arrays, examples)
+    np.savez(tmp_path / "rows.npz", rows=IMAGES[examples.nonmember], logits=scores["nonmember_logits"])
     code = PLAIN_KERAS.format(path=str(tmp_path / "v.keras"), rows=str(tmp_path / "rows.npz"), off=off)
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -69,21 +71,21 @@ def test_plain_keras_opens_it_and_gives_the_logits_of_the_scores(model, off, tmp
     ids=lambda value: getattr(value, "path", ""),
 )
 def test_all_kinds_of_models_give_the_logits_of_the_scores_and_equal_bytes(model, features, tmp_path):
-    found, arrays, scores = trained(model, features)
+    examples, arrays, scores = trained(model, features)
     for name in ("a", "b"):
-        ship(tmp_path / f"{name}.keras", "v", model, arrays, found)
+        ship(tmp_path / f"{name}.keras", "v", model, arrays, examples)
     assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
-    assert difference(tmp_path / "a.keras", model, found, scores) == (60, 0.0)
+    assert difference(tmp_path / "a.keras", model, examples, scores) == (60, 0.0)
     moved = scores | {"nonmember_logits": scores["nonmember_logits"] + 0.5}
-    assert difference(tmp_path / "a.keras", model, found, moved)[1] == pytest.approx(0.5, abs=1e-6)
+    assert difference(tmp_path / "a.keras", model, examples, moved)[1] == pytest.approx(0.5, abs=1e-6)
 
 
 def test_a_class_that_keras_cannot_write_is_refused_in_one_line(tmp_path):
     model = Component("own_nets.Subclassed")
-    found, arrays, _ = trained(model, IMAGES)
+    examples, arrays, _ = trained(model, IMAGES)
     with pytest.raises(
         UserError, match=r"own_nets\.Subclassed: Keras cannot write its model.*get_config"
     ) as error:
-        ship(tmp_path / "a.keras", "v", model, arrays, found)
+        ship(tmp_path / "a.keras", "v", model, arrays, examples)
     assert "\n" not in str(error.value)
     assert not list(tmp_path.iterdir())

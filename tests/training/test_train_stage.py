@@ -26,11 +26,11 @@ def sandbox(tmp_path_factory):
 def test_a_private_variant_leaves_its_claim_and_no_running_measurement(sandbox):
     done = sandbox.python("-m", "stages.train", "cnn3_dp")
     folder = sandbox.root / "data/train"
-    found = claim.read(claim.path_of("cnn3_dp", folder))
+    claimed = claim.read(claim.path_of("cnn3_dp", folder))
     with open(folder / "cnn3_dp/history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert (found.epoch, found.compared, found.noise_multiplier) == (2, (1, 2), 1.0)
-    assert found.epsilon == float(rows[1]["epsilon"]) > float(rows[0]["epsilon"]) > 0
+    assert (claimed.epoch, claimed.compared, claimed.noise_multiplier) == (2, (1, 2), 1.0)
+    assert claimed.epsilon == float(rows[1]["epsilon"]) > float(rows[0]["epsilon"]) > 0
     assert all(row[name] == "" for row in rows for name in RUNNING)
     saved = read_arrays(folder / "cnn3_dp/epoch_0002.npz")
     assert all(np.isnan(saved[f"history/{name}"]) for name in RUNNING)

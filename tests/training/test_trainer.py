@@ -136,8 +136,8 @@ def test_target_epsilon_is_met_at_the_last_epoch(data):
 
 def test_secret_seed_never_repeats(data):
     config = variant(privacy=private(seed="secret"))
-    one, two = (make_trainer("v", config, data).run(1) for _ in range(2))
-    assert not np.array_equal(one["weights/000"], two["weights/000"])
+    first, second = (make_trainer("v", config, data).run(1) for _ in range(2))
+    assert not np.array_equal(first["weights/000"], second["weights/000"])
 
 
 @pytest.mark.parametrize(
