@@ -81,9 +81,9 @@ def test_the_readmes_audit_prints_what_it_says(home):
 
 
 def cells() -> list[str]:
-    found = json.loads((ROOT / "notebooks/audit.ipynb").read_text())
-    assert all(not cell.get("outputs") and cell.get("execution_count") is None for cell in found["cells"])
-    return ["".join(cell["source"]) for cell in found["cells"] if cell["cell_type"] == "code"]
+    notebook = json.loads((ROOT / "notebooks/audit.ipynb").read_text())
+    assert all(not cell.get("outputs") and cell.get("execution_count") is None for cell in notebook["cells"])
+    return ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
 
 
 def test_the_notebook_runs(home):
@@ -172,8 +172,10 @@ def test_what_is_released_says_no_address_that_nobody_has():
 
 
 def test_the_citation_is_of_this_package():
-    found = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert found["license"] == project["license"]
-    assert [author["name"] for author in found["authors"]] == [one["name"] for one in project["authors"]]
-    assert {"cff-version", "message", "title", "type"} <= set(found)
+    assert citation["license"] == project["license"]
+    assert [author["name"] for author in citation["authors"]] == [
+        author["name"] for author in project["authors"]
+    ]
+    assert {"cff-version", "message", "title", "type"} <= set(citation)

@@ -67,9 +67,9 @@ def test_the_import_loads_no_library():
 @pytest.mark.parametrize("module", [api, scored], ids=lambda module: module.__name__)
 def test_the_examples_run(module, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    found = doctest.testmod(module)
-    assert found.attempted >= 7
-    assert found.failed == 0
+    results = doctest.testmod(module)
+    assert results.attempted >= 7
+    assert results.failed == 0
 
 
 # What an audit gives
@@ -84,67 +84,67 @@ def here(tmp_path, monkeypatch):
 
 
 def test_as_in_a_notebook(here):
-    found = pr.audit(*in_order(shift=3.0), attacks=["threshold"], name="mine")
-    assert [row["slice"] for row in found.records] == ["entire dataset", "class=0", "class=1", "class=2"]
-    assert found.leaks == found.records
-    text = found._repr_html_()
+    audit = pr.audit(*in_order(shift=3.0), attacks=["threshold"], name="mine")
+    assert [row["slice"] for row in audit.records] == ["entire dataset", "class=0", "class=1", "class=2"]
+    assert audit.leaks == audit.records
+    text = audit._repr_html_()
     assert text.count("<tr>") == 5
-    auc = [found.records[0][name] for name in ("auc", "auc_low", "auc_high")]
+    auc = [audit.records[0][name] for name in ("auc", "auc_low", "auc_high")]
     assert "<td>{:.3f} [{:.3f}, {:.3f}]</td>".format(*auc) in text
     assert "<td></td>" in text  # too few non-members for 1% FPR
-    assert found.in_words("strict.yaml").startswith("mine: fails; leak detected at epoch 1 by threshold")
-    assert found.gate("strict.yaml")["verdict"] == "breaks the policy"
+    assert audit.in_words("strict.yaml").startswith("mine: fails; leak detected at epoch 1 by threshold")
+    assert audit.gate("strict.yaml")["verdict"] == "breaks the policy"
     assert pr.audit(*in_order(), attacks=["threshold"]).leaks == []
 
 
 def test_a_file_gives_what_the_command_writes_and_prints(here, capsys):
     main(["mine.npz", "--attacks", "threshold"])
     printed = capsys.readouterr().out
-    found = pr.audit_file("mine.npz", attacks=["threshold"])
+    audit = pr.audit_file("mine.npz", attacks=["threshold"])
     written = read_rows(here / "audit/privacy.csv")
-    assert [row["auc"] for row in found.records] == [row["auc"] for row in written]
-    assert [line.rstrip() for line in printed.splitlines()][:-1] == str(found).splitlines()[:-1]
-    assert str(found).splitlines()[-1] == "Every row and interval: `rows`, or `records`"
-    assert found.gate() == pr.audit(*in_order(shift=3.0), attacks=["threshold"], name="mine").gate()
+    assert [row["auc"] for row in audit.records] == [row["auc"] for row in written]
+    assert [line.rstrip() for line in printed.splitlines()][:-1] == str(audit).splitlines()[:-1]
+    assert str(audit).splitlines()[-1] == "Every row and interval: `rows`, or `records`"
+    assert audit.gate() == pr.audit(*in_order(shift=3.0), attacks=["threshold"], name="mine").gate()
 
 
 def test_a_folder_of_epochs_is_one_run(here):
     for epoch in (1, 2):
         np.savez(here / f"epoch_{epoch}.npz", **arrays(shift=float(epoch)))
     (here / "mine.npz").unlink()
-    found = pr.audit_file(here, **QUICKLY)
-    assert [row["epoch"] for row in found.records] == [1, 2]
-    assert len(list(api.written.examples(found.found))) == 900  # of the last
+    audit = pr.audit_file(here, **QUICKLY)
+    assert [row["epoch"] for row in audit.records] == [1, 2]
+    assert len(list(api.written.examples(audit.found))) == 900  # of the last
 
 
 def test_a_policy_is_a_file_the_default_or_limits(here):
-    found = pr.audit(*in_order(shift=3.0), **QUICKLY)
+    audit = pr.audit(*in_order(shift=3.0), **QUICKLY)
     default = (ROOT / "conf/gate/default.yaml").resolve()
-    assert found.gate() == found.gate(default) == found.gate(str(default))
-    assert found.gate({"max_advantage": 1.0, "min_val_accuracy": None})["verdict"] == "keeps the policy"
-    assert found.gate({"max_advantage": 0.05})["verdict"] == "breaks the policy"
+    assert audit.gate() == audit.gate(default) == audit.gate(str(default))
+    assert audit.gate({"max_advantage": 1.0, "min_val_accuracy": None})["verdict"] == "keeps the policy"
+    assert audit.gate({"max_advantage": 0.05})["verdict"] == "breaks the policy"
     with pytest.raises(UserError, match=r"policy\.max_advantge: unknown|max_advantge"):
-        found.gate({"max_advantge": 0.05})
+        audit.gate({"max_advantge": 0.05})
 
 
 def test_tables_need_pandas_and_say_so(here, monkeypatch):
-    found = pr.audit(*in_order(shift=3.0), **QUICKLY)
+    audit = pr.audit(*in_order(shift=3.0), **QUICKLY)
     monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=lambda rows: ("frame", rows)))
-    assert found.rows == ("frame", found.records)
-    assert found.examples[1][-1]["side"] == "nonmember"
+    assert audit.rows == ("frame", audit.records)
+    assert audit.examples[1][-1]["side"] == "nonmember"
     monkeypatch.setitem(sys.modules, "pandas", None)
     for name in ("rows", "examples"):
         with pytest.raises(UserError, match=f"{name}: pip install pandas"):
-            getattr(found, name)
+            getattr(audit, name)
 
 
 def test_tables_are_those_of_the_files(here):
     pytest.importorskip("pandas")
     main(["mine.npz", "--attacks", "threshold"])
-    found = pr.audit_file("mine.npz", attacks=["threshold"])
-    assert found.rows["auc"].tolist() == [row["auc"] for row in read_rows(here / "audit/privacy.csv")]
-    assert len(found.examples) == 900
-    assert found.examples.columns.tolist() == list(api.written.EXAMPLE_COLUMNS)
+    audit = pr.audit_file("mine.npz", attacks=["threshold"])
+    assert audit.rows["auc"].tolist() == [row["auc"] for row in read_rows(here / "audit/privacy.csv")]
+    assert len(audit.examples) == 900
+    assert audit.examples.columns.tolist() == list(api.written.EXAMPLE_COLUMNS)
 
 
 def test_the_picture_has_a_curve_an_attack_and_chance(here, monkeypatch):
@@ -152,15 +152,15 @@ def test_the_picture_has_a_curve_an_attack_and_chance(here, monkeypatch):
 
     mpl.use("agg")
     attacks = ["threshold_entropy", "threshold"]  # by AUC
-    found = pr.audit(*in_order(shift=3.0), attacks=attacks, slices=["entire"])
-    axes = found.plot()
+    audit = pr.audit(*in_order(shift=3.0), attacks=attacks, slices=["entire"])
+    axes = audit.plot()
     labels = [line.get_label() for line in axes.lines]
     assert [label.partition(",")[0] for label in labels] == [*attacks, "chance"]
-    for line, row in zip(axes.lines, sorted(found.records, key=lambda row: -row["auc"]), strict=False):
+    for line, row in zip(axes.lines, sorted(audit.records, key=lambda row: -row["auc"]), strict=False):
         x, y = map(np.asarray, line.get_data())
         area = float((np.diff(x) * y[:-1]).sum())  # of steps, from the least rate that is shown
         assert area == pytest.approx(row["auc"], abs=0.01)
-    assert found.plot(axes) is axes
+    assert audit.plot(axes) is axes
     axes.figure.clear()
     coins = np.arange(200) % 2 == 0
     np.savez("coins.npz", canary_scores=np.arange(200.0), canary_is_member=coins)
@@ -171,7 +171,7 @@ def test_the_picture_has_a_curve_an_attack_and_chance(here, monkeypatch):
             of_outputs()
     monkeypatch.setitem(sys.modules, "privacy_report.audits.picture", None)
     with pytest.raises(UserError, match="plot: pip install matplotlib"):
-        found.plot()
+        audit.plot()
 
 
 def test_a_dollar_in_a_name_is_drawn_as_one(here):
@@ -188,11 +188,11 @@ def test_a_dollar_in_a_name_is_drawn_as_one(here):
 
 
 def test_the_page_says_the_verdict(here):
-    found = pr.audit(*in_order(shift=3.0), **QUICKLY, name="mine")
-    found.to_html("page.html", "strict.yaml")
+    audit = pr.audit(*in_order(shift=3.0), **QUICKLY, name="mine")
+    audit.to_html("page.html", "strict.yaml")
     assert "Fails; leak detected at epoch 1" in Path("page.html").read_text()
     with pytest.raises(UserError, match=r"to_html: .*: is a folder"):
-        found.to_html(here)
+        audit.to_html(here)
 
 
 # What it takes
@@ -205,17 +205,17 @@ def test_probabilities_are_warned_of_and_taken():
     with pytest.warns(UserWarning, match="look like probabilities") as caught:
         pr.audit(*given, attacks=["threshold"])
     assert caught[0].filename == __file__
-    found = pr.audit(*given, attacks=["threshold"], probabilities=True)
+    audit = pr.audit(*given, attacks=["threshold"], probabilities=True)
     logits = pr.audit(*in_order(), attacks=["threshold"])
-    assert found.records[0]["auc"] == pytest.approx(logits.records[0]["auc"], abs=1e-4)
+    assert audit.records[0]["auc"] == pytest.approx(logits.records[0]["auc"], abs=1e-4)
 
 
 def test_labels_as_pandas_has_them():
     given = in_order()
     names = np.array(["cat", "dog", "bird"])
     text = [names[side].astype(object) if side.ndim == 1 else side for side in given]
-    found = pr.audit(*text, attacks=["threshold"], classes=list(names))
-    assert found.records == pr.audit(*given, attacks=["threshold"]).records
+    audit = pr.audit(*text, attacks=["threshold"], classes=list(names))
+    assert audit.records == pr.audit(*given, attacks=["threshold"]).records
 
 
 class Tensor:
@@ -255,8 +255,8 @@ def tensors_of(library: str):
 def test_arrays_of_other_libraries(library):
     given = [values.astype(np.float32) if values.ndim == 2 else values for values in in_order(shift=1.0)]
     tensor = tensors_of(library)
-    found = pr.audit(*map(tensor, given), **QUICKLY)
-    assert found.records == pr.audit(*given, **QUICKLY).records
+    audit = pr.audit(*map(tensor, given), **QUICKLY)
+    assert audit.records == pr.audit(*given, **QUICKLY).records
     masks = {"member_is_canary": np.arange(600) < 150, "nonmember_is_canary": np.arange(300) < 150}
     audited = pr.audit(*map(tensor, given), **QUICKLY, **{k: tensor(v) for k, v in masks.items()})
     assert audited.coins == pr.audit(*given, **QUICKLY, **masks).coins

@@ -214,10 +214,10 @@ def _audited(
     model: Model, attacks: Sequence[str] | None, slices: Sequence[str], seed: int, person_score: str
 ) -> Audit:
     options = {"slices": slices, "seed": seed, "person_score": person_score}
-    found = attack_model(model, attacks, options, halves=True)
-    for warning in found.warnings:
+    attacked = attack_model(model, attacks, options, halves=True)
+    for warning in attacked.warnings:
         warnings.warn(warning, stacklevel=3)
-    return Audit(found)
+    return Audit(attacked)
 
 
 def _frame(rows: list[Row], name: str, instead: str) -> Any:

@@ -79,5 +79,5 @@ def audit(
     """
     groups = load_groups(params.groups) if params.groups else None
     params = replace(params, delta=min(params.delta, GIVEN_AWAY / len(outputs.member_labels)))
-    found = attack_outputs(outputs, params, groups, False, early_phi, references)
-    return tables.privacy_rows(name, {EPOCH: found}), found
+    findings = attack_outputs(outputs, params, groups, False, early_phi, references)
+    return tables.privacy_rows(name, {EPOCH: findings}), findings

@@ -147,29 +147,29 @@ def _phi(
     phi, logits = arrays.get(f"{name}_phi"), arrays.get(f"{name}_logits")
     if phi is not None and logits is not None:
         raise UserError(f"has {name}_phi and {name}_logits, allowed: one of them")
-    kind, found = ("phi", phi) if logits is None else ("logits", logits)
-    if found is None:
+    kind, values = ("phi", phi) if logits is None else ("logits", logits)
+    if values is None:
         return None
     shape = (len(labels),) if logits is None else (len(labels), n_classes)
-    if found.ndim != 1 + len(shape) or found.shape[1:] != shape or found.dtype.kind != "f":
+    if values.ndim != 1 + len(shape) or values.shape[1:] != shape or values.dtype.kind != "f":
         raise UserError(
             f"{name}_{kind} must be floats (k, {', '.join(map(str, shape))}), members first, got "
-            f"{found.dtype} {found.shape}"
+            f"{values.dtype} {values.shape}"
         )
-    if not len(found):
-        raise UserError(f"{name}_{kind} must be of at least one model, got shape {found.shape}")
+    if not len(values):
+        raise UserError(f"{name}_{kind} must be of at least one model, got shape {values.shape}")
     with np.errstate(over="ignore"):  # a confidence that no float32 holds is refused below
         if logits is None:
-            found = found.astype(np.float32)
+            values = values.astype(np.float32)
         else:
-            found = np.stack([_confidence(one, labels) for one in logits])
-    check_finite(found, f"{name}_{kind} of model")
-    return found
+            values = np.stack([_confidence(model_logits, labels) for model_logits in logits])
+    check_finite(values, f"{name}_{kind} of model")
+    return values
 
 
 def _confidence(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Confidences float32 (n,) of one model's logits (n, n_classes)."""
-    found = np.empty(len(labels), np.float32)
+    phi = np.empty(len(labels), np.float32)
     for span, block in blocks(logits):
-        found[span] = logit_confidence(block, labels[span])
-    return found
+        phi[span] = logit_confidence(block, labels[span])
+    return phi

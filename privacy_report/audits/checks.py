@@ -72,9 +72,9 @@ class InputCheck:
     @property
     def better_p(self) -> float:
         """P-value of non-members' being classified better than members (Fisher's exact test, one-sided)."""
-        one, other = self.member, self.nonmember
-        correct = one.correct + other.correct
-        return float(stats.hypergeom.sf(other.correct - 1, one.n + other.n, correct, other.n))
+        member, nonmember = self.member, self.nonmember
+        correct = member.correct + nonmember.correct
+        return float(stats.hypergeom.sf(nonmember.correct - 1, member.n + nonmember.n, correct, nonmember.n))
 
     def warnings(self, level: float = LEVEL) -> dict[str, str]:
         """Kind of fault -> a line about it. What suspects sound outputs does so with probability level / 2;
@@ -84,19 +84,19 @@ class InputCheck:
     def plain(self) -> dict[str, Any]:
         """For summary.json."""
         sides = {"members": self.member, "nonmembers": self.nonmember}
-        found: dict[str, Any] = {"equal_rows": self.equal_rows}
+        summary: dict[str, Any] = {"equal_rows": self.equal_rows}
         for name, side in sides.items():
             low, high = side.interval
             if self.given == SCORES:
-                found[name] = {"n": side.n, "constant": side.constant}
+                summary[name] = {"n": side.n, "constant": side.constant}
                 continue
-            found[name] = {"n": side.n, "accuracy": side.accuracy, "accuracy_low": low}
-            found[name] |= {"accuracy_high": high, "accuracy_of_shuffled_labels": side.by_chance}
-            found[name] |= {"constant": side.constant}
+            summary[name] = {"n": side.n, "accuracy": side.accuracy, "accuracy_low": low}
+            summary[name] |= {"accuracy_high": high, "accuracy_of_shuffled_labels": side.by_chance}
+            summary[name] |= {"constant": side.constant}
         for name, rows in zip(sides, self.persons or (), strict=False):
-            found[name] = {key: cell for key, cell in found[name].items() if key not in ENDS}
-            found[name]["persons"] = len(rows)
-        return found
+            summary[name] = {key: cell for key, cell in summary[name].items() if key not in ENDS}
+            summary[name]["persons"] = len(rows)
+        return summary
 
 
 ENDS = ("accuracy_low", "accuracy_high")
@@ -114,7 +114,7 @@ def check_outputs(outputs: Outputs) -> InputCheck:
     """What can be said of outputs before any attack. UserError where both sides are the same array."""
     kind = np.result_type(outputs.member_logits.dtype, outputs.nonmember_logits.dtype)
     hashes = [_hashes(rows, kind) for rows in (outputs.member_logits, outputs.nonmember_logits)]
-    constant = [len(one) > 1 and bool((one == one[0]).all()) for one in hashes]
+    constant = [len(side) > 1 and bool((side == side[0]).all()) for side in hashes]
     if np.array_equal(hashes[0], hashes[1]) and len(hashes[0]) > 1 and not constant[0]:
         raise UserError(
             f"{outputs.source}: the outputs of members and non-members are the same {len(hashes[0]):,} rows, "
@@ -127,12 +127,12 @@ def check_outputs(outputs: Outputs) -> InputCheck:
 
 def _hashes(rows: Rows, kind: np.dtype) -> np.ndarray:
     """A number int64 (n,) of each row; equal rows have the same, others with probability 2^-64."""
-    found = np.empty(rows.shape[0], np.int64)
+    hashes = np.empty(rows.shape[0], np.int64)
     for span, block in blocks(rows):
         block = np.ascontiguousarray(block.astype(kind) + 0.0)  # no -0.0
         packed = block.view(np.dtype((np.void, block.shape[1] * block.itemsize)))
-        found[span] = [hash(row) for row in packed.ravel().tolist()]
-    return found
+        hashes[span] = [hash(row) for row in packed.ravel().tolist()]
+    return hashes
 
 
 def shared(member: np.ndarray, nonmember: np.ndarray) -> tuple[int, float]:
@@ -202,42 +202,42 @@ def _deviations(
     return float((own - by_chance) / np.sqrt(variance * n / (n - 1)))
 
 
-def _warnings(found: InputCheck, level: float) -> Iterator[tuple[str, str]]:
-    sides: Mapping[str, Side] = {"members": found.member, "non-members": found.nonmember}
+def _warnings(check: InputCheck, level: float) -> Iterator[tuple[str, str]]:
+    sides: Mapping[str, Side] = {"members": check.member, "non-members": check.nonmember}
     least = stats.norm.isf(LEVEL / 2)
     for name, side in sides.items():
         if side.constant:
             yield f"constant {name}", f"the outputs of {name} are constant: all {side.n:,} rows are the same"
-    told = {name: side for name, side in sides.items() if not side.constant and found.given != SCORES}
+    told = {name: side for name, side in sides.items() if not side.constant and check.given != SCORES}
     at_chance = {name: side for name, side in told.items() if side.predictions_fit <= least}
     unfit = [name for name, side in at_chance.items() if side.outputs_fit <= least]
     for name, side in at_chance.items():
-        said = _at_chance(name, side, bool(found.persons), least)
+        said = _at_chance(name, side, bool(check.persons), least)
         if unfit == [name] and len(told) == 2:
             said += "; only this side's labels fit no better than chance: are they in the order of its rows?"
         elif name in unfit:
             said += "; is the order of the classes that of the columns, and is the model trained?"
         yield f"chance {name}", said
-    if found.given != SCORES and not found.persons and found.better_p <= level / 2 and not unfit:
-        one, other = found.nonmember.accuracy, found.member.accuracy
+    if check.given != SCORES and not check.persons and check.better_p <= level / 2 and not unfit:
+        first, second = check.nonmember.accuracy, check.member.accuracy
         yield (
             "better",
-            f"non-members are classified better than members, {one:.3f} against {other:.3f} "
-            f"(p = {found.better_p:.1g}): are the sides swapped, or of different distributions?",
+            f"non-members are classified better than members, {first:.3f} against {second:.3f} "
+            f"(p = {check.better_p:.1g}): are the sides swapped, or of different distributions?",
         )
-    if found.persons and found.unequal_p <= level / 2:
-        one, other = (rows.mean() for rows in found.persons)
+    if check.persons and check.unequal_p <= level / 2:
+        first, second = (rows.mean() for rows in check.persons)
         yield (
             "rows of persons",
-            f"members have {one:.3g} rows per person and non-members {other:.3g} "
-            f"(p = {found.unequal_p:.1g}): the highest score of more rows is higher, and so is their sum, "
+            f"members have {first:.3g} rows per person and non-members {second:.3g} "
+            f"(p = {check.unequal_p:.1g}): the highest score of more rows is higher, and so is their sum, "
             "without any leak",
         )
-    if found.equal_p <= level / 2:
+    if check.equal_p <= level / 2:
         yield (
             "equal",
-            f"{found.equal_rows:,} of {found.nonmember.n:,} non-members have exactly the outputs of a "
-            f"member, more than chance gives (p = {found.equal_p:.1g}): are the same examples on both sides?",
+            f"{check.equal_rows:,} of {check.nonmember.n:,} non-members have exactly the outputs of a "
+            f"member, more than chance gives (p = {check.equal_p:.1g}): are the same examples on both sides?",
         )
 
 

@@ -41,19 +41,21 @@ def fitting(params: AttackParams, file: AuditFile) -> AttackParams:
     return replace(params, slices=[kind for kind in params.slices if kind in SLICES[file.given]])
 
 
-def stated(found: CheckpointFindings, file: AuditFile, asked: Collection[str]) -> CheckpointFindings:
+def stated(checkpoint: CheckpointFindings, file: AuditFile, asked: Collection[str]) -> CheckpointFindings:
     """Findings without accuracies of scores, and without attacks not asked for that lack references."""
     by_attack = {
-        name: one
-        for name, one in found.by_attack.items()
+        name: findings
+        for name, findings in checkpoint.by_attack.items()
         if name in asked or file.references or kind_of(name) != REFERENCES
     }
     if file.given == SCORES:
         by_attack = {
-            name: Findings(_without_accuracy(one.rows), _without_accuracy(one.halves), one.curve)
-            for name, one in by_attack.items()
+            name: Findings(
+                _without_accuracy(findings.rows), _without_accuracy(findings.halves), findings.curve
+            )
+            for name, findings in by_attack.items()
         }
-    return replace(found, by_attack=by_attack)
+    return replace(checkpoint, by_attack=by_attack)
 
 
 def _without_accuracy(rows: list[Row]) -> list[Row]:

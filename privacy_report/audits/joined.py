@@ -33,7 +33,7 @@ def joined(arrays: Mapping[str, np.ndarray], path: Path | str) -> Mapping[str, n
     wanted, place = (_places(arrays, *names, path) for names in ((SCORE_ID, SCORES), (COIN_ID, COINS)))
     _refuse(f"{path}: {SCORE_ID} has canaries without a coin", wanted.keys() - place.keys())
     _refuse(f"{path}: {COIN_ID} has canaries without a score", place.keys() - wanted.keys())
-    order = np.array([place[one] for one in wanted], np.int64)
+    order = np.array([place[canary_id] for canary_id in wanted], np.int64)
     kept = {name: values for name, values in arrays.items() if name not in (SCORE_ID, COIN_ID)}
     return kept | {COINS: arrays[COINS][order]}
 
@@ -46,15 +46,15 @@ def _places(arrays: Mapping[str, np.ndarray], name: str, of: str, path: Path | s
         raise UserError(
             f"{path}: {name} must be integers or text {shape}, as {of}, got {ids.dtype} {ids.shape}"
         )
-    found = {one: place for place, one in enumerate(ids.tolist())}
-    if len(found) < len(ids):
+    places = {canary_id: place for place, canary_id in enumerate(ids.tolist())}
+    if len(places) < len(ids):
         values, counts = np.unique(ids, return_counts=True)
         _refuse(f"{path}: {name} has canaries more than once", values[counts > 1].tolist())
-    return found
+    return places
 
 
 def _refuse(what: str, ids: Iterable[Any]) -> None:
     """UserError that names the first of some ids, if there are any."""
-    if found := sorted(ids):
-        more = f" and {len(found) - MOST_SHOWN} more" if len(found) > MOST_SHOWN else ""
-        raise UserError(f"{what}: {', '.join(map(repr, found[:MOST_SHOWN]))}{more}")
+    if refused := sorted(ids):
+        more = f" and {len(refused) - MOST_SHOWN} more" if len(refused) > MOST_SHOWN else ""
+        raise UserError(f"{what}: {', '.join(map(repr, refused[:MOST_SHOWN]))}{more}")

@@ -73,9 +73,9 @@ def _looked_up(labels: np.ndarray, names: np.ndarray | None, what: str) -> np.nd
     if names is None:
         raise UserError(f"{what} are text: add the array `classes`, names in the order of columns")
     place = {str(name): i for i, name in enumerate(names)}
-    if unknown := sorted({str(one) for one in labels.ravel()} - set(place)):
+    if unknown := sorted({str(label) for label in labels.ravel()} - set(place)):
         raise UserError(f"{what} got {unknown[0]!r}, allowed: {', '.join(place)}")
-    return np.array([place[str(one)] for one in labels], np.int64)
+    return np.array([place[str(label)] for label in labels], np.int64)
 
 
 def as_bools(values: np.ndarray, what: str) -> np.ndarray:

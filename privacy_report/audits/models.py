@@ -76,21 +76,22 @@ class Attacked:
     inputs: Mapping[int, InputCheck] = field(default_factory=dict)
 
 
-def models_at(paths: Sequence[Path], each: bool = False) -> list[Model]:
+def models_at(paths: Sequence[Path], separate: bool = False) -> list[Model]:
     """One model a path: a file is one checkpoint, a folder of .npz or .csv files has the epochs of one model.
 
-    Epochs are the last number in the files' names; with `each` every file is a model of its own. A folder of
-    .npy files is one checkpoint. UserError for files of no epoch or of the same, and two models of one name.
+    Epochs are the last number in the files' names; with `separate` every file is a model of its own. A folder
+    of .npy files is one checkpoint. UserError for files of no epoch or of the same, and two models of one
+    name.
     """
     models = []
     for path in paths:
         files = sorted(file for file in path.glob("*") if file.suffix in SUFFIXES)
-        if files and not each:
+        if files and not separate:
             models.append(Model(path.resolve().name, by_epoch(files, REMEDY)))
         else:
             models += [
-                Model(one.stem if one.is_file() else one.resolve().name, {EPOCH: one})
-                for one in files or [path]
+                Model(source.stem if source.is_file() else source.resolve().name, {EPOCH: source})
+                for source in files or [path]
             ]
     names = [model.name for model in models]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -109,8 +110,8 @@ def default_attacks(file: AuditFile, mode: str = registry.DEFAULT) -> list[str]:
     small = len(_labels(file)) <= MOST_FOR_SLOWER and n_classes <= MOST_CLASSES_FOR_SLOWER
     early = ["trajectory"] if file.early_phi is not None else []
     references = ["lira", "rmia"] if file.references else []
-    found = [*QUICK, *(SLOWER if small else ()), *early, *references]
-    return [name for name in found if name in registry.known(mode, default_estimators())]
+    candidates = [*QUICK, *(SLOWER if small else ()), *early, *references]
+    return [name for name in candidates if name in registry.known(mode, default_estimators())]
 
 
 def attack_file(
@@ -128,8 +129,8 @@ def attack_file(
     params = replace(params, delta=min(params.delta, GIVEN_AWAY / len(file.outputs.member_labels)))
     params = fitting(params, file) if file.given else params
     evidence = file.early_phi, file.references
-    found = attack_outputs(file.outputs, params, groups, halves, *evidence, done, file.persons)
-    return stated(found, file, params.attacks)
+    findings = attack_outputs(file.outputs, params, groups, halves, *evidence, done, file.persons)
+    return stated(findings, file, params.attacks)
 
 
 def audited_coins(file: AuditFile, delta: float, guesses: int | None = None) -> OneRun | None:
@@ -265,17 +266,19 @@ def read_policy(policy: Path | str | Mapping[str, Any]) -> GateParams:
     return check(str(path), {} if values is None else values, GateParams)
 
 
-def verdict(found: Attacked, policy: GateParams) -> dict[str, Any]:
+def verdict(attacked: Attacked, policy: GateParams) -> dict[str, Any]:
     """What a policy says of a model. UserError where there are too few examples to be cut into halves."""
-    if found.last is None:
-        raise UserError(f"{found.name}: has canaries' scores alone, a policy is about a model's outputs")
-    if not found.halves:
-        raise UserError(f"{found.name}: a single example cannot be cut into halves, needs two of each side")
-    coins = {"epoch": max(found.results), **asdict(found.coins)} if found.coins else None
-    halves, rows = measured(found.halves), measured(found.rows)
-    evidence = Evidence(halves, rows, references=found.references, one_run=coins)
-    given = found.inputs[max(found.inputs)].given if found.inputs else ""
-    return verdict_on(found.name, policy_for(policy.policy(found.name), given), evidence)
+    if attacked.last is None:
+        raise UserError(f"{attacked.name}: has canaries' scores alone, a policy is about a model's outputs")
+    if not attacked.halves:
+        raise UserError(
+            f"{attacked.name}: a single example cannot be cut into halves, needs two of each side"
+        )
+    coins = {"epoch": max(attacked.results), **asdict(attacked.coins)} if attacked.coins else None
+    halves, rows = measured(attacked.halves), measured(attacked.rows)
+    evidence = Evidence(halves, rows, references=attacked.references, one_run=coins)
+    given = attacked.inputs[max(attacked.inputs)].given if attacked.inputs else ""
+    return verdict_on(attacked.name, policy_for(policy.policy(attacked.name), given), evidence)
 
 
 def measured(rows: Sequence[Row]) -> list[Row]:

@@ -42,7 +42,7 @@ def check_libraries(what: str = "--html") -> None:
         raise UserError(f"{what} needs {library}: pip install '.[page]' in a clone") from None
 
 
-def write_page(found: Sequence[Attacked], verdicts: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+def write_page(audited: Sequence[Attacked], verdicts: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     """Write the report page on the audited models to `path`, with libraries that an audit alone lacks."""
     from privacy_report.report.build import build_page
     from privacy_report.report.schema import ReportParams
@@ -51,58 +51,58 @@ def write_page(found: Sequence[Attacked], verdicts: Mapping[str, Mapping[str, An
     report = ReportParams(exposed_images=0)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        names = [one.name for one in found]
+        names = [model.name for model in audited]
         name = ", ".join(names) if len(names) <= MOST_NAMES else f"of {len(names)} models"
         params = {
             "dataset": {"name": name, "public": False},
-            "variants": {one.name: {"label": one.name} for one in found},
+            "variants": {model.name: {"label": model.name} for model in audited},
             "report": asdict(report),
         }
         (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
-        write_json(root / "data/prepare/dataset.json", _dataset(found, name))
-        for one in found:
-            _write(one, verdicts[one.name], root)
+        write_json(root / "data/prepare/dataset.json", _dataset(audited, name))
+        for model in audited:
+            _write(model, verdicts[model.name], root)
         build_page(Study(root), report, path)
 
 
-def _dataset(found: Sequence[Attacked], name: str) -> dict[str, Any]:
+def _dataset(audited: Sequence[Attacked], name: str) -> dict[str, Any]:
     """dataset.json of the audited outputs; sizes and digest are of all models together where they differ."""
-    outputs = [one.last for one in found if one.last is not None]
-    n_classes = max(one.n_classes for one in outputs)
+    outputs = [model.last for model in audited if model.last is not None]
+    n_classes = max(model_outputs.n_classes for model_outputs in outputs)
     total = hashlib.sha256()
-    for one in outputs:
-        for logits in (one.member_logits, one.nonmember_logits):
+    for model_outputs in outputs:
+        for logits in (model_outputs.member_logits, model_outputs.nonmember_logits):
             for _, block in blocks(logits):
                 total.update(np.ascontiguousarray(block).tobytes())
-    persons = [p for one in found for check in one.inputs.values() if (p := check.persons) is not None]
+    persons = [p for model in audited for check in model.inputs.values() if (p := check.persons) is not None]
     counts = {
-        f"n_{side}_person": max(len(rows) for rows in one)
-        for side, one in zip(("member", "nonmember"), zip(*persons, strict=True), strict=False)
+        f"n_{side}_person": max(len(rows) for rows in per_model)
+        for side, per_model in zip(("member", "nonmember"), zip(*persons, strict=True), strict=False)
     }
     return counts | {
         "name": name,
         "n_classes": n_classes,
         "class_names": [f"class {i}" for i in range(n_classes)],
         "digest": total.hexdigest(),
-        "n_member": max(len(one.member_labels) for one in outputs),
-        "n_nonmember": max(len(one.nonmember_labels) for one in outputs),
-        "warnings": [warning for one in found for warning in one.warnings],
+        "n_member": max(len(model_outputs.member_labels) for model_outputs in outputs),
+        "n_nonmember": max(len(model_outputs.nonmember_labels) for model_outputs in outputs),
+        "warnings": [warning for model in audited for warning in model.warnings],
     }
 
 
-def _write(one: Attacked, verdict: Mapping[str, Any], root: Path) -> None:
+def _write(model: Attacked, verdict: Mapping[str, Any], root: Path) -> None:
     """The files of one model, as the stages write them."""
-    folder = root / "data/attack" / one.name
-    write_table(folder / "privacy.csv", one.rows, PRIVACY_COLUMNS)
-    write_table(folder / "roc.csv", tables.roc_rows(one.name, one.results), ROC_COLUMNS)
-    histograms = tables.histogram_rows(one.name, one.results)
+    folder = root / "data/attack" / model.name
+    write_table(folder / "privacy.csv", model.rows, PRIVACY_COLUMNS)
+    write_table(folder / "roc.csv", tables.roc_rows(model.name, model.results), ROC_COLUMNS)
+    histograms = tables.histogram_rows(model.name, model.results)
     write_table(folder / "histograms.csv", histograms, HISTOGRAM_COLUMNS)
     history = []
-    for epoch in one.results:
-        row = next(where(one.rows, epoch=epoch, slice=ENTIRE))
-        known = {"variant": one.name, "epoch": epoch, "running_accuracy": row["accuracy"]}
+    for epoch in model.results:
+        row = next(where(model.rows, epoch=epoch, slice=ENTIRE))
+        known = {"variant": model.name, "epoch": epoch, "running_accuracy": row["accuracy"]}
         known["val_accuracy"] = row["val_accuracy"]
         history.append(dict.fromkeys(HISTORY_COLUMNS, math.nan) | known)
-    write_table(root / f"data/train/{one.name}/history.csv", history, HISTORY_COLUMNS)
-    claim.write(claim.path_of(one.name, root / claim.FOLDER), None)
-    write_json(path_of(one.name, root), verdict)
+    write_table(root / f"data/train/{model.name}/history.csv", history, HISTORY_COLUMNS)
+    claim.write(claim.path_of(model.name, root / claim.FOLDER), None)
+    write_json(path_of(model.name, root), verdict)

@@ -39,15 +39,15 @@ def persons_of(arrays: Mapping[str, np.ndarray], n: tuple[int, int], path: Path 
 
 def _side(values: np.ndarray, n: int, what: str) -> np.ndarray:
     """The persons of one side, int64 or text (n,)."""
-    found = plain(values, what)
-    if found.ndim == 2 and found.shape[1] == 1:
-        found = found[:, 0]
-    if found.shape != (n,) or found.dtype.kind not in "iuU":
-        raise UserError(f"{what} must be integers or text ({n},), got {found.dtype} {found.shape}")
-    if found.dtype.kind != "U":
-        if len(found) and found.max() > MOST:
-            raise UserError(f"{what} must be at most {MOST}, got {found.max()}; larger ones as text")
-        return found.astype(np.int64)
-    if len(empty := np.flatnonzero(np.char.strip(found) == "")):
+    persons = plain(values, what)
+    if persons.ndim == 2 and persons.shape[1] == 1:
+        persons = persons[:, 0]
+    if persons.shape != (n,) or persons.dtype.kind not in "iuU":
+        raise UserError(f"{what} must be integers or text ({n},), got {persons.dtype} {persons.shape}")
+    if persons.dtype.kind != "U":
+        if len(persons) and persons.max() > MOST:
+            raise UserError(f"{what} must be at most {MOST}, got {persons.max()}; larger ones as text")
+        return persons.astype(np.int64)
+    if len(empty := np.flatnonzero(np.char.strip(persons) == "")):
         raise UserError(f"{what}: nobody is named in row {empty[0]}, allowed: a person for each row")
-    return found
+    return persons

@@ -34,7 +34,7 @@ def progress(label: str, total: float) -> Iterator[Callable[[float], None]]:
     timer.daemon = True
     timer.start()
     try:
-        yield lambda part: bar.update(task, advance=part)
+        yield lambda amount: bar.update(task, advance=amount)
     finally:
         timer.cancel()
         timer.join()
@@ -45,9 +45,9 @@ def _lines(label: str, total: float) -> Callable[[float], None]:
     start = last = time.monotonic()
     done = 0.0
 
-    def tell(part: float) -> None:
+    def tell(amount: float) -> None:
         nonlocal last, done
-        done += part
+        done += amount
         now = time.monotonic()
         if now - last >= EVERY:
             left = (now - start) / done * (total - done)

@@ -60,10 +60,10 @@ def _from_csv(path: Path) -> dict[str, np.ndarray]:
     if single := [name for name in ("prediction", "score") if name in names]:
         return _of_one_column(rows, single[0], path)
     kinds = {kind: [n for n in names if n == kind or n.startswith(f"{kind}_")] for kind in ("logit", "prob")}
-    found = [kind for kind, columns in kinds.items() if columns]
-    if len(found) != 1 or not {"side", "label"} <= set(names):
+    present = [kind for kind, columns in kinds.items() if columns]
+    if len(present) != 1 or not {"side", "label"} <= set(names):
         raise UserError(f"{path}: got the columns {names}, allowed: {CSV_COLUMNS}")
-    (kind,) = found
+    (kind,) = present
     columns = kinds[kind]
     arrays = _persons(rows)
     try:
@@ -120,37 +120,37 @@ def normalised(arrays: Mapping[str, np.ndarray], path: Path | str) -> tuple[dict
     those of class 1 of two. Labels: see `audit_labels.labels_of`. Memberships may be 0 and 1. What else is
     wrong is left for `outputs.Outputs` to say.
     """
-    found, warnings, one_column = dict(arrays), list[str](), False
-    names = found.pop(CLASSES, None)
-    for key in BOOLS & found.keys():
-        found[key] = as_bools(found[key], f"{path}: {key}")
+    converted, warnings, one_column = dict(arrays), list[str](), False
+    names = converted.pop(CLASSES, None)
+    for key in BOOLS & converted.keys():
+        converted[key] = as_bools(converted[key], f"{path}: {key}")
     for kind in ("logits", "probs"):
         keys = [f"{side}_{kind}" for side in SIDES]
-        for key in found.keys() & set(keys):
-            _check_rank(found[key], f"{path}: {key}")
-        if single := all(key in found and _is_single(found[key]) for key in keys):
-            found |= {key: _two_classes(found[key], kind) for key in keys}
+        for key in converted.keys() & set(keys):
+            _check_rank(converted[key], f"{path}: {key}")
+        if single := all(key in converted and _is_single(converted[key]) for key in keys):
+            converted |= {key: _two_classes(converted[key], kind) for key in keys}
         one_column |= single
     for side in SIDES:
-        if (key := f"{side}_labels") in found:
-            found[key] = labels_of(found[key], _columns(found, side), names, f"{path}: {key}")
-            if one_column and not np.isin(found[key], (0, 1)).all():
+        if (key := f"{side}_labels") in converted:
+            converted[key] = labels_of(converted[key], _columns(converted, side), names, f"{path}: {key}")
+            if one_column and not np.isin(converted[key], (0, 1)).all():
                 raise UserError(
                     f"{path}: {key} must be 0 or 1 where there is one output per row, got "
-                    f"{found[key].min()}..{found[key].max()} (a regression?): {PURPOSE}"
+                    f"{converted[key].min()}..{converted[key].max()} (a regression?): {PURPOSE}"
                 )
-    looks = [key for side in SIDES if _are_probabilities(found.get(key := f"{side}_logits"))]
+    looks = [key for side in SIDES if _are_probabilities(converted.get(key := f"{side}_logits"))]
     if len(looks) == len(SIDES):
         warnings.append(
             f"{path}: {looks[0]} and {looks[1]} look like probabilities (in 0..1, rows summing to 1), "
             "but are taken as logits; name them member_probs and nonmember_probs"
         )
-    return found, warnings
+    return converted, warnings
 
 
-def _columns(found: Mapping[str, np.ndarray], side: str) -> int | None:
+def _columns(arrays: Mapping[str, np.ndarray], side: str) -> int | None:
     """How many classes a side's outputs have; None where nothing says so."""
-    kinds = (found.get(f"{side}_{kind}") for kind in ("logits", "probs"))
+    kinds = (arrays.get(f"{side}_{kind}") for kind in ("logits", "probs"))
     return next((values.shape[1] for values in kinds if values is not None and values.ndim == 2), None)
 
 
@@ -168,8 +168,8 @@ def _is_single(values: np.ndarray) -> bool:
 
 def _two_classes(values: np.ndarray, kind: str) -> np.ndarray:
     """Outputs of class 1 as outputs (n, 2) of both."""
-    one = values.reshape(-1)
-    return np.stack([np.zeros_like(one) if kind == "logits" else 1 - one, one], axis=1)
+    positive = values.reshape(-1)
+    return np.stack([np.zeros_like(positive) if kind == "logits" else 1 - positive, positive], axis=1)
 
 
 def _are_probabilities(values: np.ndarray | None) -> bool:

@@ -46,18 +46,18 @@ LEFT = ("epoch", "returned", "attack", "needs", "slice", "strongest attack", "le
 REST = "--full, or privacy.csv"
 
 
-def tell(found: Attacked, full: bool = False, console: Console | None = None, rest: str = REST) -> None:
+def tell(attacked: Attacked, full: bool = False, console: Console | None = None, rest: str = REST) -> None:
     """Print what was found, and what canaries say; with `full` every row and note. rest: where those are."""
     console = console or stdout()
-    if found.rows:
-        _header(found, console)
+    if attacked.rows:
+        _header(attacked, console)
         if full:
-            _all_rows(found, console)
+            _all_rows(attacked, console)
         else:
-            _in_short(found, console)
+            _in_short(attacked, console)
             _say(console, f"Every row and interval: {rest}")
-    if found.coins:
-        _say(console, in_short(found.coins))
+    if attacked.coins:
+        _say(console, in_short(attacked.coins))
 
 
 def stdout() -> Console:
@@ -72,28 +72,28 @@ class _Stdout(Console):
         raise BrokenPipeError
 
 
-def in_short(found: OneRun) -> str:
+def in_short(coins: OneRun) -> str:
     """A one-run audit in a line or two."""
-    fdp = found.epsilon_one_run_fdp
+    fdp = coins.epsilon_one_run_fdp
     return (
-        f"Canaries: {found.canaries}, of {found.guesses} guesses {found.correct} are right. "
-        f"Epsilon is at least {found.epsilon_one_run:.3f} at delta {found.delta:g} (95%, one run; at most "
-        f"{found.epsilon_ceiling:.3f} can be shown with so many guesses)"
+        f"Canaries: {coins.canaries}, of {coins.guesses} guesses {coins.correct} are right. "
+        f"Epsilon is at least {coins.epsilon_one_run:.3f} at delta {coins.delta:g} (95%, one run; at most "
+        f"{coins.epsilon_ceiling:.3f} can be shown with so many guesses)"
         + ("" if fdp is None else f"; {fdp:.3f} assuming a Gaussian trade-off curve")
     )
 
 
-def _header(found: Attacked, console: Console) -> None:
+def _header(attacked: Attacked, console: Console) -> None:
     """What the audit was given, at the last checkpoint."""
-    epoch, checked = max(found.inputs.items())
-    several = len(found.inputs) > 1
-    named = f", {len(found.inputs)} checkpoints, the last: epoch {epoch}" if several else ""
-    _say(console, f"Membership inference: {found.name}{named}")
+    epoch, checked = max(attacked.inputs.items())
+    several = len(attacked.inputs) > 1
+    named = f", {len(attacked.inputs)} checkpoints, the last: epoch {epoch}" if several else ""
+    _say(console, f"Membership inference: {attacked.name}{named}")
     persons = [None, None] if checked.persons is None else [len(rows) for rows in checked.persons]
     _say(console, f"members:     {_in_words(checked.member, checked.given, persons[0])}")
     _say(console, f"non-members: {_in_words(checked.nonmember, checked.given, persons[1])}")
     chance = " (no more than by chance)" if checked.equal_rows and "equal" not in checked.warnings() else ""
-    constant = [name for name, side in _sides(found, epoch) if side.constant]
+    constant = [name for name, side in _sides(attacked, epoch) if side.constant]
     _say(
         console,
         f"rows equal on both sides: {checked.equal_rows:,}{chance}; "
@@ -101,8 +101,8 @@ def _header(found: Attacked, console: Console) -> None:
     )
 
 
-def _sides(found: Attacked, epoch: int) -> list[tuple[str, Side]]:
-    return [("members", found.inputs[epoch].member), ("non-members", found.inputs[epoch].nonmember)]
+def _sides(attacked: Attacked, epoch: int) -> list[tuple[str, Side]]:
+    return [("members", attacked.inputs[epoch].member), ("non-members", attacked.inputs[epoch].nonmember)]
 
 
 def _in_words(side: Side, given: str, persons: int | None) -> str:
@@ -114,12 +114,12 @@ def _in_words(side: Side, given: str, persons: int | None) -> str:
     return f"{side.n:,}, accuracy {side.accuracy:.3f} ({low:.3f}-{high:.3f})"
 
 
-def _in_short(found: Attacked, console: Console) -> None:
+def _in_short(attacked: Attacked, console: Console) -> None:
     """Who wins: by epoch where there are several, then all attacks and the worst classes of the last."""
-    epochs, wide = list(found.results), console.width >= WIDE
+    epochs, wide = list(attacked.results), console.width >= WIDE
     if len(epochs) > 1:
-        _print(console, "Each epoch, and the attack with the highest AUC", _by_epoch(found), wide)
-    every = list(where(found.rows, epoch=epochs[-1]))
+        _print(console, "Each epoch, and the attack with the highest AUC", _by_epoch(attacked), wide)
+    every = list(where(attacked.rows, epoch=epochs[-1]))
     rows = on_logits(every)
     at = f"Epoch {epochs[-1]}: the" if len(epochs) > 1 or epochs[-1] != EPOCH else "The"
     entire = sorted(where(rows, slice=ENTIRE), key=_strength, reverse=True)
@@ -134,7 +134,7 @@ def _in_short(found: Attacked, console: Console) -> None:
     _print(console, f"{at} worst classes, each by its strongest attack", worst, wide)
     less = [row for row in where(every, slice=ENTIRE) if row not in rows]
     _print(console, f"{at} entire dataset, if the service returns less", _by_release(less, wide), wide)
-    for line in _counts(found.rows):
+    for line in _counts(attacked.rows):
         _say(console, line)
 
 
@@ -142,8 +142,8 @@ def _of_rows(rows: Sequence[Row]) -> Iterator[str]:
     """What the attack that does best on rows finds, next to numbers that count persons."""
     if counts_persons(rows):
         best = max(where(rows, slice=ROWS), key=_strength)
-        found = f"AUC {_interval(best, 'auc')} by {best['attack']}"
-        yield f"Of rows instead of persons: {found}, clustered by person."
+        strongest = f"AUC {_interval(best, 'auc')} by {best['attack']}"
+        yield f"Of rows instead of persons: {strongest}, clustered by person."
 
 
 def _by_release(rows: Sequence[Row], wide: bool) -> list[dict[str, str]]:
@@ -187,11 +187,11 @@ def _needs(row: Row, wide: bool) -> str:
     return needs if wide else needs.partition(" ")[0]
 
 
-def _by_epoch(found: Attacked) -> list[dict[str, str]]:
+def _by_epoch(attacked: Attacked) -> list[dict[str, str]]:
     """A line per epoch: the non-members' accuracy, the strongest attack, how many attacks detected a leak."""
     lines = []
-    for epoch in found.results:
-        rows = on_logits(where(found.rows, epoch=epoch, slice=ENTIRE))
+    for epoch in attacked.results:
+        rows = on_logits(where(attacked.rows, epoch=epoch, slice=ENTIRE))
         attacks = [row for row in _measured(rows) if kind_of(row["attack"]) != PLACEBO]
         line = {"epoch": str(epoch), "val.\naccuracy": _number(rows[0]["val_accuracy"])}
         if attacks:
@@ -204,14 +204,14 @@ def _by_epoch(found: Attacked) -> list[dict[str, str]]:
 
 
 def _cells(row: Row, wide: bool) -> dict[str, str]:
-    found = {"AUC (95%)": _interval(row, "auc")}
+    cells = {"AUC (95%)": _interval(row, "auc")}
     if wide:
-        found |= {"advantage (95%)": _interval(row, "advantage")}
-        found |= {"found at 1% FPR (95%)": _interval(row, "tpr_at_1pct_fpr")}
+        cells |= {"advantage (95%)": _interval(row, "advantage")}
+        cells |= {"found at 1% FPR (95%)": _interval(row, "tpr_at_1pct_fpr")}
     else:
-        found |= {"advantage": _number(row["advantage"])}
-        found |= {"found at\n1% FPR": _number(row["tpr_at_1pct_fpr"])}
-    return found | {"leak": _leak(row)}
+        cells |= {"advantage": _number(row["advantage"])}
+        cells |= {"found at\n1% FPR": _number(row["tpr_at_1pct_fpr"])}
+    return cells | {"leak": _leak(row)}
 
 
 def _counts(rows: Sequence[Row]) -> Iterator[str]:
@@ -226,12 +226,12 @@ def _counts(rows: Sequence[Row]) -> Iterator[str]:
         yield f"{len(noted)} of {len(rows)} row{'s' if len(rows) > 1 else ''}: {named}{reason}"
 
 
-def _all_rows(found: Attacked, console: Console) -> None:
+def _all_rows(attacked: Attacked, console: Console) -> None:
     """Every row, in a section for each epoch and slice, then every note."""
-    wide, several, persons = console.width >= WIDE, len(found.results) > 1, counts_persons(found.rows)
+    wide, several, persons = console.width >= WIDE, len(attacked.results) > 1, counts_persons(attacked.rows)
     sections: dict[str, list[dict[str, str]]] = {}
     notes = []
-    for row in found.rows:
+    for row in attacked.rows:
         at = f"epoch {row['epoch']}, {row['slice']}" if several else row["slice"]
         unit = " (persons)" if persons and row["slice"] != ROWS else ""
         title = f"{at}: {row['n_member']:,} members, {row['n_nonmember']:,} non-members{unit}"
@@ -247,9 +247,9 @@ def _all_cells(row: Row, wide: bool) -> dict[str, str]:
     """All numbers with their intervals, which are a line of their own where the terminal is narrow."""
     end, found_at = (" ", "found at 1% FPR") if wide else ("\n", "found at\n1% FPR")
     heads = {"AUC": "auc", "advantage": "advantage", found_at: "tpr_at_1pct_fpr"}
-    found = {f"{head}{end}(95%)": _interval(row, name, end) for head, name in heads.items()}
+    cells = {f"{head}{end}(95%)": _interval(row, name, end) for head, name in heads.items()}
     epsilon = "epsilon,\nfixed split" if wide else "eps.,\nfixed\nsplit"
-    return found | {"leak": _leak(row), epsilon: _number(row["epsilon_fixed_split"])}
+    return cells | {"leak": _leak(row), epsilon: _number(row["epsilon_fixed_split"])}
 
 
 def _leak(row: Row) -> str:

@@ -37,37 +37,37 @@ def try_file(path: Path, option: str) -> None:
     try_folder(path.parent, option)
 
 
-def write(folder: Path, found: Attacked) -> None:
+def write(folder: Path, attacked: Attacked) -> None:
     """Write privacy.csv, summary.json and examples.csv to `folder`, with canaries one_run.json, too.
 
     examples.csv and one_run.json are of the last checkpoint. UserError when they cannot be written.
     """
     try:
-        if found.last is not None:
-            write_table(folder / "privacy.csv", found.rows, PRIVACY_COLUMNS)
-            write_json(folder / "summary.json", summary(found))
-            write_table(folder / "examples.csv", examples(found), EXAMPLE_COLUMNS)
-        if found.coins:
-            write_json(folder / "one_run.json", asdict(found.coins))
+        if attacked.last is not None:
+            write_table(folder / "privacy.csv", attacked.rows, PRIVACY_COLUMNS)
+            write_json(folder / "summary.json", summary(attacked))
+            write_table(folder / "examples.csv", examples(attacked), EXAMPLE_COLUMNS)
+        if attacked.coins:
+            write_json(folder / "one_run.json", asdict(attacked.coins))
     except OSError as error:
         raise UserError(f"{folder}: cannot write there ({error.strerror})") from None
 
 
-def summary(found: Attacked) -> dict[str, object]:
+def summary(attacked: Attacked) -> dict[str, object]:
     """Each attack's numbers at the last checkpoint (`tables.summary`), its input, and all warnings."""
-    epoch = max(found.inputs)
-    checked = {"epoch": epoch} | found.inputs[epoch].plain()
-    return {**tables.summary(found.rows), "input": checked, "warnings": list(found.warnings)}
+    epoch = max(attacked.inputs)
+    checked = {"epoch": epoch} | attacked.inputs[epoch].plain()
+    return {**tables.summary(attacked.rows), "input": checked, "warnings": list(attacked.warnings)}
 
 
-def examples(found: Attacked) -> Iterator[Row]:
+def examples(attacked: Attacked) -> Iterator[Row]:
     """Loss and membership probability of every example at the last checkpoint, one by one: there may be
     millions. None where canaries' scores alone were audited; of predictions and scores no loss is known, of
     scores no label."""
-    if found.last is None:
+    if attacked.last is None:
         return
-    outputs, result = found.last, found.results[max(found.results)]
-    given = found.inputs[max(found.inputs)].given
+    outputs, result = attacked.last, attacked.results[max(attacked.results)]
+    given = attacked.inputs[max(attacked.inputs)].given
     sides = (
         ("member", outputs.member_labels, result.member_loss),
         ("nonmember", outputs.nonmember_labels, result.nonmember_loss),

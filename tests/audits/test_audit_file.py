@@ -84,9 +84,9 @@ def test_references_make_the_leak_plain(run):
 
 
 def test_the_docstring_s_example_runs():
-    found = doctest.testmod(audit_module)
-    assert found.attempted >= 7
-    assert found.failed == 0
+    results = doctest.testmod(audit_module)
+    assert results.attempted >= 7
+    assert results.failed == 0
 
 
 def changed(name, value, at=(1, 7)):
@@ -246,10 +246,10 @@ def test_the_command_says_so_in_one_line_and_exits_with_2(tmp_path):
 
 def test_a_file_that_is_sound_holds_what_was_put_in(tmp_path):
     np.savez(tmp_path / "model.npz", **FULL)
-    found = read_audit_file(tmp_path / "model.npz")
-    assert (found.early_phi == EARLY_PHI).all()
-    assert (found.references.phi == REFERENCE_PHI).all()
-    assert (found.references.is_member == WORLD.trains).all()
+    file = read_audit_file(tmp_path / "model.npz")
+    assert (file.early_phi == EARLY_PHI).all()
+    assert (file.references.phi == REFERENCE_PHI).all()
+    assert (file.references.is_member == WORLD.trains).all()
     np.savez(tmp_path / "model.npz", **BASE)
-    found = read_audit_file(tmp_path / "model.npz")
-    assert (found.early_phi, found.references) == (None, None)
+    file = read_audit_file(tmp_path / "model.npz")
+    assert (file.early_phi, file.references) == (None, None)

@@ -32,10 +32,10 @@ def drawn(rng, n_member=200, n_nonmember=120, n_classes=4, skill=2.0, coarse=Non
 
 def suspected(make, draws=400):
     """Kind of fault -> share of draws in which it is suspected."""
-    found = Counter()
+    counts = Counter()
     for seed in range(draws):
-        found.update(check_outputs(make(np.random.default_rng(seed))).warnings().keys())
-    return {kind: count / draws for kind, count in found.items()}
+        counts.update(check_outputs(make(np.random.default_rng(seed))).warnings().keys())
+    return {kind: count / draws for kind, count in counts.items()}
 
 
 MOST = stats.binom.ppf(0.999, 400, 0.025) / 400
@@ -48,9 +48,9 @@ def test_sound_outputs_are_hardly_ever_suspected(make):
 
 
 def test_outputs_at_chance_are_nearly_always_found():
-    found = suspected(lambda rng: drawn(rng, skill=0.0))
-    assert found["chance members"] >= 1 - MOST
-    assert found["chance non-members"] >= 1 - MOST
+    shares = suspected(lambda rng: drawn(rng, skill=0.0))
+    assert shares["chance members"] >= 1 - MOST
+    assert shares["chance non-members"] >= 1 - MOST
 
 
 def test_three_shared_rows_among_many_are_found():
@@ -66,25 +66,28 @@ def test_the_deviations_are_those_of_shuffled_labels():
     """The oracle draws the orders of the labels."""
     rng = np.random.default_rng(3)
     outputs = drawn(rng, 50, 50, 3, skill=1.0)
-    found = check_outputs(outputs).member
+    side = check_outputs(outputs).member
     exp = np.exp(outputs.member_logits)
     probs, predicted = exp / exp.sum(axis=1, keepdims=True), outputs.member_logits.argmax(axis=1)
     orders = [rng.permutation(outputs.member_labels) for _ in range(20_000)]
     accuracies = np.array([(predicted == order).mean() for order in orders])
     of_labels = np.array([probs[np.arange(50), order].sum() for order in orders])
-    assert found.accuracy == (predicted == outputs.member_labels).mean()
-    assert found.by_chance == pytest.approx(accuracies.mean(), abs=0.002)
-    deviations = (found.accuracy - accuracies.mean()) / accuracies.std()
-    assert found.predictions_fit == pytest.approx(deviations, rel=0.03)
+    assert side.accuracy == (predicted == outputs.member_labels).mean()
+    assert side.by_chance == pytest.approx(accuracies.mean(), abs=0.002)
+    deviations = (side.accuracy - accuracies.mean()) / accuracies.std()
+    assert side.predictions_fit == pytest.approx(deviations, rel=0.03)
     own = probs[np.arange(50), outputs.member_labels].sum()
-    assert found.outputs_fit == pytest.approx((own - of_labels.mean()) / of_labels.std(), rel=0.03)
+    assert side.outputs_fit == pytest.approx((own - of_labels.mean()) / of_labels.std(), rel=0.03)
 
 
 def test_non_members_p_is_that_of_fisher():
-    found = check_outputs(drawn(np.random.default_rng(1), 60, 40, skill=1.0))
-    one, other = found.member, found.nonmember
-    table = [[other.correct, other.n - other.correct], [one.correct, one.n - one.correct]]
-    assert found.better_p == pytest.approx(stats.fisher_exact(table, alternative="greater").pvalue)
+    check = check_outputs(drawn(np.random.default_rng(1), 60, 40, skill=1.0))
+    member, nonmember = check.member, check.nonmember
+    table = [
+        [nonmember.correct, nonmember.n - nonmember.correct],
+        [member.correct, member.n - member.correct],
+    ]
+    assert check.better_p == pytest.approx(stats.fisher_exact(table, alternative="greater").pvalue)
 
 
 def test_shared_rows_by_hand():
@@ -117,9 +120,9 @@ def test_a_rare_class_that_is_never_predicted_is_at_chance_but_fits():
 
 def test_one_example_a_side_and_one_class_cannot_be_told_from_chance():
     outputs = Outputs(np.eye(2)[:1], np.zeros(1, int), np.eye(2)[1:], np.zeros(1, int))
-    found = check_outputs(outputs)
-    assert set(found.warnings()) == {"chance members", "chance non-members"}
-    assert not found.member.constant
+    check = check_outputs(outputs)
+    assert set(check.warnings()) == {"chance members", "chance non-members"}
+    assert not check.member.constant
 
 
 def swapped(values):
@@ -175,9 +178,9 @@ def test_what_is_odd_is_warned_of_on_stderr_in_the_summary_and_on_the_page(
     np.savez("m.npz", **spoil(arrays()))
     main(["m.npz", *QUICKLY])
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: m.npz: ")]
-    found = json.loads(Path("audit/summary.json").read_text())
-    assert len(found["warnings"]) == len(lines) == len(said)
-    for warning, line, words in zip(found["warnings"], lines, said, strict=True):
+    summary = json.loads(Path("audit/summary.json").read_text())
+    assert len(summary["warnings"]) == len(lines) == len(said)
+    for warning, line, words in zip(summary["warnings"], lines, said, strict=True):
         assert line == f"warning: {warning}"
         assert re.search(words, warning), warning
 
@@ -230,7 +233,7 @@ def test_python_warns_and_refuses_as_the_command():
     values = swapped(arrays(shift=2.0))
     sides = [[values[f"{side}_{what}"] for what in ("logits", "labels")] for side in SIDES]
     with pytest.warns(UserWarning, match="mine: non-members are classified better"):
-        found = audit(*sides[0], *sides[1], attacks=["threshold"], name="mine")
-    assert len(found.found.warnings) == 1
+        audited = audit(*sides[0], *sides[1], attacks=["threshold"], name="mine")
+    assert len(audited.found.warnings) == 1
     with pytest.raises(UserError, match="mine: the outputs of members and non-members are the same 300 rows"):
         audit(*sides[0], *sides[0], name="mine")

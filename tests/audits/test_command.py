@@ -117,13 +117,13 @@ def test_the_entire_dataset_is_audited_whatever_the_slices(audit, tmp_path):
 def test_arrays_in_rows_out(audit):
     """From a notebook, without a file: the same numbers."""
     values = arrays(shift=1.0)
-    rows, found = audit_of(Outputs(**values), audit_params(["threshold"], ["entire"]), "mine")
+    rows, findings = audit_of(Outputs(**values), audit_params(["threshold"], ["entire"]), "mine")
     (written,) = audit(values, "--attacks", "threshold", "--slices", "entire")
     assert set(rows[0]) == set(PRIVACY_COLUMNS)
     for name in METRICS:
         assert written[name] == ("" if rows[0][name] is None else repr(rows[0][name]))
     assert rows[0]["variant"] == "mine"
-    assert len(found.member_loss) == 600
+    assert len(findings.member_loss) == 600
 
 
 def test_examples_are_told_apart_by_side_and_position(audit, tmp_path):

@@ -136,12 +136,12 @@ def test_a_folder_that_is_no_run_is_one_line(spoil, words, tmp_path):
 
 def test_canaries_of_a_run_are_those_of_its_last_checkpoint(here):
     masks = {"member_is_canary": COINS, "nonmember_is_canary": ~COINS}
-    found = []
+    one_runs = []
     for epochs in ((2,), (2, 4, 6)):
         run_of(here / "mine", epochs, **masks)
         main(["mine", "--attacks", "threshold", "--out", "out"])
-        found.append(json.loads(Path("out/one_run.json").read_text()))
-    early, late = found
+        one_runs.append(json.loads(Path("out/one_run.json").read_text()))
+    early, late = one_runs
     assert early["canaries"] == late["canaries"] == N
     assert late["correct"] > early["correct"] + 10
 
@@ -154,8 +154,8 @@ def test_a_policy_needs_more_than_canaries_scores(here):
 
 def test_what_needs_no_conversion_stays_mapped(here):
     run_of(here / "mine", (2,))
-    found = read_audit_file("mine/epoch_0002.npz").outputs
-    assert is_mapped(found.member_logits)
+    outputs = read_audit_file("mine/epoch_0002.npz").outputs
+    assert is_mapped(outputs.member_logits)
     os.mkdir("arrays")
     for side in ("member", "nonmember"):
         np.save(f"arrays/{side}_probs.npy", np.full((N, 4), 0.25, np.float32))

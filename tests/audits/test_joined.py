@@ -45,9 +45,9 @@ def test_the_bound_is_that_of_the_joined_canaries(tmp_path):
     other = RNG.permutation(M)
     given = arrays(coins=other)
     np.savez(tmp_path / "mine.npz", **given)
-    found = audit_file(tmp_path / "mine.npz").coins
-    assert found.epsilon_one_run == one_run(SCORES, COINS, found.delta).epsilon_one_run > 0
-    assert one_run(SCORES, COINS[other], found.delta).epsilon_one_run == 0
+    coins = audit_file(tmp_path / "mine.npz").coins
+    assert coins.epsilon_one_run == one_run(SCORES, COINS, coins.delta).epsilon_one_run > 0
+    assert one_run(SCORES, COINS[other], coins.delta).epsilon_one_run == 0
 
 
 def test_ids_may_stand_next_to_coins_of_numbers_and_outputs():
@@ -57,9 +57,9 @@ def test_ids_may_stand_next_to_coins_of_numbers_and_outputs():
     outputs |= {f"{side}_labels": labels for side in ("member", "nonmember")}
     given = arrays(coins=range(M - 1, -1, -1))
     given["canary_is_member"] = given["canary_is_member"].astype(int)
-    found = file_of(outputs | given, "mine")
-    assert found.outputs is not None
-    np.testing.assert_array_equal(found.canaries[1], COINS)
+    file = file_of(outputs | given, "mine")
+    assert file.outputs is not None
+    np.testing.assert_array_equal(file.canaries[1], COINS)
 
 
 def with_(**changes):

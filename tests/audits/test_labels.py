@@ -24,9 +24,9 @@ TAKEN = {
 
 @pytest.mark.parametrize("case", TAKEN)
 def test_what_is_unambiguous_is_taken(case):
-    found = labels_of(TAKEN[case], 3, CLASSES, "labels")
-    assert found.dtype.kind == "i"
-    assert found.tolist() == TRUTH.tolist()
+    labels = labels_of(TAKEN[case], 3, CLASSES, "labels")
+    assert labels.dtype.kind == "i"
+    assert labels.tolist() == TRUTH.tolist()
 
 
 OBJECTS = "labels are Python objects"
@@ -64,9 +64,9 @@ def test_what_is_not_is_one_line(case):
 
 @pytest.mark.parametrize("form", [bool, int, float, np.uint8, object])
 def test_memberships_are_bools_or_0_and_1(form):
-    found = as_bools(np.array([True, False, True]).astype(form), "mask")
-    assert found.dtype == bool
-    assert found.tolist() == [True, False, True]
+    memberships = as_bools(np.array([True, False, True]).astype(form), "mask")
+    assert memberships.dtype == bool
+    assert memberships.tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize(("values", "wrong"), [([0, 1, 2], "2"), ([-1, 1], "-1"), ([0.5, 1.0], "0.5")])
@@ -83,8 +83,8 @@ def a_file(**changes):
 
 def test_canaries_of_a_file_may_be_0_and_1():
     coins = np.random.default_rng(1).integers(0, 2, 30)
-    found = audit_file({"canary_scores": np.arange(30.0), "canary_is_member": coins}, "c")
-    np.testing.assert_array_equal(found.canaries[1], coins.astype(bool))
+    file = audit_file({"canary_scores": np.arange(30.0), "canary_is_member": coins}, "c")
+    np.testing.assert_array_equal(file.canaries[1], coins.astype(bool))
     masks = {"member_is_canary": coins, "nonmember_is_canary": 1 - coins}
     assert len(audit_file(a_file(**masks), "c").canaries.labels) == 30
 

@@ -120,8 +120,8 @@ def test_names_without_epochs_are_refused_unless_each_is_a_model(here):
         UserError, match=r"^again/epoch_2\.npz: epoch 2, as again/2\.npz; --models takes each"
     ):
         models_at([Path("again")])
-    found = models_at([Path("run"), Path("b.npz").with_name("again")], each=True)
-    assert [(one.name, dict(one.files)) for one in found] == [
+    models = models_at([Path("run"), Path("b.npz").with_name("again")], separate=True)
+    assert [(model.name, dict(model.files)) for model in models] == [
         (Path(name).name, {1: Path(f"{name}.npz")}) for name in ("run/a", "run/b", "again/2", "again/epoch_2")
     ]
     with pytest.raises(UserError, match="two models are called 'a'"):
@@ -161,8 +161,8 @@ def as_csv(values, path, prefix="logit_", names=("0", "1", "2")):
                 writer.writerow([side, names[label], *map(repr, logits.tolist())])
 
 
-def same(found, expected):
-    a, b = found.outputs, expected
+def same(file, expected):
+    a, b = file.outputs, expected
     for side in ("member", "nonmember"):
         np.testing.assert_array_equal(getattr(a, f"{side}_labels"), b[f"{side}_labels"])
         given = b[f"{side}_logits"]
@@ -189,8 +189,8 @@ def test_two_classes_in_one_column(here, shape, kind):
     values = two_classes()
     given = dict(values)
     for side in ("member", "nonmember"):
-        one = np.diff(given.pop(f"{side}_logits").astype(float), axis=1)
-        given[f"{side}_{kind}"] = (one if kind == "logits" else 1 / (1 + np.exp(-one))).reshape(shape)
+        logit = np.diff(given.pop(f"{side}_logits").astype(float), axis=1)
+        given[f"{side}_{kind}"] = (logit if kind == "logits" else 1 / (1 + np.exp(-logit))).reshape(shape)
     np.savez("two.npz", **given)
     same(read_audit_file("two.npz"), values)
 

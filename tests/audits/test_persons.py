@@ -47,8 +47,8 @@ def test_npz_csv_and_arrays_in_memory_give_the_same_rows(tmp_path, monkeypatch, 
     assert [row["slice"] for row in rows("npz")[:2]] == [ENTIRE, ROWS]
     assert (rows("npz")[0]["n_member"], rows("npz")[1]["n_member"]) == ("20", "60")
     sides = (BASE[f"{side}_{kind}"] for side in ("member", "nonmember") for kind in ("logits", "labels"))
-    found = pr.audit(*sides, attacks=["threshold"], person_score="mean", **PERSONS)
-    assert [row["auc"] for row in found.records] == [float(row["auc"] or "nan") for row in rows("npz")]
+    audited = pr.audit(*sides, attacks=["threshold"], person_score="mean", **PERSONS)
+    assert [row["auc"] for row in audited.records] == [float(row["auc"] or "nan") for row in rows("npz")]
     said = capsys.readouterr().out
     assert "members:     60 rows of 20 persons, accuracy" in said
     assert "of 20 persons (" in said or "can name none of 20 persons" in said or "too few non-members" in said
@@ -67,12 +67,12 @@ def test_scores_of_your_own_have_persons_too(how):
     file = audit_file(arrays | PERSONS, "mine")
     assert file.persons.tolist() == np.repeat(np.arange(40), 3).tolist()
     reduced = getattr(np, how)(scores.reshape(40, 3), axis=1)
-    found = [
-        pr.audits.api._audited(pr.audits.models.Model("mine", {1: one}), None, ["entire"], 0, how).records[0]
-        for one in (file, audit_file({"member_scores": reduced[:20], "nonmember_scores": reduced[20:]}, "x"))
+    records = [
+        pr.audits.api._audited(pr.audits.models.Model("mine", {1: src}), None, ["entire"], 0, how).records[0]
+        for src in (file, audit_file({"member_scores": reduced[:20], "nonmember_scores": reduced[20:]}, "x"))
     ]
-    assert [row["n_member"] for row in found] == [20, 20]
-    assert found[0]["auc"] == pytest.approx(found[1]["auc"])
+    assert [row["n_member"] for row in records] == [20, 20]
+    assert records[0]["auc"] == pytest.approx(records[1]["auc"])
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ def test_integers_and_python_objects_name_persons():
 def test_canaries_are_persons_by_their_highest_score():
     """Whoever is a canary is one with all rows: as many coins as persons."""
     canary = {"member_is_canary": np.repeat(True, 60), "nonmember_is_canary": np.repeat(True, 60)}
-    found = audit_coins(audit_file(BASE | PERSONS | canary, "mine").canaries, 0.0)
-    assert found.canaries == 40
+    coins = audit_coins(audit_file(BASE | PERSONS | canary, "mine").canaries, 0.0)
+    assert coins.canaries == 40
     canary["member_is_canary"] = np.arange(60) != 0
     with pytest.raises(UserError, match="have some rows of 1 persons and lack others"):
         audit_file(BASE | PERSONS | canary, "mine")

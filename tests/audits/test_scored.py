@@ -11,8 +11,8 @@ from privacy_report.errors import UserError
 
 def test_halves_of_floats_that_numpy_lacks():
     bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
-    found = as_array(np.array([1.5, -2.0]).astype(bfloat16))
-    assert (found.dtype, found.tolist()) == (np.float32, [1.5, -2.0])
+    floats = as_array(np.array([1.5, -2.0]).astype(bfloat16))
+    assert (floats.dtype, floats.tolist()) == (np.float32, [1.5, -2.0])
 
 
 class Fixed:
@@ -39,8 +39,8 @@ PROBS = [[0.25, 0.75], [1.0, 0.0]]
     ids=["probabilities", "logits", "one probability", "one logit"],
 )
 def test_what_a_model_says_becomes_logits(outputs, logits):
-    found, labels = pr.score(Fixed(outputs), np.zeros((2, 5)), [1, 0])
-    assert found.tolist() == np.asarray(logits, float).tolist()
+    scored, labels = pr.score(Fixed(outputs), np.zeros((2, 5)), [1, 0])
+    assert scored.tolist() == np.asarray(logits, float).tolist()
     assert labels.tolist() == [1, 0]
 
 

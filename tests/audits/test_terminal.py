@@ -32,16 +32,16 @@ def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
     np.savez(folder / "mine.npz", **arrays(shift=2.0, n_member=900, n_nonmember=600))
     run_of(folder / "run", epochs=(2, 10, 9))
-    found = {}
+    attacked = {}
     for model in models_at([folder / "mine.npz", folder / "run"]):
         attacks = None if model.name == "mine" else ["threshold_modified_entropy", "trajectory"]
-        found[model.name] = attack_model(model, attacks, OPTIONS)
-    return found
+        attacked[model.name] = attack_model(model, attacks, OPTIONS)
+    return attacked
 
 
-def printed(found, width, full=False):
+def printed(attacked, width, full=False):
     out = io.StringIO()
-    terminal.tell(found, full, Console(file=out, width=width))
+    terminal.tell(attacked, full, Console(file=out, width=width))
     return [line.rstrip() for line in out.getvalue().splitlines()]
 
 
@@ -120,22 +120,22 @@ def test_full_prints_every_row_interval_and_note(world, name, width):
     text = re.sub(r"[\s]+", "", "".join(lines))
     for row in world[name].rows:
         at = f"epoch {row['epoch']}, {row['slice']}" if name == "run" else row["slice"]
-        part = "".join(
+        shown = "".join(
             section(lines, f"{at}: {row['n_member']:,} members, {row['n_nonmember']:,} non-members")
         )
         for column in ("auc", "advantage", "tpr_at_1pct_fpr"):
             if row[column] is not None:
                 low, high = row[f"{column}_low"], row[f"{column}_high"]
-                assert f"{row[column]:.3f}" in part
-                assert f"({low:.3f}-{high:.3f})" in part
+                assert f"{row[column]:.3f}" in shown
+                assert f"({low:.3f}-{high:.3f})" in shown
         if row["note"]:
             assert re.sub(r"\s+", "", f"{at}, {row['attack']}: {row['note']}") in text
 
 
 def test_a_placebo_is_the_last_and_no_class_s_strongest(world):
     rows = [row | {"attack": "placebo", "auc": 0.99} for row in world["mine"].rows if row["attack"] == "knn"]
-    found = type(world["mine"])(**(vars(world["mine"]) | {"rows": rows + world["mine"].rows}))
-    lines = printed(found, 80)
+    attacked = type(world["mine"])(**(vars(world["mine"]) | {"rows": rows + world["mine"].rows}))
+    lines = printed(attacked, 80)
     assert section(lines, "strongest attack first")[-1].startswith("placebo                    no attack")
     assert not any("placebo" in line for line in section(lines, "worst classes"))
 
@@ -275,12 +275,12 @@ def test_an_end_of_0_that_the_test_excludes_is_marked(tmp_path):
     """60 examples a side: the exact test rejects where the interval's rougher bound is still 0."""
     np.savez(tmp_path / "few.npz", **arrays(shift=1.2, n_member=60, n_nonmember=60, seed=3))
     (model,) = models_at([tmp_path / "few.npz"])
-    found = attack_model(model, ["threshold"], OPTIONS | {"slices": ["entire"]})
-    (row,) = found.rows
+    attacked = attack_model(model, ["threshold"], OPTIONS | {"slices": ["entire"]})
+    (row,) = attacked.rows
     assert (row["leaks"], row["advantage_low"]) == ("yes", 0.0)
-    assert f"(>0.000-{row['advantage_high']:.3f})" in "".join(printed(found, 160))
+    assert f"(>0.000-{row['advantage_high']:.3f})" in "".join(printed(attacked, 160))
     row["leaks"] = "no"
-    assert f"(0.000-{row['advantage_high']:.3f})" in "".join(printed(found, 160))
+    assert f"(0.000-{row['advantage_high']:.3f})" in "".join(printed(attacked, 160))
 
 
 def test_a_reader_that_has_gone_costs_no_file_and_gives_no_verdict(tmp_path):
