@@ -109,11 +109,15 @@ def _no_file(verdict: Mapping[str, Any]) -> str:
     if verdict["verdict"] == AUDIT:
         return "## No file\n\nAn audit twin, trained with canaries, is never shipped.\n"
     if "recommended_epoch" in verdict:
-        against = sorted({(one["rule"], one["reason"]) for one in verdict["against"]})
+        against = sorted({(finding["rule"], finding["reason"]) for finding in verdict["against"]})
         why = "The best checkpoint fails on the half of the examples that had no part in the choice"
     else:
         against = sorted(
-            {(one["rule"], one["reason"]) for one in verdict["failing"] if one["judged"] == "no"}
+            {
+                (finding["rule"], finding["reason"])
+                for finding in verdict["failing"]
+                if finding["judged"] == "no"
+            }
         )
         why = "No checkpoint passes the policy below"
     reasons = "".join(f"- `{rule}` {reason}\n" for rule, reason in against)

@@ -50,7 +50,7 @@ def comment(before: Metrics, after: Metrics, raw: str) -> str:
     lines += [f"| variant | | {' | '.join(COLUMNS.values())} |", "| --- " * (2 + len(COLUMNS)) + "|"]
     for name in names:
         lines += _rows(_plain(name), before.get(name), after.get(name))
-    if any("eps_audited" in found for found in (*before.values(), *after.values())):
+    if any("eps_audited" in metrics for metrics in (*before.values(), *after.values())):
         lines += ["", f"ε audited: {AUDITED}"]
     lines += ["", f"![Leak by epoch and against accuracy]({raw}/{PICTURE})", ""]
     return "\n".join(lines)

@@ -106,7 +106,7 @@ def verdict_on(variant: str, policy: Policy, evidence: Evidence) -> dict[str, An
         )
     findings = {checkpoint.epoch: judge(checkpoint, policy) for checkpoint in select}
     passing = [checkpoint for checkpoint in select if not findings[checkpoint.epoch]]
-    open_ = [epoch for epoch, found in findings.items() if found and state(found) == UNJUDGED]
+    open_ = [epoch for epoch, failures in findings.items() if failures and state(failures) == UNJUDGED]
     verdict: dict[str, Any] = {
         "verdict": AUDIT if evidence.twin else UNJUDGED if open_ else BREAKS,
         "policy": policy_in_rows(policy),
@@ -116,7 +116,7 @@ def verdict_on(variant: str, policy: Policy, evidence: Evidence) -> dict[str, An
         "checkpoints": len(select),
         "passing": len(passing),
         "open": len(open_),
-        "failing": [one for found in findings.values() for one in found],
+        "failing": [failure for failures in findings.values() for failure in failures],
     }
     spoken_of = select[-1]
     if passing and not evidence.twin:

@@ -35,10 +35,10 @@ def spread(runs: Sequence[Sequence[Row]], epoch: int, released: str | None = Non
     made = [{row["attack"] for row in rows if not math.isnan(row["auc"])} for rows in at]
     if any(attacks != made[0] for attacks in made):
         return {}
-    found = [numbers(Checkpoint(epoch, rows, released=released)) for rows in at]
+    per_run = [numbers(Checkpoint(epoch, rows, released=released)) for rows in at]
     said: dict[str, float] = {}
     for column, name in NAMES.items():
-        values = [one[column] for one in found if column in one]
+        values = [measures[column] for measures in per_run if column in measures]
         if len(values) == len(runs):
             said |= {f"{name}_min": min(values), f"{name}_max": max(values)}
     return said

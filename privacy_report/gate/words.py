@@ -56,7 +56,7 @@ def line(variant: str, verdict: Mapping[str, Any]) -> str:
 def what_helps(verdict: Mapping[str, Any]) -> list[str]:
     """Where to read on, if a leak is why a policy is broken."""
     findings = verdict.get("against") or verdict["failing"]
-    leaks = any(one["judged"] == "yes" and one["rule"] in LEAK_RULES for one in findings)
+    leaks = any(finding["judged"] == "yes" and finding["rule"] in LEAK_RULES for finding in findings)
     return [f"what helps: {REMEDIES}"] if verdict["verdict"] == BREAKS and leaks else []
 
 
@@ -94,7 +94,7 @@ def breaches(findings: Any) -> str:
     by_rule: dict[tuple[str, bool], list[Any]] = {}
     for finding in findings:
         by_rule.setdefault((finding["rule"], finding["judged"] == "yes"), []).append(finding)
-    return ", ".join(_breach(rule, broken, found) for (rule, broken), found in by_rule.items())
+    return ", ".join(_breach(rule, broken, of_rule) for (rule, broken), of_rule in by_rule.items())
 
 
 def _breach(rule: str, broken: bool, findings: Sequence[Any]) -> str:

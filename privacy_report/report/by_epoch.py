@@ -46,11 +46,11 @@ def vulnerability(study: Study, look: Look) -> Picture:
 
 def _by_epoch(study: Study, look: Look, column: str, ax: Axes) -> None:
     lines, ends = attackers(study), []
-    for variant, one in runs(study).items():
+    for variant, group in runs(study).items():
         color = look.color(variant)
-        if one.several:
-            last = _runs_by_epoch(study, look, one, column, ax)
-            ends += [(value, label_of(study, one), color, look.marker(variant)) for value in last]
+        if group.several:
+            last = _runs_by_epoch(study, look, group, column, ax)
+            ends += [(value, label_of(study, group), color, look.marker(variant)) for value in last]
             continue
         for kinds, line in zip(lines.values(), LINES, strict=False):
             rows = study.by_epoch(variant, column, kinds)
@@ -72,19 +72,19 @@ def _by_epoch(study: Study, look: Look, column: str, ax: Axes) -> None:
     label_ends(ax, ends)
 
 
-def _runs_by_epoch(study: Study, look: Look, one: Runs, column: str, ax: Axes) -> list[float]:
+def _runs_by_epoch(study: Study, look: Look, group: Runs, column: str, ax: Axes) -> list[float]:
     """The middle run's curves, with bands from the least to the largest run; its last strongest number."""
-    color, marker = look.color(one.of), look.marker(one.of)
+    color, marker = look.color(group.of), look.marker(group.of)
     for kinds, line in zip(attackers(study).values(), LINES, strict=False):
-        _band(study, ax, between(study, one, column, kinds), color=color, ls=line, marker=marker, ms=MARK)
-    star(study, look, one.middle, ax, lambda row: row["epoch"], column, color)
-    return [found.middle for found in between(study, one, column)[-1:]]
+        _band(study, ax, between(study, group, column, kinds), color=color, ls=line, marker=marker, ms=MARK)
+    star(study, look, group.middle, ax, lambda row: row["epoch"], column, color)
+    return [point.middle for point in between(study, group, column)[-1:]]
 
 
-def _band(study: Study, ax: Axes, found: Sequence[Between], **style: Any) -> None:
-    x = [one.epoch for one in found]
-    _curve(study, ax, x, [one.middle for one in found], **style)
-    low, high = [one.low for one in found], [one.high for one in found]
+def _band(study: Study, ax: Axes, band: Sequence[Between], **style: Any) -> None:
+    x = [point.epoch for point in band]
+    _curve(study, ax, x, [point.middle for point in band], **style)
+    low, high = [point.low for point in band], [point.high for point in band]
     ax.fill_between(x, low, high, color=style["color"], alpha=0.2, lw=0)
 
 
@@ -103,11 +103,11 @@ def _accuracy(study: Study, look: Look, ax: Axes) -> None:
         else {"validation": "val_accuracy", "training": "running_accuracy"}
     )
     ends = []
-    for variant, one in runs(study).items():
-        if one.several:
-            found = accuracies(study, one)
-            _band(study, ax, found, color=look.color(variant), marker="none")
-            last = [(at.middle, label_of(study, one), look.color(variant), "none") for at in found[-1:]]
+    for variant, group in runs(study).items():
+        if group.several:
+            band = accuracies(study, group)
+            _band(study, ax, band, color=look.color(variant), marker="none")
+            last = [(at.middle, label_of(study, group), look.color(variant), "none") for at in band[-1:]]
             ends += last
             continue
         rows = study.training.get(variant, [])

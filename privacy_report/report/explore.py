@@ -98,16 +98,16 @@ def _attack(name: str) -> dict[str, Any]:
 def _variants(study: Study, look: Look) -> list[dict[str, Any]]:
     """Who is drawn: of a variant with several seeds the middle run, under the variant's label and colour."""
     groups = runs(study)
-    hidden = {name for one in groups.values() for name in one.names if name != one.of}
-    found = []
+    hidden = {name for group in groups.values() for name in group.names if name != group.of}
+    variants = []
     for name in (name for name in study.labels if name not in hidden):
-        one, drawn = groups.get(name), _variant(study, look, name) | {"runs": []}
-        if one and one.several:
-            drawn |= {"name": one.middle, "epochs": study.epochs(one.middle), "runs": list(one.names)}
-            drawn |= {"recommended": study.recommended(one.middle)}
-            drawn |= {"label": f"{label_of(study, one)}, drawn: {one.middle}"}
-        found.append(drawn)
-    return found
+        group, drawn = groups.get(name), _variant(study, look, name) | {"runs": []}
+        if group and group.several:
+            drawn |= {"name": group.middle, "epochs": study.epochs(group.middle), "runs": list(group.names)}
+            drawn |= {"recommended": study.recommended(group.middle)}
+            drawn |= {"label": f"{label_of(study, group)}, drawn: {group.middle}"}
+        variants.append(drawn)
+    return variants
 
 
 def _variant(study: Study, look: Look, name: str) -> dict[str, Any]:

@@ -34,13 +34,13 @@ class Line:
 
 def compared(study: Study) -> list[Line]:
     """Each attack that asks more than once, and the same with one query, of the variants that have both."""
-    found = []
+    lines = []
     for variant in study.candidates:
         epoch = study.shown(variant)["last"]
         rows = {row["attack"]: row for row in study.measured(variant, epoch)}
         for once, every in ONE_QUERY.items():
             if once in rows and every in rows:
-                found += [
+                lines += [
                     Line(
                         variant=study.labels[variant],
                         epoch=epoch,
@@ -52,7 +52,7 @@ def compared(study: Study) -> list[Line]:
                     )
                     for name in (once, every)
                 ]
-    return found
+    return lines
 
 
 def asked_too_little(study: Study) -> list[str]:
@@ -83,5 +83,5 @@ def _layers(config: Any) -> Iterator[str]:
             yield name
         config = list(config.values())
     if isinstance(config, list):
-        for part in config:
-            yield from _layers(part)
+        for item in config:
+            yield from _layers(item)

@@ -58,11 +58,11 @@ def _leak(verdict: Mapping[str, Any]) -> str:
 def _still_found(study: Study, chosen: str) -> str:
     """What the strongest attacks measured at the recommended checkpoint, on all examples."""
     epoch = study.verdict(chosen)["recommended_epoch"]
-    advantage, found = (study.strongest(chosen, epoch, column) for column in ("advantage", FOUND))
+    advantage, tpr = (study.strongest(chosen, epoch, column) for column in ("advantage", FOUND))
     if advantage is None:
         return ""
     said = f"The strongest attacks reach an advantage of {number(advantage['advantage'])}"
-    rate = f" and find {number(found[FOUND], percent=True)} of the members at 1% FPR" if found else ""
+    rate = f" and find {number(tpr[FOUND], percent=True)} of the members at 1% FPR" if tpr else ""
     return f"{said}{rate}."
 
 

@@ -53,11 +53,11 @@ class Point(NamedTuple):
 
 def compared(study: Study) -> dict[str, list[Runs]]:
     """Variant -> its runs and those of its remedies, of each variant that has a remedy in the study."""
-    groups, found = runs(study), dict[str, list[Runs]]()
-    for name, one in groups.items():
+    groups, by_base = runs(study), dict[str, list[Runs]]()
+    for name, group in groups.items():
         if (base := study.variants[name].get("remedy_of")) in groups and base != name:
-            found.setdefault(base, [groups[base]]).append(one)
-    return found
+            by_base.setdefault(base, [groups[base]]).append(group)
+    return by_base
 
 
 def write(study: Study, folder: Path) -> None:
@@ -75,45 +75,45 @@ def rows(study: Study) -> Iterator[Row]:
     of the remedy with one of the variant, NaN unless each pair has a number. pairs: how many there are.
     """
     for base, groups in compared(study).items():
-        curves = paths(study, [name for one in groups for name in one.names])
-        for one in groups:
+        curves = paths(study, [name for group in groups for name in group.names])
+        for group in groups:
             gained = [
                 gains(curves[ours], curves[theirs], reference(study, theirs))
-                for ours, theirs in product(one.names, groups[0].names)
-                if one.of != base
+                for ours, theirs in product(group.names, groups[0].names)
+                if group.of != base
             ]
             row: dict[str, Any] = dict.fromkeys(COLUMNS, math.nan)
-            row |= {"variant": one.of, "label": study.labels[one.of], "pairs": len(gained)}
-            row |= {"remedy_of": "" if one.of == base else base, "runs": len(one.names)}
+            row |= {"variant": group.of, "label": study.labels[group.of], "pairs": len(gained)}
+            row |= {"remedy_of": "" if group.of == base else base, "runs": len(group.names)}
             yield (
                 row
-                | _kept(study, one)
+                | _kept(study, group)
                 | _spread("accuracy_gain", [gain for gain, _ in gained])
                 | _spread("advantage_cut", [cut for _, cut in gained])
             )
 
 
-def _kept(study: Study, one: Runs) -> dict[str, Any]:
+def _kept(study: Study, group: Runs) -> dict[str, Any]:
     """Of recommended checkpoints: the variant's own, and the least and the largest over its runs."""
-    chosen = {name: epoch for name in one.names if (epoch := study.recommended(name)) is not None}
+    chosen = {name: epoch for name in group.names if (epoch := study.recommended(name)) is not None}
     at = {name: _numbers(study, name, epoch) for name, epoch in chosen.items()}
-    found: dict[str, Any] = {"runs_that_keep": len(at)}
-    if one.of in at:
-        found |= at[one.of] | {"epoch": chosen[one.of]}
+    cells: dict[str, Any] = {"runs_that_keep": len(at)}
+    if group.of in at:
+        cells |= at[group.of] | {"epoch": chosen[group.of]}
     for column in ("val_accuracy", LEAK):
-        values = [one[column] for one in at.values()]
+        values = [numbers[column] for numbers in at.values()]
         if values:
-            found |= {f"{column}_low": min(values), f"{column}_high": max(values)}
-    return found
+            cells |= {f"{column}_low": min(values), f"{column}_high": max(values)}
+    return cells
 
 
 def _numbers(study: Study, variant: str, epoch: int) -> dict[str, float]:
     """Accuracy, and of each measure what the worst attack has: as in metrics/."""
-    found = {"val_accuracy": study.entire[variant, epoch][0]["val_accuracy"]}
+    numbers = {"val_accuracy": study.entire[variant, epoch][0]["val_accuracy"]}
     for column in (LEAK, "tpr_at_1pct_fpr", "named_at_10pct_fdr"):
         row = study.strongest(variant, epoch, column)
-        found[column] = row[column] if row else math.nan
-    return found
+        numbers[column] = row[column] if row else math.nan
+    return numbers
 
 
 def paths(study: Study, names: Sequence[str]) -> dict[str, dict[int, Point]]:
@@ -121,20 +121,22 @@ def paths(study: Study, names: Sequence[str]) -> dict[str, dict[int, Point]]:
     # Attacks are in common over all epochs, not at each. A first checkpoint has none before it, so that
     # nobody can attack it by its trajectory: its leak is that of the others, in each variant and in the gate.
     shared = set.intersection(*({row["attack"] for row in _measured(study, name)} for name in names))
-    found: dict[str, dict[int, Point]] = {}
+    curves: dict[str, dict[int, Point]] = {}
     for name in names:
-        at = found[name] = {}
+        at = curves[name] = {}
         for row in _measured(study, name):
             if row["attack"] in shared and not math.isnan(row["val_accuracy"]):
                 epoch = int(row["epoch"])
                 leak = max(row[LEAK], at[epoch].leak if epoch in at else -math.inf)
                 at[epoch] = Point(row["val_accuracy"], leak)
-    return found
+    return curves
 
 
 def _measured(study: Study, variant: str) -> list[Row]:
-    found = (row for epoch in study.epochs(variant) for row in study.entire[variant, epoch])
-    return [row for row in found if kind_of(row["attack"]) in (OUTPUTS, EARLY) and not math.isnan(row[LEAK])]
+    entire_rows = (row for epoch in study.epochs(variant) for row in study.entire[variant, epoch])
+    return [
+        row for row in entire_rows if kind_of(row["attack"]) in (OUTPUTS, EARLY) and not math.isnan(row[LEAK])
+    ]
 
 
 def reference(study: Study, variant: str) -> int:
@@ -162,11 +164,11 @@ def gains(remedy: Mapping[int, Point], base: Mapping[int, Point], epoch: int) ->
 def _within(line: Sequence[Point], room: Any) -> Iterator[Point]:
     """The corners of the parts of a line on which `room`, a linear function of a point, is at least 0."""
     yield from (point for point in line if room(point) >= 0)
-    for one, other in pairwise(line):
-        a, b = room(one), room(other)
+    for start, end in pairwise(line):
+        a, b = room(start), room(end)
         if a * b < 0:
             share = a / (a - b)
-            yield Point(*(x + share * (y - x) for x, y in zip(one, other, strict=True)))
+            yield Point(*(x + share * (y - x) for x, y in zip(start, end, strict=True)))
 
 
 def _spread(name: str, values: Sequence[float]) -> dict[str, float]:
@@ -181,7 +183,7 @@ def picture(study: Study, look: Look) -> Picture:
         Panel(
             partial(_draw, study, look, groups),
             f"Advantage against validation accuracy of {study.labels[base]} and of "
-            f"{', '.join(study.labels[one.of] for one in groups[1:])}, a point for each checkpoint.",
+            f"{', '.join(study.labels[group.of] for group in groups[1:])}, a point for each checkpoint.",
             width=6.4,
             height=max(3.6, room_for_labels(len(groups))),
         )
@@ -191,19 +193,19 @@ def picture(study: Study, look: Look) -> Picture:
 
 
 def _draw(study: Study, look: Look, groups: Sequence[Runs], ax: Axes) -> None:
-    curves = paths(study, [name for one in groups for name in one.names])
+    curves = paths(study, [name for group in groups for name in group.names])
     ends = []
-    for one in groups:
-        color, marker = look.color(one.of), look.marker(one.of)
-        for name in one.names:
+    for group in groups:
+        color, marker = look.color(group.of), look.marker(group.of)
+        for name in group.names:
             points = list(curves[name].values())
             x, y = [point.accuracy for point in points], [point.leak for point in points]
-            if name == one.middle:
+            if name == group.middle:
                 ax.plot(x, y, color=color, marker=marker, ms=3, lw=1)
-                ends += [(value, label_of(study, one), color, marker) for value in y[-1:]]
+                ends += [(value, label_of(study, group), color, marker) for value in y[-1:]]
             else:
                 ax.plot(x, y, color=color, lw=0.6, alpha=0.5)
-    front = pareto([(point.accuracy, point.leak) for one in curves.values() for point in one.values()])
+    front = pareto([(point.accuracy, point.leak) for curve in curves.values() for point in curve.values()])
     if front:
         ax.plot(*zip(*front, strict=True), color=INK, lw=1, ls=(0, (4, 1.5)), drawstyle="steps-pre", zorder=5)
     ax.set(title="Attacker's advantage", xlabel="Validation accuracy")
@@ -231,14 +233,14 @@ def lines(study: Study) -> list[Line]:
 
 def _line(row: Row) -> Line:
     kept = not math.isnan(row["epoch"])
-    found = number(row["tpr_at_1pct_fpr"], percent=True) if kept else "-"
+    tpr = number(row["tpr_at_1pct_fpr"], percent=True) if kept else "-"
     return Line(
         label=row["label"],
         runs=f"{row['runs_that_keep']} of {row['runs']}",
         epoch=f"{row['epoch']:.0f}" if kept else "-",
         accuracy=_said(row, "val_accuracy"),
         advantage=_said(row, LEAK),
-        found=found,
+        found=tpr,
         gain=_said(row, "accuracy_gain", "+.3f") if row["pairs"] else "",
         cut=_said(row, "advantage_cut", "+.3f") if row["pairs"] else "",
     )

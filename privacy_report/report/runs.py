@@ -39,20 +39,20 @@ def runs(study: Study) -> dict[str, Runs]:
     The middle run has the middle AUC at the last checkpoint that all have; of an even number the higher one.
     """
     repeats = {name: study.variants[name].get("repeats") for name in study.candidates}
-    found = {}
+    groups = {}
     for of in (name for name, first in repeats.items() if first not in repeats):
         names = [of, *(name for name, first in repeats.items() if first == of)]
         last = max(epochs_of(study, names), default=None)
         aucs = {} if last is None or len(names) < 2 else leaks_at(study, names, last, "auc")
         middle = sorted(names, key=aucs.__getitem__)[len(names) // 2] if aucs else of
-        found[of] = Runs(of, names, middle)
-    return found
+        groups[of] = Runs(of, names, middle)
+    return groups
 
 
-def label_of(study: Study, one: Runs) -> str:
+def label_of(study: Study, group: Runs) -> str:
     """What a picture calls the runs."""
-    label = study.labels[one.of]
-    return f"{label}, {len(one.names)} seeds" if one.several else label
+    label = study.labels[group.of]
+    return f"{label}, {len(group.names)} seeds" if group.several else label
 
 
 def epochs_of(study: Study, names: Collection[str]) -> list[int]:
@@ -68,7 +68,7 @@ def leaks_at(
     An attack that was not made on each of them would make some look worse for having been looked at more
     closely. Empty where there is none.
     """
-    found = {
+    by_run = {
         name: {
             row["attack"]: row[column]
             for row in study.entire.get((name, epoch), ())
@@ -76,30 +76,34 @@ def leaks_at(
         }
         for name in names
     }
-    shared = set.intersection(*(set(one) for one in found.values()))
-    return {name: max(one[attack] for attack in shared) for name, one in found.items()} if shared else {}
-
-
-def between(study: Study, one: Runs, column: str, kinds: Collection[str] = ATTACKS) -> list[Between]:
-    """The runs' numbers of `column` at each epoch where all have one, as in `leaks_at`."""
-    return _between(
-        one, {e: leaks_at(study, one.names, e, column, kinds) for e in epochs_of(study, one.names)}
+    shared = set.intersection(*(set(by_attack) for by_attack in by_run.values()))
+    return (
+        {name: max(by_attack[attack] for attack in shared) for name, by_attack in by_run.items()}
+        if shared
+        else {}
     )
 
 
-def accuracies(study: Study, one: Runs) -> list[Between]:
+def between(study: Study, group: Runs, column: str, kinds: Collection[str] = ATTACKS) -> list[Between]:
+    """The runs' numbers of `column` at each epoch where all have one, as in `leaks_at`."""
+    return _between(
+        group, {e: leaks_at(study, group.names, e, column, kinds) for e in epochs_of(study, group.names)}
+    )
+
+
+def accuracies(study: Study, group: Runs) -> list[Between]:
     """The runs' validation accuracies at each epoch of training that all have."""
     by_run = {
         name: {int(row["epoch"]): row["val_accuracy"] for row in study.training.get(name, ())}
-        for name in one.names
+        for name in group.names
     }
-    epochs = sorted(set.intersection(*(set(found) for found in by_run.values())))
-    return _between(one, {epoch: {name: by_run[name][epoch] for name in one.names} for epoch in epochs})
+    epochs = sorted(set.intersection(*(set(by_epoch) for by_epoch in by_run.values())))
+    return _between(group, {epoch: {name: by_run[name][epoch] for name in group.names} for epoch in epochs})
 
 
-def _between(one: Runs, by_epoch: dict[int, dict[str, float]]) -> list[Between]:
+def _between(group: Runs, by_epoch: dict[int, dict[str, float]]) -> list[Between]:
     return [
-        Between(epoch, min(found.values()), found[one.middle], max(found.values()))
-        for epoch, found in by_epoch.items()
-        if found
+        Between(epoch, min(by_run.values()), by_run[group.middle], max(by_run.values()))
+        for epoch, by_run in by_epoch.items()
+        if by_run
     ]

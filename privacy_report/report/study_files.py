@@ -45,11 +45,11 @@ def merge(table: str, variants: Iterable[str], root: Path = Path()) -> Path:
     merged = root / f"plots/{table}.csv"
     with atomic(merged) as file:
         for position, path in enumerate(parts.values()):
-            with open(path, "rb") as part:
-                header = part.readline()
+            with open(path, "rb") as source:
+                header = source.readline()
                 if position == 0:
                     file.write(header)
-                shutil.copyfileobj(part, file)
+                shutil.copyfileobj(source, file)
     return merged
 
 

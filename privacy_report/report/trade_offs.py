@@ -48,20 +48,20 @@ def privacy_vs_accuracy(study: Study, look: Look) -> Picture:
 
 def _trade_off(study: Study, look: Look, column: str, ax: Axes) -> None:
     points, ends = [], []
-    for variant, one in runs(study).items():
-        rows = study.by_epoch(one.middle, column)
+    for variant, group in runs(study).items():
+        rows = study.by_epoch(group.middle, column)
         x, y = [row["val_accuracy"] for row in rows], [row[column] for row in rows]
         shades: Any = np.linspace(0.35, 1.0, len(rows)) if len(rows) > 1 else None
         ax.scatter(x, y, s=15, c=look.color(variant), marker=look.marker(variant), alpha=shades, lw=0)
         points += list(zip(x, y, strict=True))
         if rows:
-            ends.append((y[-1], label_of(study, one), look.color(variant), look.marker(variant)))
+            ends.append((y[-1], label_of(study, group), look.color(variant), look.marker(variant)))
     front = pareto(points)
     ax.plot(
         *zip(*front, strict=True) if front else ([], []), color=INK, lw=1, drawstyle="steps-pre", zorder=1
     )
-    for one in runs(study).values():
-        star(study, look, one.middle, ax, lambda row: row["val_accuracy"], column, look.color(one.of))
+    for group in runs(study).values():
+        star(study, look, group.middle, ax, lambda row: row["val_accuracy"], column, look.color(group.of))
     ax.set(title=NAMES[column], xlabel="Validation accuracy")
     _room(ax, 0.02, CHANCE[column])
     ax.axhline(CHANCE[column], color=INK, lw=0.8, ls=(0, (2, 2)))

@@ -14,7 +14,7 @@ def made(epoch=2, attack="threshold", slice_=ENTIRE, advantage=0.05, half=None, 
     numbers |= {"advantage_high": advantage + 0.02, "tpr_at_1pct_fpr": 0.015}
     numbers |= {"tpr_at_1pct_fpr_low": 0.01, "tpr_at_1pct_fpr_high": 0.02, "note": ""}
     halves = [half] if half else [SELECT, REPORT]
-    return [written_row(attack, slice_, one, **numbers | cells) for one in halves]
+    return [written_row(attack, slice_, half_name, **numbers | cells) for half_name in halves]
 
 
 @pytest.fixture

@@ -19,13 +19,13 @@ FILE = Shipped("cnn2.keras", "5ba256", 1000, 0.0)
 @pytest.fixture
 def tables(rows):
     """Epoch 2 passes, epoch 4 does not; an outputs-only attack and one with references at each."""
-    found = []
+    table = []
     for epoch, advantage in ((2, 0.03), (4, 0.3)):
         for attack, more in (("threshold", 0.0), ("rmia", 0.01)):
             cells = {"auc": 0.5 + advantage + more, "auc_low": 0.5, "auc_high": 0.9}
             cells |= {"accuracy": 0.8125, "epsilon_fixed_split": 0.25}
-            found += rows(epoch, attack, advantage=advantage + more, **cells)
-    return found
+            table += rows(epoch, attack, advantage=advantage + more, **cells)
+    return table
 
 
 def judged(tables, limits, epsilon=None, public_seed=False, twin=False):
@@ -40,44 +40,44 @@ def text(tables, limits, shipped, epsilon=None, public_seed=False):
 
 
 def test_a_card_says_what_the_tables_say(tables):
-    found = text(tables, LIMITS, FILE)
-    assert "# Two Layers (`cnn2`)\n\ncnn2: passes at epoch 2; no leak detected" in found
-    assert "`cnn2.keras`, SHA-256 `5ba256`" in found
-    assert "uint8 (n, 32 x 32 x 1)" in found
-    assert "bit for bit in the 1000 examples" in found
-    assert "| 0.8125 / 0.7000 |" in found
-    assert "| outputs only | `threshold` | 0.5300 (0.5000-0.9000) | 0.0300 (0.0000-0.0500) | 0.0150" in found
-    assert "| outputs, reference models | `rmia` | 0.5400" in found
-    assert "| outputs, early checkpoints | not measured |" in found
-    assert "- advantage on the entire dataset at most 0.1\n" in found
-    assert "The other half confirms the recommendation" in found
+    page = text(tables, LIMITS, FILE)
+    assert "# Two Layers (`cnn2`)\n\ncnn2: passes at epoch 2; no leak detected" in page
+    assert "`cnn2.keras`, SHA-256 `5ba256`" in page
+    assert "uint8 (n, 32 x 32 x 1)" in page
+    assert "bit for bit in the 1000 examples" in page
+    assert "| 0.8125 / 0.7000 |" in page
+    assert "| outputs only | `threshold` | 0.5300 (0.5000-0.9000) | 0.0300 (0.0000-0.0500) | 0.0150" in page
+    assert "| outputs, reference models | `rmia` | 0.5400" in page
+    assert "| outputs, early checkpoints | not measured |" in page
+    assert "- advantage on the entire dataset at most 0.1\n" in page
+    assert "The other half confirms the recommendation" in page
     for word in ("`d1935`", "`c0ffee`", "| non-members that equal a member | 3 |", "dvc repro ship@cnn2"):
-        assert word in found
-    assert "none, it was not trained privately" in found
-    assert "## Differential privacy" not in found
+        assert word in page
+    assert "none, it was not trained privately" in page
+    assert "## Differential privacy" not in page
 
 
 def test_a_card_says_what_is_claimed_and_what_the_claim_does_not_cover(tables):
-    found = text(tables, LIMITS, FILE, 7.734)
-    assert "| claimed epsilon of differential privacy | 7.734 |" in found
-    assert "Claimed: epsilon 7.73 at delta 1e-05 up to epoch 4, whichever of 2 checkpoints is chosen" in found
-    assert "noise multiplier 0.7, clipping norm 1, 400 steps that draw each example with probability" in found
-    assert "The claim does not cover:\n\n- the attacks' rates\n" in found
+    page = text(tables, LIMITS, FILE, 7.734)
+    assert "| claimed epsilon of differential privacy | 7.734 |" in page
+    assert "Claimed: epsilon 7.73 at delta 1e-05 up to epoch 4, whichever of 2 checkpoints is chosen" in page
+    assert "noise multiplier 0.7, clipping norm 1, 400 steps that draw each example with probability" in page
+    assert "The claim does not cover:\n\n- the attacks' rates\n" in page
 
 
 def test_a_card_says_where_the_file_differs_from_the_scores(tables):
-    found = text(tables, LIMITS, Shipped("cnn2.keras", "5ba256", 1000, 2.5e-6))
-    assert "by at most 2.5e-06 in 1000 examples" in found
-    assert "bit for bit" not in found
+    page = text(tables, LIMITS, Shipped("cnn2.keras", "5ba256", 1000, 2.5e-6))
+    assert "by at most 2.5e-06 in 1000 examples" in page
+    assert "bit for bit" not in page
 
 
 def test_without_a_recommendation_the_card_says_why_and_shows_the_last_checkpoint(tables):
-    found = text(tables, {"max_advantage": 0.01}, None)
-    assert "cnn2: fails; " in found
-    assert "none of 2 checkpoints passes (max_advantage is broken by up to" in found
-    assert "No checkpoint passes the policy below, so no model is shipped." in found
-    assert "| completed epochs | 4 |" in found
-    assert ".keras" not in found
+    page = text(tables, {"max_advantage": 0.01}, None)
+    assert "cnn2: fails; " in page
+    assert "none of 2 checkpoints passes (max_advantage is broken by up to" in page
+    assert "No checkpoint passes the policy below, so no model is shipped." in page
+    assert "| completed epochs | 4 |" in page
+    assert ".keras" not in page
     unjudged = text(tables, {"max_epsilon": 8.0}, None, 7.734, public_seed=True)
     assert "- `max_epsilon` cannot be judged: the seed is public" in unjudged
     assert "| 7.734, void for anyone who knows the noise seed, which is committed |" in unjudged
@@ -88,15 +88,15 @@ def test_without_a_confirmation_the_card_says_what_stands_against_it(tables):
         row | ({"advantage_high": 0.2} if row["half"] == "report" and row["epoch"] == 2 else {})
         for row in tables
     ]
-    found = text(worse, LIMITS, None)
-    assert "cnn2: fails at epoch 2, NOT CONFIRMED" in found
-    assert "the half of the examples that had no part in the choice, so no model is shipped." in found
-    assert "- `max_advantage` 0.1 above 0.1\n" in found
-    assert "The other half DOES NOT CONFIRM the recommendation." in found
+    page = text(worse, LIMITS, None)
+    assert "cnn2: fails at epoch 2, NOT CONFIRMED" in page
+    assert "the half of the examples that had no part in the choice, so no model is shipped." in page
+    assert "- `max_advantage` 0.1 above 0.1\n" in page
+    assert "The other half DOES NOT CONFIRM the recommendation." in page
 
 
 def test_a_twin_is_never_shipped(tables):
     verdict = judged(tables, LIMITS, twin=True)
-    found = card("cnn2", SECTION, verdict, tables, None, ABOUT, "`c0ffee`", None)
-    assert "An audit twin, trained with canaries, is never shipped." in found
-    assert "No checkpoint keeps" not in found
+    page = card("cnn2", SECTION, verdict, tables, None, ABOUT, "`c0ffee`", None)
+    assert "An audit twin, trained with canaries, is never shipped." in page
+    assert "No checkpoint keeps" not in page

@@ -119,7 +119,7 @@ def request_(tmp_path_factory) -> Sandbox:
 
 def step(name: str) -> str:
     """The shell of a step of the workflow."""
-    return next(one["run"] for one in WORKFLOW["jobs"]["comment"]["steps"] if one.get("name") == name)
+    return next(entry["run"] for entry in WORKFLOW["jobs"]["comment"]["steps"] if entry.get("name") == name)
 
 
 def execute(request_: Sandbox, name: str) -> subprocess.CompletedProcess[str]:

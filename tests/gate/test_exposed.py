@@ -27,8 +27,8 @@ RULE = "max_exposed_beyond_noise"
 def measured(members, models, exposed, seed=0):
     """Rows of record_auc.csv where a share of the members is exposed."""
     references = drawn(members, models, seed, exposed)
-    found = {"record_auc": record_auc(references), "by_noise": by_noise(references)}
-    return record_auc_rows("cnn2", 20, found, {ENTIRE: np.arange(members)})
+    aucs = {"record_auc": record_auc(references), "by_noise": by_noise(references)}
+    return record_auc_rows("cnn2", 20, aucs, {ENTIRE: np.arange(members)})
 
 
 def counted(reach, n, noise):
@@ -66,11 +66,11 @@ def test_beyond_noise_is_what_noise_exceeds_in_at_most_2_percent_and_a_half():
     ],
 )
 def test_a_share_within_noise_breaks_nothing_and_its_upper_end_keeps_the_limit(ends, limit, judged):
-    found = finding(RULE, limit, Checkpoint(2, [], exposed=ends))
-    assert (found["judged"] if found else None) == judged
+    failure = finding(RULE, limit, Checkpoint(2, [], exposed=ends))
+    assert (failure["judged"] if failure else None) == judged
     if judged == "no":
-        assert found["value"] is None
-        assert "cannot be judged" in found["reason"]
+        assert failure["value"] is None
+        assert "cannot be judged" in failure["reason"]
 
 
 def test_own_aucs_count_where_what_they_are_made_of_is_released():
@@ -78,7 +78,7 @@ def test_own_aucs_count_where_what_they_are_made_of_is_released():
         released: finding(RULE, 0.01, Checkpoint(2, [], released=released, exposed=(0.1, 0.2)))
         for released in (None, "logits", "probabilities", "rounded_2", "top", "label")
     }
-    assert [one["judged"] for one in judged.values()] == ["yes", "yes", "yes", "no", "no", "no"]
+    assert [failure["judged"] for failure in judged.values()] == ["yes", "yes", "yes", "no", "no", "no"]
     assert "own AUCs are of logits, and label is released" in judged["label"]["reason"]
 
 
@@ -96,7 +96,7 @@ def test_a_leak_of_two_members_in_a_hundred_breaks_the_rule(models, rows):
     assert auc(roc_curve(phi[is_member], phi[~is_member])) < 0.52
     verdict = verdict_on(rows, measured(12_000, models, 0.02, 3))
     assert verdict["verdict"] == BREAKS
-    assert {(one["rule"], one["epoch"]) for one in verdict["failing"]} == {(RULE, 2), (RULE, 4)}
+    assert {(failure["rule"], failure["epoch"]) for failure in verdict["failing"]} == {(RULE, 2), (RULE, 4)}
     assert "what helps: docs/remedies.md" in line("cnn2", verdict)
 
 

@@ -107,8 +107,8 @@ def test_the_claim_is_the_same_for_whichever_checkpoint_is_chosen(rows):
     )  # of 2 epochs alone epsilon would be smaller
     verdict = verdict_on("cnn2", table, limits(max_epsilon=8), 8.0)
     assert (verdict["recommended_epoch"], verdict["on_report_half"]["epsilon"]) == (2, 8.0)
-    found = verdict_on("cnn2", table, limits(max_epsilon=7.9), 8.0)["failing"]
-    assert [(one["epoch"], one["value"]) for one in found] == [(2, 8.0), (4, 8.0)]
+    failing = verdict_on("cnn2", table, limits(max_epsilon=7.9), 8.0)["failing"]
+    assert [(failure["epoch"], failure["value"]) for failure in failing] == [(2, 8.0), (4, 8.0)]
 
 
 WANTED = {"min_reference_models": 8, "max_advantage": 1.0}

@@ -72,15 +72,15 @@ def named(value, floor=60.0, **cells):
 )
 def test_names_are_held_against_a_share_or_a_count_and_what_is_not_seen_is_open(value, limit, judged):
     value = value / 2 if limit == 240 and judged is None else value
-    found = finding("max_named_at_10pct_fdr", limit, Checkpoint(2, [named(value)]))
-    assert (found["judged"] if found else None) == judged
+    failure = finding("max_named_at_10pct_fdr", limit, Checkpoint(2, [named(value)]))
+    assert (failure["judged"] if failure else None) == judged
     if judged == "no":
-        assert "cannot be judged" in found["reason"]
+        assert "cannot be judged" in failure["reason"]
 
 
 def test_too_few_nonmembers_for_any_name_say_so():
-    found = finding("max_named_at_10pct_fdr", 0.5, Checkpoint(2, [named(math.nan, 9000.0)]))
-    assert "with 3000 non-members names are seen from 9000 on, and there are 6000 members" in found["reason"]
+    breach = finding("max_named_at_10pct_fdr", 0.5, Checkpoint(2, [named(math.nan, 9000.0)]))
+    assert "with 3000 non-members names are seen from 9000 on, and there are 6000 members" in breach["reason"]
 
 
 def test_a_slice_that_was_not_attacked_says_why():

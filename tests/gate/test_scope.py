@@ -34,12 +34,12 @@ def test_an_attack_of_that_advantage_is_detected_with_95_percent(rows):
 
 
 def test_power_falls_with_tests_and_rises_with_examples(rows):
-    (one,) = rows(half="select", n_member=50_000.0, n_nonmember=10_000.0, advantage_high=0.0501)
+    (row,) = rows(half="select", n_member=50_000.0, n_nonmember=10_000.0, advantage_high=0.0501)
     more = whole(rows, n_member=50_000.0, n_nonmember=10_000.0, advantage_high=0.0501)
     few = rows(half="select", n_member=500.0, n_nonmember=100.0, advantage_high=0.0501)
-    assert power(one, [one]) < power(more[0], more) < power(few[0], few)
+    assert power(row, [row]) < power(more[0], more) < power(few[0], few)
     (trained,) = rows(half="select", n_member=50_000.0, n_nonmember=10_000.0, advantage_high=0.08)
-    assert power(trained, [trained]) > power(one, [one])  # it scored fewer
+    assert power(trained, [trained]) > power(row, [row])  # it scored fewer
     (refused,) = rows(half="select", n_member=2.0, n_nonmember=2.0, advantage_high=1.0)
     assert power(refused, [refused]) == 1.0
 
@@ -117,10 +117,10 @@ def test_green_only_where_nothing_leaks_and_reference_models_tried(settings, exp
 
 def test_a_broken_rule_says_by_how_much_and_at_how_many_checkpoints():
     rule, judged = {"rule": "max_class_advantage", "judged": "yes"}, {"rule": "max_advantage", "judged": "no"}
-    found = [rule | {"epoch": 2, "excess": 0.1}, rule | {"epoch": 2, "excess": 0.3}]
-    found += [rule | {"epoch": 4, "excess": 0.2}, judged | {"epoch": 2, "excess": None}]
-    found += [{"rule": "min_reference_models", "judged": "yes", "epoch": 2, "excess": None}]
-    assert breaches(found) == (
+    findings = [rule | {"epoch": 2, "excess": 0.1}, rule | {"epoch": 2, "excess": 0.3}]
+    findings += [rule | {"epoch": 4, "excess": 0.2}, judged | {"epoch": 2, "excess": None}]
+    findings += [{"rule": "min_reference_models", "judged": "yes", "epoch": 2, "excess": None}]
+    assert breaches(findings) == (
         "max_class_advantage is broken by up to 0.3 at 2 checkpoints, "
         "max_advantage cannot be judged at 1 checkpoint, min_reference_models is broken at 1 checkpoint"
     )

@@ -30,21 +30,21 @@ def test_the_least_and_the_largest_are_of_each_runs_worst_attack(run):
         run(0.72, threshold=0.06, rmia=0.04),
         run(0.71, threshold=0.02, rmia=0.07),
     ]
-    found = spread(runs, EPOCH)
-    assert (found["advantage_min"], found["advantage_max"]) == (0.06, 0.08)
-    assert (found["val_acc_min"], found["val_acc_max"]) == (0.70, 0.72)
+    ranges = spread(runs, EPOCH)
+    assert (ranges["advantage_min"], ranges["advantage_max"]) == (0.06, 0.08)
+    assert (ranges["val_acc_min"], ranges["val_acc_max"]) == (0.70, 0.72)
 
 
 def test_there_is_none_where_one_run_was_attacked_in_another_way(run):
-    both, one = run(threshold=0.05, rmia=0.08), run(threshold=0.06)
-    assert spread([both, one], EPOCH) == spread([one, both], EPOCH) == {}
+    both, single = run(threshold=0.05, rmia=0.08), run(threshold=0.06)
+    assert spread([both, single], EPOCH) == spread([single, both], EPOCH) == {}
     refused = [row | {"auc": math.nan} if row["attack"] == "rmia" else row for row in both]
     assert spread([both, refused], EPOCH) == {}
-    assert spread([one, refused], EPOCH)["advantage_min"] == 0.05
+    assert spread([single, refused], EPOCH)["advantage_min"] == 0.05
 
 
 def test_there_is_none_of_one_run_or_without_a_checkpoint_of_each_at_that_epoch(run):
-    one = run(threshold=0.05)
-    assert spread([one], EPOCH) == {}
-    assert spread([one, []], EPOCH) == {}
-    assert spread([one, one], EPOCH + 2) == {}
+    single = run(threshold=0.05)
+    assert spread([single], EPOCH) == {}
+    assert spread([single, []], EPOCH) == {}
+    assert spread([single, single], EPOCH + 2) == {}

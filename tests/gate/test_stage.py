@@ -136,8 +136,8 @@ def test_the_claim_is_the_same_whichever_checkpoint_is_chosen(project, rows):
         table = [row | {"advantage_high": advantage} for row in table]
         write_table("data/attack/cnn3/halves.csv", table, HALVES_COLUMNS)
         main(["cnn3"])
-        found = json.loads(Path("metrics/cnn3.json").read_text())
-        assert (found["verdict"], found["epsilon"]) == (word, 1.25)
+        metrics = json.loads(Path("metrics/cnn3.json").read_text())
+        assert (metrics["verdict"], metrics["epsilon"]) == (word, 1.25)
         assert json.loads(path_of("cnn3").read_text())["claim"] == asdict(claimed(1.25)) | {
             "compared": [2, 4],
             "not_covered": ["the attacks' rates"],

@@ -76,7 +76,7 @@ def project(tmp_path, monkeypatch, rows):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(gate_command, "refuse_stale", lambda: None)  # test_stale.py has a DVC project
 
-    def write(limits, found=((2, 0.02), (4, 0.4)), sections=SECTIONS):
+    def write(limits, canaries=((2, 0.02), (4, 0.4)), sections=SECTIONS):
         limits = {"max_advantage": 0.5, "min_val_accuracy": None} | limits
         Path("params.yaml").write_text(yaml.safe_dump({"variants": sections, "gate": limits}))
         for variant in ("plain", "twin", "white"):
@@ -84,7 +84,7 @@ def project(tmp_path, monkeypatch, rows):
             write_table(f"data/attack/{variant}/halves.csv", table, HALVES_COLUMNS)
             whole = [{name: row[name] for name in PRIVACY_COLUMNS} for row in table[::2]]
             if variant == "twin":
-                whole += [canary(epoch, high) for epoch, high in found]
+                whole += [canary(epoch, high) for epoch, high in canaries]
             write_table(f"data/attack/{variant}/privacy.csv", whole, PRIVACY_COLUMNS)
             write_json(f"data/attack/{variant}/references.json", {"models": 0})
             claim.write(claim.path_of(variant), None)
@@ -108,9 +108,9 @@ def test_the_twins_canaries_decide_about_the_variant(project):
     project({RULE: None})
     assert verdict("plain")["recommended_epoch"] == 4
     project({RULE: 0.1})
-    found = verdict("plain")
-    assert (found["recommended_epoch"], found["confirmed"]) == (2, "yes")
-    (against,) = found["failing"]
+    judged = verdict("plain")
+    assert (judged["recommended_epoch"], judged["confirmed"]) == (2, "yes")
+    (against,) = judged["failing"]
     assert (against["epoch"], against["rule"], against["slice"]) == (4, RULE, CANARIES)
     assert against["value"] == 0.4
 
@@ -129,18 +129,18 @@ def test_canaries_that_leak_are_in_the_scope_of_the_variant(project):
 
 
 def test_a_checkpoint_keeps_the_rule_only_if_all_before_it_do(project):
-    project({RULE: 0.1}, found=((2, 0.3), (4, 0.02)))
-    found = verdict("plain")
-    assert found["verdict"] == "breaks the policy"
-    assert [(one["epoch"], one["value"]) for one in found["failing"]] == [(2, 0.3), (4, 0.3)]
-    assert found["failing"][1]["reason"] == "0.2 above 0.1, at epoch 2"
+    project({RULE: 0.1}, canaries=((2, 0.3), (4, 0.02)))
+    judged = verdict("plain")
+    assert judged["verdict"] == "breaks the policy"
+    assert [(failure["epoch"], failure["value"]) for failure in judged["failing"]] == [(2, 0.3), (4, 0.3)]
+    assert judged["failing"][1]["reason"] == "0.2 above 0.1, at epoch 2"
 
 
 def test_a_checkpoint_without_canaries_of_its_own_cannot_be_judged(project):
-    project({RULE: 0.1}, found=((2, 0.02),))
-    found = verdict("plain")
-    assert found["recommended_epoch"] == 2
-    assert found["failing"][0]["reason"] == "cannot be judged: no audit twin has such a checkpoint"
+    project({RULE: 0.1}, canaries=((2, 0.02),))
+    judged = verdict("plain")
+    assert judged["recommended_epoch"] == 2
+    assert judged["failing"][0]["reason"] == "cannot be judged: no audit twin has such a checkpoint"
 
 
 def test_a_bound_above_0_is_a_leak_at_the_checkpoint_that_was_audited(project):
@@ -159,13 +159,13 @@ def test_all_numbers_of_a_metrics_file_are_of_one_epoch(project):
     project({RULE: 0.1})  # of the twin epoch 4 breaks it
     for name, epoch in (("plain", 2), ("twin", 4)):
         said = verdict(name)
-        found = json.loads(Path(f"metrics/{name}.json").read_text())
+        metrics = json.loads(Path(f"metrics/{name}.json").read_text())
         whole = where(read_rows(f"data/attack/{name}/privacy.csv"), slice=ENTIRE)
         table = {int(row["epoch"]): row for row in whole}
-        assert found["epoch"] == said["scope"]["epoch"] == epoch
-        assert found["val_acc"] == pytest.approx(table[epoch]["val_accuracy"], rel=1e-3)
-        assert ("eps_audited" in found) == (epoch == 4)
-        assert found["leak"] == ("yes" if said["scope"]["leaks"] else "no")
+        assert metrics["epoch"] == said["scope"]["epoch"] == epoch
+        assert metrics["val_acc"] == pytest.approx(table[epoch]["val_accuracy"], rel=1e-3)
+        assert ("eps_audited" in metrics) == (epoch == 4)
+        assert metrics["leak"] == ("yes" if said["scope"]["leaks"] else "no")
         assert f"leak detected at epoch {epoch}" in line(name, said)
 
 
@@ -187,17 +187,17 @@ def test_the_worst_end_of_the_interval_counts(project):
 
 def test_a_variant_without_a_twin_cannot_keep_the_rule(project):
     project({RULE: 0.9}, sections={name: SECTIONS[name] for name in ("plain", "longer")})
-    found = verdict("plain")
-    assert found["verdict"] == "cannot be judged"
-    assert found["failing"][0]["reason"] == "cannot be judged: no audit twin has such a checkpoint"
+    judged = verdict("plain")
+    assert judged["verdict"] == "cannot be judged"
+    assert judged["failing"][0]["reason"] == "cannot be judged: no audit twin has such a checkpoint"
 
 
 def test_a_twin_is_judged_and_never_recommended(project, capsys):
     project({RULE: 0.1})
-    found = verdict("twin")
-    assert found["verdict"] == "audit"
-    assert "recommended_epoch" not in found
-    assert [one["epoch"] for one in found["failing"]] == [4]
+    judged = verdict("twin")
+    assert judged["verdict"] == "audit"
+    assert "recommended_epoch" not in judged
+    assert [failure["epoch"] for failure in judged["failing"]] == [4]
     verdict("plain")
     sections = {name: SECTIONS[name] for name in ("plain", "twin")}
     Path("params.yaml").write_text(yaml.safe_dump({"variants": sections}))
@@ -224,8 +224,8 @@ def test_next_to_a_claim_the_audit_of_the_last_epoch_counts_at_any_checkpoint(pr
     project({RULE: 0.1})  # recommends epoch 2, where the audit is of epoch 4
     claim.write(claim.path_of("plain"), claimed(8.0))
     verdict("plain")
-    found = json.loads(Path("metrics/plain.json").read_text())
-    assert (found["epoch"], found["epsilon"], found["eps_audited"]) == (2, 8.0, 2.346)
+    metrics = json.loads(Path("metrics/plain.json").read_text())
+    assert (metrics["epoch"], metrics["epsilon"], metrics["eps_audited"]) == (2, 8.0, 2.346)
 
 
 @pytest.mark.parametrize("bound", [0.5, 3.5])  # below and above that of the examples
@@ -233,18 +233,18 @@ def test_the_audit_by_gradients_counts_where_there_is_one_and_is_no_leak(project
     project({}, sections=WHITE)
     white = {"epoch": 4, "epsilon_one_run": bound, "epsilon_one_run_fdp": 4.0, "epsilon_ceiling": 5.0}
     write_json("data/attack/white/one_run.json", white)
-    found = {}
+    metrics = {}
     for name in ("plain", "twin", "white"):
         leaks = verdict(name)["scope"]["leaks"]
         assert ({"attack": "one-run audit", "slice": CANARIES} in leaks) == (name != "white")
-        found[name] = json.loads(Path(f"metrics/{name}.json").read_text())
-    assert {name: one["eps_audited"] for name, one in found.items()} == {
+        metrics[name] = json.loads(Path(f"metrics/{name}.json").read_text())
+    assert {name: numbers["eps_audited"] for name, numbers in metrics.items()} == {
         "plain": bound,
         "twin": 2.346,
         "white": bound,
     }
     study = Study()
-    assert [study.one_run(name)["epsilon_one_run"] for name in found] == [bound, 2.34567, bound]
+    assert [study.one_run(name)["epsilon_one_run"] for name in metrics] == [bound, 2.34567, bound]
     marks = axis(study, "plain", 8.0)
     assert [mark.value for mark in marks] == [8.0, bound, 4.0, 5.0, 2.34567, 4.3]
     assert [mark.name.split(":")[0] for mark in marks] == ["claimed", *3 * ["white box"], *2 * ["black box"]]

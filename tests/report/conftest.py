@@ -108,8 +108,8 @@ class Study:
 
     def _claim(self, name: str, compared: list[int]) -> None:
         epsilon = self._epsilon(name, compared[-1]) if name in self.dp else None
-        found = claimed(epsilon, compared=tuple(compared))
-        claim.write(claim.path_of(name, self.root / claim.FOLDER), found)
+        new_claim = claimed(epsilon, compared=tuple(compared))
+        claim.write(claim.path_of(name, self.root / claim.FOLDER), new_claim)
 
     def _variant(self, position: int, name: str) -> None:
         history = []
@@ -181,17 +181,17 @@ class Study:
 
     def slices(self) -> list[tuple[str, float, float]]:
         """Name, share of the examples, and factor of the scores' distance of each slice."""
-        found = [(ENTIRE, 1.0, 1.0)] + [(f"{CLASS}{i}", 0.1, 0.8 + 0.05 * i) for i in range(10)]
+        slices = [(ENTIRE, 1.0, 1.0)] + [(f"{CLASS}{i}", 0.1, 0.8 + 0.05 * i) for i in range(10)]
         if self.whole:
-            found += [(CORRECT, 0.7, 0.9), (INCORRECT, 0.3, 1.1)]
-            found += [(f"{LOSS_PERCENTILE}{10 * i}-{10 * i + 10}", 0.1, 0.3) for i in range(10)]
-        return found
+            slices += [(CORRECT, 0.7, 0.9), (INCORRECT, 0.3, 1.1)]
+            slices += [(f"{LOSS_PERCENTILE}{10 * i}-{10 * i + 10}", 0.1, 0.3) for i in range(10)]
+        return slices
 
     def _rows(self, position: int, name: str, history: dict, share: float) -> list[dict]:
         rows = []
         for attack in self.attacks:
-            for name_of_slice, part, factor in self.slices():
-                n, m = int(self.members * part), int(self.nonmembers * share * part)
+            for name_of_slice, fraction, factor in self.slices():
+                n, m = int(self.members * fraction), int(self.nonmembers * share * fraction)
                 d = self.shift(position, name, history["epoch"], attack) * factor
                 row = dict.fromkeys(PRIVACY_COLUMNS, math.nan) | {
                     "variant": name,
@@ -239,10 +239,10 @@ class Study:
 def metrics(d: float, n: float, m: float) -> dict:
     """Metrics of two unit Gaussians `d` apart, with rough intervals for n members and m non-members."""
     auc, error = NORMAL.cdf(d / math.sqrt(2)), math.sqrt((1 / n + 1 / m) / 12)
-    found = {"auc": auc, "auc_low": auc - 1.96 * error, "auc_high": auc + 1.96 * error}
+    numbers = {"auc": auc, "auc_low": auc - 1.96 * error, "auc_high": auc + 1.96 * error}
     advantage, reach = 2 * NORMAL.cdf(d / 2) - 1, math.sqrt(math.log(40) / 2 * (1 / n + 1 / m))
-    found |= {"advantage": advantage, "advantage_low": max(0.0, advantage - reach)}
-    found |= {
+    numbers |= {"advantage": advantage, "advantage_low": max(0.0, advantage - reach)}
+    numbers |= {
         "advantage_high": min(1.0, advantage + reach),
         "advantage_p": math.exp(-d * d * m / 8),
         "ppv": 0.9,
@@ -251,10 +251,10 @@ def metrics(d: float, n: float, m: float) -> dict:
         tpr = NORMAL.cdf(d + NORMAL.inv_cdf(fpr))
         reach = 2 * tpr / math.sqrt(m * fpr)
         if fpr * m >= 5:
-            found |= dict(zip(with_ends(column), (tpr, tpr - reach, tpr + reach), strict=True))
-    found |= {"balanced_accuracy": 0.5 + found["advantage"] / 2, "epsilon_fixed_split": max(0.0, d - 0.1)}
-    found |= {EPSILON_JOINT: max(0.0, d - 0.2)}
-    return found | {"leaks": "yes" if d > 0.1 else "no"}
+            numbers |= dict(zip(with_ends(column), (tpr, tpr - reach, tpr + reach), strict=True))
+    numbers |= {"balanced_accuracy": 0.5 + numbers["advantage"] / 2, "epsilon_fixed_split": max(0.0, d - 0.1)}
+    numbers |= {EPSILON_JOINT: max(0.0, d - 0.2)}
+    return numbers | {"leaks": "yes" if d > 0.1 else "no"}
 
 
 @pytest.fixture

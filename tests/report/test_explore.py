@@ -92,8 +92,8 @@ def test_the_address_keeps_what_is_shown(browser, root):
     browser.run("document.querySelector('#legend button[value=cnn3]').click()")
     settled(browser)
     address = browser.run("location.hash")
-    for part in ("epoch=10", "attack=rmia", "fpr=0.001", "measure=auc", "variants=cnn3"):
-        assert part in address
+    for setting in ("epoch=10", "attack=rmia", "fpr=0.001", "measure=auc", "variants=cnn3"):
+        assert setting in address
     controls = "['attack', 'measure', 'slice', 'epoch', 'fpr'].map(id => at(id).value)"
     before = browser.run(controls), text_of(browser, "#sentence"), shown_in(browser, "by_epoch")
     browser.open(root / "plots/report.html", address)
@@ -138,8 +138,8 @@ def test_points_are_the_rows_of_the_table(browser, root):
     settled(browser)
     rows = where(read_rows(root / "plots/privacy.csv"), attack="threshold", slice="class=7", variant="cnn2")
     wanted = [(row["epoch"], row["advantage"]) for row in rows if not math.isnan(row["advantage"])]
-    found = browser.run(points_of("2 Layers") + ".map(p => [p.epoch, p.value])")
-    assert [tuple(one) for one in found] == [
+    points = browser.run(points_of("2 Layers") + ".map(p => [p.epoch, p.value])")
+    assert [tuple(point) for point in points] == [
         (epoch, pytest.approx(value, rel=1e-4)) for epoch, value in wanted
     ]
 
@@ -153,8 +153,8 @@ def test_the_strongest_is_the_one_with_the_highest_auc_and_no_placebo(browser, r
     for chosen, allowed in (("strongest", ATTACKS[:-1]), ("strongest on outputs", ATTACKS[:2])):
         set_to(browser, "attack", chosen)
         settled(browser)
-        found = browser.run(points_of("3 Layers") + ".map(p => [p.epoch, p.attack])")
-        for epoch, attack in found:
+        points = browser.run(points_of("3 Layers") + ".map(p => [p.epoch, p.attack])")
+        for epoch, attack in points:
             here = [
                 row
                 for row in rows
@@ -310,8 +310,8 @@ def test_variants_with_the_same_label_are_told_apart(chromium, study, tmp_path):
     main([])
     chromium.look()
     chromium.open(tmp_path / "plots/report.html")
-    found = chromium.run("[...new Set(charts.by_epoch.data('points').map(p => p.variant))]")
-    assert found == ["2 Layers (cnn2)", "2 Layers (cnn3)"]
+    labels = chromium.run("[...new Set(charts.by_epoch.data('points').map(p => p.variant))]")
+    assert labels == ["2 Layers (cnn2)", "2 Layers (cnn3)"]
 
 
 def test_point_and_band_of_several_seeds_are_those_of_the_static_picture(chromium, study, tmp_path):
@@ -331,7 +331,7 @@ def test_point_and_band_of_several_seeds_are_those_of_the_static_picture(chromiu
         write_table(path, kept, list(rows[0]))
     main([])
     drawn = Study(root)
-    one = runs(drawn)["cnn2"]
+    group = runs(drawn)["cnn2"]
     chromium.look()
     chromium.open(root / "plots/report.html")
     for measure in ("advantage", "auc", "tpr_at_1pct_fpr"):
@@ -339,10 +339,10 @@ def test_point_and_band_of_several_seeds_are_those_of_the_static_picture(chromiu
             set_to(chromium, "measure", measure)
             set_to(chromium, "attack", attacker)
             settled(chromium)
-            found = chromium.run("charts.by_epoch.data('points').map(p => [p.epoch, p.low, p.value, p.high])")
-            band = between(drawn, one, measure, kinds)
-            assert [epoch for epoch, *_ in found] == [at.epoch for at in band] == [2, 4, 6, 8]
-            for (_, *numbers), at in zip(found, band, strict=True):
+            dots = chromium.run("charts.by_epoch.data('points').map(p => [p.epoch, p.low, p.value, p.high])")
+            band = between(drawn, group, measure, kinds)
+            assert [epoch for epoch, *_ in dots] == [at.epoch for at in band] == [2, 4, 6, 8]
+            for (_, *numbers), at in zip(dots, band, strict=True):
                 assert at.low < at.high
                 assert numbers == pytest.approx([at.low, at.middle, at.high], rel=1e-4)
             of_classes = chromium.run("charts.classes.data('points').map(p => [p.low, p.value, p.high])")
@@ -369,7 +369,7 @@ def test_axe_finds_nothing(chromium, root, tmp_path):
     if subprocess.run(install, capture_output=True, check=False, timeout=120).returncode:
         pytest.skip("npm could not install axe-core")
     axe = (tmp_path / "node_modules/axe-core/axe.min.js").read_text()
-    found = """axe.run().then(r => JSON.stringify(r.violations.map(v =>
+    script = """axe.run().then(r => JSON.stringify(r.violations.map(v =>
     ({id: v.id, where: v.nodes.slice(0, 3).map(n => n.html.slice(0, 120) + n.failureSummary)}))))"""
     for dark in (False, True):
         for width in (1280, 390):
@@ -377,7 +377,7 @@ def test_axe_finds_nothing(chromium, root, tmp_path):
             chromium.open(root / "plots/report.html")
             chromium.run("document.querySelectorAll('details').forEach(one => { one.open = true; })")
             chromium.run(f"{axe}; 0")
-            assert json.loads(chromium.run(found)) == [], (dark, width)
+            assert json.loads(chromium.run(script)) == [], (dark, width)
     chromium.look(scripts=True)
 
 

@@ -47,9 +47,9 @@ def test_dollars_and_braces_are_drawn_as_they_are(named):
     page = read_page()
     for label in LABELS:
         assert f"</span> {escape(label, quote=False)}" in page
-    found = Study()
-    look = Look(list(found.labels), ["#111111"])
-    for picture in (vulnerability(found, look), classes_picture(found, look)):
+    study = Study()
+    look = Look(list(study.labels), ["#111111"])
+    for picture in (vulnerability(study, look), classes_picture(study, look)):
         for panel in picture.panels:
             with rc_context(STYLE):
                 figure = Figure()

@@ -79,7 +79,9 @@ def drawn(tmp_path_factory):
         shutil.copytree(ROOT / ".dvc/plots", ".dvc/plots")
         Path(".dvc/config").touch()
         Path(".gitignore").write_text("data/\nplots/privacy.csv\n/.dvc/tmp\n/show\n/diff\n")
-        plots = [one for one in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"] if type(one) is dict]
+        plots = [
+            plot for plot in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"] if type(plot) is dict
+        ]
         Path("dvc.yaml").write_text(yaml.safe_dump({"plots": plots}, sort_keys=False))
         commit("main")
         subprocess.run(["git", "switch", "--quiet", "--create", "feature"], check=True, env=environment())
@@ -101,8 +103,8 @@ def test_columns_are_the_contracts(drawn):
 
 
 def test_every_attack_has_its_row_as_measured(drawn):
-    found = list(where(read_rows(drawn / "plots/curves.csv"), by=""))
-    assert len(found) == 3 * 25 * len(ATTACKS) == 3 * 25 * 9
+    rows = list(where(read_rows(drawn / "plots/curves.csv"), by=""))
+    assert len(rows) == 3 * 25 * len(ATTACKS) == 3 * 25 * 9
     whole = {(r["variant"], r["epoch"], r["attack"]): r for r in read_rows(drawn / "plots/privacy.csv")}
     measured = [column for measure in MEASURES for column in contract.with_ends(measure)]
     for row in read_cells(drawn / "plots/curves.csv"):
@@ -138,7 +140,7 @@ def test_the_strongest_is_the_strongest(study):
         row["advantage"] = 0.99  # the highest, but not that of the highest AUC
     write_table(path, rows, contract.PRIVACY_COLUMNS)
     merge("privacy", ["cnn2", "cnn3", "cnn3_dp"])
-    found = list(curves.curves(Study(root)))
+    curve_rows = list(curves.curves(Study(root)))
     everything = read_rows(root / "plots/privacy.csv")
     kinds = {
         contract.STRONGEST: {contract.OUTPUTS, contract.EARLY, contract.REFERENCES},
@@ -148,7 +150,7 @@ def test_the_strongest_is_the_strongest(study):
         for epoch in (2.0, 4.0, 6.0, 8.0, 10.0):
             at = list(where(everything, variant=variant, epoch=epoch))
             for name, of in kinds.items():
-                (row,) = where(found, variant=variant, epoch=epoch, attack=name)
+                (row,) = where(curve_rows, variant=variant, epoch=epoch, attack=name)
                 best = slowest(at, of)
                 assert row["by"] == best["attack"]
                 assert row["kind"] == contract.kind_of(best["attack"])
@@ -158,15 +160,15 @@ def test_the_strongest_is_the_strongest(study):
 
 def test_roc_has_few_points_of_the_strongest_of_each_kind(drawn):
     rows = read_rows(drawn / "plots/roc.csv")
-    found = {
+    points_of = {
         key: list(points)
         for key, points in groupby(rows, lambda r: (r["variant"], r["checkpoint"], r["attack"], r["kind"]))
     }
     for variant in ("cnn2", "cnn3"):
-        of = {key[1:] for key in found if key[0] == variant}
+        of = {key[1:] for key in points_of if key[0] == variant}
         two = {("logistic", contract.OUTPUTS), ("rmia", contract.REFERENCES)}
-        assert of == {(which, *one) for which in ("recommended", "last") for one in two}
-    for (variant, _, attack, _), points in found.items():
+        assert of == {(which, *attacker) for which in ("recommended", "last") for attacker in two}
+    for (variant, _, attack, _), points in points_of.items():
         assert 20 < len(points) <= curves.MOST_POINTS
         epoch = points[0]["epoch"]
         whole = where(read_rows(drawn / f"data/attack/{variant}/roc.csv"), epoch=epoch, attack=attack)
@@ -241,12 +243,12 @@ def test_a_browser_draws_bands_chance_and_the_choice_of_attack(drawn, page, revi
         contract.STRONGEST_ON_OUTPUTS,
         "threshold",
     ]
-    for part in parts.values():
+    for panel in parts.values():
         for title in (r"Variant \(click to choose\)", "Revision"):  # legends do not repeat
-            assert len(re.findall(rf"<text[^>]*>{title}</text>", part)) == 1
+            assert len(re.findall(rf"<text[^>]*>{title}</text>", panel)) == 1
         for variant in ("cnn2", "cnn3", "cnn3_dp"):
-            assert len(re.findall(rf"<text[^>]*>{variant}</text>", part)) == 1
-        width = float(re.search(r'<svg [^>]*width="([\d.]+)"', part)[1])
+            assert len(re.findall(rf"<text[^>]*>{variant}</text>", panel)) == 1
+        width = float(re.search(r'<svg [^>]*width="([\d.]+)"', panel)[1])
         assert 300 < width <= 800
 
 

@@ -89,10 +89,10 @@ def remedied(study):
 
 def column_at(study, variant, epoch, column, attacks=None):
     """The largest number of a column on the entire dataset, straight from the file."""
-    found = read_rows(study.root / f"data/attack/{variant}/privacy.csv")
+    rows = read_rows(study.root / f"data/attack/{variant}/privacy.csv")
     return max(
         row[column]
-        for row in found
+        for row in rows
         if row["slice"] == "entire dataset"
         and row["epoch"] == epoch
         and (not attacks or row["attack"] in attacks)
@@ -101,19 +101,19 @@ def column_at(study, variant, epoch, column, attacks=None):
 
 def test_runs_are_one_curve_from_the_least_to_the_largest(remedied):
     study = remedied()
-    found = runs(study)
-    assert {of: list(one.names) for of, one in found.items()} == {
+    groups = runs(study)
+    assert {of: list(group.names) for of, group in groups.items()} == {
         "cnn2": ["cnn2", "cnn4", "cnn6"],
         "cnn3": ["cnn3", "cnn5"],
     }
     last = {name: column_at(study, name, 20, "auc") for name in study.labels}
-    assert found["cnn2"].middle == sorted(found["cnn2"].names, key=last.get)[1]
-    assert found["cnn3"].middle == max(found["cnn3"].names, key=last.get)  # of two the higher one
-    band = between(study, found["cnn2"], "advantage")
-    assert [one.epoch for one in band] == study.epochs("cnn2")
-    for one in band:
-        values = [column_at(study, name, one.epoch, "advantage") for name in found["cnn2"].names]
-        assert (one.low, one.middle, one.high) == pytest.approx(tuple(sorted(values)))
+    assert groups["cnn2"].middle == sorted(groups["cnn2"].names, key=last.get)[1]
+    assert groups["cnn3"].middle == max(groups["cnn3"].names, key=last.get)  # of two the higher one
+    band = between(study, groups["cnn2"], "advantage")
+    assert [point.epoch for point in band] == study.epochs("cnn2")
+    for point in band:
+        values = [column_at(study, name, point.epoch, "advantage") for name in groups["cnn2"].names]
+        assert (point.low, point.middle, point.high) == pytest.approx(tuple(sorted(values)))
 
 
 def test_an_attack_that_not_every_run_had_makes_no_run_look_worse(remedied):
@@ -123,11 +123,12 @@ def test_an_attack_that_not_every_run_had_makes_no_run_look_worse(remedied):
     write_table(path, [row for row in rows if row["attack"] == "threshold"], list(rows[0]))
     built.merge("privacy", study.labels, study.root)
     study = Study(study.root)
-    for one in between(study, runs(study)["cnn2"], "advantage"):
+    for point in between(study, runs(study)["cnn2"], "advantage"):
         values = [
-            column_at(study, name, one.epoch, "advantage", ["threshold"]) for name in ("cnn2", "cnn4", "cnn6")
+            column_at(study, name, point.epoch, "advantage", ["threshold"])
+            for name in ("cnn2", "cnn4", "cnn6")
         ]
-        assert (one.low, one.high) == pytest.approx((min(values), max(values)))
+        assert (point.low, point.high) == pytest.approx((min(values), max(values)))
     curves = remedies.paths(study, ["cnn2", "cnn4"])
     assert curves["cnn2"][20].leak == pytest.approx(column_at(study, "cnn2", 20, "advantage", ["threshold"]))
 
@@ -142,7 +143,7 @@ def test_the_table_says_what_the_gate_chose_and_what_is_gained_over_all_pairs(re
     for column, name in SHORT.items():
         assert remedy[column] == pytest.approx(metrics[name], rel=1e-3)
     others = [json.loads(Path(f"metrics/{name}.json").read_text()) for name in ("cnn3", "cnn5")]
-    accuracies = [one["val_acc"] for one in others if one["verdict"] in ("passes", "refuted")]
+    accuracies = [numbers["val_acc"] for numbers in others if numbers["verdict"] in ("passes", "refuted")]
     assert remedy["runs_that_keep"] == len(accuracies)
     assert remedy["val_accuracy_low"] == pytest.approx(min(accuracies), rel=1e-3)
     assert remedy["val_accuracy_high"] == pytest.approx(max(accuracies), rel=1e-3)
@@ -171,9 +172,9 @@ def test_file_picture_and_section_are_there_where_a_study_has_remedies(remedied)
     assert "thin lines are runs with other seeds" in text
     drawn = contents(study, Look(list(study.labels), ReportParams().palette))["variants"]
     groups = runs(study)
-    assert [one["name"] for one in drawn] == [groups["cnn2"].middle, groups["cnn3"].middle]
+    assert [variant["name"] for variant in drawn] == [groups["cnn2"].middle, groups["cnn3"].middle]
     middle = {name: groups[name].middle for name in ("cnn2", "cnn3")}
-    assert [one["label"] for one in drawn] == [
+    assert [variant["label"] for variant in drawn] == [
         f"2 Layers, 3 seeds, drawn: {middle['cnn2']}",
         f"3 Layers, 2 seeds, drawn: {middle['cnn3']}",
     ]
@@ -189,11 +190,11 @@ def test_without_remedies_there_is_no_section_and_an_empty_table(study):
 
 def test_metrics_have_the_spread_of_the_seeds_of_the_first_run_alone(remedied):
     study = remedied()
-    found = json.loads(Path("metrics/cnn2.json").read_text())
-    assert found["seeds"] == 3
+    metrics = json.loads(Path("metrics/cnn2.json").read_text())
+    assert metrics["seeds"] == 3
     names = ("cnn2", "cnn4", "cnn6")
     for column, name in SHORT.items():
-        values = [column_at(study, run, found["epoch"], column) for run in names]
-        assert found[f"{name}_min"] == pytest.approx(min(values), rel=1e-3)
-        assert found[f"{name}_max"] == pytest.approx(max(values), rel=1e-3)
+        values = [column_at(study, run, metrics["epoch"], column) for run in names]
+        assert metrics[f"{name}_min"] == pytest.approx(min(values), rel=1e-3)
+        assert metrics[f"{name}_max"] == pytest.approx(max(values), rel=1e-3)
     assert "seeds" not in json.loads(Path("metrics/cnn4.json").read_text())

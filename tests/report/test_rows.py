@@ -17,9 +17,9 @@ from privacy_report.report.style import Look
 
 
 def merged(root: Path) -> Study:
-    found = Study(root)
-    merge("privacy", found.labels)
-    return found
+    study = Study(root)
+    merge("privacy", study.labels)
+    return study
 
 
 def screen(study: Study) -> dict[str, rows.Line]:
@@ -27,12 +27,12 @@ def screen(study: Study) -> dict[str, rows.Line]:
 
 
 def test_a_row_has_the_numbers_of_all_examples_and_says_those_of_the_half_that_confirms(study):
-    found = merged(study(epochs=10, dp=("cnn3_dp",)))
-    for name, row in screen(found).items():
-        verdict = found.verdict(name)
+    merged_study = merged(study(epochs=10, dp=("cnn3_dp",)))
+    for name, row in screen(merged_study).items():
+        verdict = merged_study.verdict(name)
         epoch, confirmed = verdict["recommended_epoch"], verdict["on_report_half"]
         assert (row.epoch, row.which) == (epoch, "recommended")
-        best = max(found.entire[name, epoch], key=lambda one: one["advantage"])
+        best = max(merged_study.entire[name, epoch], key=lambda measured: measured["advantage"])
         assert row.accuracy == best["val_accuracy"]
         bar = row.bars["advantage"]
         assert bar.value == best["advantage"]
@@ -45,9 +45,9 @@ def test_a_row_has_the_numbers_of_all_examples_and_says_those_of_the_half_that_c
 
 
 def test_bars_of_a_column_have_one_scale_and_stay_inside(study):
-    found = screen(merged(study(epochs=20, dp=("cnn3_dp",), gate={"max_advantage": 0.01})))
+    screen_rows = screen(merged(study(epochs=20, dp=("cnn3_dp",), gate={"max_advantage": 0.01})))
     scales = set()
-    for row in found.values():
+    for row in screen_rows.values():
         for bar in filter(None, row.bars.values()):
             assert 0 <= bar.widths["low"] <= bar.widths["value"] <= bar.widths["high"] <= 100
         scales.add(round(row.bars["advantage"].limit / row.bars["advantage"].widths["limit"], 4))
@@ -71,26 +71,26 @@ def test_epsilon_that_canaries_show_stands_next_to_the_claim_at_its_epoch(study)
     path.write_text(yaml.safe_dump(params, sort_keys=False))
     audit = {"epoch": 4, "epsilon_one_run": 1.25, "canaries": 100}
     (root / "data/attack/cnn4_dp/one_run.json").write_text(json.dumps(audit))
-    found = explore.contents(merged(root), Look(["cnn3_dp", "cnn4_dp"], ["#111111"]))["epsilon"]
-    shown = [one for one in found if one["kind"].startswith("canaries")]
+    epsilons = explore.contents(merged(root), Look(["cnn3_dp", "cnn4_dp"], ["#111111"]))["epsilon"]
+    shown = [epsilon for epsilon in epsilons if epsilon["kind"].startswith("canaries")]
     assert shown == [{"name": "cnn3_dp", "kind": "canaries, white box", "epoch": 4, "value": 1.25}]
 
 
 def test_a_variant_that_fails_shows_its_last_epoch_and_the_worst_attacks(study):
-    found = merged(study(epochs=10, gate={"max_advantage": 0.0}))
-    for name, row in screen(found).items():
+    merged_study = merged(study(epochs=10, gate={"max_advantage": 0.0}))
+    for name, row in screen(merged_study).items():
         assert (row.epoch, row.which, row.half, row.pill) == (10, "last", "", "fails")
-        whole = found.entire[name, 10]
-        assert row.bars[FOUND].value == max(one[FOUND] for one in whole)
+        whole = merged_study.entire[name, 10]
+        assert row.bars[FOUND].value == max(measured[FOUND] for measured in whole)
 
 
 def test_members_that_are_named_are_shown_where_they_were_counted(study):
-    found = merged(study(epochs=4, variants=1))
-    epoch = found.recommended("cnn2")
-    assert screen(found)["cnn2"].named == ""
-    for i, row in enumerate(found.entire["cnn2", epoch]):
+    merged_study = merged(study(epochs=4, variants=1))
+    epoch = merged_study.recommended("cnn2")
+    assert screen(merged_study)["cnn2"].named == ""
+    for i, row in enumerate(merged_study.entire["cnn2", epoch]):
         row[NAMED] = 1200.0 + i
-    assert rows.named(found, "cnn2", epoch) == "1,201 of 50,000"
+    assert rows.named(merged_study, "cnn2", epoch) == "1,201 of 50,000"
 
 
 @pytest.mark.parametrize(
@@ -109,30 +109,30 @@ def test_pills(change, said):
 
 
 def test_the_grid_is_even_and_has_the_usual_rates():
-    found = explore.grid(10_000)
-    assert (found[0], found[-1]) == (1e-4, 1.0)
-    assert {0.01, 0.001, 0.1} <= set(found)
-    assert np.diff(np.log(found)) == pytest.approx(math.log(10) / explore.PER_DECADE, rel=0.06)
+    rates = explore.grid(10_000)
+    assert (rates[0], rates[-1]) == (1e-4, 1.0)
+    assert {0.01, 0.001, 0.1} <= set(rates)
+    assert np.diff(np.log(rates)) == pytest.approx(math.log(10) / explore.PER_DECADE, rel=0.06)
 
 
 def test_curves_promise_no_more_than_the_whole_one(study):
-    found = merged(study(epochs=4, attacks=("threshold", "rmia")))
+    merged_study = merged(study(epochs=4, attacks=("threshold", "rmia")))
     rates = explore.grid(10_000)
-    made = explore.curves(found, rates)
-    assert set(made) == {f"{v}|{e:.0f}|{a}" for v, e, a in found.roc}
-    for (variant, epoch, attack), curve in found.roc.items():
+    made = explore.curves(merged_study, rates)
+    assert set(made) == {f"{v}|{e:.0f}|{a}" for v, e, a in merged_study.roc}
+    for (variant, epoch, attack), curve in merged_study.roc.items():
         for rate, fpr, tpr in zip(rates, *made[f"{variant}|{epoch:.0f}|{attack}"], strict=True):
             allowed = [point for point in curve.tolist() if point[0] <= rate * (1 + 1e-9)]
             assert (fpr, tpr) == pytest.approx(max(allowed), rel=1e-5)
 
 
 def test_the_table_is_all_of_privacy_csv(study):
-    found = merged(study(epochs=4, refused=True))
-    columns = list(found.privacy[0])
-    made = json.loads(json.dumps(explore.table(found.privacy, columns), allow_nan=False))
+    merged_study = merged(study(epochs=4, refused=True))
+    columns = list(merged_study.privacy[0])
+    made = json.loads(json.dumps(explore.table(merged_study.privacy, columns), allow_nan=False))
     assert list(made) == columns
     for name in columns:
-        cells = [row[name] for row in found.privacy]
+        cells = [row[name] for row in merged_study.privacy]
         if isinstance(made[name], dict):
             assert [made[name]["texts"][place] for place in made[name]["places"]] == cells
         else:

@@ -67,7 +67,9 @@ def test_a_table_is_read_once(study, monkeypatch):
         monkeypatch.setattr(study_module, name, partial(counted, getattr(study_module, name)))
     main([])
     of_each = ("train/{}/history", "attack/{}/roc", "attack/{}/histograms", "attack/{}/exposed")
-    parts = {f"data/{part.format(name)}.csv" for name in ("cnn2", "cnn3", "cnn3_dp") for part in of_each}
+    parts = {
+        f"data/{pattern.format(name)}.csv" for name in ("cnn2", "cnn3", "cnn3_dp") for pattern in of_each
+    }
     parts -= {"data/attack/cnn3_dp/exposed.csv"}  # it is at chance
     assert set(read) == {"plots/privacy.csv"} | parts
     assert set(read.values()) == {1}
@@ -88,11 +90,11 @@ def test_a_panel_is_drawn_once():
 def test_the_curves_of_all_checkpoints_are_read(study):
     root = study(epochs=10, attacks=("threshold",))
     merge("privacy", ["cnn2", "cnn3"])
-    found = Study(root)
-    wanted = {(name, epoch, "threshold") for name in found.labels for epoch in (2, 4, 6, 8, 10)}
-    assert set(found.roc) == wanted
+    merged_study = Study(root)
+    wanted = {(name, epoch, "threshold") for name in merged_study.labels for epoch in (2, 4, 6, 8, 10)}
+    assert set(merged_study.roc) == wanted
     whole = where(read_rows(root / "data/attack/cnn2/roc.csv"), epoch=10.0)
-    assert found.roc["cnn2", 10, "threshold"].tolist() == [[row["fpr"], row["tpr"]] for row in whole]
+    assert merged_study.roc["cnn2", 10, "threshold"].tolist() == [[row["fpr"], row["tpr"]] for row in whole]
 
 
 def test_a_damaged_curve_is_one_line(tmp_path):
@@ -105,14 +107,14 @@ def test_a_damaged_curve_is_one_line(tmp_path):
 def test_the_closest_look_is_at_those_that_leak_most(study):
     root = study(variants=MOST_CLOSE + 2, epochs=2, attacks=("threshold",))
     merge("privacy", Study(root).labels)
-    found = Study(root)
-    assert found.many
+    merged_study = Study(root)
+    assert merged_study.many
     assert MANY < MOST_CLOSE
-    names = list(found.labels)
-    for row in found.entire[names[0], 2] + found.entire[names[5], 2]:
+    names = list(merged_study.labels)
+    for row in merged_study.entire[names[0], 2] + merged_study.entire[names[5], 2]:
         row["auc"] = 0.4
-    assert found.close(names) == [name for name in names if name not in (names[0], names[5])]
-    assert found.close(names[:2]) == names[:2]
+    assert merged_study.close(names) == [name for name in names if name not in (names[0], names[5])]
+    assert merged_study.close(names[:2]) == names[:2]
 
 
 def test_large_images_become_thumbnails():

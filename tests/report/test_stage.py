@@ -158,7 +158,9 @@ def test_the_table_fits_the_terminal(study, width):
     for word in ("Epoch", "Accuracy", "AUC", "Advantage", "Found at", "claimed", "audited", "Verdict"):
         assert any(word in line for line in printed[:2]), word
     for line in summary.lines(Study(root)):
-        (row,) = (one for one in printed if re.match(rf"{line.variant}  *([a-z, ]+ )?{line.epoch}\*? ", one))
+        (row,) = (
+            text for text in printed if re.match(rf"{line.variant}  *([a-z, ]+ )?{line.epoch}\*? ", text)
+        )
         wanted = [line.val_accuracy, line.auc, line.advantage, line.tpr, line.claimed]
         assert [value for value in wanted if value.split()[0] not in row] == []
         assert (line.auc in row) == (width == 160)
@@ -175,17 +177,17 @@ def test_refused_rows_are_counted(study):
 def test_reasons_are_listed_once_whatever_their_counts(study):
     root = study(refused=True)
     merge("privacy", ["cnn2", "cnn3"])
-    found = Study(root)
+    loaded = Study(root)
     few = "no tpr_at_0p1pct_fpr: needs 5000 scored non-members"
     low = "AUC below 0.5: members score lower than non-members, which is no advantage"
-    for i, row in enumerate(found.privacy):
+    for i, row in enumerate(loaded.privacy):
         row["n_nonmember"] = 1000.0 + i
         row["note"] = f"{low}; {few}, has {1000 + i}" if i % 2 else f"{few}, has {1000 + i}"
-    found.privacy[0]["note"] = "not attacked: 312 members and 7 non-members, at least 50 of each are needed"
-    found.privacy[2]["note"] = "not attacked: 9 members and 17 non-members, at least 50 of each are needed"
-    n = len(found.privacy)
+    loaded.privacy[0]["note"] = "not attacked: 312 members and 7 non-members, at least 50 of each are needed"
+    loaded.privacy[2]["note"] = "not attacked: 9 members and 17 non-members, at least 50 of each are needed"
+    n = len(loaded.privacy)
     too_few = "not attacked: at least 50 of each side are needed"
-    assert page.refused(found) == [(few, n - 2), (low, n // 2), (too_few, 2)]
+    assert page.refused(loaded) == [(few, n - 2), (low, n // 2), (too_few, 2)]
 
 
 @pytest.mark.parametrize(
@@ -219,12 +221,12 @@ def test_finding_tells_raw_and_corrected(study, p, leaks, said):
     root = study(dp=("cnn3_dp",), epochs=10)
     for table in PARTS:
         merge(table, ["cnn2", "cnn3", "cnn3_dp"])
-    found = Study(root)
-    row = found.strongest("cnn3_dp", 10, "advantage")
+    loaded = Study(root)
+    row = loaded.strongest("cnn3_dp", 10, "advantage")
     row |= {"advantage": 0.019, "advantage_low": 0.0, "advantage_high": 0.0384}
     row |= {"advantage_p": p, "leaks": leaks}
-    next(r for r in found.privacy if r["variant"] == "cnn3_dp")["advantage_p"] = math.nan  # not attacked
-    assert finding(found, "cnn3_dp", 10) == (
+    next(r for r in loaded.privacy if r["variant"] == "cnn3_dp")["advantage_p"] = math.nan  # not attacked
+    assert finding(loaded, "cnn3_dp", 10) == (
         f"Strongest attack on the entire dataset (threshold): advantage 0.019 [0.000, 0.038], {said}"
     )
 
@@ -233,8 +235,8 @@ def test_losses_have_a_logarithmic_axis(study):
     root = study(epochs=10)
     for table in PARTS:
         merge(table, ["cnn2", "cnn3"])
-    found = Study(root)
-    panel = histograms.losses_picture(found, Look(["cnn2", "cnn3"], ["#111111"])).panels[0]
+    loaded = Study(root)
+    panel = histograms.losses_picture(loaded, Look(["cnn2", "cnn3"], ["#111111"])).panels[0]
     ax = Figure().add_subplot()
     panel.draw(ax)
     assert ax.get_xscale() == "log"

@@ -12,11 +12,11 @@ points = st.lists(st.tuples(st.integers(0, 8).map(float), st.integers(0, 8).map(
 
 
 @given(points)
-def test_pareto_against_the_definition(found):
+def test_pareto_against_the_definition(checkpoints):
     def beaten(point):
-        return any(o[0] >= point[0] and o[1] <= point[1] and o != point for o in found)
+        return any(o[0] >= point[0] and o[1] <= point[1] and o != point for o in checkpoints)
 
-    assert sorted(pareto(found)) == sorted({point for point in found if not beaten(point)})
+    assert sorted(pareto(checkpoints)) == sorted({point for point in checkpoints if not beaten(point)})
 
 
 def test_pareto_passes_over_what_was_not_measured():
@@ -30,16 +30,16 @@ def merged(root):
 
 
 def test_strongest_passes_over_refused_rows(study):
-    found = merged(study(refused=True))
-    assert found.strongest("cnn2", 8)["attack"] == "logistic"
-    assert found.strongest("cnn2", 10)["attack"] == "threshold"
-    assert found.strongest("cnn2", 3) is None
+    merged_study = merged(study(refused=True))
+    assert merged_study.strongest("cnn2", 8)["attack"] == "logistic"
+    assert merged_study.strongest("cnn2", 10)["attack"] == "threshold"
+    assert merged_study.strongest("cnn2", 3) is None
 
 
 def test_epochs_are_in_order_of_number(study):
-    found = merged(study())
-    assert found.epochs("cnn2")[:6] == [2, 4, 6, 8, 10, 12]
-    assert found.shown("cnn2")["last"] == 50
+    merged_study = merged(study())
+    assert merged_study.epochs("cnn2")[:6] == [2, 4, 6, 8, 10, 12]
+    assert merged_study.shown("cnn2")["last"] == 50
 
 
 def test_missing_verdict_is_one_line(study):

@@ -32,8 +32,8 @@ def test_the_key_of_roc_curves_is_not_cut_and_audit_twins_have_none(study):
     params["variants"]["cnn9"]["canaries"] = {"count": 10}
     path.write_text(yaml.safe_dump(params, sort_keys=False))
     merge("privacy", params["variants"])
-    found = Study(root)
-    *_, panel = roc_picture(found, Look(list(found.labels), ["#111111"])).panels
+    merged_study = Study(root)
+    *_, panel = roc_picture(merged_study, Look(list(merged_study.labels), ["#111111"])).panels
     with mpl.rc_context(STYLE):
         figure = Figure((panel.width, panel.height), layout="constrained")
         canvas = FigureCanvasAgg(figure)

@@ -30,11 +30,11 @@ def inside(node, key):
     """All values of a key, anywhere in a template."""
     if isinstance(node, dict):
         yield from ([node[key]] if key in node else [])
-        for one in node.values():
-            yield from inside(one, key)
+        for child in node.values():
+            yield from inside(child, key)
     elif isinstance(node, list):
-        for one in node:
-            yield from inside(one, key)
+        for child in node:
+            yield from inside(child, key)
 
 
 def test_the_choice_of_attacks_is_what_the_tables_have():
@@ -48,16 +48,16 @@ def test_the_choice_of_attacks_is_what_the_tables_have():
     (param,) = template("roc")["params"]
     made = {row["checkpoint"] for row in read_cells(ROOT / "plots/roc.csv")}
     for option in param["bind"]["options"]:
-        assert any(option in one for one in made)
-    assert all(any(option in one for option in param["bind"]["options"]) for one in made)
+        assert any(option in checkpoint for checkpoint in made)
+    assert all(any(option in checkpoint for option in param["bind"]["options"]) for checkpoint in made)
 
 
 def test_the_templates_are_made_of_the_pages_layers():
-    found = templates.made(yaml.safe_load((ROOT / "params.yaml").read_text()))
-    assert set(found) == set(TEMPLATES)
-    for name, one in found.items():
+    specs = templates.made(yaml.safe_load((ROOT / "params.yaml").read_text()))
+    assert set(specs) == set(TEMPLATES)
+    for name, spec in specs.items():
         path = ROOT / f".dvc/plots/{name}.json"
-        assert templates.text(one) == path.read_text(), "python -m privacy_report.report.templates writes it"
+        assert templates.text(spec) == path.read_text(), "python -m privacy_report.report.templates writes it"
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -66,19 +66,19 @@ def test_the_templates_fields_are_columns(name):
     columns = {*columns_of(ROOT / f"plots/{TEMPLATES[name]}.csv"), "rev"}
     assert columns == {*COLUMNS[TEMPLATES[name]], "rev"}
     made = {"chance", "measured", "side"}  # by the template itself
-    fields = {one for one in inside(spec, "field") if isinstance(one, str)}
+    fields = {field for field in inside(spec, "field") if isinstance(field, str)}
     assert len(fields) > 5
     assert fields - made <= columns
-    read = {one for text in inside(spec, "calculate") for one in re.findall(r"datum\['(\w+)'\]", text)}
+    read = {column for text in inside(spec, "calculate") for column in re.findall(r"datum\['(\w+)'\]", text)}
     assert read <= columns
-    assert {one for names in inside(spec, "fold") for one in names} <= columns
+    assert {column for names in inside(spec, "fold") for column in names} <= columns
 
 
 def rendered(name, *shown):
     """The SVG of a template with the committed table, with some variants chosen in the legend."""
     spec = template(name)
     if shown:
-        (param,) = (one for one in inside(spec["concat"], "params"))
+        (param,) = (params for params in inside(spec["concat"], "params"))
         param[0]["value"] = [{"variant": variant} for variant in shown]
     rows = [row | {"rev": "workspace"} for row in read_cells(ROOT / f"plots/{TEMPLATES[name]}.csv")]
     text = json.dumps(spec).replace('"<DVC_METRIC_DATA>"', json.dumps(rows))
@@ -87,24 +87,24 @@ def rendered(name, *shown):
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_variants_are_chosen_in_the_legend_which_stays(name):
-    everything, one = rendered(name), rendered(name, "cnn3")
+    everything, alone = rendered(name), rendered(name, "cnn3")
     variants = list(
         dict.fromkeys(row["variant"] for row in read_cells(ROOT / f"plots/{TEMPLATES[name]}.csv"))
     )
     for variant in variants:
-        for svg in (everything, one):
+        for svg in (everything, alone):
             assert len(re.findall(rf"<text[^>]*>{variant}</text>", svg)) == 1
         drawn = rf'aria-label="[^"]*; Variant[^"]*: {variant}(;|")'
         assert re.search(drawn, everything)
-        assert bool(re.search(drawn, one)) == (variant == "cnn3")
+        assert bool(re.search(drawn, alone)) == (variant == "cnn3")
     legends = vl_convert.vegalite_to_vega(template(name) | {"data": {"values": []}})["legends"]
-    (legend,) = (one for one in legends if one["title"].startswith("Variant"))
+    (legend,) = (entry for entry in legends if entry["title"].startswith("Variant"))
     assert legend["encode"]["symbols"]["interactive"] is True
 
 
 @pytest.mark.parametrize(("name", "lines"), [("epochs", 4), ("roc", 2)])
 def test_chance_lines_say_what_they_are(name, lines):
     assert len(re.findall(r"<text[^>]*>chance</text>", rendered(name))) == lines
-    tips = [one["value"] for one in inside(template(name), "tooltip") if isinstance(one, dict)]
+    tips = [tooltip["value"] for tooltip in inside(template(name), "tooltip") if isinstance(tooltip, dict)]
     assert len(tips) == lines
     assert all(tip.startswith("Chance: ") for tip in tips)

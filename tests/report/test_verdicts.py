@@ -17,32 +17,33 @@ pytestmark = pytest.mark.usefixtures("unrasterised")
 
 
 def merged(root: Path) -> Study:
-    found = Study(root)
-    merge("privacy", found.labels)
-    return found
+    study = Study(root)
+    merge("privacy", study.labels)
+    return study
 
 
 def test_the_most_accurate_that_keeps_the_policy_is_recommended_with_its_price(study):
-    found = merged(study(epochs=20, dp=("cnn3_dp",)))
-    said = recommendation(found)
-    verdicts = {name: found.verdict(name) for name in found.labels}
+    merged_study = merged(study(epochs=20, dp=("cnn3_dp",)))
+    said = recommendation(merged_study)
+    verdicts = {name: merged_study.verdict(name) for name in merged_study.labels}
     chosen = {name: (name, float(verdicts[name]["recommended_epoch"])) for name in verdicts}
-    accuracies = {name: found.entire[chosen[name]][0]["val_accuracy"] for name in verdicts}
+    accuracies = {name: merged_study.entire[chosen[name]][0]["val_accuracy"] for name in verdicts}
     best = max(accuracies, key=accuracies.__getitem__)
     assert said.variant == best != "cnn3_dp"
     epoch, accuracy = verdicts[best]["recommended_epoch"], accuracies[best]
     assert said.say == (
-        f"Ship {found.labels[best]}, epoch {epoch}, with an accuracy of {accuracy:.3f}: "
+        f"Ship {merged_study.labels[best]}, epoch {epoch}, with an accuracy of {accuracy:.3f}: "
         "the most accurate of 3 variants that pass the policy."
     )
     advantage, rate = (
-        max(row[column] for row in found.entire[chosen[best]]) for column in ("advantage", "tpr_at_1pct_fpr")
+        max(row[column] for row in merged_study.entire[chosen[best]])
+        for column in ("advantage", "tpr_at_1pct_fpr")
     )
     assert said.leak == (
         f"A leak was detected in it. The strongest attacks reach an advantage of {advantage:.3f} "
         f"and find {100 * rate:.1f}% of the members at 1% FPR."
     )
-    top = max(rows[0]["val_accuracy"] for rows in found.entire.values())
+    top = max(rows[0]["val_accuracy"] for rows in merged_study.entire.values())
     assert f"The policy costs {top - accuracy:.3f} of accuracy" in said.price
     lost = accuracy - accuracies["cnn3_dp"]
     epoch = verdicts["cnn3_dp"]["recommended_epoch"]
@@ -61,7 +62,7 @@ def test_where_the_leak_is_is_said(study, slices, words):
     root = study(epochs=4, variants=1)
     path = root / "data/gate/cnn2.json"
     verdict = json.loads(path.read_text())
-    verdict["scope"]["leaks"] = [{"attack": "threshold", "slice": one} for one in slices]
+    verdict["scope"]["leaks"] = [{"attack": "threshold", "slice": name} for name in slices]
     path.write_text(json.dumps(verdict))
     assert recommendation(merged(root)).leak.startswith(words)
 
@@ -73,13 +74,13 @@ def test_what_is_not_confirmed_is_not_recommended(study):
     finding = {"rule": "max_advantage", "reason": "0.1 above 0.1", "judged": "yes", "epoch": 4, "excess": 0.1}
     verdict |= {"verdict": "breaks the policy", "confirmed": "no", "against": [finding]}
     path.write_text(json.dumps(verdict))
-    found = merged(root)
-    said = recommendation(found)
+    merged_study = merged(root)
+    said = recommendation(merged_study)
     assert (said.variant, said.say) == (
         None,
         "Ship nothing. The variant does not pass the policy.",
     )
-    assert "recommended" not in found.shown("cnn2")
+    assert "recommended" not in merged_study.shown("cnn2")
     main([])
     text = read_page()
     epoch = verdict["recommended_epoch"]

@@ -84,17 +84,17 @@ def sentences(text: str) -> list[str]:
     blocks = re.findall(r"<(p|li|dd|figcaption)\b[^>]*>(.*?)</\1>", text, flags=re.DOTALL)
     plain = [" ".join(unescape(re.sub(r"<[^>]+>", "", block)).split()) for _, block in blocks]
     listed = ("The policy", "not attacked", "no tpr", "2 Layers, epoch", "dataset.seed", "Python ")
-    found = [one for text in plain for one in re.split(r"(?<=[.:;?!]) +", text)]
-    return [one for one in found if not one.startswith(listed)]
+    pieces = [sentence for text in plain for sentence in re.split(r"(?<=[.:;?!]) +", text)]
+    return [sentence for sentence in pieces if not sentence.startswith(listed)]
 
 
 @pytest.mark.parametrize("settings", [{"dp": ("cnn3_dp",)}, {"refused": True}, {"variants": 8}])
 @pytest.mark.usefixtures("unrasterised")
 def test_no_sentence_is_long(study, settings):
     study(epochs=4, attacks=("threshold", "trajectory", "rmia", "placebo"), **settings)
-    found = sentences(page())
-    assert len(found) > 60
-    assert [one for one in found if len(one.split()) > 25] == []
+    said = sentences(page())
+    assert len(said) > 60
+    assert [sentence for sentence in said if len(sentence.split()) > 25] == []
 
 
 RIDDLES = (
@@ -113,4 +113,4 @@ RIDDLES = (
 def test_no_riddle_is_left(study, capsys):
     study(epochs=4, dp=("cnn3_dp",), attacks=("threshold", "rmia"))
     said = page() + capsys.readouterr().out
-    assert [one for one in RIDDLES if one in said] == []
+    assert [riddle for riddle in RIDDLES if riddle in said] == []
