@@ -85,11 +85,11 @@ def attacks_on_canaries(params: AttackParams) -> list[str]:
     return [name for name in params.attacks if needs[name] != registry.FEATURES] or [LOSS]
 
 
-def audit_variant(found: Inputs, kept: Memo) -> dict[str, Any]:
+def audit_variant(inputs: Inputs, kept: Memo) -> dict[str, Any]:
     """one_run.json of a variant: the one-run audit of its canaries, at the last checkpoint alone."""
-    last = max(found.files)
-    examples = examples_at(found, last, kept)
-    audited = audit_coins(examples, found.params.delta)
+    last = max(inputs.files)
+    examples = examples_at(inputs, last, kept)
+    audited = audit_coins(examples, inputs.params.delta)
     return {"epoch": last, "attack": attack_of(examples), **asdict(audited)}
 
 
@@ -99,8 +99,8 @@ def audit_gradients(scores: Path, epoch: int, delta: float) -> dict[str, Any]:
     scores: gradient_canaries.npz, canary_scores float (m,) over all steps until the last checkpoint, `epoch`,
     and canary_is_member bool (m,). UserError as `one_run`.
     """
-    found = read_arrays(scores)
-    audited = one_run(found["canary_scores"], found["canary_is_member"], delta)
+    arrays = read_arrays(scores)
+    audited = one_run(arrays["canary_scores"], arrays["canary_is_member"], delta)
     return {"epoch": epoch, "attack": GRADIENT, **asdict(audited)}
 
 
@@ -117,6 +117,6 @@ def _with(result: CheckpointFindings, canaries: CheckpointFindings) -> Checkpoin
     by_attack = dict(result.by_attack)
     for name, coins in canaries.by_attack.items():
         rows = [row | checkpoint | {"slice": CANARIES} for row in coins.rows]
-        found = by_attack.get(name, Findings([], [], (np.empty(0), np.empty(0))))
-        by_attack[name] = replace(found, rows=found.rows + rows)
+        findings = by_attack.get(name, Findings([], [], (np.empty(0), np.empty(0))))
+        by_attack[name] = replace(findings, rows=findings.rows + rows)
     return replace(result, by_attack=by_attack)

@@ -44,17 +44,17 @@ class CheckpointFindings:
 
     @property
     def rows(self) -> list[Row]:
-        return [row for found in self.by_attack.values() for row in found.rows]
+        return [row for findings in self.by_attack.values() for row in findings.rows]
 
     @property
     def halves(self) -> list[Row]:
         """Rows of both halves, the first half of all attacks first."""
-        rows = [row for found in self.by_attack.values() for row in found.halves]
+        rows = [row for findings in self.by_attack.values() for row in findings.halves]
         return sorted(rows, key=lambda row: row["half"], reverse=True)
 
     @property
     def curves(self) -> dict[str, Curve]:
-        return {name: found.curve for name, found in self.by_attack.items() if len(found.curve[0])}
+        return {name: findings.curve for name, findings in self.by_attack.items() if len(findings.curve[0])}
 
 
 def plan(
@@ -132,8 +132,10 @@ def planned(
     made = (*params.made, *once)
     plans = {name: plan(name, params, groups, excluded, queries, persons) for name in made}
     inputs = {
-        name: memo.base(JOB, *one.roots, chosen=one.chosen, hands=HANDS, plan=one.inputs())
-        for name, one in plans.items()
+        name: memo.base(
+            JOB, *attack_plan.roots, chosen=attack_plan.chosen, hands=HANDS, plan=attack_plan.inputs()
+        )
+        for name, attack_plan in plans.items()
     }
     same = None if persons is None else arrays_digest({"": persons})
     inputs[""] = memo.base(JOB, examples, hands=HANDS, examples=examples, seed=params.seed, persons=same)
@@ -158,8 +160,8 @@ def attack_outputs(
     examples = replace(examples, early_phi=early_phi, references=references)
     by_attack = {}
     for name in params.made:
-        one = plan(name, params, groups, persons=persons)
-        by_attack[name] = job.of_examples(examples, one, with_halves)
+        attack_plan = plan(name, params, groups, persons=persons)
+        by_attack[name] = job.of_examples(examples, attack_plan, with_halves)
         done()
     risks = exposure.risks(replace(examples, persons=persons), params.seed)
     done()

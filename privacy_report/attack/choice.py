@@ -32,10 +32,10 @@ def chosen(files: ReferenceFiles) -> Arrays:
     By `choose_epochs`; the nearest where there are too few references to attack each other.
     """
     try:
-        found = choose_epochs(_Loaded(files.phi), files.memberships(), files.phi)
+        chosen_epochs = choose_epochs(_Loaded(files.phi), files.memberships(), files.phi)
     except TooFewError:
-        found = {epoch: epoch for epoch in files.phi}
-    return {"nearest": np.array(list(found)), "chosen": np.array(list(found.values()))}
+        chosen_epochs = {epoch: epoch for epoch in files.phi}
+    return {"nearest": np.array(list(chosen_epochs)), "chosen": np.array(list(chosen_epochs.values()))}
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,8 @@ def evidence(scores: np.ndarray, is_member: np.ndarray, selects: np.ndarray, del
     `scores` descend; `selects` bool (n,) says which examples select the threshold, drawn without
     looking at the scores. NOTHING when a part lacks a side.
     """
-    for part in (selects, ~selects):
-        if not 0 < is_member[part].sum() < part.sum():
+    for mask in (selects, ~selects):
+        if not 0 < is_member[mask].sum() < mask.sum():
             return NOTHING
     curve = sorted_roc(scores[selects], is_member[selects])
     index, member_above = _best(curve, delta)
@@ -77,9 +77,9 @@ def evidence(scores: np.ndarray, is_member: np.ndarray, selects: np.ndarray, del
     return Evidence(tp, m, fp, n) if member_above else Evidence(n - fp, n, m - tp, m)
 
 
-def epsilon_low(found: Evidence, delta: float, level: float = LEVEL) -> float:
+def epsilon_low(counts: Evidence, delta: float, level: float = LEVEL) -> float:
     """Lower bound of epsilon at `delta` with confidence 1 - level, at least 0."""
-    return max(0.0, float(_log_ratio(*found, delta, level)))
+    return max(0.0, float(_log_ratio(*counts, delta, level)))
 
 
 def _log_ratio(top, of_top, bottom, of_bottom, delta: float, level: float) -> np.ndarray:

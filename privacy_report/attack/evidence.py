@@ -20,7 +20,9 @@ TRAINS = "trains.npy"
 def early_phi(files: Sequence[Path], every_query: bool = True) -> np.ndarray:
     """Logit-scaled confidences float32 (k, n) of score files, members first; of all queries or of one."""
     pooled = (signals.pool(read_outputs(file)) for file in files)
-    return np.stack([(one if every_query else one.asked_once).phi.astype(np.float32) for one in pooled])
+    return np.stack(
+        [(examples if every_query else examples.asked_once).phi.astype(np.float32) for examples in pooled]
+    )
 
 
 @dataclass(frozen=True)

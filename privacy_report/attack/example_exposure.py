@@ -27,12 +27,12 @@ def of_members(outputs: Path, trains: Path, phi: Path) -> Arrays:
 
 def of_examples(examples: Examples, references: References) -> Arrays:
     """The same of examples in memory."""
-    found = found_at_fpr(rmia(examples.phi, references), examples.is_member)
+    fpr = found_at_fpr(rmia(examples.phi, references), examples.is_member)
     try:
         exposed = exposure(references)
     except TooFewError:
-        exposed = np.full(len(found), np.nan)
-    return {"exposure": exposed[examples.is_member], "found_at_fpr": found[examples.is_member]}
+        exposed = np.full(len(fpr), np.nan)
+    return {"exposure": exposed[examples.is_member], "found_at_fpr": fpr[examples.is_member]}
 
 
 def exposure(references: References) -> np.ndarray:

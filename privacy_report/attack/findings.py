@@ -101,14 +101,14 @@ def attack_examples(examples: Examples, plan: Plan, stream: int = 0) -> tuple[li
         if examples.persons is not None:
             scored, scores = persons.by_person(at, of_rows, examples.heads, plan.person_score)
         is_member = examples.is_member[scored]
-        found = measure(scores, is_member, selects[scored], n_nonmember / n_member, plan.delta)
-        found["note"] = "; ".join(filter(None, [plan.caveat, found["note"]]))
+        metrics = measure(scores, is_member, selects[scored], n_nonmember / n_member, plan.delta)
+        metrics["note"] = "; ".join(filter(None, [plan.caveat, metrics["note"]]))
         if name == ENTIRE:
             whole = sorted_roc(scores, is_member)
             curve = thin(whole)
             cuts = np.random.default_rng([plan.seed, stream, NAMES_STREAM])
-            found |= names.measure(whole, n_member, cuts)
-        rows.append(head | accuracies | dict.fromkeys(METRICS) | found)
+            metrics |= names.measure(whole, n_member, cuts)
+        rows.append(head | accuracies | dict.fromkeys(METRICS) | metrics)
         if name == ENTIRE and examples.persons is not None:
             rows.append(accuracies | _of_rows(examples, at, of_rows, plan))
     return rows, curve
@@ -119,9 +119,9 @@ def _of_rows(examples: Examples, at: np.ndarray, scores: np.ndarray, plan: Plan)
     n_member = int(np.count_nonzero(examples.is_member))
     n_nonmember = len(examples.is_member) - n_member
     head = {"attack": plan.attack, "slice": ROWS, "n_member": n_member, "n_nonmember": n_nonmember}
-    found = persons.of_rows(scores, examples.is_member[at], examples.heads[at])
-    found["note"] = "; ".join(filter(None, [plan.caveat, found["note"]]))
-    return head | dict.fromkeys(METRICS) | found
+    metrics = persons.of_rows(scores, examples.is_member[at], examples.heads[at])
+    metrics["note"] = "; ".join(filter(None, [plan.caveat, metrics["note"]]))
+    return head | dict.fromkeys(METRICS) | metrics
 
 
 def attack_halves(examples: Examples, plan: Plan) -> list[Row]:
@@ -140,11 +140,11 @@ def attack_halves(examples: Examples, plan: Plan) -> list[Row]:
     rows = []
     for start, (half, stream) in enumerate(HALF_STREAMS.items()):
         parts = [side[start::2] for side in sides]
-        if not all(len(part) for part in parts):
+        if not all(len(positions) for positions in parts):
             return []  # a single example cannot be cut
         at = np.flatnonzero(np.isin(heads, np.concatenate(parts)))
-        found, _ = attack_examples(examples.take(at), replace(plan, slices=kinds), stream)
-        rows += [row | {"half": half} for row in found]
+        half_rows, _ = attack_examples(examples.take(at), replace(plan, slices=kinds), stream)
+        rows += [row | {"half": half} for row in half_rows]
     return rows
 
 

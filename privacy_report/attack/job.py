@@ -68,8 +68,8 @@ def of_examples(examples: Examples, plan: Plan, with_halves: bool = True) -> Fin
 
 def risks(examples: str, outputs: Path, seed: int, persons: np.ndarray | None = None) -> Arrays:
     """The examples' own numbers (`exposure.risks`); examples: the dotted name of what reads them."""
-    found = replace(_examples(examples, outputs, file_digest(outputs)), persons=persons)
-    return exposure.risks(found, seed)
+    loaded = replace(_examples(examples, outputs, file_digest(outputs)), persons=persons)
+    return exposure.risks(loaded, seed)
 
 
 # What several attacks on one checkpoint read is read once; the digests say when it has changed.

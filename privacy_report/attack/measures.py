@@ -21,9 +21,9 @@ def measure(
     slice's n_nonmember / n_member, the base rate of the PPV; epsilon is bounded at `delta`.
     """
     curve = roc.sorted_roc(scores, is_member)
-    found = epsilon_bound.evidence(scores, is_member, selects, delta)
-    row = row_of_curve(curve, ratio) | {"epsilon_fixed_split": epsilon_bound.epsilon_low(found, delta)}
-    row[EVIDENCE] = [*found, delta]
+    counts = epsilon_bound.evidence(scores, is_member, selects, delta)
+    row = row_of_curve(curve, ratio) | {"epsilon_fixed_split": epsilon_bound.epsilon_low(counts, delta)}
+    row[EVIDENCE] = [*counts, delta]
     if row["auc_high"] < 0.5:
         row["note"] = "; ".join(filter(None, [BACKWARDS, row["note"]]))
     return row

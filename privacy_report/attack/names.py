@@ -53,13 +53,13 @@ def halves(curve: Roc, rng: np.random.Generator) -> tuple[Above, Above]:
     """Two random halves of the non-members, each calibrating for the members and the other half."""
     group = np.repeat(np.arange(len(curve.thresholds)), np.diff(curve.fp))  # of tied scores, best first
     first = rng.permutation(curve.n_nonmember) < curve.n_nonmember // 2
-    found = []
+    above = []
     for calibrates in (first, ~first):
         others = np.concatenate([[0], np.cumsum(~calibrates)])
         n = curve.n_nonmember - int(others[-1])
         at = group[calibrates][: int(MOST_RATE * (n + 1)) + 1]
-        found.append(Above(curve.tp[at], others[curve.fp[at]], n, curve.n_member, int(others[-1])))
-    return found[0], found[1]
+        above.append(Above(curve.tp[at], others[curve.fp[at]], n, curve.n_member, int(others[-1])))
+    return above[0], above[1]
 
 
 def floor(n_member: int, n_nonmember: int, rate: float, share: float) -> int:

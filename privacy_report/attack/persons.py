@@ -23,7 +23,7 @@ def by_person(
     at: int (n,), positions of rows, and scores float (n,), descending; heads: int, for each position that of
     the first row of its person (`signals.Examples.heads`); person_score: one of PERSON_SCORES.
     """
-    found, first, person = np.unique(heads[at], return_index=True, return_inverse=True)
+    unique_heads, first, person = np.unique(heads[at], return_index=True, return_inverse=True)
     if person_score == MAX:
         together = scores[first]  # scores descend
     else:
@@ -31,7 +31,7 @@ def by_person(
         if person_score == MEAN:
             together = together / np.bincount(person)
     order = np.argsort(-together)
-    return found[order], together[order]
+    return unique_heads[order], together[order]
 
 
 def of_rows(scores: np.ndarray, is_member: np.ndarray, persons: np.ndarray) -> Row:

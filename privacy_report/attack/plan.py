@@ -59,10 +59,10 @@ class Plan:
         Without persons nothing is said of them, not even how they would be scored.
         """
         groups = list(self.groups.items()) if self.groups else []
-        found = vars(self) | {
+        values = vars(self) | {
             "settings": dict(self.settings),
             "groups": [[name, asdict(group)] for name, group in groups],
         }
         if self.persons is None:
-            return {name: value for name, value in found.items() if name not in ("persons", "person_score")}
-        return found | {"persons": arrays_digest({"": self.persons})}
+            return {name: value for name, value in values.items() if name not in ("persons", "person_score")}
+        return values | {"persons": arrays_digest({"": self.persons})}

@@ -32,7 +32,7 @@ def models_combined(phi: np.ndarray) -> np.ndarray:
     UserError that names the first model with an answer that is not finite.
     """
     check_finite(phi, "reference")
-    return phi if phi.ndim == 2 else np.stack([combined(one).astype(np.float32) for one in phi])
+    return phi if phi.ndim == 2 else np.stack([combined(answers).astype(np.float32) for answers in phi])
 
 
 def models_asked_once(phi: np.ndarray) -> np.ndarray:

@@ -118,17 +118,17 @@ def outcomes_by_epoch(
         raise UserError("phis: got no epoch of the references, allowed: at least one")
     attacked = {epoch: _at(phis, is_member, epoch).phi[:most].copy() for epoch in sorted(phis)}
     targets, labels = list(targets), list(np.asarray(is_member))[:most]
-    found: dict[int, dict[int, Outcome]] = {nearest(phis, target): {} for target in targets}
+    outcomes: dict[int, dict[int, Outcome]] = {nearest(phis, target): {} for target in targets}
     for other in sorted(phis):
         references = _at(phis, is_member, other)
-        scores: dict[int, list[np.ndarray]] = {epoch: [] for epoch in found}
+        scores: dict[int, list[np.ndarray]] = {epoch: [] for epoch in outcomes}
         for j in range(len(labels)):
             attackers = references.without_group_of(j)
             for epoch, those in scores.items():
                 those.append(score(attacked[epoch][j], attackers))
         for epoch, those in scores.items():
-            found[epoch][other] = _outcome(those, labels)
-    return {target: found[nearest(phis, target)] for target in targets}
+            outcomes[epoch][other] = _outcome(those, labels)
+    return {target: outcomes[nearest(phis, target)] for target in targets}
 
 
 def _at(phis: Mapping[int, np.ndarray], is_member: np.ndarray, epoch: int) -> References:
@@ -153,7 +153,7 @@ def choose_epochs(
     measure = CHOSEN_BY if FPRS[CHOSEN_BY] * n_nonmember >= MIN_FALSE_POSITIVES else "auc"
     chosen = {}
     for target, outcomes in outcomes_by_epoch(phis, is_member, targets, score, TRIED).items():
-        quality = {epoch: found.mean()[measure] for epoch, found in outcomes.items()}
+        quality = {epoch: outcome.mean()[measure] for epoch, outcome in outcomes.items()}
         chosen[target] = max(quality, key=lambda epoch: (quality[epoch], -epoch))
     return chosen
 
@@ -161,10 +161,10 @@ def choose_epochs(
 def _outcome(scores: list[np.ndarray], labels: list[np.ndarray]) -> Outcome:
     """Measures of each attacked model's scores against its labels."""
     values, intervals, rates = [], [], []
-    for found, is_member in zip(scores, labels, strict=True):
+    for model_scores, is_member in zip(scores, labels, strict=True):
         if is_member.all() or not is_member.any():
             raise UserError("is_member: got one side only, allowed: members and non-members")
-        curve = roc_curve(found[is_member], found[~is_member])
+        curve = roc_curve(model_scores[is_member], model_scores[~is_member])
         values.append(auc(curve))
         intervals.append(auc_interval(curve))
         rates.append([tpr_at_fpr(curve, f) if f * curve.n_nonmember >= 1 else np.nan for f in FPRS.values()])

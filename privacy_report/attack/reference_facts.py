@@ -50,11 +50,11 @@ def agreement(losses: np.ndarray, found_at_fpr: np.ndarray, exposure: np.ndarray
     """
     ranking = lt_iqr(losses)
     highest = np.argsort(-ranking, kind="stable")[:TOP]
-    found = found_at_fpr <= FOUND_AT
+    is_found = found_at_fpr <= FOUND_AT
     facts: dict[str, Any] = {
         "top": len(highest),
-        "found_of_top": float(found[highest].mean()),
-        "found_of_all": float(found.mean()),
+        "found_of_top": float(is_found[highest].mean()),
+        "found_of_all": float(is_found.mean()),
     }
     if np.isfinite(exposure).all() and np.ptp(ranking) > 0:
         facts["rank_correlation_with_exposure"] = float(spearmanr(ranking, exposure).statistic)

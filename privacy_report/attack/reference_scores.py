@@ -124,7 +124,7 @@ def choose_offline_a(references: References) -> float:
     Attacks up to TUNED_ON references, each with those outside its group, and asks for no label of the target.
     UserError for fewer than two groups. Source: arXiv 2312.03262, which tunes `a` in the same way.
     """
-    found = np.zeros(len(OFFLINE_A))
+    auc_sums = np.zeros(len(OFFLINE_A))
     for j in range(min(references.k, TUNED_ON)):
         others = references.without_group_of(j)
         others.require_outside("choose_offline_a")
@@ -133,8 +133,8 @@ def choose_offline_a(references: References) -> float:
         log_p, inside = log_probability(references.phi[j]), references.is_member[j]
         for i, a in enumerate(OFFLINE_A):
             scores = log_p - _log_offline_mean(doubt, log_mean, a)
-            found[i] += auc(roc_curve(scores[inside], scores[~inside]))
-    return OFFLINE_A[int(found.argmax())]
+            auc_sums[i] += auc(roc_curve(scores[inside], scores[~inside]))
+    return OFFLINE_A[int(auc_sums.argmax())]
 
 
 def bavaria(target_phi: np.ndarray, references: References) -> np.ndarray:

@@ -36,13 +36,13 @@ def log_p(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     others = p.copy()
     others[every, at] = 0.0
     near_one = np.log1p(-np.minimum(others.sum(axis=1), 0.5))  # p itself has lost the digits of 1 - p
-    found = [np.where(own > 0.5, near_one, np.log(np.maximum(own, LEAST)))]
+    columns = [np.where(own > 0.5, near_one, np.log(np.maximum(own, LEAST)))]
     for digits in DIGITS:
         middle = 10.0**-digits / 4
-        found.append(np.log(np.clip(np.round(own, digits), middle, 1 - middle)))
+        columns.append(np.log(np.clip(np.round(own, digits), middle, 1 - middle)))
     rest = np.maximum(1 - top, STEP / 2) / (p.shape[1] - 1)
-    found.append(np.log(np.where(rowwise.correct(logits, labels), top, rest)))
-    return np.column_stack(found)
+    columns.append(np.log(np.where(rowwise.correct(logits, labels), top, rest)))
+    return np.column_stack(columns)
 
 
 def probabilities(examples: Examples) -> np.ndarray:

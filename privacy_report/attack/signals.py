@@ -41,14 +41,14 @@ class Columns:
 
     def _compute(self, function: RowFunction) -> np.ndarray:
         order: Literal["C", "F"] = "F" if self.logits.shape[1] <= FEW_CLASSES else "C"
-        found: np.ndarray | None = None
+        values: np.ndarray | None = None
         for span, block in blocks(self.logits):
-            part = function(block.astype(np.float64, order=order), self.labels[span])
-            if found is None:
-                found = np.empty((len(self.labels), *part.shape[1:]), part.dtype)
-            found[span] = part
-        assert found is not None
-        return found
+            block_values = function(block.astype(np.float64, order=order), self.labels[span])
+            if values is None:
+                values = np.empty((len(self.labels), *block_values.shape[1:]), block_values.dtype)
+            values[span] = block_values
+        assert values is not None
+        return values
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class Examples:
 
     def by_row(self, function: RowFunction) -> np.ndarray:
         """What a function of rows of logits and labels says of each example, (n,) or (n, k); kept."""
-        found = self.columns.of(function)
-        return found if self.at is None else found[self.at]
+        values = self.columns.of(function)
+        return values if self.at is None else values[self.at]
 
     @cached_property
     def heads(self) -> np.ndarray:
@@ -145,7 +145,7 @@ class Examples:
 def pool(outputs: Outputs) -> Examples:
     """Both sides of a score file, members first."""
     n_member, n_nonmember = len(outputs.member_labels), len(outputs.nonmember_labels)
-    other = [one for one in (outputs.member_query_phi, outputs.nonmember_query_phi) if one is not None]
+    other = [phi for phi in (outputs.member_query_phi, outputs.nonmember_query_phi) if phi is not None]
     return Examples(
         logits=Joined((outputs.member_logits, outputs.nonmember_logits)),
         labels=np.concatenate([outputs.member_labels, outputs.nonmember_labels]),

@@ -36,9 +36,9 @@ def groups_of_columns(
     columns), which of the values the rows of a score file have, -1 for none.
     """
     return {
-        f"{one['column']}={value}": Group(*(_where(side[:, i] == place) for side in (member, nonmember)))
-        for i, one in enumerate(columns)
-        for place, value in enumerate(one["values"])
+        f"{column['column']}={value}": Group(*(_where(side[:, i] == place) for side in (member, nonmember)))
+        for i, column in enumerate(columns)
+        for place, value in enumerate(column["values"])
     }
 
 
@@ -91,10 +91,10 @@ def load_excluded(path: Path | str) -> np.ndarray:
     cells = [row.get("index") or "" for row in rows]
     if not cells or not all(cell.isdecimal() for cell in cells):
         raise UserError(f"{path}: must be a CSV whose column `index` has positions in images.npy")
-    found = np.array(cells, np.int64)
-    if len(np.unique(found)) < len(found):
+    positions = np.array(cells, np.int64)
+    if len(np.unique(positions)) < len(positions):
         raise UserError(f"{path}: has a position twice, allowed: each once")
-    return found
+    return positions
 
 
 def _are_positions(value: object) -> bool:

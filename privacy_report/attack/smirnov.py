@@ -32,12 +32,12 @@ def p_value(excess: int, n_member: int, n_nonmember: int) -> float:
         return 1.0
     columns = (m * n - excess) // m + 1
     touches = _touches if n <= EXACT else _touches_of_a_line
-    found = 0.0
+    probability = 0.0
     for start in range(0, columns, BLOCK):
         column = np.arange(start, min(start + BLOCK, columns))
         row = -(-(excess + m * column) // n)  # as far as the path has to come to touch the boundary
-        found += float(touches(column, row, m, n).sum())
-    return min(1.0, found)
+        probability += float(touches(column, row, m, n).sum())
+    return min(1.0, probability)
 
 
 def _touches(column: np.ndarray, row: np.ndarray, m: int, n: int) -> np.ndarray:

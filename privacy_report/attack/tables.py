@@ -61,11 +61,11 @@ def with_leaks(rows: Iterable[Row]) -> list[Row]:
     for i, row in enumerate(rows):
         if row["advantage_p"] is not None:
             families.setdefault((_family(row), row.get("half")), []).append(i)
-    found = {key: _rejected(rows, members) for key, members in families.items()}
+    rejected = {key: _rejected(rows, members) for key, members in families.items()}
     for family, half in families:
-        if family == LESS and not found.get((ALL, half), True):
-            found[family, half] = set()
-    leaking = set[int]().union(*found.values())
+        if family == LESS and not rejected.get((ALL, half), True):
+            rejected[family, half] = set()
+    leaking = set[int]().union(*rejected.values())
     tested = {i for members in families.values() for i in members}
     return [
         row | {"leaks": ("yes" if i in leaking else "no") if i in tested else None}
@@ -90,15 +90,15 @@ def with_joint_epsilon(rows: list[Row]) -> list[Row]:
     bounded = Counter(
         _sees_less(row) for row in rows if EVIDENCE in row and row["slice"].startswith(GIVEN_BEFOREHAND)
     )
-    found = []
+    joint_rows = []
     for row in rows:
         joint = None
         if EVIDENCE in row and row["slice"].startswith(GIVEN_BEFOREHAND):
             *counts, delta = row[EVIDENCE]
             joint = epsilon_low(Evidence(*counts), delta, LEVEL / bounded[_sees_less(row)])
         rest = {name: value for name, value in row.items() if name != EVIDENCE}
-        found.append(rest | {EPSILON_JOINT: joint})
-    return found
+        joint_rows.append(rest | {EPSILON_JOINT: joint})
+    return joint_rows
 
 
 def _family(row: Row) -> str:
@@ -154,22 +154,22 @@ def histogram_rows(variant: str, results: Results) -> list[Row]:
 
 
 def exposed_rows(
-    variant: str, results: Results, index: np.ndarray, labels: np.ndarray, found: Mapping[str, np.ndarray]
+    variant: str, results: Results, index: np.ndarray, labels: np.ndarray, by_member: Mapping[str, np.ndarray]
 ) -> list[Row]:
     """Rows of exposed.csv: the most exposed members.
 
-    `index` and `labels` int (n_member,): positions in the dataset, and classes; `found`: what the references
-    say of each member (`example_exposure.of_members`), empty without any. With references members are
-    ranked by their exposure, else by how far their losses swung over the checkpoints (LT-IQR). `loss` and
+    `index` and `labels` int (n_member,): positions in the dataset, and classes; `by_member`: what the
+    references say of each member (`example_exposure.of_members`), empty without any. With references members
+    are ranked by their exposure, else by how far their losses swung over the checkpoints (LT-IQR). `loss` and
     `probability` (of membership) are those at the last checkpoint.
     """
     last = list(results.values())[-1]
     probability = last.probability[: len(index)]
     nothing = np.full(len(index), np.nan)
-    scores, ranking = found.get("exposure", nothing), "exposure"
+    scores, ranking = by_member.get("exposure", nothing), "exposure"
     if not np.isfinite(scores).all():
         scores, ranking = lt_iqr(np.stack([result.member_loss for result in results.values()])), "lt_iqr"
-    found_at_fpr = found.get("found_at_fpr", nothing)
+    found_at_fpr = by_member.get("found_at_fpr", nothing)
     return [
         {
             "variant": variant,
@@ -194,33 +194,33 @@ def slices_of_members(
     persons: int (n_member,), whose row each is; then the positions are those of the persons with rows in the
     slice, among all who are members, by their numbers.
     """
-    found = {ENTIRE: np.arange(len(labels))}
+    positions = {ENTIRE: np.arange(len(labels))}
     if "class" in kinds:
-        found |= {f"{CLASS}{label}": np.flatnonzero(labels == label) for label in np.unique(labels)}
+        positions |= {f"{CLASS}{label}": np.flatnonzero(labels == label) for label in np.unique(labels)}
     if "group" in kinds:
-        found |= {f"{GROUP}{name}": np.array(group.member, int) for name, group in (groups or {}).items()}
+        positions |= {f"{GROUP}{name}": np.array(group.member, int) for name, group in (groups or {}).items()}
     if persons is not None:
         person = np.unique(persons, return_inverse=True)[1]
-        found = {name: np.unique(person[rows]) for name, rows in found.items()}
-    return {name: members for name, members in found.items() if len(members)}
+        positions = {name: np.unique(person[rows]) for name, rows in positions.items()}
+    return {name: members for name, members in positions.items() if len(members)}
 
 
-def record_auc_rows(variant: str, epoch: int, found: Arrays, slices: Mapping[str, np.ndarray]) -> list[Row]:
+def record_auc_rows(variant: str, epoch: int, arrays: Arrays, slices: Mapping[str, np.ndarray]) -> list[Row]:
     """Rows of record_auc.csv: for each slice and AUC the share of members that reach it, and noise's share.
 
-    found: see `record_auc.of_members`; epoch: of the references; slices: see `slices_of_members`. With
+    arrays: see `record_auc.of_members`; epoch: of the references; slices: see `slices_of_members`. With
     persons both are of these, whom `n_member` counts. All rows of the entire dataset hold at once with 95%,
     and so do all rows of classes and groups (Bonferroni): the Clopper-Pearson intervals, and the upper ends
     of noise. These are binomial quantiles at the mean chance: examples with unequal chances exceed them more
     rarely (Hoeffding 1956, theorem 4).
     """
-    if "record_auc" not in found:
+    if "record_auc" not in arrays:
         return []
     rows = []
     for name, members in slices.items():
         tail = LEVEL / len(AUCS) / (1 if name == ENTIRE else len(slices) - 1)
-        n, known = len(members), found["record_auc"][members]
-        chances = found["by_noise"][members].mean(axis=0, dtype=np.float64)
+        n, known = len(members), arrays["record_auc"][members]
+        chances = arrays["by_noise"][members].mean(axis=0, dtype=np.float64)
         for auc, chance in zip(AUCS, chances.tolist(), strict=True):
             reach = int((known >= auc).sum())
             rows.append(

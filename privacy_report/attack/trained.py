@@ -36,16 +36,17 @@ def load_estimator(estimator: Estimator) -> type:
     """The class behind an import path; UserError when there is none, or it is no classifier."""
     module, _, name = estimator.path.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), name)
+        classifier = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise UserError(f"attack.estimators: cannot import {estimator.path} ({error})") from None
     if not (
-        hasattr(found, "fit") and (hasattr(found, "predict_proba") or hasattr(found, "decision_function"))
+        hasattr(classifier, "fit")
+        and (hasattr(classifier, "predict_proba") or hasattr(classifier, "decision_function"))
     ):
         raise UserError(
             f"attack.estimators: {estimator.path} is no classifier with fit and {' or '.join(SCORING)}"
         )
-    return found
+    return classifier
 
 
 def build(estimator: Estimator, seed: int) -> Any:

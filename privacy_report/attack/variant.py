@@ -88,90 +88,92 @@ def read_inputs(
     )
 
 
-def attack_checkpoint_of(found: Inputs, epoch: int, kept: Memo) -> CheckpointFindings:
+def attack_checkpoint_of(inputs: Inputs, epoch: int, kept: Memo) -> CheckpointFindings:
     """All attacks on the checkpoint of one epoch, each from the store where it was made before."""
-    arrays = {name: _recall(kept, one) for name, one in _attacks_on(found, epoch, kept).items()}
+    arrays = {name: _recall(kept, task) for name, task in _attacks_on(inputs, epoch, kept).items()}
     risks = arrays.pop("")
-    return CheckpointFindings({name: Findings.from_arrays(one) for name, one in arrays.items()}, **risks)
+    return CheckpointFindings(
+        {name: Findings.from_arrays(attack_arrays) for name, attack_arrays in arrays.items()}, **risks
+    )
 
 
-def batches(found: Inputs, kept: Memo) -> Sequence[Jobs]:
+def batches(inputs: Inputs, kept: Memo) -> Sequence[Jobs]:
     """All that attacks on a variant compute, a batch for each checkpoint; then what references say."""
-    on_checkpoints = [dict(_attacks_on(found, epoch, kept).values()) for epoch in found.files]
-    return on_checkpoints + [dict([one]) for one in _of_references(found, kept).values()]
+    on_checkpoints = [dict(_attacks_on(inputs, epoch, kept).values()) for epoch in inputs.files]
+    return on_checkpoints + [dict([task]) for task in _of_references(inputs, kept).values()]
 
 
-def bytes_of_worker(found: Inputs) -> float:
+def bytes_of_worker(inputs: Inputs) -> float:
     """Bytes of memory that attacks on one checkpoint take at most; outputs are mapped, and not counted."""
-    examples = read_outputs(next(iter(found.files.values())))
+    examples = read_outputs(next(iter(inputs.files.values())))
     n = len(examples.member_labels) + len(examples.nonmember_labels)
-    phi = found.references.phi.values() if found.references else ()
+    phi = inputs.references.phi.values() if inputs.references else ()
     return LIBRARIES + n * AN_EXAMPLE + COPIES * max((path.stat().st_size for path in phi), default=0)
 
 
-def _recall(kept: Memo, one: Job) -> Arrays:
-    key, compute = one
+def _recall(kept: Memo, task: Job) -> Arrays:
+    key, compute = task
     return kept.recall(KIND, key, compute)
 
 
-def _attacks_on(found: Inputs, epoch: int, kept: Memo) -> dict[str, Job]:
+def _attacks_on(inputs: Inputs, epoch: int, kept: Memo) -> dict[str, Job]:
     """By attack what finds it at one checkpoint; "" the examples' risks."""
-    files, attacks = _files(found, epoch, kept), found.attacks
+    files, attacks = _files(inputs, epoch, kept), inputs.attacks
     jobs: dict[str, Any] = {
         name: partial(job.find, plan, files.used(plan.needs)) for name, plan in attacks.plans.items()
     }
     jobs[""] = partial(job.risks, attacks.examples, files.outputs, attacks.seed, attacks.persons)
     return {
-        name: (found.key(attacks.inputs[name], *files.used(attacks.needs(name))), compute)
+        name: (inputs.key(attacks.inputs[name], *files.used(attacks.needs(name))), compute)
         for name, compute in jobs.items()
     }
 
 
-def _of_references(found: Inputs, kept: Memo) -> dict[int | str, Job]:
+def _of_references(inputs: Inputs, kept: Memo) -> dict[int | str, Job]:
     """What references say beyond one checkpoint: EXPOSURE, RECORD_AUC, recipes by epoch; or nothing."""
-    files, last = found.references, max(found.files)
+    files, last = inputs.references, max(inputs.files)
     if files is None:
         return {}
-    read = found.files[last], files.trains, files.phi[_chosen(found, files, last, kept)]
+    read = inputs.files[last], files.trains, files.phi[_chosen(inputs, files, last, kept)]
     jobs: dict[int | str, Job] = {
-        EXPOSURE: (found.key(found.facts[EXPOSURE], *read), partial(example_exposure.of_members, *read))
+        EXPOSURE: (inputs.key(inputs.facts[EXPOSURE], *read), partial(example_exposure.of_members, *read))
     }
     models = files.trains, files.phi[max(files.phi)]
-    n_member = len(read_outputs(found.files[last]).member_labels)
-    persons, how = found.attacks.persons, found.params.person_score
+    n_member = len(read_outputs(inputs.files[last]).member_labels)
+    persons, how = inputs.attacks.persons, inputs.params.person_score
     of: dict[str, Any] = {"n_member": n_member}
     if persons is not None:
         of |= {"persons": arrays_digest({"": persons}), "person_score": how}
     jobs[RECORD_AUC] = (
-        found.key(found.facts[RECORD_AUC] | of, *models),
+        inputs.key(inputs.facts[RECORD_AUC] | of, *models),
         partial(record_auc.of_members, *models, n_member, persons, how),
     )
     for epoch in files.phi:
-        read = files.trains, files.phi[epoch], files.phi[_chosen(found, files, epoch, kept)]
-        jobs[epoch] = found.key(found.facts[RECIPE], *read), partial(reference_facts.recipe_of, *read)
+        read = files.trains, files.phi[epoch], files.phi[_chosen(inputs, files, epoch, kept)]
+        jobs[epoch] = inputs.key(inputs.facts[RECIPE], *read), partial(reference_facts.recipe_of, *read)
     return jobs
 
 
-def _files(found: Inputs, epoch: int, kept: Memo) -> Files:
+def _files(inputs: Inputs, epoch: int, kept: Memo) -> Files:
     """What the attacker of the checkpoint of one epoch holds."""
-    early = [found.files[other] for other in choice.early_epochs(list(found.files), epoch)]
-    if found.references is None:
-        return Files(found.files[epoch], tuple(early))
-    at = _chosen(found, found.references, epoch, kept)
-    return Files(found.files[epoch], tuple(early), (found.references.trains, found.references.phi[at]))
+    early = [inputs.files[other] for other in choice.early_epochs(list(inputs.files), epoch)]
+    if inputs.references is None:
+        return Files(inputs.files[epoch], tuple(early))
+    at = _chosen(inputs, inputs.references, epoch, kept)
+    return Files(inputs.files[epoch], tuple(early), (inputs.references.trains, inputs.references.phi[at]))
 
 
-def _chosen(found: Inputs, references: ReferenceFiles, epoch: int, kept: Memo) -> int:
+def _chosen(inputs: Inputs, references: ReferenceFiles, epoch: int, kept: Memo) -> int:
     """The references' epoch from which the checkpoint of `epoch` is attacked."""
-    inputs = found.facts[CHOICE] | {"epochs": list(references.phi)}
-    key = found.key(inputs, references.trains, *references.phi.values())
+    facts = inputs.facts[CHOICE] | {"epochs": list(references.phi)}
+    key = inputs.key(facts, references.trains, *references.phi.values())
     arrays = kept.recall(KIND, key, partial(choice.chosen, references))
     at = list(arrays["nearest"]).index(nearest(references.phi, epoch))  # stands for the target in the choice
     return int(arrays["chosen"][at])
 
 
 def facts_of_references(
-    found: Inputs, results: Mapping[int, CheckpointFindings], kept: Memo
+    inputs: Inputs, results: Mapping[int, CheckpointFindings], kept: Memo
 ) -> tuple[dict[str, Any], Arrays]:
     """What the reference models say beyond one checkpoint.
 
@@ -179,25 +181,27 @@ def facts_of_references(
     how well LT-IQR agrees. Arrays: of each member (`example_exposure.of_members`, at the last checkpoint,
     and `record_auc.of_members`), empty without reference models.
     """
-    files = found.references
+    files = inputs.references
     if files is None:
         return {"models": 0}, {}
 
-    measures = {name: _recall(kept, one) for name, one in _of_references(found, kept).items()}
+    measures = {name: _recall(kept, task) for name, task in _of_references(inputs, kept).items()}
     arrays = measures.pop(EXPOSURE) | measures.pop(RECORD_AUC)
     losses = np.stack([result.member_loss for result in results.values()])
     facts = {
         "models": len(files.memberships()),
-        "chosen_epochs": {epoch: _chosen(found, files, epoch, kept) for epoch in found.files},
-        "recipe": {epoch: reference_facts.recipe_summary(one) for epoch, one in measures.items() if one},
+        "chosen_epochs": {epoch: _chosen(inputs, files, epoch, kept) for epoch in inputs.files},
+        "recipe": {
+            epoch: reference_facts.recipe_summary(recipe) for epoch, recipe in measures.items() if recipe
+        },
         "lt_iqr": reference_facts.agreement(losses, arrays["found_at_fpr"], arrays["exposure"]),
     }
     return facts, arrays
 
 
-def examples_at(found: Inputs, epoch: int, kept: Memo) -> Examples:
+def examples_at(inputs: Inputs, epoch: int, kept: Memo) -> Examples:
     """The examples at one checkpoint, with the references that they are attacked from, if any."""
-    examples = signals.pool(read_outputs(found.files[epoch]))
-    if found.references is None:
+    examples = signals.pool(read_outputs(inputs.files[epoch]))
+    if inputs.references is None:
         return examples
-    return replace(examples, references=found.references.at(_chosen(found, found.references, epoch, kept)))
+    return replace(examples, references=inputs.references.at(_chosen(inputs, inputs.references, epoch, kept)))

@@ -35,8 +35,10 @@ def folder(tmp_path, monkeypatch):
     for epoch in COINS.checkpoints:
         arrays = output_arrays(COINS.outputs(epoch))
         write_arrays(f"data/score/cnn2/canaries/epoch_{epoch:04}.npz", arrays)
-    for part, one in (("", ORDINARY), ("canaries", COINS)):
-        write_references(Path("data/reference/cnn2", part), one.trains, {4: one.phi(one.references)})
+    for subfolder, world in (("", ORDINARY), ("canaries", COINS)):
+        write_references(
+            Path("data/reference/cnn2", subfolder), world.trains, {4: world.phi(world.references)}
+        )
     # the members' rows are 0..79; canaries come from other rows that prepare calls members
     np.save("data/prepare/member.npy", np.arange(280, dtype=np.int32))
     write_arrays("data/canaries/cnn2.npz", {"index": np.arange(80, 280, dtype=np.int32)})
@@ -50,56 +52,56 @@ def rows(name="privacy"):
 
 def test_canaries_have_a_row_for_each_attack_and_checkpoint(folder):
     main(["cnn2"])
-    found = [row for row in rows() if row["slice"] == CANARIES]
+    canary_rows = [row for row in rows() if row["slice"] == CANARIES]
     expected = [(epoch, name) for epoch in "246" for name in ATTACKS if name != "logistic"]
-    assert [(row["epoch"], row["attack"]) for row in found] == expected
-    assert {(row["n_member"], row["n_nonmember"]) for row in found} == {("103", "97")}
+    assert [(row["epoch"], row["attack"]) for row in canary_rows] == expected
+    assert {(row["n_member"], row["n_nonmember"]) for row in canary_rows} == {("103", "97")}
     entire = {(row["epoch"], row["attack"]): row for row in rows() if row["slice"] == ENTIRE}
-    for row in found:
+    for row in canary_rows:
         whole = entire[row["epoch"], row["attack"]]
         assert row["accuracy"] == whole["accuracy"]  # of the checkpoint, not of its canaries
         assert (whole["n_member"], whole["n_nonmember"]) == ("80", "60")
-    last = next(row for row in found if (row["epoch"], row["attack"]) == ("6", "rmia"))
+    last = next(row for row in canary_rows if (row["epoch"], row["attack"]) == ("6", "rmia"))
     assert float(last["auc"]) > 0.9
 
 
 def test_all_other_rows_are_those_of_a_variant_without_canaries(folder):
     main(["cnn2"])
     with_canaries = [row for row in rows() if row["slice"] != CANARIES], rows("halves"), rows("exposed")
-    for part in ("score", "reference"):
-        shutil.rmtree(f"data/{part}/cnn2/canaries")
+    for stage in ("score", "reference"):
+        shutil.rmtree(f"data/{stage}/cnn2/canaries")
     np.save("data/prepare/member.npy", np.arange(80, dtype=np.int32))
     write_arrays("data/canaries/cnn2.npz", {"index": np.empty(0, np.int32)})
     main(["cnn2"])
     without = rows(), rows("halves"), rows("exposed")
-    for one, other in zip(with_canaries, without, strict=True):
-        for row in (*one, *other):
+    for table, other in zip(with_canaries, without, strict=True):
+        for row in (*table, *other):
             row.pop("leaks", None)  # corrected for the number of rows
-        assert one == other
+        assert table == other
     assert not Path("data/attack/cnn2/one_run.json").exists()
 
 
 def test_one_run_is_audited_at_the_last_checkpoint_by_the_calibrated_score(folder):
     main(["cnn2"])
-    found = json.loads(Path("data/attack/cnn2/one_run.json").read_text())
-    assert (found["epoch"], found["attack"]) == (6, "rmia")
-    assert (found["canaries"], found["guesses"], found["delta"]) == (200, 40, 1e-5)
-    assert found["epsilon_one_run"] == epsilon_low(200, 40, found["correct"], 1e-5) > 0.5
+    audited = json.loads(Path("data/attack/cnn2/one_run.json").read_text())
+    assert (audited["epoch"], audited["attack"]) == (6, "rmia")
+    assert (audited["canaries"], audited["guesses"], audited["delta"]) == (200, 40, 1e-5)
+    assert audited["epsilon_one_run"] == epsilon_low(200, 40, audited["correct"], 1e-5) > 0.5
 
 
 def test_without_references_the_loss_is_the_score(folder):
-    for part in ("", "canaries"):
-        path = Path("data/reference/cnn2", part)
+    for subfolder in ("", "canaries"):
+        path = Path("data/reference/cnn2", subfolder)
         (path / "phi_0004.npy").unlink()
-        np.save(path / "trains.npy", np.zeros((0, 200 if part else 140), bool))
+        np.save(path / "trains.npy", np.zeros((0, 200 if subfolder else 140), bool))
     main(["cnn2"])
     assert json.loads(Path("data/attack/cnn2/one_run.json").read_text())["attack"] == "threshold"
 
 
 def test_exposed_members_are_no_canaries(folder):
     main(["cnn2"])
-    found = {int(row["index"]) for row in rows("exposed")}
-    assert found == set(range(80))
+    exposed = {int(row["index"]) for row in rows("exposed")}
+    assert exposed == set(range(80))
 
 
 def test_trained_attackers_are_not_made_on_canaries():

@@ -38,29 +38,29 @@ def run(tmp_path):
 
 
 def test_scores_alone_are_enough(run, tmp_path, capsys):
-    found = run({"canary_scores": SCORES, "canary_is_member": COINS})
-    assert set(found) == {
+    audited = run({"canary_scores": SCORES, "canary_is_member": COINS})
+    assert set(audited) == {
         *("canaries", "guesses", "correct", "delta"),
         *("epsilon_one_run", "epsilon_one_run_fdp", "epsilon_ceiling"),
     }
-    assert (found["canaries"], found["guesses"], found["delta"]) == (400, 80, 1e-5)
-    assert 0 < found["epsilon_one_run"] < found["epsilon_one_run_fdp"] < found["epsilon_ceiling"]
+    assert (audited["canaries"], audited["guesses"], audited["delta"]) == (400, 80, 1e-5)
+    assert 0 < audited["epsilon_one_run"] < audited["epsilon_one_run_fdp"] < audited["epsilon_ceiling"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["one_run.json"]
     said = " ".join(capsys.readouterr().out.split())
-    assert f"Epsilon is at least {found['epsilon_one_run']:.3f} at delta 1e-05" in said
+    assert f"Epsilon is at least {audited['epsilon_one_run']:.3f} at delta 1e-05" in said
 
 
 def test_delta_and_guesses_are_what_was_asked(run):
     arrays = {"canary_scores": SCORES, "canary_is_member": COINS}
-    found = run(arrays, "--delta", "0", "--guesses", "40")
-    assert (found["guesses"], found["delta"], found["epsilon_one_run_fdp"]) == (40, 0, None)
-    assert found["epsilon_one_run"] == one_run(SCORES, COINS, 0.0, 40).epsilon_one_run
+    audited = run(arrays, "--delta", "0", "--guesses", "40")
+    assert (audited["guesses"], audited["delta"], audited["epsilon_one_run_fdp"]) == (40, 0, None)
+    assert audited["epsilon_one_run"] == one_run(SCORES, COINS, 0.0, 40).epsilon_one_run
 
 
 def test_marked_canaries_are_scored_by_their_loss(run, tmp_path):
-    found = run(BASE | MASKS)
-    assert found["canaries"] == sum(mask.sum() for mask in MASKS.values())
-    assert found["epsilon_one_run"] > 0
+    audited = run(BASE | MASKS)
+    assert audited["canaries"] == sum(mask.sum() for mask in MASKS.values())
+    assert audited["epsilon_one_run"] > 0
     assert (tmp_path / "out/privacy.csv").exists()
     other = {
         f"{a}_{what}": BASE[f"{b}_{what}"]
@@ -83,10 +83,10 @@ def test_only_marked_examples_count(run):
 def test_ties_tell_nothing_although_members_come_first():
     """All scores are equal and the file's order is that of the coins: half of the guesses are right."""
     examples = Examples(np.zeros((2000, 2)), np.zeros(2000, int), np.arange(2000) < 1000)
-    found = audit_coins(examples, 0.0)
+    audited = audit_coins(examples, 0.0)
     other = audit_coins(replace(examples, is_member=~examples.is_member), 0.0)
-    assert found.correct + other.correct == 400
-    assert 170 < found.correct < 230
+    assert audited.correct + other.correct == 400
+    assert 170 < audited.correct < 230
 
 
 def test_without_canaries_there_is_no_audit_of_coins(run, tmp_path):

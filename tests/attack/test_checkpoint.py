@@ -102,12 +102,12 @@ def test_a_single_example_is_not_cut_in_halves(outputs, params):
 
 def test_findings_survive_the_store_and_reruns_are_identical(outputs, params, tmp_path):
     result, again = (attack_outputs(outputs(), params) for _ in range(2))
-    for name, found in result.by_attack.items():
-        write_arrays(tmp_path / "a.npz", found.to_arrays())
+    for name, findings in result.by_attack.items():
+        write_arrays(tmp_path / "a.npz", findings.to_arrays())
         write_arrays(tmp_path / "b.npz", again.by_attack[name].to_arrays())
         assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
         read = Findings.from_arrays(read_arrays(tmp_path / "a.npz"))
-        assert (read.rows, read.halves) == (found.rows, found.halves)
+        assert (read.rows, read.halves) == (findings.rows, findings.halves)
         for ours, theirs in zip(read.curve, result.curves[name], strict=True):
             np.testing.assert_array_equal(ours, theirs)
     for name in ("member_loss", "nonmember_loss", "probability"):
@@ -134,9 +134,9 @@ def test_no_attack_depends_on_the_others(outputs):
 
 def test_members_and_nonmembers_have_their_own_losses(outputs):
     some = outputs(30, 20)
-    found = attack_outputs(some, AttackParams())
-    for side, loss in (("member", found.member_loss), ("nonmember", found.nonmember_loss)):
+    findings = attack_outputs(some, AttackParams())
+    for side, loss in (("member", findings.member_loss), ("nonmember", findings.nonmember_loss)):
         logits = getattr(some, f"{side}_logits").astype(float)
         of_label = logits[np.arange(len(logits)), getattr(some, f"{side}_labels")]
         np.testing.assert_allclose(loss, np.log(np.exp(logits).sum(axis=1)) - of_label, rtol=1e-9)
-    assert found.probability.shape == (50,)
+    assert findings.probability.shape == (50,)

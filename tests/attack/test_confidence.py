@@ -39,9 +39,9 @@ def test_confidence_against_400_digits(logits, label):
     label %= len(logits)
     others = sum(exact(z).exp() for i, z in enumerate(logits) if i != label)
     truth = exact(logits[label]) - others.ln()
-    found = logit_confidence(np.array([logits], np.float32), np.array([label]))[0]
+    confidence = logit_confidence(np.array([logits], np.float32), np.array([label]))[0]
     scale = max(1.0, *(abs(z - logits[label]) for z in logits))  # what is left of a difference of such logits
-    assert abs(exact(found) - truth) <= 4e-16 * scale
+    assert abs(exact(confidence) - truth) <= 4e-16 * scale
 
 
 @pytest.mark.parametrize("phi", [-700.0, -0.25, 700.0])
@@ -51,14 +51,14 @@ def test_confidence_of_far_logits_keeps_its_last_digit(phi):
 
 
 def test_confidence_of_equal_logits_is_that_of_chance():
-    found = logit_confidence(np.full((3, 10), 5.0), np.array([0, 4, 9]))
-    assert found == pytest.approx(-np.log(9))
+    confidence = logit_confidence(np.full((3, 10), 5.0), np.array([0, 4, 9]))
+    assert confidence == pytest.approx(-np.log(9))
 
 
 def test_a_diverged_row_spoils_only_itself_and_warns_nobody():
     logits = np.array([[1.0, 2.0], [np.nan, 0.0], [np.inf, np.inf], [0.0, 0.0]])
-    found = logit_confidence(logits, np.array([0, 0, 1, 1]))
-    assert np.isfinite(found).tolist() == [True, False, False, True]
+    confidence = logit_confidence(logits, np.array([0, 0, 1, 1]))
+    assert np.isfinite(confidence).tolist() == [True, False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -96,10 +96,12 @@ def test_means_over_chosen_models():
     rng = np.random.default_rng(0)
     phi, chosen = rng.normal(0, 20, (5, 200)).astype(np.float32), rng.random((5, 200)) < 0.4
     for i in range(200):
-        part = phi[chosen[:, i], i][:, None]
-        found = log_mean_probability(phi, chosen)[i], mean_doubt(phi, chosen)[i]
-        if not len(part):
-            assert np.isnan(found).all()
+        chosen_phi = phi[chosen[:, i], i][:, None]
+        means = log_mean_probability(phi, chosen)[i], mean_doubt(phi, chosen)[i]
+        if not len(chosen_phi):
+            assert np.isnan(means).all()
         else:
-            assert found == pytest.approx((log_mean_probability(part)[0], mean_doubt(part)[0]), rel=1e-13)
+            assert means == pytest.approx(
+                (log_mean_probability(chosen_phi)[0], mean_doubt(chosen_phi)[0]), rel=1e-13
+            )
     assert (~chosen.any(axis=0)).any()  # the empty case did occur

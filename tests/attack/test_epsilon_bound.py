@@ -18,8 +18,8 @@ def bound(members, nonmembers, rng, delta=0.0):
     scores = np.concatenate([members, nonmembers]).astype(float)
     order = np.argsort(-scores, kind="stable")
     is_member = np.arange(len(scores)) < len(members)
-    found = evidence(scores[order], is_member[order], rng.random(len(scores)) < SELECTS, delta)
-    return epsilon_low(found, delta)
+    counts = evidence(scores[order], is_member[order], rng.random(len(scores)) < SELECTS, delta)
+    return epsilon_low(counts, delta)
 
 
 @pytest.mark.parametrize("epsilon", [0.5, 1, 2, 4])
@@ -79,8 +79,8 @@ def test_a_part_without_a_side_gives_zero():
 def test_both_parts_need_both_sides(selects, turned):
     is_member = np.arange(60) % 3 == 0
     chosen = selects(is_member)
-    found = evidence(-np.arange(60.0), is_member, ~chosen if turned else chosen, 0.0)
-    assert found == NOTHING
+    counts = evidence(-np.arange(60.0), is_member, ~chosen if turned else chosen, 0.0)
+    assert counts == NOTHING
 
 
 def test_half_of_the_error_goes_to_each_rate():

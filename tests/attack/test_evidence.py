@@ -46,25 +46,25 @@ def test_early_confidences_are_those_of_the_score_files(tmp_path):
     world, paths = planted(k=0), [tmp_path / "2.npz", tmp_path / "4.npz"]
     for path, epoch in zip(paths, (2, 4), strict=True):
         write_arrays(path, output_arrays(world.outputs(epoch)))
-    found = early_phi(paths)
-    assert found.dtype == np.float32
+    phi = early_phi(paths)
+    assert phi.dtype == np.float32
     logits = np.stack([world.checkpoints[2], world.checkpoints[4]]).astype(float)
     of_label = np.take_along_axis(logits, world.labels[None, :, None], axis=2)[..., 0]
     odds = np.exp(of_label) / (np.exp(logits).sum(axis=2) - np.exp(of_label))
-    np.testing.assert_allclose(found, np.log(odds), atol=1e-5)
+    np.testing.assert_allclose(phi, np.log(odds), atol=1e-5)
 
 
 def test_files_of_references_are_found_by_their_epochs(tmp_path):
     world = planted()
     phi = world.phi(world.references)
-    found = reference_files(
+    files = reference_files(
         write_references(tmp_path / "cnn2", world.trains, {4: phi, 10: phi + 1, 2: phi + 2})
     )
-    assert list(found.phi) == [2, 4, 10]
-    assert found.trains.name == "trains.npy"
-    assert (found.memberships() == world.trains).all()
+    assert list(files.phi) == [2, 4, 10]
+    assert files.trains.name == "trains.npy"
+    assert (files.memberships() == world.trains).all()
     for epoch, more in ((2, 2), (4, 0), (10, 1)):
-        references = found.at(epoch)
+        references = files.at(epoch)
         assert (references.phi == phi + np.float32(more)).all()
         assert (references.is_member == world.trains).all()
 
@@ -98,10 +98,10 @@ def test_references_choose_their_epoch_by_attacking_each_other(tmp_path):
     for best in (2, 4, 6):
         phis = {epoch: noisy(world, 0.1 if epoch == best else 3.0, epoch) for epoch in (2, 4, 6)}
         files = reference_files(write_references(tmp_path / "cnn2", world.trains, phis))
-        found = chosen(files)
-        assert found["nearest"].tolist() == [2, 4, 6]
-        assert found["chosen"].tolist() == list(choose_epochs(phis, world.trains, [2, 4, 6]).values())
-        assert found["chosen"][2] == best
+        arrays = chosen(files)
+        assert arrays["nearest"].tolist() == [2, 4, 6]
+        assert arrays["chosen"].tolist() == list(choose_epochs(phis, world.trains, [2, 4, 6]).values())
+        assert arrays["chosen"][2] == best
 
 
 def test_one_pair_cannot_choose_and_takes_the_nearest(tmp_path):

@@ -31,24 +31,24 @@ def test_rows_are_those_of_outputs_without_the_excluded(name):
     params = audit_params([name], ["entire", "class", "percentile"])
     early = world.phi(world.checkpoints[2][None])
     examples = replace(pool(world.outputs(6)), references=world.as_references, early_phi=early)
-    found = of_examples(examples, plan(name, params, None, OUT))
+    findings = of_examples(examples, plan(name, params, None, OUT))
     kept = np.delete(np.arange(120), 60 + np.array(OUT))
     logits, labels = world.checkpoints[6][kept], world.labels[kept]
     less = pool(Outputs(logits[:60], labels[:60], logits[60:], labels[60:]))
     references = References(world.phi(world.references)[:, kept], world.trains[:, kept])
     less = replace(less, references=references, early_phi=early[:, kept])
     expected = of_examples(less, plan(name, params, None))
-    assert found.rows == expected.rows
-    assert found.halves == expected.halves
-    assert found.rows[0]["n_nonmember"] == 56
+    assert findings.rows == expected.rows
+    assert findings.halves == expected.halves
+    assert findings.rows[0]["n_nonmember"] == 56
 
 
 def test_groups_count_all_non_members():
     world = planted()
     groups = {"mine": Group(tuple(range(60)), tuple(range(20, 60)))}
     params = audit_params(["threshold"], ["entire", "group"], groups="mine.json")
-    found = of_examples(pool(world.outputs(6)), plan("threshold", params, groups, OUT))
-    row = next(row for row in found.rows if row["slice"] == "group=mine")
+    findings = of_examples(pool(world.outputs(6)), plan("threshold", params, groups, OUT))
+    row = next(row for row in findings.rows if row["slice"] == "group=mine")
     assert (row["n_member"], row["n_nonmember"]) == (60, 39)  # of 20 to 59, 59 is left out
 
 
@@ -117,7 +117,7 @@ def test_the_file_lies_where_dvc_sees_it(folder):
 
 
 def test_the_list_of_cifar10_is_complete():
-    found = load_excluded(ROOT / "conf/groups/cifar10_near_duplicates.csv")
-    assert len(found) == 286
-    assert found.min() >= 50_000
-    assert found.max() < 60_000
+    positions = load_excluded(ROOT / "conf/groups/cifar10_near_duplicates.csv")
+    assert len(positions) == 286
+    assert positions.min() >= 50_000
+    assert positions.max() < 60_000

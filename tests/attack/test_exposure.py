@@ -24,18 +24,18 @@ def test_membership_probability_is_calibrated():
 
 def test_the_seed_draws_the_halves(outputs):
     some = pool(outputs(n_member=2000, n_nonmember=1000))
-    found = [membership_probability(some, seed) for seed in (0, 1, 0)]
-    assert np.array_equal(found[0], found[2])
-    assert not np.array_equal(found[0], found[1])
+    probabilities = [membership_probability(some, seed) for seed in (0, 1, 0)]
+    assert np.array_equal(probabilities[0], probabilities[2])
+    assert not np.array_equal(probabilities[0], probabilities[1])
 
 
 def test_the_job_draws_them_by_the_seed_that_it_gets(outputs, tmp_path):
     some = outputs(n_member=2000, n_nonmember=1000)
     np.savez(tmp_path / "some.npz", **output_arrays(some))
     names = "privacy_report.attack.signals.pool", tmp_path / "some.npz"
-    found = {seed: job.risks(*names, seed)["probability"] for seed in (0, 7)}
-    np.testing.assert_array_equal(found[7], membership_probability(pool(some), 7))
-    assert not np.array_equal(found[7], found[0])
+    probabilities = {seed: job.risks(*names, seed)["probability"] for seed in (0, 7)}
+    np.testing.assert_array_equal(probabilities[7], membership_probability(pool(some), 7))
+    assert not np.array_equal(probabilities[7], probabilities[0])
 
 
 def test_no_leak_no_risk(outputs):

@@ -25,9 +25,9 @@ NOTED = []
 """The parts of the examples that `noted` has scored."""
 
 
-def noted(part):
-    NOTED.append(part)
-    return first_logit(part)
+def noted(half):
+    NOTED.append(half)
+    return first_logit(half)
 
 
 def advantage_alone(scores, is_member, selects, ratio, delta):
@@ -65,8 +65,8 @@ def test_no_example_is_in_both_halves_and_none_is_left_out(n_member, n_nonmember
     NOTED.clear()
     n = n_member + n_nonmember
     rows = attack_halves(examples(np.arange(n, dtype=float), n_member), plan("noted"))
-    first, second = (set(first_logit(part)) for part in NOTED)
-    first_members, second_members = (int(part.is_member.sum()) for part in NOTED)
+    first, second = (set(first_logit(half)) for half in NOTED)
+    first_members, second_members = (int(half.is_member.sum()) for half in NOTED)
     assert not first & second
     assert first | second == set(range(n))
     assert (first_members, second_members) == ((n_member + 1) // 2, n_member // 2)
@@ -79,10 +79,10 @@ def test_halves_depend_on_the_seed_alone():
     rng, cuts = np.random.default_rng(0), []
     for seed in (0, 0, 1):
         NOTED.clear()
-        found = examples(rng.normal(size=80), 40)
-        found.logits[:, 1] = np.arange(80)
-        attack_halves(found, plan("noted", seed))
-        cuts.append([second_logit(part).tolist() for part in NOTED])
+        drawn = examples(rng.normal(size=80), 40)
+        drawn.logits[:, 1] = np.arange(80)
+        attack_halves(drawn, plan("noted", seed))
+        cuts.append([second_logit(half).tolist() for half in NOTED])
     assert cuts[0] == cuts[1]
     assert cuts[0] != cuts[2]
 
@@ -103,12 +103,12 @@ def flattery(cut):
 
     Nothing leaks; the z-score is by mean and spread of all checkpoints' advantages on that half.
     """
-    found = np.empty((DRAWS, CHECKPOINTS, 2))
+    advantages = np.empty((DRAWS, CHECKPOINTS, 2))
     for draw in range(DRAWS):
         rng = np.random.default_rng(draw)
         for checkpoint in range(CHECKPOINTS):
-            found[draw, checkpoint] = cut(rng.normal(size=2 * SIDE), draw)
-    select, report = found[..., 0], found[..., 1]
+            advantages[draw, checkpoint] = cut(rng.normal(size=2 * SIDE), draw)
+    select, report = advantages[..., 0], advantages[..., 1]
     chosen = report[np.arange(DRAWS), select.argmin(axis=1)]
     return float((chosen.mean() - report.mean()) / report.std())
 

@@ -124,7 +124,7 @@ def test_rates_are_clopper_pearson():
 
 def test_rates_of_broken_counts_lie_between_those_of_whole_ones():
     for k in (0, 3, 9):
-        rates = [float(lower_rate(k + part, 10, 0.025)) for part in (0.0, 1e-3, 0.5, 0.999, 1.0)]
+        rates = [float(lower_rate(k + fraction, 10, 0.025)) for fraction in (0.0, 1e-3, 0.5, 0.999, 1.0)]
         assert rates == sorted(rates)
         assert len(set(rates)) == 5
     assert lower_rate(0.3, 10, 0.025) == pytest.approx(beta.ppf(0.025, 0.3, 10.7))

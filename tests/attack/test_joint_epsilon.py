@@ -49,8 +49,8 @@ def test_the_error_is_shared_by_the_rows_that_are_bounded(outputs):
         {"slice": f"{CLASS}0"},
         {"attack": "threshold", "slice": "correct", EVIDENCE: [*counts, delta]},
     ]
-    found = [row[EPSILON_JOINT] for row in with_joint_epsilon([*given, *refused])]
-    assert found == [epsilon_low(Evidence(*counts), delta, LEVEL / 3)] * 3 + [None] * 2
+    bounds = [row[EPSILON_JOINT] for row in with_joint_epsilon([*given, *refused])]
+    assert bounds == [epsilon_low(Evidence(*counts), delta, LEVEL / 3)] * 3 + [None] * 2
 
 
 def test_the_reference_s_bounds_are_no_evidence(outputs):
@@ -64,12 +64,12 @@ def randomized_response(slice_, epsilon, is_member, rng):
     truth = np.exp(epsilon) / (1 + np.exp(epsilon))
     answers = np.where(rng.random(len(is_member)) < truth, is_member, ~is_member).astype(float)
     order = np.argsort(-answers, kind="stable")
-    found = evidence(answers[order], is_member[order], rng.random(len(answers)) < SELECTS, 0.0)
+    counts = evidence(answers[order], is_member[order], rng.random(len(answers)) < SELECTS, 0.0)
     return {
         "attack": "threshold",
         "slice": slice_,
-        EVIDENCE: [*found, 0.0],
-        "epsilon_fixed_split": epsilon_low(found, 0.0),
+        EVIDENCE: [*counts, 0.0],
+        "epsilon_fixed_split": epsilon_low(counts, 0.0),
     }
 
 

@@ -36,10 +36,10 @@ def by_scipy(members, others, calibrating, rate, share):
 def test_names_are_benjamini_hochbergs(members, nonmembers, rate, share, seed):
     members = members + 4.0  # that names are given at all, with so few to calibrate by
     nonmembers = np.concatenate([nonmembers, nonmembers - 9.0, np.linspace(-30, -20, 40)])
-    found = names.halves(roc_curve(members, nonmembers), np.random.default_rng(seed))
+    both_halves = names.halves(roc_curve(members, nonmembers), np.random.default_rng(seed))
     ordered = -np.sort(-nonmembers)
     first = np.random.default_rng(seed).permutation(len(ordered)) < len(ordered) // 2
-    for half, calibrates in zip(found, (first, ~first), strict=True):
+    for half, calibrates in zip(both_halves, (first, ~first), strict=True):
         expected = by_scipy(members, ordered[~calibrates], ordered[calibrates], rate, share)
         assert expected[0] == half.named(rate, share)[0]
 
@@ -52,8 +52,8 @@ def test_what_is_measured_is_the_mean_over_cuts():
     draws, counts = np.random.default_rng(8), []
     for _ in range(names.CUTS):
         first = draws.permutation(400) < 200
-        for one in (first, ~first):
-            counts.append(by_scipy(members, nonmembers[~one], nonmembers[one], 0.1, 0.6)[0])
+        for calibrates in (first, ~first):
+            counts.append(by_scipy(members, nonmembers[~calibrates], nonmembers[calibrates], 0.1, 0.6)[0])
     assert row["named_at_10pct_fdr"] == pytest.approx(np.mean(counts))
     assert np.mean(counts) > 70
     assert row["named_at_10pct_fdr" + FLOOR] == -(-600 // (0.1 * 0.6 * 201))
@@ -84,8 +84,8 @@ def test_too_few_nonmembers_measure_nothing_and_say_how_many_would_be_seen():
 
 def test_a_scored_part_stands_for_all_members():
     curve = roc_curve(np.arange(400.0) + 1, np.zeros(300))
-    part, whole = (names.measure(curve, n, np.random.default_rng(0)) for n in (400, 600))
-    assert (whole["named_at_10pct_fdr"], part["named_at_10pct_fdr"]) == (600, 400)
+    scored, whole = (names.measure(curve, n, np.random.default_rng(0)) for n in (400, 600))
+    assert (whole["named_at_10pct_fdr"], scored["named_at_10pct_fdr"]) == (600, 400)
 
 
 def test_a_few_exposed_members_are_named_and_a_shift_of_all_is_not():

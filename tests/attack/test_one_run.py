@@ -98,10 +98,10 @@ def test_ties_are_broken_by_position_not_by_membership():
 def test_one_run_of_a_leak_and_of_none():
     rng = np.random.default_rng(0)
     coins = rng.random(1000) < 0.5
-    found = one_run(coins + 0.1 * rng.normal(size=1000), coins, 1e-5)
-    assert (found.canaries, found.guesses, found.correct, found.delta) == (1000, 200, 200, 1e-5)
-    assert found.epsilon_one_run == found.epsilon_ceiling == epsilon_low(1000, 200, 200, 1e-5)
-    assert found.epsilon_one_run_fdp > found.epsilon_one_run
+    audited = one_run(coins + 0.1 * rng.normal(size=1000), coins, 1e-5)
+    assert (audited.canaries, audited.guesses, audited.correct, audited.delta) == (1000, 200, 200, 1e-5)
+    assert audited.epsilon_one_run == audited.epsilon_ceiling == epsilon_low(1000, 200, 200, 1e-5)
+    assert audited.epsilon_one_run_fdp > audited.epsilon_one_run
     assert one_run(rng.normal(size=1000), coins, 1e-5).epsilon_one_run == 0
     assert one_run(rng.normal(size=1000), coins, 0.0, guesses=70).guesses == 70
     assert one_run(rng.normal(size=1000), coins, 0.0).epsilon_one_run_fdp is None
@@ -130,11 +130,11 @@ def test_what_is_refused(scores, coins, options, said):
 CASES = bench.cases()
 
 
-def near_the_median(case, found):
+def near_the_median(case, median):
     """Whether a median is that of theory, or the bound with one right guess more or less."""
     r = case.m // 5
     v = int(stats.binom.median(r, case.theory))
-    return epsilon_low(case.m, r, v - 1, case.delta) <= found <= epsilon_low(case.m, r, v + 1, case.delta)
+    return epsilon_low(case.m, r, v - 1, case.delta) <= median <= epsilon_low(case.m, r, v + 1, case.delta)
 
 
 @pytest.mark.parametrize(
@@ -142,13 +142,13 @@ def near_the_median(case, found):
 )
 def test_a_short_simulation(name):
     """Both bounds where the truth is known: the older one fails where delta's events are correlated."""
-    found, case = bench.measure(name, CASES[name], draws=300), CASES[name]
-    assert found["above_truth"] <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 300)
+    measured, case = bench.measure(name, CASES[name], draws=300), CASES[name]
+    assert measured["above_truth"] <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 300)
     if case.theory:
-        assert near_the_median(case, found["median"])
-        assert found["above_truth_of_theory"] <= 0.05
+        assert near_the_median(case, measured["median"])
+        assert measured["above_truth_of_theory"] <= 0.05
     if name.startswith("(0, 0.01)"):
-        assert found["older_above_truth"] > 0.07
+        assert measured["older_above_truth"] > 0.07
 
 
 def test_the_committed_simulation_is_of_todays_code():
@@ -197,7 +197,7 @@ def test_the_shared_loss_is_told_as_often_as_a_gaussian_tells_a_coin():
 
 
 def test_the_number_of_guesses_that_shows_most_is_no_bound():
-    found = bench.best_of_many(300)
-    assert found["fixed"] <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 300)
-    assert found["largest"] > 0.2
+    measured = bench.best_of_many(300)
+    assert measured["fixed"] <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 300)
+    assert measured["largest"] > 0.2
     assert MEASURED["best_of_many"]["fixed"] <= 0.05 < 0.2 < MEASURED["best_of_many"]["largest"]

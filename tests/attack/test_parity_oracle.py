@@ -65,7 +65,7 @@ def bailey(a, n_a, b, n_b):
 
 def bounds_one_by_one(members, nonmembers):
     """The five largest log bounds over all thresholds and ratios tp/fp, tn/fn, fp/tp, fn/tn; and which."""
-    m, n, found = len(members), len(nonmembers), []
+    m, n, bounds = len(members), len(nonmembers), []
     for threshold in np.unique(np.concatenate([members, nonmembers])):
         tp, fp = int(np.sum(members >= threshold)), int(np.sum(nonmembers >= threshold))
         ratios = {
@@ -74,8 +74,8 @@ def bounds_one_by_one(members, nonmembers):
             "fp/tp": bailey(fp, n, tp, m),
             "fn/tn": bailey(m - tp, m, n - fp, n),
         }
-        found += [(math.log(value), name) for name, value in ratios.items() if value > 0]
-    return sorted(found, reverse=True)[:5]
+        bounds += [(math.log(value), name) for name, value in ratios.items() if value > 0]
+    return sorted(bounds, reverse=True)[:5]
 
 
 def stand_out(rng, where, n=300):
@@ -100,17 +100,17 @@ def test_each_of_the_four_ratios_can_be_the_largest(side, where, ratio):
     members, nonmembers = (outliers, others) if side == "member" else (others, outliers)
     expected = bounds_one_by_one(members, nonmembers)
     assert expected[0][1] == ratio
-    found = parity.epsilon_bounds(curve_of(members, nonmembers))
-    np.testing.assert_allclose(found, [value for value, _ in expected], rtol=1e-9)
+    bounds = parity.epsilon_bounds(curve_of(members, nonmembers))
+    np.testing.assert_allclose(bounds, [value for value, _ in expected], rtol=1e-9)
 
 
 def test_bounds_against_all_thresholds_one_by_one():
     for seed in range(5):
         rng = np.random.default_rng(seed)
         members, nonmembers = rng.normal(0.5, 1, 90).round(1), rng.normal(0, 1, 60).round(1)
-        found = parity.epsilon_bounds(curve_of(members, nonmembers))
+        bounds = parity.epsilon_bounds(curve_of(members, nonmembers))
         expected = [value for value, _ in bounds_one_by_one(members, nonmembers)]
-        np.testing.assert_allclose(found, expected, rtol=1e-9)
+        np.testing.assert_allclose(bounds, expected, rtol=1e-9)
 
 
 def folds(y, k):
@@ -129,11 +129,11 @@ def logistic_by_hand(X, is_member, new):
     fold, accuracies = folds(is_member, 3), []
     grid = [10 ** (-4 + 2 * i / 3) for i in range(10)]
     for C in grid:
-        found = []
+        fold_accuracies = []
         for k in range(3):
             model = LogisticRegression(C=C).fit(X[fold != k], is_member[fold != k])
-            found.append(np.mean(model.predict(X[fold == k]) == is_member[fold == k]))
-        accuracies.append(np.mean(found))
+            fold_accuracies.append(np.mean(model.predict(X[fold == k]) == is_member[fold == k]))
+        accuracies.append(np.mean(fold_accuracies))
     best = grid[int(np.argmax(np.round(accuracies, 12)))]
     return LogisticRegression(C=best).fit(X, is_member).predict_proba(new)[:, 1], best
 

@@ -49,11 +49,11 @@ def test_a_persons_score_is_that_of_a_loop_over_its_rows(rows, how):
     scores = np.array([score for score, _ in rows], float)
     heads = np.array([[other for _, other in rows].index(person) for _, person in rows])
     at = np.argsort(-scores)
-    found, together = by_person(at, scores[at], heads, how)
+    unique_heads, together = by_person(at, scores[at], heads, how)
     expected = {}
     for score, head in zip(scores, heads, strict=True):
         expected.setdefault(head, []).append(score)
-    assert dict(zip(found, together, strict=True)) == {
+    assert dict(zip(unique_heads, together, strict=True)) == {
         head: pytest.approx(HOW[how](values)) for head, values in expected.items()
     }
     assert (np.diff(together) <= 0).all()
@@ -68,8 +68,8 @@ def test_with_a_row_each_the_clustered_variance_is_delongs(scores, seed):
     for prior in (0, 6):
         expected = delong_variance(curve, prior)
         assert clustered_variance(curve, is_member, person, prior) == pytest.approx(expected)
-    found = of_rows(scores, is_member, person)
-    assert (found["auc_low"], found["auc_high"]) == pytest.approx(auc_interval(curve))
+    row = of_rows(scores, is_member, person)
+    assert (row["auc_low"], row["auc_high"]) == pytest.approx(auc_interval(curve))
 
 
 def test_rows_that_are_there_twice_say_nothing_more():
@@ -77,8 +77,8 @@ def test_rows_that_are_there_twice_say_nothing_more():
     rng = np.random.default_rng(3)
     scores, is_member = sorted_rows(rng.normal(size=80) + (np.arange(80) < 30), np.arange(80) < 30)
     curve, again = sorted_roc(scores, is_member), np.repeat(np.arange(80), 5)
-    found = clustered_variance(sorted_roc(scores[again], is_member[again]), is_member[again], again)
-    assert found == pytest.approx(delong_variance(curve))
+    variance = clustered_variance(sorted_roc(scores[again], is_member[again]), is_member[again], again)
+    assert variance == pytest.approx(delong_variance(curve))
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.5])
@@ -88,16 +88,16 @@ def test_the_clustered_variance_is_that_of_a_bootstrap_over_persons(correlation)
     scores, is_member, person = clustered(rng, 150, 12, correlation, shift=0.5)
     kept = rng.random(len(scores)) < np.linspace(0.1, 1, 300)[rng.permutation(300)][person]
     scores, is_member, person = scores[kept], is_member[kept], person[kept]
-    rows = {one: np.flatnonzero(person == one) for one in np.unique(person)}
-    sides = [[one for one in rows if is_member[rows[one][0]] == side] for side in (True, False)]
+    rows = {number: np.flatnonzero(person == number) for number in np.unique(person)}
+    sides = [[number for number in rows if is_member[rows[number][0]] == side] for side in (True, False)]
     drawn = []
     for _ in range(1500):
         at = [
             np.concatenate([rows[side[i]] for i in rng.integers(len(side), size=len(side))]) for side in sides
         ]
         drawn.append(auc(roc_curve(scores[at[0]], scores[at[1]])))
-    found = clustered_variance(sorted_roc(scores, is_member), is_member, person)
-    assert np.std(drawn) == pytest.approx(np.sqrt(found), rel=0.1)
+    variance = clustered_variance(sorted_roc(scores, is_member), is_member, person)
+    assert np.std(drawn) == pytest.approx(np.sqrt(variance), rel=0.1)
 
 
 def world(outputs, rows=3, **settings):
@@ -118,7 +118,7 @@ def test_statistics_are_those_of_an_audit_of_persons_scores(outputs, how):
     )
     scores = negative_loss(pool(some))
     sides = [
-        np.array([HOW[how](scores[persons == one]) for one in np.unique(side)])
+        np.array([HOW[how](scores[persons == person]) for person in np.unique(side)])
         for side in np.split(persons, [120])
     ]
     expected = roc_curve(*sides)
@@ -130,11 +130,11 @@ def test_statistics_are_those_of_an_audit_of_persons_scores(outputs, how):
 
 def test_a_row_on_rows_has_the_auc_with_its_clustered_interval_and_no_leak(outputs):
     some, persons = world(outputs, shift=1.0)
-    found = attack_outputs(
+    audited = attack_outputs(
         some, audit_params(["threshold", "threshold_entropy"], ["entire"]), persons=persons
     )
-    assert [row["slice"] for row in found.rows] == [ENTIRE, ROWS] * 2
-    row = found.rows[1]
+    assert [row["slice"] for row in audited.rows] == [ENTIRE, ROWS] * 2
+    row = audited.rows[1]
     alone = attack_outputs(some, audit_params(["threshold"], ["entire"])).rows[0]
     assert row["auc"] == pytest.approx(alone["auc"])
     assert (row["n_member"], row["n_nonmember"]) == (120, 60)
@@ -143,31 +143,33 @@ def test_a_row_on_rows_has_the_auc_with_its_clustered_interval_and_no_leak(outpu
 
 
 def test_without_persons_nothing_is_said_of_rows(outputs):
-    found = attack_outputs(outputs(), audit_params(["threshold"], ["entire"]))
-    assert [row["slice"] for row in found.rows] == [ENTIRE]
+    audited = attack_outputs(outputs(), audit_params(["threshold"], ["entire"]))
+    assert [row["slice"] for row in audited.rows] == [ENTIRE]
 
 
 def test_a_person_of_one_row_each_changes_no_number(outputs):
     some = outputs(n_member=90, n_nonmember=60, shift=0.5)
     params = audit_params(["threshold", "logistic"], ["entire", "class"])
-    alone, each = (attack_outputs(some, params, persons=persons) for persons in (None, np.arange(150)))
-    assert [row for row in each.rows if row["slice"] != ROWS] == alone.rows
-    assert [row for row in each.halves if row["slice"] != ROWS] == alone.halves
-    np.testing.assert_array_equal(each.probability, alone.probability)
+    alone, with_persons = (
+        attack_outputs(some, params, persons=persons) for persons in (None, np.arange(150))
+    )
+    assert [row for row in with_persons.rows if row["slice"] != ROWS] == alone.rows
+    assert [row for row in with_persons.halves if row["slice"] != ROWS] == alone.halves
+    np.testing.assert_array_equal(with_persons.probability, alone.probability)
 
 
 def test_halves_have_whole_persons(outputs, monkeypatch):
     some, persons = world(outputs)
     seen = []
-    monkeypatch.setattr(findings, "attack_examples", lambda part, *more: seen.append(part) or ([], None))
+    monkeypatch.setattr(findings, "attack_examples", lambda half, *more: seen.append(half) or ([], None))
     examples = replace(pool(some), persons=persons)
     findings.attack_halves(examples, plan("threshold", audit_params(), None, persons=persons))
-    parts = [set(part.persons.tolist()) for part in seen]
+    parts = [set(half.persons.tolist()) for half in seen]
     assert len(parts) == 2
     assert not parts[0] & parts[1]
     assert parts[0] | parts[1] == set(persons.tolist())
-    assert [len(part.labels) for part in seen] == [90, 90]
-    assert [int(part.is_member.sum()) for part in seen] == [60, 60]
+    assert [len(half.labels) for half in seen] == [90, 90]
+    assert [int(half.is_member.sum()) for half in seen] == [60, 60]
 
 
 def test_blocks_have_whole_persons_and_as_many_of_each_side():
@@ -175,9 +177,9 @@ def test_blocks_have_whole_persons_and_as_many_of_each_side():
     person = rng.permutation(np.repeat(np.arange(30), 4))
     is_member = person < 18
     block = trained.blocks(is_member, 3, rng, person)
-    assert all(len(set(block[person == one])) == 1 for one in range(30))
-    for side, each in ((True, 6), (False, 4)):
-        assert [len(set(person[(block == k) & (is_member == side)])) for k in range(3)] == [each] * 3
+    assert all(len(set(block[person == number])) == 1 for number in range(30))
+    for side, per_block in ((True, 6), (False, 4)):
+        assert [len(set(person[(block == k) & (is_member == side)])) for k in range(3)] == [per_block] * 3
 
 
 def test_nobody_votes_for_himself(outputs):
@@ -190,8 +192,8 @@ def test_nobody_votes_for_himself(outputs):
 def test_a_slice_has_the_persons_with_rows_in_it_scored_by_these(outputs):
     some, persons = world(outputs)
     params = audit_params(["threshold"], ["entire", "class"])
-    one = plan("threshold", params, None, persons=persons)
-    row = next(row for row in of_examples(pool(some), one).rows if row["slice"] == "class=2")
+    attack_plan = plan("threshold", params, None, persons=persons)
+    row = next(row for row in of_examples(pool(some), attack_plan).rows if row["slice"] == "class=2")
     examples = pool(some)
     scores = negative_loss(examples)
     here = examples.labels == 2
@@ -210,7 +212,7 @@ def test_what_is_too_small_is_counted_in_persons(outputs):
 def test_persons_and_their_score_are_in_the_key():
     params = audit_params(["threshold"])
     persons = np.arange(5)
-    found = {
+    keys = {
         digest(planned(*asked).inputs["threshold"])
         for asked in (
             (params, None),
@@ -219,7 +221,7 @@ def test_persons_and_their_score_are_in_the_key():
             (replace(params, person_score="sum"), None, (), 1, persons),
         )
     }
-    assert len(found) == 4
+    assert len(keys) == 4
 
 
 def test_without_persons_how_they_are_scored_is_in_no_key():
@@ -257,14 +259,14 @@ def test_the_stage_takes_persons_from_where_prepare_leaves_them(tmp_path, monkey
     Path("params.yaml").write_text(yaml.safe_dump({"attack": asdict(params)}))
     main(["cnn2"])
     with open("data/attack/cnn2/privacy.csv", newline="") as file:
-        found = list(csv.DictReader(file))
+        rows = list(csv.DictReader(file))
     persons = person[np.concatenate([np.delete(member, 7), nonmember])]
     expected = attack_outputs(some, params, persons=persons)
-    assert found[0]["n_member"] == "50"
-    assert [row["slice"] for row in found] == [row["slice"] for row in expected.rows]
-    assert [float(row["auc"] or "nan") for row in found] == pytest.approx(
+    assert rows[0]["n_member"] == "50"
+    assert [row["slice"] for row in rows] == [row["slice"] for row in expected.rows]
+    assert [float(row["auc"] or "nan") for row in rows] == pytest.approx(
         [np.nan if row["auc"] is None else row["auc"] for row in expected.rows], nan_ok=True
     )
-    assert [float(row["auc_low"]) for row in found if row["slice"] == ROWS] == [
+    assert [float(row["auc_low"]) for row in rows if row["slice"] == ROWS] == [
         row["auc_low"] for row in expected.rows if row["slice"] == ROWS
     ]

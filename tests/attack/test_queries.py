@@ -44,9 +44,9 @@ def test_the_combination_is_the_confidence_of_the_geometric_mean():
 
 def test_the_combination_is_precise_where_p_nears_0_and_1():
     """Sure answers: the mean of 1 - p; hopeless ones: the mean of log p."""
-    found = combined(np.array([[800.0, -800.0, -700.0, 40.0, 30.0], [800.0, -600.0, 900.0, 50.0, 30.0]]))
+    phi = combined(np.array([[800.0, -800.0, -700.0, 40.0, 30.0], [800.0, -600.0, 900.0, 50.0, 30.0]]))
     expected = [800.0, -700.0, -350.0, 40.0 + np.log(2) - np.log1p(np.exp(-10.0)), 30.0]
-    np.testing.assert_allclose(found, expected, rtol=1e-14)
+    np.testing.assert_allclose(phi, expected, rtol=1e-14)
 
 
 def world(seed, gain, n=600, models=8):
@@ -64,23 +64,23 @@ def world(seed, gain, n=600, models=8):
 
     trains = halves(n, models, seed)
     is_member = rng.permutation(n) < n // 2
-    phi = np.stack([says(one) for one in trains]).astype(np.float32)
+    phi = np.stack([says(trained) for trained in trains]).astype(np.float32)
     return says(is_member), says(np.zeros(n)), phi, trains, is_member
 
 
 def curves(seed, gain):
     """Attack -> its curve with one query, and with all."""
     target, early, phi, trains, is_member = world(seed, gain)
-    one, every = References(phi[:, 0], trains), References(models_combined(phi), trains)
+    first_query, every = References(phi[:, 0], trains), References(models_combined(phi), trains)
     scores = {
         "threshold": (log_p(target[0]), log_p(combined(target))),
         "trajectory": (trajectory(target[0], early[:1]), trajectory(combined(target), combined(early)[None])),
-        "rmia": (rmia(target[0], one), rmia(combined(target), every)),
-        "lira": (lira(target[0], one), lira(combined(target), every)),
-        "placebo": (placebo_scores(target[0], one), placebo_scores(combined(target), every)),
+        "rmia": (rmia(target[0], first_query), rmia(combined(target), every)),
+        "lira": (lira(target[0], first_query), lira(combined(target), every)),
+        "placebo": (placebo_scores(target[0], first_query), placebo_scores(combined(target), every)),
     }
     return {
-        name: [roc_curve(found[is_member], found[~is_member]) for found in both]
+        name: [roc_curve(attack_scores[is_member], attack_scores[~is_member]) for attack_scores in both]
         for name, both in scores.items()
     }
 
@@ -90,7 +90,7 @@ def test_where_nothing_leaks_more_queries_raise_no_more_alarms():
     audits = [curves(seed, gain=0.0) for seed in range(200)]
     for name in audits[0]:
         for queries in (0, 1):
-            alarms = sum(advantage_p(found[name][queries]) <= 0.05 for found in audits)
+            alarms = sum(advantage_p(audit[name][queries]) <= 0.05 for audit in audits)
             assert alarms <= 21, (name, queries)
 
 
@@ -100,7 +100,9 @@ def gaussian_of_all_queries(target, phi, trains):
     for side in (trains, ~trains):
         counts = side.sum(axis=0)
         means = np.einsum("kqn,kn->nq", phi, side) / counts[:, None]
-        away = np.concatenate([one[:, here].T - means[here] for one, here in zip(phi, side, strict=True)])
+        away = np.concatenate(
+            [model_phi[:, here].T - means[here] for model_phi, here in zip(phi, side, strict=True)]
+        )
         covariance = away.T @ away / (counts - 1).sum()
         densities.append(multivariate_normal.logpdf(target.T - means, cov=covariance))
     return densities[0] - densities[1]
@@ -108,23 +110,25 @@ def gaussian_of_all_queries(target, phi, trains):
 
 def test_lira_by_the_mean_of_log_p_finds_more_than_by_a_gaussian_of_all_queries():
     """With so few references as there are; see docs/attacks.md."""
-    found = []
+    aucs = []
     for seed in range(24):
         target, _, phi, trains, is_member = world(seed, gain=0.5, n=2000)
         mean = lira(combined(target), References(models_combined(phi), trains))
         scores = mean, gaussian_of_all_queries(target, phi.astype(float), trains)
-        found.append([roc_auc_score(is_member, one) for one in scores])
-    gains = np.subtract(*np.transpose(found))
+        aucs.append([roc_auc_score(is_member, attack_scores) for attack_scores in scores])
+    gains = np.subtract(*np.transpose(aucs))
     assert gains.mean() > 3 * gains.std(ddof=1) / np.sqrt(len(gains))
 
 
 def test_what_leaks_is_found_better_with_all_queries():
     audits = [curves(seed, gain=1.0) for seed in range(60)]
     for name in ("threshold", "trajectory", "rmia", "lira"):
-        gains = np.array([auc(every) - auc(one) for one, every in (found[name] for found in audits)])
+        gains = np.array(
+            [auc(every) - auc(first_query) for first_query, every in (audit[name] for audit in audits)]
+        )
         assert gains.mean() > 3 * gains.std(ddof=1) / np.sqrt(len(gains)), name
-    found = np.array([auc(both["placebo"][1]) for both in audits])  # which knows no member
-    assert abs(found.mean() - 0.5) < 4 * found.std(ddof=1) / np.sqrt(len(found))
+    aucs = np.array([auc(both["placebo"][1]) for both in audits])  # which knows no member
+    assert abs(aucs.mean() - 0.5) < 4 * aucs.std(ddof=1) / np.sqrt(len(aucs))
 
 
 @pytest.fixture
@@ -137,20 +141,20 @@ def asked(tmp_path, monkeypatch):
         "estimators": {"logistic": {"path": "sklearn.linear_model.LogisticRegression", "settings": {}}}
     }
     Path("params.yaml").write_text(yaml.safe_dump({"attack": params}))
-    found, rng = planted(), np.random.default_rng(0)
-    write_target(found)
-    m = found.n_member
+    planted_world, rng = planted(), np.random.default_rng(0)
+    write_target(planted_world)
+    m = planted_world.n_member
     further = {}
-    for epoch, logits in found.checkpoints.items():
-        phi = found.phi(logits[None]) + rng.normal(0, 1, (2, len(found.labels)))
+    for epoch, logits in planted_world.checkpoints.items():
+        phi = planted_world.phi(logits[None]) + rng.normal(0, 1, (2, len(planted_world.labels)))
         further[epoch] = phi.astype(np.float32)
         sides = {"member_query_phi": phi[:, :m], "nonmember_query_phi": phi[:, m:]}
-        outputs = replace(found.outputs(epoch), **{k: v.astype(np.float32) for k, v in sides.items()})
+        outputs = replace(planted_world.outputs(epoch), **{k: v.astype(np.float32) for k, v in sides.items()})
         write_arrays(f"data/score/cnn2/epoch_{epoch:04}.npz", output_arrays(outputs))
-    phi = found.phi(found.references)
+    phi = planted_world.phi(planted_world.references)
     every = np.stack([phi, *(phi + rng.normal(0, 1, phi.shape).astype(np.float32) for _ in range(2))], axis=1)
-    write_references(Path("data/reference/cnn2"), found.trains, {4: every})
-    return found, further, every
+    write_references(Path("data/reference/cnn2"), planted_world.trains, {4: every})
+    return planted_world, further, every
 
 
 def rows():
@@ -159,11 +163,11 @@ def rows():
 
 
 def test_the_stage_attacks_with_all_queries_and_shows_one_for_comparison(asked):
-    found, further, every = asked
+    planted_world, further, every = asked
     main(["cnn2"])
     with_all = rows()
-    write_target(found)
-    write_references(Path("data/reference/cnn2"), found.trains, {4: every[:, 0]})
+    write_target(planted_world)
+    write_references(Path("data/reference/cnn2"), planted_world.trains, {4: every[:, 0]})
     main(["cnn2"])
     alone = rows()
     numbers = ("auc", "auc_low", "advantage", "advantage_p", "tpr_at_1pct_fpr", "val_accuracy")
@@ -175,9 +179,12 @@ def test_the_stage_attacks_with_all_queries_and_shows_one_for_comparison(asked):
         row = with_all["6", attack]
         assert ("3 queries" in row["note"]) is (attack in USE_ALL), attack
         assert (row["auc"] != alone["6", attack]["auc"]) is (attack in USE_ALL), attack
-    is_member = np.arange(len(found.labels)) < found.n_member
-    phi = {e: np.vstack([found.phi(x[None]), further[e]]).astype(float) for e, x in found.checkpoints.items()}
-    mean = {epoch: log_p(one).mean(axis=0) for epoch, one in phi.items()}
+    is_member = np.arange(len(planted_world.labels)) < planted_world.n_member
+    phi = {
+        e: np.vstack([planted_world.phi(x[None]), further[e]]).astype(float)
+        for e, x in planted_world.checkpoints.items()
+    }
+    mean = {epoch: log_p(epoch_phi).mean(axis=0) for epoch, epoch_phi in phi.items()}
     reference = np.log(np.exp(log_p(every.astype(float)).mean(axis=1)).mean(axis=0))
     expected = {"threshold": mean[6], "trajectory": mean[6] - mean[2], "rmia": mean[6] - reference}
     for attack, scores in expected.items():
@@ -208,7 +215,7 @@ def test_one_query_counts_for_nothing_and_cannot_be_chosen(asked):
 )
 def test_queries_of_other_examples_are_refused(asked, side, shape, words):
     outputs = replace(asked[0].outputs(6))
-    arrays = {f"{one}_query_phi": np.zeros((2, 60), np.float32) for one in ("member", "nonmember")}
+    arrays = {f"{prefix}_query_phi": np.zeros((2, 60), np.float32) for prefix in ("member", "nonmember")}
     arrays[f"{side}_query_phi"] = None if shape is None else np.zeros(shape, np.float32)
     with pytest.raises(UserError, match=words):
         replace(outputs, **arrays)
@@ -219,6 +226,6 @@ def test_entire_is_the_only_slice_of_a_comparison(asked):
     Path("params.yaml").write_text(text)
     main(["cnn2"])
     with open("data/attack/cnn2/privacy.csv", newline="") as file:
-        found = {(row["attack"], row["slice"]) for row in csv.DictReader(file)}
-    assert {where for attack, where in found if attack in ONE_QUERY} == {ENTIRE}
-    assert ("threshold", "class=0") in found
+        pairs = {(row["attack"], row["slice"]) for row in csv.DictReader(file)}
+    assert {where for attack, where in pairs if attack in ONE_QUERY} == {ENTIRE}
+    assert ("threshold", "class=0") in pairs

@@ -34,8 +34,8 @@ def drawn(n, k, seed, exposed=0.0, fraction=0.5) -> References:
 
 def rows_of(references, kinds=(), labels=None, groups=None):
     labels = np.zeros(references.n, int) if labels is None else labels
-    found = {"record_auc": record_auc(references), "by_noise": by_noise(references)}
-    return record_auc_rows("v", 20, found, slices_of_members(labels, kinds, groups))
+    arrays = {"record_auc": record_auc(references), "by_noise": by_noise(references)}
+    return record_auc_rows("v", 20, arrays, slices_of_members(labels, kinds, groups))
 
 
 def beyond_noise(rows):
@@ -132,13 +132,13 @@ def test_members_are_the_first_and_too_few_references_say_nothing(k, tmp_path):
     references = drawn(300, k, 0)
     np.save(tmp_path / "trains.npy", references.is_member)
     np.save(tmp_path / "phi.npy", references.phi)
-    found = of_members(tmp_path / "trains.npy", tmp_path / "phi.npy", 200)
+    arrays = of_members(tmp_path / "trains.npy", tmp_path / "phi.npy", 200)
     if k == 2:
-        assert found == {}
-        assert record_auc_rows("v", 20, found, slices_of_members(np.zeros(200), [], None)) == []
+        assert arrays == {}
+        assert record_auc_rows("v", 20, arrays, slices_of_members(np.zeros(200), [], None)) == []
     else:
-        assert np.array_equal(found["record_auc"], record_auc(references)[:200])
-        assert np.array_equal(found["by_noise"], by_noise(references)[:200])
+        assert np.array_equal(arrays["record_auc"], record_auc(references)[:200])
+        assert np.array_equal(arrays["by_noise"], by_noise(references)[:200])
 
 
 def of_several(n, k, seed, correlation=0.6):
@@ -153,12 +153,12 @@ def of_several(n, k, seed, correlation=0.6):
 @pytest.mark.parametrize("how", PERSON_SCORES)
 def test_a_person_has_the_phi_that_a_loop_over_the_rows_makes(how):
     references, persons = of_several(30, 6, 0)
-    found = of_persons(references, persons * 7, how)
+    combined = of_persons(references, persons * 7, how)
     for person in range(30):
         mine = persons == person
         expected = getattr(np, how)(references.phi[:, mine].astype(float), axis=1)
-        assert found.phi[:, person] == pytest.approx(expected, rel=1e-6, abs=1e-6)
-        assert (found.is_member[:, [person]] == references.is_member[:, mine]).all()
+        assert combined.phi[:, person] == pytest.approx(expected, rel=1e-6, abs=1e-6)
+        assert (combined.is_member[:, [person]] == references.is_member[:, mine]).all()
 
 
 def test_persons_of_a_row_each_are_these_rows(tmp_path):
@@ -179,10 +179,10 @@ def test_the_share_is_of_persons_in_all_slices(tmp_path):
     n = int((persons < 30).sum())
     np.save(tmp_path / "trains.npy", references.is_member)
     np.save(tmp_path / "phi.npy", references.phi)
-    found = of_members(tmp_path / "trains.npy", tmp_path / "phi.npy", n, persons, "mean")
+    arrays = of_members(tmp_path / "trains.npy", tmp_path / "phi.npy", n, persons, "mean")
     labels = np.random.default_rng(0).integers(0, 3, n)
     slices = slices_of_members(labels, ["class"], None, persons[:n])
-    rows = {row["slice"]: row for row in record_auc_rows("v", 2, found, slices) if row["record_auc"] == 0.6}
+    rows = {row["slice"]: row for row in record_auc_rows("v", 2, arrays, slices) if row["record_auc"] == 0.6}
     alone = record_auc(of_persons(references, persons, "mean"))
     for name, mine in [(ENTIRE, np.ones(n, bool)), *((f"class={i}", labels == i) for i in range(3))]:
         who = sorted(set(persons[:n][mine]))

@@ -26,9 +26,9 @@ def run(tmp_path, *options):
 
 
 def test_power_is_measured_against_the_attacks_own_truth(small, tmp_path, capsys):
-    found = run(tmp_path, "--only", "power d=2")
-    assert set(found) == {f"power d=2.0, {k}, {name}" for k in (2, 4) for name in ATTACKS}
-    for row in found.values():
+    measured = run(tmp_path, "--only", "power d=2")
+    assert set(measured) == {f"power d=2.0, {k}, {name}" for k in (2, 4) for name in ATTACKS}
+    for row in measured.values():
         assert row["leaks"] == 1.0
         assert row["auc_mean"] == pytest.approx(row["auc_true"], abs=0.03)
         assert row["auc_true"] < 0.93
@@ -36,8 +36,8 @@ def test_power_is_measured_against_the_attacks_own_truth(small, tmp_path, capsys
 
 
 def test_null_covers_a_half_where_models_leak_but_labels_are_random(small, tmp_path):
-    found = run(tmp_path, "--only", "null permuted")
-    for row in found.values():
+    measured = run(tmp_path, "--only", "null permuted")
+    for row in measured.values():
         assert row["auc_true"] == 0.5
         assert row["auc_mean"] == pytest.approx(0.5, abs=0.03)
 
@@ -47,8 +47,8 @@ def test_null_on_a_file_of_real_outputs(small, tmp_path):
     phi = rng.normal(size=(5, 900)).astype(np.float32)
     file = tmp_path / "real.npz"
     np.savez(file, phi=phi[1:] + 2 * sides, is_member=sides, target_phi=phi[0], early_phi=phi[1:3])
-    found = run(tmp_path, "--only", "real", "--file", str(file))
-    assert set(found) == {f"null real, {k}, {name}" for k in (2, 4) for name in ATTACKS}
+    measured = run(tmp_path, "--only", "real", "--file", str(file))
+    assert set(measured) == {f"null real, {k}, {name}" for k in (2, 4) for name in ATTACKS}
     np.savez(file, phi=phi, is_member=sides)
     with pytest.raises(UserError, match=r"has no target_phi, allowed"):
         run(tmp_path, "--only", "real", "--file", str(file))

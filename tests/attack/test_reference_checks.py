@@ -29,41 +29,41 @@ def planted(k=8, n=N, gap=1.0, seed=0, hardness=None) -> References:
 
 def test_recipe_against_each_reference_by_hand():
     references = planted(k=6, n=1200)
-    found = recipe(rmia, references)
+    outcome = recipe(rmia, references)
     for j in range(6):
         kept = [i for i in range(6) if i // 2 != j // 2]
         scores = rmia(references.phi[j], References(references.phi[kept], references.is_member[kept]))
         assert (scores_of_reference(rmia, references, j) == scores).all()
         curve = roc_curve(scores[references.is_member[j]], scores[~references.is_member[j]])
-        assert found.auc[j] == auc(curve)
-        assert found.auc_low[j] < found.auc[j] < found.auc_high[j]
-        assert found.tpr[j, 0] == tpr_at_fpr(curve, FPRS["tpr_at_1pct_fpr"])
-    assert np.isnan(found.tpr[:, 1:]).all()  # 0.1% of 600 non-members is not one
-    assert found.mean()["auc"] == np.mean(found.auc)
-    assert found.spread()["tpr_at_1pct_fpr"] == np.std(found.tpr[:, 0], ddof=1)
-    assert set(found.mean()) == {"auc", "tpr_at_1pct_fpr", "tpr_at_0p1pct_fpr", "tpr_at_0p01pct_fpr"}
+        assert outcome.auc[j] == auc(curve)
+        assert outcome.auc_low[j] < outcome.auc[j] < outcome.auc_high[j]
+        assert outcome.tpr[j, 0] == tpr_at_fpr(curve, FPRS["tpr_at_1pct_fpr"])
+    assert np.isnan(outcome.tpr[:, 1:]).all()  # 0.1% of 600 non-members is not one
+    assert outcome.mean()["auc"] == np.mean(outcome.auc)
+    assert outcome.spread()["tpr_at_1pct_fpr"] == np.std(outcome.tpr[:, 0], ddof=1)
+    assert set(outcome.mean()) == {"auc", "tpr_at_1pct_fpr", "tpr_at_0p1pct_fpr", "tpr_at_0p01pct_fpr"}
 
 
 def test_recipe_measures_the_planted_leak():
     """lira_offline with m OUT references has the AUC Phi(1 / sqrt(2 (1 + 1/m))); of eight, three are left."""
-    found = recipe(lira_offline, planted())
+    outcome = recipe(lira_offline, planted())
     truth = norm.cdf(1 / np.sqrt(2 * (1 + 1 / 3)))
-    assert found.mean()["auc"] == pytest.approx(truth, abs=0.01)
-    assert found.mean()["tpr_at_1pct_fpr"] == pytest.approx(
+    assert outcome.mean()["auc"] == pytest.approx(truth, abs=0.01)
+    assert outcome.mean()["tpr_at_1pct_fpr"] == pytest.approx(
         norm.cdf(np.sqrt(3) / 2 + norm.ppf(0.01)), abs=0.01
     )
 
 
 def test_a_pair_that_stays_gives_membership_away():
     """Why groups are left out: the complement of a reference is IN where it is OUT."""
-    references, found = planted(gap=0.0), []
+    references, aucs = planted(gap=0.0), []
     for j in range(references.k):
         left = np.arange(references.k) != j
         scores = REFERENCE_SCORES["bavaria"](
             references.phi[j], References(references.phi[left], references.is_member[left])
         )
-        found.append(auc(roc_curve(scores[references.is_member[j]], scores[~references.is_member[j]])))
-    assert np.mean(found) < 0.4
+        aucs.append(auc(roc_curve(scores[references.is_member[j]], scores[~references.is_member[j]])))
+    assert np.mean(aucs) < 0.4
     assert recipe(REFERENCE_SCORES["bavaria"], references).mean()["auc"] == pytest.approx(0.5, abs=0.015)
 
 
@@ -73,24 +73,24 @@ def test_placebo_finds_nothing_in_a_split_that_no_reference_knows(name):
     references, hits = planted(k=4, n=1200, gap=2.0), []
     split = np.random.default_rng(1)
     for _ in range(40):
-        found = placebo(REFERENCE_SCORES[name], references, split.random(1200) < 5 / 6)
-        hits.append((found.auc_low <= 0.5) & (found.auc_high >= 0.5))
+        outcome = placebo(REFERENCE_SCORES[name], references, split.random(1200) < 5 / 6)
+        hits.append((outcome.auc_low <= 0.5) & (outcome.auc_high >= 0.5))
     assert np.mean(hits) >= 0.9
 
 
 def test_placebo_is_labelled_by_the_target_s_split():
     references, is_member = planted(k=4, n=1200), np.arange(1200) < 1000
-    found = placebo(rmia, references, is_member)
+    outcome = placebo(rmia, references, is_member)
     for j in range(4):
         scores = scores_of_reference(rmia, references, j)
-        assert found.auc[j] == auc(roc_curve(scores[is_member], scores[~is_member]))
+        assert outcome.auc[j] == auc(roc_curve(scores[is_member], scores[~is_member]))
 
 
 def test_placebo_shows_sides_that_differ_in_themselves():
     """Members that are hard and non-members that are easy for all: there p is skewed the other way."""
     is_member = np.arange(N) < N // 2
-    found = placebo(rmia, planted(k=4, hardness=np.where(is_member, -3.0, 3.0)), is_member)
-    assert (found.auc_high < 0.5).all()
+    outcome = placebo(rmia, planted(k=4, hardness=np.where(is_member, -3.0, 3.0)), is_member)
+    assert (outcome.auc_high < 0.5).all()
 
 
 @pytest.mark.parametrize(
@@ -141,14 +141,14 @@ def test_the_epoch_whose_references_find_most_is_chosen():
 def test_outcomes_by_epoch_attack_the_target_s_epoch():
     phis, sides = epochs(NOISE)
     at = {50: 50, 70: 50, 20: 20, 21: 20, 15: 10, 1: 2}
-    for target_epoch, found in outcomes_by_epoch(phis, sides, at).items():
+    for target_epoch, outcomes in outcomes_by_epoch(phis, sides, at).items():
         attacked = at[target_epoch]
-        assert list(found) == [2, 10, 20, 50]
-        for epoch in found:
+        assert list(outcomes) == [2, 10, 20, 50]
+        for epoch in outcomes:
             others = References(phis[epoch][2:], sides[2:])
             for j in (0, 1):
                 scores = rmia(phis[attacked][j], others)
-                assert found[epoch].auc[j] == auc(roc_curve(scores[sides[j]], scores[~sides[j]]))
+                assert outcomes[epoch].auc[j] == auc(roc_curve(scores[sides[j]], scores[~sides[j]]))
 
 
 def test_ties_go_to_the_earliest_epoch():
@@ -169,8 +169,8 @@ def test_the_tpr_at_1_percent_decides_where_it_can_else_the_auc():
             uniform = np.random.default_rng(j).random(n)
             if references.phi.tobytes() in (phis[4][:2].tobytes(), phis[4][2:].tobytes()):
                 return uniform + 0.5 * sides[j]  # AUC 0.875, TPR at 1% about a half
-            found = np.where(uniform < 0.7, 2.0, uniform - 0.7)
-            return np.where(sides[j], found, uniform)  # AUC 0.745, TPR at 1% 0.7
+            member_scores = np.where(uniform < 0.7, 2.0, uniform - 0.7)
+            return np.where(sides[j], member_scores, uniform)  # AUC 0.745, TPR at 1% 0.7
 
         return choose_epoch(phis, sides, 8, score)
 

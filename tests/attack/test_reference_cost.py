@@ -32,24 +32,24 @@ def world():
 
 def test_points_are_means_of_the_attacks_over_disjoint_sets(world):
     target, is_member, phis, sides = world
-    found = {(p.way, p.models, p.epochs): p for p in points(target, is_member, phis, 36.0)}
-    assert set(found) == {(way, n, e) for way in ("last", "all") for n in (1, 2, 4) for e in EPOCHS}
+    by_setting = {(p.way, p.models, p.epochs): p for p in points(target, is_member, phis, 36.0)}
+    assert set(by_setting) == {(way, n, e) for way in ("last", "all") for n in (1, 2, 4) for e in EPOCHS}
 
     def slow(references):
         scores = rmia(target, references)
         return tpr_at_fpr(roc_curve(scores[is_member], scores[~is_member]), FPR)
 
     pairs = [slow(References(phis[4][pair], sides[pair])) for pair in (slice(0, 2), slice(2, 4))]
-    point = found["last", 2, 4]
+    point = by_setting["last", 2, 4]
     assert (point.tpr, point.sets) == (pytest.approx(np.mean(pairs)), 2)
     assert (point.least, point.most) == (min(pairs), max(pairs))
     assert point.low < point.tpr < point.high
     assert point.hours == pytest.approx(2 * 4 * 36 / 3600)
     every = slow(References(logit((expit(phis[2]) + expit(phis[4])) / 2), sides))
-    assert found["all", 4, 4].tpr == pytest.approx(every, abs=2 / MEMBERS)  # float32 phi in between
-    assert found["last", 4, 4].tpr == slow(References(phis[4], sides))
-    assert found["all", 1, 2].tpr == found["last", 1, 2].tpr
-    assert found["all", 1, 6].tpr != found["last", 1, 6].tpr
+    assert by_setting["all", 4, 4].tpr == pytest.approx(every, abs=2 / MEMBERS)  # float32 phi in between
+    assert by_setting["last", 4, 4].tpr == slow(References(phis[4], sides))
+    assert by_setting["all", 1, 2].tpr == by_setting["last", 1, 2].tpr
+    assert by_setting["all", 1, 6].tpr != by_setting["last", 1, 6].tpr
 
 
 def test_it_draws_what_it_wrote(world, tmp_path, monkeypatch):
@@ -68,11 +68,11 @@ def test_it_draws_what_it_wrote(world, tmp_path, monkeypatch):
     (tmp_path / ".store/notes").mkdir(parents=True)
     (tmp_path / ".store/notes/reference@cnn2.json").write_text('{"seconds": 240.0, "processors": []}')
     reference_cost.main(arguments)
-    found = json.loads((tmp_path / "cost.json").read_text())
-    assert found["seconds_per_model_and_epoch"] == 10.0  # 240 s for four models and six epochs
-    assert found["epoch"] == 50
-    assert set(found["free"]) == {"trajectory", "threshold"}
-    assert found["free"]["trajectory"]["tpr"] > found["free"]["threshold"]["tpr"]
+    cost = json.loads((tmp_path / "cost.json").read_text())
+    assert cost["seconds_per_model_and_epoch"] == 10.0  # 240 s for four models and six epochs
+    assert cost["epoch"] == 50
+    assert set(cost["free"]) == {"trajectory", "threshold"}
+    assert cost["free"]["trajectory"]["tpr"] > cost["free"]["threshold"]["tpr"]
     assert (tmp_path / "cost.png").read_bytes().startswith(b"\x89PNG")
 
 

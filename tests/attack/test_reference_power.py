@@ -46,14 +46,14 @@ def test_lira_nears_the_optimum_from_below_as_references_grow():
     """The likelihood ratio of two Gaussians a gap of 1 apart has the AUC Phi(1 / sqrt 2)."""
     optimum, n = norm.cdf(1 / np.sqrt(2)), 20_000
     phi, references, is_member = planted(64, n)
-    found = []
+    areas = []
     for k in (2, 4, 8, 16, 64):  # the first 8 of 64 are the 8: the draws are nested
         few = References(references.phi[:k], references.is_member[:k])
-        found.append(area(lira(phi, few), is_member))
-    assert (np.diff(found) > 0).all()
-    assert found[-1] < optimum + 2 * standard_error(n)
-    assert found[0] < optimum - 0.1
-    assert found[-1] > optimum - 0.02
+        areas.append(area(lira(phi, few), is_member))
+    assert (np.diff(areas) > 0).all()
+    assert areas[-1] < optimum + 2 * standard_error(n)
+    assert areas[0] < optimum - 0.1
+    assert areas[-1] > optimum - 0.02
 
 
 def test_lira_is_the_likelihood_ratio_where_spreads_differ_widely():

@@ -94,9 +94,9 @@ ORACLES = {
 def test_scores_against_one_example_at_a_time(name, fraction):
     score, slow = ORACLES[name]
     phi, references = case(k=12, fraction=fraction)
-    found = score(phi, references)
-    assert found.dtype == np.float64
-    assert found == pytest.approx([slow(phi, references, i) for i in range(N)], rel=1e-9, abs=1e-9)
+    scores = score(phi, references)
+    assert scores.dtype == np.float64
+    assert scores == pytest.approx([slow(phi, references, i) for i in range(N)], rel=1e-9, abs=1e-9)
 
 
 @pytest.mark.parametrize("a", OFFLINE_A)
@@ -260,13 +260,13 @@ def test_a_is_chosen_by_the_references_alone():
     phi, references = case(k=6, n=400, gap=2.0)
     quality = []
     for a in OFFLINE_A:
-        found = []
+        aucs = []
         for j in range(4):
             kept = [i for i in range(6) if i // 2 != j // 2]
             others = References(references.phi[kept], references.is_member[kept])
             scores = np.array([slow_rmia_offline(references.phi[j], others, i, a) for i in range(400)])
-            found.append(auc(roc_curve(scores[references.is_member[j]], scores[~references.is_member[j]])))
-        quality.append(np.mean(found))
+            aucs.append(auc(roc_curve(scores[references.is_member[j]], scores[~references.is_member[j]])))
+        quality.append(np.mean(aucs))
     best = OFFLINE_A[int(np.argmax(quality))]
     assert np.ptp(quality) > 0.001
     assert choose_offline_a(references) == best

@@ -100,8 +100,8 @@ def test_what_attacks_see_is_said_once():
 
 def rows_of(outputs, references, released=()):
     params = audit_params(["threshold", "rmia"], released=released)
-    found = attack_outputs(outputs, params, references=references)
-    return privacy_rows("v", {1: found}), privacy_rows("v", {1: found}, halves=True)
+    findings = attack_outputs(outputs, params, references=references)
+    return privacy_rows("v", {1: findings}), privacy_rows("v", {1: findings}, halves=True)
 
 
 def test_rows_of_releases_change_no_other_row_and_are_of_the_entire_dataset():

@@ -48,30 +48,30 @@ def test_ppv_has_the_base_rate_of_its_slice(outputs, n_member, n_nonmember):
         assert n_member / (n_member + n_nonmember) < row["ppv"] < 1
 
 
-def two_valued(n_member, n_nonmember, found, wrongly=0):
-    """Logits of which `found` members and `wrongly` many non-members stand out, and nobody else does."""
+def two_valued(n_member, n_nonmember, rightly, wrongly=0):
+    """Logits of which `rightly` members and `wrongly` many non-members stand out, and nobody else does."""
 
     def side(n, out):
         logits = np.zeros((n, 2), np.float32)
         logits[:out, 0] = 5.0
         return logits, np.zeros(n, np.int32)
 
-    return Outputs(*side(n_member, found), *side(n_nonmember, wrongly))
+    return Outputs(*side(n_member, rightly), *side(n_nonmember, wrongly))
 
 
 def test_ppv_counts_people_and_no_rates():
     """40 of 60 that stand out are members; the rates alone, 40 of 800 and 20 of 100, would say a fifth."""
-    some = two_valued(800, 100, found=40, wrongly=20)
+    some = two_valued(800, 100, rightly=40, wrongly=20)
     row = attack_checkpoint(some, Attack(attacks=["threshold"], slices=["entire"]), with_halves=False).rows[0]
     assert row["ppv"] == pytest.approx(800 / 900)  # accusing everybody is right more often
-    some = two_valued(100, 800, found=40, wrongly=20)
+    some = two_valued(100, 800, rightly=40, wrongly=20)
     row = attack_checkpoint(some, Attack(attacks=["threshold"], slices=["entire"]), with_halves=False).rows[0]
     assert row["ppv"] == pytest.approx(40 / 60)
 
 
 def test_epsilon_is_bounded_at_the_delta_of_the_config():
     """exp(epsilon) = (lowest TPR - delta) / highest FPR: linear in delta at one threshold."""
-    some = two_valued(60, 3000, found=50)
+    some = two_valued(60, 3000, rightly=50)
     values = []
     for delta in (0.0, 0.004, 0.008):
         config = Attack(attacks=["threshold"], slices=["entire"], delta=delta)
@@ -88,9 +88,11 @@ def test_the_seed_draws_who_compares_with_whom(outputs):
     """Membership probabilities come from the other half of the examples, drawn by the seed of the config."""
     some = outputs(400, 300, shift=0.5)
     config = {seed: Attack(attacks=["threshold"], slices=["entire"], seed=seed) for seed in (0, 1, 7)}
-    found = {seed: attack_checkpoint(some, config[seed], with_halves=False).probability for seed in config}
-    assert not np.array_equal(found[0], found[1])
-    for seed, probability in found.items():
+    probabilities = {
+        seed: attack_checkpoint(some, config[seed], with_halves=False).probability for seed in config
+    }
+    assert not np.array_equal(probabilities[0], probabilities[1])
+    for seed, probability in probabilities.items():
         np.testing.assert_array_equal(probability, membership_probability(pool(some), seed))
 
 

@@ -22,12 +22,12 @@ def test_blocks_change_no_number(outputs, monkeypatch):
     """Of ten classes and of so many that attackers see only the largest probabilities."""
     for n_classes in (10, 40):
         made, params = outputs(n_classes=n_classes, shift=0.5), audit_params(ATTACKS)
-        rows, found = audit(made, params)
+        rows, findings = audit(made, params)
         with monkeypatch.context() as patch:
             patch.setattr(blocks, "ELEMENTS", 7 * n_classes)
-            again, found_again = audit(made, params)
+            again, findings_again = audit(made, params)
         assert again == rows
-        np.testing.assert_array_equal(found_again.probability, found.probability)
+        np.testing.assert_array_equal(findings_again.probability, findings.probability)
 
 
 def test_probabilities_on_disk_are_taken_as_their_logarithms(outputs, tmp_path):
@@ -36,18 +36,18 @@ def test_probabilities_on_disk_are_taken_as_their_logarithms(outputs, tmp_path):
     for side in ("member", "nonmember"):
         arrays[f"{side}_probs"] = softmax(getattr(made, f"{side}_logits").astype(float), axis=1)
     np.savez(tmp_path / "a.npz", **arrays)
-    found = pool(read_outputs(tmp_path / "a.npz"))
-    np.testing.assert_allclose(found.loss, pool(made).loss, rtol=1e-10)
+    examples = pool(read_outputs(tmp_path / "a.npz"))
+    np.testing.assert_allclose(examples.loss, pool(made).loss, rtol=1e-10)
 
 
 def test_features_of_many_classes_by_hand():
     logits = np.log(np.arange(1.0, 13.0))[None] * np.ones((2, 1))
-    found = rowwise.features(logits, np.array([11, 4]))
-    assert found.shape == (2, rowwise.MOST_CLASSES + 3)
-    np.testing.assert_allclose(found[:, :10], [np.arange(12, 2, -1) / 78] * 2)
-    np.testing.assert_allclose(found[:, 10], np.log1p([0, 7]))
-    np.testing.assert_allclose(found[:, 11], -np.log([12 / 78, 5 / 78]))
-    np.testing.assert_allclose(found[:, 12], np.log(12 / 66))
+    features = rowwise.features(logits, np.array([11, 4]))
+    assert features.shape == (2, rowwise.MOST_CLASSES + 3)
+    np.testing.assert_allclose(features[:, :10], [np.arange(12, 2, -1) / 78] * 2)
+    np.testing.assert_allclose(features[:, 10], np.log1p([0, 7]))
+    np.testing.assert_allclose(features[:, 11], -np.log([12 / 78, 5 / 78]))
+    np.testing.assert_allclose(features[:, 12], np.log(12 / 66))
 
 
 def test_features_of_few_classes_are_all_probabilities(outputs):
@@ -58,10 +58,10 @@ def test_features_of_few_classes_are_all_probabilities(outputs):
 
 def test_parts_see_the_features_of_the_whole(outputs):
     whole = pool(outputs(n_classes=20))
-    part = whole.take(np.arange(1, 600, 2)).take(np.array([3, 10]))
-    np.testing.assert_array_equal(part.features, whole.features[[7, 21]])
-    np.testing.assert_array_equal(part.loss, whole.loss[[7, 21]])
-    np.testing.assert_array_equal(part.labels, whole.labels[[7, 21]])
+    subset = whole.take(np.arange(1, 600, 2)).take(np.array([3, 10]))
+    np.testing.assert_array_equal(subset.features, whole.features[[7, 21]])
+    np.testing.assert_array_equal(subset.loss, whole.loss[[7, 21]])
+    np.testing.assert_array_equal(subset.labels, whole.labels[[7, 21]])
 
 
 def test_a_leak_among_many_classes_is_found_by_the_few_features():

@@ -142,8 +142,8 @@ def test_groups_of_columns_are_attacked_as_those_of_a_file(tmp_path, monkeypatch
         main(["v"])
         tables.append(Path("data/attack/v/privacy.csv").read_text())
     assert tables[0] == tables[1]
-    found = [row["slice"] for row in csv.DictReader(tables[0].splitlines())]
-    assert found == ["entire dataset", *(f"group={name}" for name in by_hand)]
+    slice_names = [row["slice"] for row in csv.DictReader(tables[0].splitlines())]
+    assert slice_names == ["entire dataset", *(f"group={name}" for name in by_hand)]
     Path("data/prepare/group.npy").unlink()
     Path("params.yaml").write_text(yaml.safe_dump({"attack": asked | {"groups": "columns"}}))
     with pytest.raises(UserError, match=r"attack\.groups: got 'columns', allowed: a file"):

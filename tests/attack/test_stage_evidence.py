@@ -92,11 +92,11 @@ def test_two_references_attack_but_cannot_be_checked(folder):
     world = planted(k=2)
     write(world, {4: noisy(world, 0.1, 4), 10: noisy(world, 0.1, 10)})
     main(["cnn2"])
-    found = facts()
-    assert found["models"] == 2
-    assert found["chosen_epochs"] == {"2": 4, "4": 4, "6": 4}  # the nearest: nobody can choose
-    assert found["recipe"] == {}
-    assert set(found["lt_iqr"]) == {"top", "found_of_top", "found_of_all"}
+    reference_facts = facts()
+    assert reference_facts["models"] == 2
+    assert reference_facts["chosen_epochs"] == {"2": 4, "4": 4, "6": 4}  # the nearest: nobody can choose
+    assert reference_facts["recipe"] == {}
+    assert set(reference_facts["lt_iqr"]) == {"top", "found_of_top", "found_of_all"}
     assert notes("rmia") == [""] * 3
     assert len(set(notes("placebo"))) == 1
     assert notes("placebo")[0].startswith(f"not attacked: 2 {CANNOT}, allowed: two or more pairs")
@@ -113,12 +113,12 @@ def test_four_references_say_how_exposed_members_and_the_recipe_are(folder):
     assert notes("trajectory") == ["not attacked: there is no earlier checkpoint of this run", "", ""]
     for attack in ("threshold", "rmia", "placebo"):
         assert notes(attack) == [""] * 3
-    found, references = facts(), world.as_references
-    assert (found["models"], found["chosen_epochs"]) == (4, {"2": 4, "4": 4, "6": 4})
+    reference_facts, references = facts(), world.as_references
+    assert (reference_facts["models"], reference_facts["chosen_epochs"]) == (4, {"2": 4, "4": 4, "6": 4})
     aucs = recipe(rmia, references).auc
-    assert set(found["recipe"]) == {"4"}
-    assert found["recipe"]["4"]["auc"]["mean"] == pytest.approx(aucs.mean())
-    assert found["recipe"]["4"]["auc"]["spread"] == pytest.approx(aucs.std(ddof=1))
+    assert set(reference_facts["recipe"]) == {"4"}
+    assert reference_facts["recipe"]["4"]["auc"]["mean"] == pytest.approx(aucs.mean())
+    assert reference_facts["recipe"]["4"]["auc"]["spread"] == pytest.approx(aucs.std(ddof=1))
     rows, m = table("exposed"), world.n_member
     scores = exposure(references)[:m]
     order = np.argsort(-scores)
@@ -130,9 +130,13 @@ def test_four_references_say_how_exposed_members_and_the_recipe_are(folder):
     shares = [np.mean(record_auc(references)[:m] >= auc) for auc in AUCS]
     assert [float(row["share"]) for row in table("record_auc")] == pytest.approx(shares, abs=1e-12)
     assert {(row["slice"], row["epoch"]) for row in table("record_auc")} == {(ENTIRE, "4")}
-    assert found["lt_iqr"]["top"] == m  # of a hundred
-    assert found["lt_iqr"]["found_of_all"] == found["lt_iqr"]["found_of_top"] == np.mean(fpr <= 0.01)
-    assert -1 <= found["lt_iqr"]["rank_correlation_with_exposure"] <= 1
+    assert reference_facts["lt_iqr"]["top"] == m  # of a hundred
+    assert (
+        reference_facts["lt_iqr"]["found_of_all"]
+        == reference_facts["lt_iqr"]["found_of_top"]
+        == np.mean(fpr <= 0.01)
+    )
+    assert -1 <= reference_facts["lt_iqr"]["rank_correlation_with_exposure"] <= 1
 
 
 def test_one_set_of_folds_attacks_but_cannot_be_checked(folder):

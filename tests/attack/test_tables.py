@@ -74,11 +74,11 @@ def test_rows_have_the_columns_and_checkpoints_in_order(results):
 def test_summary_is_the_last_checkpoint(results):
     rows = privacy_rows("cnn2", results)
     last = next(row for row in rows if row["epoch"] == 10 and row["slice"] == ENTIRE)
-    found = summary(rows)
-    assert list(found) == ["threshold"]
-    assert found["threshold"]["auc"] == last["auc"]
-    assert found["threshold"]["leaks"] == "yes"
-    assert "tpr_at_0p1pct_fpr" not in found["threshold"]  # refused, so absent
+    by_attack = summary(rows)
+    assert list(by_attack) == ["threshold"]
+    assert by_attack["threshold"]["auc"] == last["auc"]
+    assert by_attack["threshold"]["leaks"] == "yes"
+    assert "tpr_at_0p1pct_fpr" not in by_attack["threshold"]  # refused, so absent
 
 
 def test_summary_says_why_an_attack_was_not_made(outputs):
@@ -125,8 +125,8 @@ def test_curves_are_on_the_entire_dataset(results):
 
 def test_with_references_members_are_ranked_by_their_exposure(results):
     index, labels = np.arange(400) + 1000, np.arange(400) % 4
-    found = {"exposure": np.arange(400.0), "found_at_fpr": np.linspace(1, 0, 400)}
-    rows = exposed_rows("cnn2", results, index, labels, found)
+    by_member = {"exposure": np.arange(400.0), "found_at_fpr": np.linspace(1, 0, 400)}
+    rows = exposed_rows("cnn2", results, index, labels, by_member)
     assert {row["ranking"] for row in rows} == {"exposure"}
     assert [row["index"] for row in rows[:3]] == [1399, 1398, 1397]
     assert (rows[0]["score"], rows[0]["found_at_fpr"]) == (399.0, 0.0)

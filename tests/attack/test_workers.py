@@ -114,7 +114,7 @@ def threads() -> dict[str, np.ndarray]:
     from threadpoolctl import threadpool_info
 
     return {
-        "threads": np.array([one["num_threads"] for one in threadpool_info()]),
+        "threads": np.array([thread_pool["num_threads"] for thread_pool in threadpool_info()]),
         "pid": np.array(os.getpid()),
     }
 
@@ -138,10 +138,10 @@ def kept(tmp_path, monkeypatch):
 def test_each_worker_has_one_thread(kept):
     with ahead(kept, [{"one": threads}, {"two": threads}], SMALL, cores=2):
         for key in ("one", "two"):
-            found = kept.recall("attack", key, threads)
-            assert found["pid"] != os.getpid()
-            assert len(found["threads"])
-            assert set(found["threads"].tolist()) == {1}
+            arrays = kept.recall("attack", key, threads)
+            assert arrays["pid"] != os.getpid()
+            assert len(arrays["threads"])
+            assert set(arrays["threads"].tolist()) == {1}
 
 
 def test_as_many_workers_as_fit_into_memory(kept, monkeypatch):
