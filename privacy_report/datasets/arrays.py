@@ -29,21 +29,21 @@ def load(path: Path) -> LabelledImages:
         raise RefusedError(
             f"{path}: {CLASS_NAMES} must be texts (n_classes,), got {names.dtype} {names.shape}"
         )
-    found: dict[str, dict[str, np.ndarray]] = {}
+    splits: dict[str, dict[str, np.ndarray]] = {}
     for name, array in arrays.items():
         if not (match := NAME.fullmatch(name)):
             raise RefusedError(
                 f"{path}: unknown array {name!r}, allowed: features, labels, SPLIT_features, SPLIT_labels, "
                 f"person, SPLIT_person, {CLASS_NAMES}"
             )
-        found.setdefault(match["split"] or "all", {})[match["part"]] = array
-    for split, parts in found.items():
+        splits.setdefault(match["split"] or "all", {})[match["part"]] = array
+    for split, parts in splits.items():
         if missing := {"features", "labels"} - set(parts):
             raise RefusedError(f"{path}: split {split} has no {missing.pop()}, it has {sorted(arrays)}")
-    if not found:
+    if not splits:
         raise RefusedError(f"{path}: has no arrays, allowed: features and labels")
-    pairs = {split: (one["features"], one["labels"]) for split, one in found.items()}
-    persons = {split: one["person"] for split, one in found.items() if "person" in one}
+    pairs = {split: (parts["features"], parts["labels"]) for split, parts in splits.items()}
+    persons = {split: parts["person"] for split, parts in splits.items() if "person" in parts}
     return own.examples(pairs, None if names is None else tuple(names.tolist()), path, persons)
 
 

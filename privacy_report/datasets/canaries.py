@@ -80,17 +80,17 @@ class World:
         return replace(others, nonmember=np.concatenate([others.nonmember, self.canary]))
 
 
-def world(found: Prepared, canaries: Canaries) -> World:
+def world(examples: Prepared, canaries: Canaries) -> World:
     """Put canaries in their places; without any, everything is as prepared."""
     if len(canaries.index):
-        labels = np.array(found.labels)
+        labels = np.array(examples.labels)
         labels[canaries.index] = canaries.labels
-        found = replace(found, labels=labels)
+        examples = replace(examples, labels=labels)
     if len(canaries.images):
-        images = np.array(found.images)
+        images = np.array(examples.images)
         images[canaries.index] = canaries.images
-        found = replace(found, images=images)
-    return World(found, canaries.index, canaries.is_member)
+        examples = replace(examples, images=images)
+    return World(examples, canaries.index, canaries.is_member)
 
 
 def read_world(path: Path | str, folder: Path | str = prepared.FOLDER) -> World:
@@ -100,5 +100,5 @@ def read_world(path: Path | str, folder: Path | str = prepared.FOLDER) -> World:
 
 def files_digest(path: Path | str, folder: Path | str = prepared.FOLDER) -> str:
     """SHA-256 (hex) of what `read_world` reads; without canaries of the prepared files alone."""
-    found = prepared.files_digest(folder)
-    return digest([found, file_digest(path)]) if len(read(path).index) else found
+    data_digest = prepared.files_digest(folder)
+    return digest([data_digest, file_digest(path)]) if len(read(path).index) else data_digest

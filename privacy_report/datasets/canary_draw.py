@@ -22,25 +22,25 @@ CHOICE, COINS = range(2)
 """Streams of random numbers that no other purpose has, next to STREAM."""
 
 
-def drawn(found: Prepared, params: CanaryParams | None) -> Canaries:
+def drawn(examples: Prepared, params: CanaryParams | None) -> Canaries:
     """The examples that are a variant's canaries, none without `params` and where canaries are gradients.
 
     UserError for more than there are members or colours.
     """
-    shape, nobody = found.images.shape[1:], np.asarray(found.images[:0])
+    shape, nobody = examples.images.shape[1:], np.asarray(examples.images[:0])
     if params is None or not params.are_examples:
         nothing = np.empty(0, np.int32)
         return Canaries(nothing, nothing, nobody, nothing.astype(bool))
-    if params.count > len(found.member):
-        raise refuse("canaries.count", params.count, f"at most {len(found.member)}, the members")
+    if params.count > len(examples.member):
+        raise refuse("canaries.count", params.count, f"at most {len(examples.member)}, the members")
     choice = _stream(params, CHOICE)
-    index = np.sort(choice.permutation(np.asarray(found.member))[: params.count])
-    n_classes, labels = found.about["n_classes"], np.asarray(found.labels)[index]
+    index = np.sort(choice.permutation(np.asarray(examples.member))[: params.count])
+    n_classes, labels = examples.about["n_classes"], np.asarray(examples.labels)[index]
     images = nobody
     if params.kind == "mislabelled":
         labels = (labels + choice.integers(1, n_classes, len(index))) % n_classes
     elif params.kind == "blank":
-        if len(shape) != 3 or found.images.dtype != np.uint8:
+        if len(shape) != 3 or examples.images.dtype != np.uint8:
             raise refuse("canaries.kind", "blank", "mislabelled or natural, where the examples are no images")
         labels = choice.integers(0, n_classes, len(index))
         images = np.broadcast_to(_colours(choice, len(index), shape[-1]), (len(index), *shape))

@@ -51,10 +51,10 @@ def examples(images: np.ndarray, labels: np.ndarray, source: str) -> LabelledIma
         raise RefusedError(f"{source}: labels must lie in 0..9, got {labels.min()}..{labels.max()}")
     for k, (name, digest) in enumerate(DIGESTS.items()):
         rows = slice(k * BATCH, (k + 1) * BATCH)
-        found = hashlib.md5(records(images[rows], labels[rows]), usedforsecurity=False).hexdigest()
-        if found != digest:
+        md5 = hashlib.md5(records(images[rows], labels[rows]), usedforsecurity=False).hexdigest()
+        if md5 != digest:
             raise RefusedError(
-                f"{source}: {name} differs from CIFAR-10's: MD5 of its records {found}, not {digest}"
+                f"{source}: {name} differs from CIFAR-10's: MD5 of its records {md5}, not {digest}"
             )
     n_train = n - BATCH
     return LabelledImages(

@@ -59,12 +59,12 @@ def load(path: Path, size: Sequence[int] | None, colour: str | None, persons: bo
 
 def _files(folder: Path, persons: bool) -> list[Path]:
     """The files of a class, numbers in names in their order; with persons those of one after the other."""
-    found = sorted(_visible(folder), key=lambda file: _natural(file.name))
+    entries = sorted(_visible(folder), key=lambda file: _natural(file.name))
     if not persons:
-        return found
-    if flat := [one for one in found if not one.is_dir()]:
+        return entries
+    if flat := [entry for entry in entries if not entry.is_dir()]:
         raise RefusedError(f"{flat[0]}: allowed: a folder per person, since dataset.person says so")
-    return [file for person in found for file in _files(person, False)]
+    return [file for person in entries for file in _files(person, False)]
 
 
 def _pixels(path: Path, files: list[Path], size: Sequence[int] | None, colour: str | None) -> np.ndarray:
@@ -91,21 +91,21 @@ def _pixels(path: Path, files: list[Path], size: Sequence[int] | None, colour: s
 
 def _splits(path: Path, levels: int = 1) -> dict[str, list[Path]]:
     """Split -> the folders of its classes, which hold so many levels, the last of them images."""
-    top = [one for one in _visible(path) if one.is_dir()]
-    if deep := [one for one in top if _holds_folders(one, levels)]:
+    top = [folder for folder in _visible(path) if folder.is_dir()]
+    if deep := [folder for folder in top if _holds_folders(folder, levels)]:
         if len(deep) < len(top):
-            flat = next(one for one in top if one not in deep)
+            flat = next(folder for folder in top if folder not in deep)
             raise RefusedError(
                 f"{path}: {deep[0].name} holds folders and {flat.name} does not, allowed: all or none"
             )
-        return {_name(one): [inner for inner in _visible(one) if inner.is_dir()] for one in top}
+        return {_name(folder): [inner for inner in _visible(folder) if inner.is_dir()] for folder in top}
     return {"all": top}
 
 
 def _holds_folders(folder: Path, levels: int) -> bool:
     """Whether there is a folder so many levels down."""
-    inner = [one for one in _visible(folder) if one.is_dir()]
-    return bool(inner) if levels == 1 else any(_holds_folders(one, levels - 1) for one in inner)
+    inner = [entry for entry in _visible(folder) if entry.is_dir()]
+    return bool(inner) if levels == 1 else any(_holds_folders(subfolder, levels - 1) for subfolder in inner)
 
 
 def _name(folder: Path) -> str:
@@ -117,7 +117,7 @@ def _name(folder: Path) -> str:
 
 
 def _visible(folder: Path) -> list[Path]:
-    return sorted(one for one in folder.iterdir() if not one.name.startswith("."))
+    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
 
 
 def _read(file: Path, size: Sequence[int] | None, colour: str | None) -> np.ndarray:
@@ -158,4 +158,4 @@ def _same(pixels: np.ndarray, shape: tuple[int, ...], file: Path, first: Path) -
 def _natural(name: str) -> list[tuple[int, int, str]]:
     """A sort key by which "2.png" comes before "10.png"."""
     parts = re.findall(r"[0-9]+|[^0-9]+", name)
-    return [(0, int(part), part) if part[0].isdigit() else (1, 0, part) for part in parts]
+    return [(0, int(chunk), chunk) if chunk[0].isdigit() else (1, 0, chunk) for chunk in parts]

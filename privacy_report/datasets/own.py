@@ -54,7 +54,7 @@ def _persons(
         people.checked(persons[name], len(labels), f"{source}: persons of split {name}")
         for name, (_, labels) in parts.items()
     ]
-    if len({one.dtype.kind == "U" for one in every}) > 1:
+    if len({ids.dtype.kind == "U" for ids in every}) > 1:
         raise RefusedError(f"{source}: persons are text in one split and integers in another")
     return np.concatenate(every)
 

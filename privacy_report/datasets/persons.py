@@ -22,10 +22,10 @@ def numbers(persons: np.ndarray) -> np.ndarray:
     return np.unique(persons, return_inverse=True)[1].astype(np.int32)
 
 
-def read(found: Prepared, folder: Path | str = FOLDER) -> np.ndarray | None:
+def read(examples: Prepared, folder: Path | str = FOLDER) -> np.ndarray | None:
     """Persons int32 (n_member + n_nonmember,) of a world's examples, members first; None without persons."""
     path = path_in(folder)
-    return np.load(path)[np.concatenate([found.member, found.nonmember])] if path.exists() else None
+    return np.load(path)[np.concatenate([examples.member, examples.nonmember])] if path.exists() else None
 
 
 def path_in(folder: Path | str = FOLDER) -> Path:
@@ -66,12 +66,12 @@ def checked(persons: np.ndarray, n: int, what: str) -> np.ndarray:
     return persons if persons.dtype.kind == "U" else persons.astype(np.int64)
 
 
-def one_row_each(found: Prepared, persons: np.ndarray, seed: int) -> np.ndarray:
+def one_row_each(examples: Prepared, persons: np.ndarray, seed: int) -> np.ndarray:
     """One random row of each person among the members, ascending: whom canaries are drawn from.
 
-    persons int (n,): of `found`'s examples, members first. So the coins of canaries are of different persons.
+    persons int (n,): of the `examples`, members first. So the coins of canaries are of different persons.
     """
-    n = len(found.member)
+    n = len(examples.member)
     order = np.random.default_rng([STREAM, seed]).permutation(n)
     _, first = np.unique(persons[:n][order], return_index=True)
-    return np.sort(np.asarray(found.member)[order[first]])
+    return np.sort(np.asarray(examples.member)[order[first]])

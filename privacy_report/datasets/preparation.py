@@ -63,7 +63,9 @@ def write(folder: Path, name: str, examples: LabelledImages, membership: Members
             mine = examples.persons[getattr(membership, side)]
             description[f"n_{side}_person"] = len(np.unique(mine))
     if values:
-        description["groups"] = [{"column": column, "values": found} for column, found in values.items()]
+        description["groups"] = [
+            {"column": column, "values": distinct} for column, distinct in values.items()
+        ]
     write_json(folder / "dataset.json", description)
     return description
 

@@ -49,19 +49,19 @@ def joined(parts: Sequence[np.ndarray]) -> np.ndarray:
     """Arrays (n_i, ...) one after the other, on the disk where there is more than one."""
     if len(parts) == 1:
         return parts[0]
-    found = Scratch(sum(map(len, parts)), parts[0].shape[1:], parts[0].dtype)
-    for part in parts:
-        for _, block in blocks(part):
-            found.add(block)
-    return found.array
+    disk_rows = Scratch(sum(map(len, parts)), parts[0].shape[1:], parts[0].dtype)
+    for array in parts:
+        for _, block in blocks(array):
+            disk_rows.add(block)
+    return disk_rows.array
 
 
 def ordered(rows: np.ndarray, order: np.ndarray) -> np.ndarray:
     """`rows[order]` on the disk; `rows` themselves where they are in order."""
     if (order == np.arange(len(rows))).all():
         return rows
-    found, step = Scratch(len(rows), rows.shape[1:], rows.dtype), max(1, HELD // rows[0].nbytes)
+    disk_rows, step = Scratch(len(rows), rows.shape[1:], rows.dtype), max(1, HELD // rows[0].nbytes)
     for start in range(0, len(rows), step):
-        found.add(rows[order[start : start + step]])
+        disk_rows.add(rows[order[start : start + step]])
         forget(rows)
-    return found.array
+    return disk_rows.array

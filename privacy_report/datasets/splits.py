@@ -44,10 +44,10 @@ def membership(
         one_of(f"dataset.{key}", getattr(params, key), splits)
     rows = _indices(splits[params.member_split])
     if params.member_fraction is None:
-        found = Membership(rows, _indices(splits[params.nonmember_split]))
+        sides = Membership(rows, _indices(splits[params.nonmember_split]))
         if persons is not None:
-            check_sides(persons, found.member, found.nonmember)
-        return found
+            check_sides(persons, sides.member, sides.nonmember)
+        return sides
     some = None if persons is None else persons[rows]
     drawn = draw(labels[rows], params.member_fraction, params.seed, some)
     return Membership(rows[drawn], rows[~drawn])

@@ -71,15 +71,15 @@ def _groups(table: Any, name: str, path: Path) -> np.ndarray:
     """Which group each row is in by a column, text (n,), "" where it says nothing."""
     if name not in table.column_names:
         raise RefusedError(f"dataset.groups: {path} has no column {name!r}")
-    values = [one for one in table.column(name).to_pylist() if one is not None]
-    if bad := [one for one in values if not isinstance(one, int | str)]:
+    values = [value for value in table.column(name).to_pylist() if value is not None]
+    if bad := [value for value in values if not isinstance(value, int | str)]:
         raise RefusedError(f"dataset.groups: column {name} holds {bad[0]!r}, allowed: whole numbers or texts")
     if len(set(values)) > MOST_CATEGORIES:
         raise RefusedError(
             f"dataset.groups: column {name} has {len(set(values))} values, allowed: {MOST_CATEGORIES}"
         )
-    texts = ["" if one is None else str(one).strip() for one in table.column(name).to_pylist()]
-    if bad := [one for one in texts if not one.isprintable()]:
+    texts = ["" if value is None else str(value).strip() for value in table.column(name).to_pylist()]
+    if bad := [text for text in texts if not text.isprintable()]:
         raise RefusedError(f"dataset.groups: column {name} holds {bad[0]!r}, allowed: printable characters")
     return np.array(texts)
 
@@ -125,9 +125,9 @@ def _by_split(table: Any, split: str | None, path: Path) -> tuple[Any, dict[str,
     order: list[int] = []
     rows: dict[str, range] = {}
     for name in dict.fromkeys(of):
-        found = [row for row, one in enumerate(of) if one == name]
-        rows[str(name)] = range(len(order), len(order) + len(found))
-        order += found
+        split_rows = [row for row, value in enumerate(of) if value == name]
+        rows[str(name)] = range(len(order), len(order) + len(split_rows))
+        order += split_rows
     return table.take(order), rows
 
 
@@ -173,14 +173,14 @@ def _column(column: Any, name: str, path: Path) -> np.ndarray:
 
     kind = column.type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        values = np.array([math.nan if one is None else float(one) for one in column.to_pylist()])
+        values = np.array([math.nan if value is None else float(value) for value in column.to_pylist()])
         if np.isinf(values).any():
             raise RefusedError(f"{path}: column {name} holds infinity")
         return values
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind):
-        return np.array([None if one is None else str(one) for one in column.to_pylist()], object)
+        return np.array([None if value is None else str(value) for value in column.to_pylist()], object)
     raise RefusedError(
         f"{path}: column {name} holds {kind}, allowed: numbers, texts; leave it out with dataset.drop"
     )
@@ -198,7 +198,7 @@ def _check_leak(name: str, values: np.ndarray, labels: np.ndarray, path: Path) -
         seen.setdefault(key, set()).add(label)
         counts[key] = counts.get(key, 0) + 1
     repeated = sum(count for count in counts.values() if count > 1)
-    if len(seen) > 1 and 2 * repeated > len(labels) and all(len(found) == 1 for found in seen.values()):
+    if len(seen) > 1 and 2 * repeated > len(labels) and all(len(classes) == 1 for classes in seen.values()):
         raise RefusedError(
             f"{path}: column {name} leaks the label: each of its values has one label; leave it out "
             "with dataset.drop"
@@ -221,7 +221,7 @@ def _check_kinds(columns: Mapping[str, np.ndarray], fitted: np.ndarray, path: Pa
 
     missing = {None, *csv.ConvertOptions().null_values}  # in a column of texts, each is a text
     for name, values in columns.items():
-        known = [one for one in values[fitted] if one not in missing]
+        known = [value for value in values[fitted] if value not in missing]
         if values.dtype == object and known and all(map(_is_number, known)):
             raise RefusedError(
                 f"{path}: column {name} holds numbers in dataset.fit_split and texts in other rows; leave it "
@@ -268,7 +268,7 @@ def _encoded(name: str, values: np.ndarray, fitted: np.ndarray, path: Path) -> n
 
     column = values[:, np.newaxis]
     if values.dtype == object:
-        column = np.array([["missing" if one is None else f"={one}"] for one in values])
+        column = np.array([["missing" if value is None else f"={value}"] for value in values])
         kinds = len(np.unique(column[fitted]))
         if kinds > MOST_CATEGORIES:
             raise RefusedError(

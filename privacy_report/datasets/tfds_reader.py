@@ -141,10 +141,10 @@ def _features(builder: Any) -> tuple[str, str]:
     features = builder.info.features
     pair = []
     for kind, what in ((tfds.features.Image, "image"), (tfds.features.ClassLabel, "class label")):
-        found = [name for name in features if isinstance(features[name], kind)]
-        chosen = [name for name in found if name in (builder.info.supervised_keys or ())] or found
+        names = [name for name in features if isinstance(features[name], kind)]
+        chosen = [name for name in names if name in (builder.info.supervised_keys or ())] or names
         if len(chosen) != 1:
-            have = f"it has {', '.join(found)}" if found else f"its features are {', '.join(features)}"
+            have = f"it has {', '.join(names)}" if names else f"its features are {', '.join(features)}"
             raise RefusedError(
                 f"{builder.name}: not an image-classification dataset: needs one {what}, {have}"
             )
@@ -203,7 +203,7 @@ def _natural(name: bytes | int | float) -> list[tuple[int, float, str]]:
     """A sort key by which "train_2" comes before "train_10"."""
     text = name.decode(errors="replace") if isinstance(name, bytes) else str(name)
     parts = re.findall(r"[0-9]+|[^0-9]+", text)
-    return [(0, int(part), "") if part[0].isdigit() else (1, 0, part) for part in parts]
+    return [(0, int(chunk), "") if chunk[0].isdigit() else (1, 0, chunk) for chunk in parts]
 
 
 def _list(shapes: Iterable[tuple[int, ...]]) -> str:

@@ -34,17 +34,17 @@ class Joined:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (sum(part.shape[0] for part in self.parts), *self.parts[0].shape[1:])
+        return (sum(array.shape[0] for array in self.parts), *self.parts[0].shape[1:])
 
     def __getitem__(self, span: slice, /) -> np.ndarray:
         start, stop, _ = span.indices(self.shape[0])
-        found = []
-        for part in self.parts:
-            here = slice(max(start, 0), min(stop, part.shape[0]))
+        pieces = []
+        for array in self.parts:
+            here = slice(max(start, 0), min(stop, array.shape[0]))
             if here.start < here.stop:
-                found.append(part[here])
-            start, stop = start - part.shape[0], stop - part.shape[0]
-        return found[0] if len(found) == 1 else np.concatenate(found or [self.parts[0][:0]])
+                pieces.append(array[here])
+            start, stop = start - array.shape[0], stop - array.shape[0]
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces or [self.parts[0][:0]])
 
 
 def blocks(rows: Rows) -> Iterator[tuple[slice, np.ndarray]]:
@@ -68,8 +68,8 @@ def take(rows: np.ndarray, index: np.ndarray) -> np.ndarray:
     taken = np.empty((*index.shape, *rows.shape[1:]), rows.dtype)
     places, flat = taken.reshape(index.size, *rows.shape[1:]), index.ravel()
     for start in range(0, index.size, TOGETHER):
-        part = slice(start, start + TOGETHER)
-        places[part] = rows[flat[part]]
+        span = slice(start, start + TOGETHER)
+        places[span] = rows[flat[span]]
         forget(rows)
     return taken
 
@@ -79,8 +79,8 @@ def forget(rows: Rows) -> None:
 
     Else the pages of a file larger than memory count as this process's own until others need the room.
     """
-    for part in rows.parts if isinstance(rows, Joined) else (rows,):
-        holder: Any = part
+    for array in rows.parts if isinstance(rows, Joined) else (rows,):
+        holder: Any = array
         while holder is not None and not isinstance(holder, mmap.mmap):
             # np.memmap keeps its file in `_mmap`; of a view it is behind `base`.
             holder = getattr(holder, "_mmap", None) or getattr(holder, "base", None)

@@ -64,8 +64,8 @@ def write(path: Path, claim: Claim | None) -> None:
 def read(path: Path) -> Claim | None:
     """What `write` has written. UserError of one line where it is missing or damaged."""
     try:
-        found = read_json(path)
-        return None if found is None else Claim(**found)
+        fields = read_json(path)
+        return None if fields is None else Claim(**fields)
     except (FileNotFoundError, TypeError, ValueError) as error:
         reason = str(error) if isinstance(error, UserError) else "missing or damaged"
         raise UserError(f"{path}: {reason}; `dvc repro train@{path.parent.name}` writes it") from None

@@ -72,8 +72,8 @@ class Code:
 
     def versions(self) -> dict[str, str]:
         """Top-level package -> the versions of the distributions that provide it; Python's own, too."""
-        found = {name: "; ".join(map(_version, _providers(name) or ())) for name in self.libraries}
-        return {"Python": platform.python_version()} | {name: said for name, said in found.items() if said}
+        by_name = {name: "; ".join(map(_version, _providers(name) or ())) for name in self.libraries}
+        return {"Python": platform.python_version()} | {name: said for name, said in by_name.items() if said}
 
 
 def code_of(*roots: str, chosen: Iterable[str] = (), hands: Iterable[str] = ()) -> Code:
@@ -137,13 +137,13 @@ def _syntax(path: Path, mtime: int, size: int, name: str = "") -> _Syntax:
         raise UserError(f"{path}: no Python ({one_line(error)})") from None
     strings, imports = set[str](), set[str]()
     if name == PACKAGE:
-        tree.body = [one for one in tree.body if not _is_lazy(one)]
+        tree.body = [statement for statement in tree.body if not _is_lazy(statement)]
     for node in ast.walk(tree):
         imports.update(_imports(node, name))
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             strings.add(node.value)
         elif isinstance(body := getattr(node, "body", None), list):
-            node.body = [one for one in body if not _is_text(one)] or [ast.Pass()]  # type: ignore[attr-defined]
+            node.body = [statement for statement in body if not _is_text(statement)] or [ast.Pass()]  # type: ignore[attr-defined]
     imports |= {text for text in strings if DOTTED.fullmatch(text)}
     text = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
     return _Syntax(text, frozenset(imports), frozenset(strings))
@@ -248,10 +248,10 @@ def _providers(top: str) -> tuple[str, ...] | None:
     names = set[str]()
     for root in _roots(top):
         if root.parent not in PYTHONS:
-            found = _installed_by(root)
-            if not found:
+            distributions = _installed_by(root)
+            if not distributions:
                 return None
-            names.update(found)
+            names.update(distributions)
     return tuple(sorted(names))
 
 
@@ -260,17 +260,17 @@ def _installed_by(root: Path) -> list[str]:
     top, folder = root.name.partition(".")[0], [str(root.parent)]
     named = metadata.distributions(name=top, path=folder)  # almost always the one, and fast to find
     for searched in (named, metadata.distributions(path=folder)):
-        found = [
-            one.name for one in searched if re.search(rf"^{top}[/.]", one.read_text("RECORD") or "", re.M)
+        names = [
+            dist.name for dist in searched if re.search(rf"^{top}[/.]", dist.read_text("RECORD") or "", re.M)
         ]
-        if found:
-            return found
+        if names:
+            return names
     return []
 
 
 @cache
 def _version(distribution: str) -> str:
     """A distribution's version; of one that came from no index, the digests of its files, too."""
-    found = metadata.distribution(distribution)
-    local = found.read_text("direct_url.json")
-    return f"{found.version} {digest([local, found.read_text('RECORD')])}" if local else found.version
+    dist = metadata.distribution(distribution)
+    local = dist.read_text("direct_url.json")
+    return f"{dist.version} {digest([local, dist.read_text('RECORD')])}" if local else dist.version

@@ -20,16 +20,16 @@ def commit(root: Path = Path()) -> str:
         return ""
     if base := os.environ.get("DVC_EXP_BASELINE_REV"):
         return f"{base}, and the experiment {os.environ.get('DVC_EXP_NAME', '')} on it"
-    if not (found := _git(root, "log", "-1", FORMAT, "--", *INPUTS)):
+    if not (last_commit := _git(root, "log", "-1", FORMAT, "--", *INPUTS)):
         return "before the first commit"
     changed = _git(root, "status", "--porcelain", "--", *INPUTS)
-    return f"{found}, and changes that were not committed" if changed else found
+    return f"{last_commit}, and changes that were not committed" if changed else last_commit
 
 
 def last_change(path: str, root: Path = Path()) -> str:
     """The date of the commit that last changed a file, or what DVC's .dvc file says of it; "" for none."""
-    found = _git(root, "log", "-1", "--format=%cs", "--", path, f"{path}.dvc")
-    return found or ""
+    date = _git(root, "log", "-1", "--format=%cs", "--", path, f"{path}.dvc")
+    return date or ""
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -31,16 +31,16 @@ def make(key: str, component: Component, *given: Any, **more: Any) -> Any:
     Raises UserError of one line that begins with `key`, a key of the parameters, for a component that cannot
     be imported, a setting that is unknown or missing, and whatever is raised inside.
     """
-    found = imported(key, component.path)
+    callee = imported(key, component.path)
     settings = dict(component.settings)
     try:
-        parameters = inspect.signature(found).parameters
+        parameters = inspect.signature(callee).parameters
     except (TypeError, ValueError):
         raise UserError(f"{key}.path: {component.path} is no function or class with a signature") from None
     settings = {name: value for name, value in more.items() if name in parameters} | settings
     _check(key, component.path, parameters, len(given), settings)
     try:
-        return found(*given, **settings)
+        return callee(*given, **settings)
     except UserError as error:
         raise UserError(f"{key}.settings: {error}") from None
     except Exception as error:  # whatever a user's own code raises
@@ -51,34 +51,36 @@ def imported(key: str, path: str) -> Any:
     """What an import path stands for. UserError where there is no such thing, or importing it fails."""
     module, _, name = path.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), name, None)
+        attribute = getattr(importlib.import_module(module), name, None)
     except Exception as error:
         _raised(f"{key}.path: cannot import {path}:", error)
-    if found is None:
+    if attribute is None:
         raise UserError(f"{key}.path: {module} has no {name!r}")
-    return found
+    return attribute
 
 
 def _check(key: str, path: str, parameters: Any, given: int, settings: dict[str, Any]) -> None:
     """Refuse settings that the signature does not take, and those that it needs."""
     kinds = inspect.Parameter
     positional = [
-        one for one in parameters.values() if one.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)
+        param
+        for param in parameters.values()
+        if param.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)
     ]
-    takes_all = any(one.kind == kinds.VAR_POSITIONAL for one in parameters.values())
+    takes_all = any(param.kind == kinds.VAR_POSITIONAL for param in parameters.values())
     if len(positional) < given and not takes_all:
         takes = ", ".join(parameters) or "nothing"
         raise UserError(f"{key}.path: {path} must take {given} positional arguments, it takes {takes}")
-    named = {name: one for name, one in parameters.items() if one not in positional[:given]}
-    open_ended = any(one.kind == kinds.VAR_KEYWORD for one in named.values())
+    named = {name: param for name, param in parameters.items() if param not in positional[:given]}
+    open_ended = any(param.kind == kinds.VAR_KEYWORD for param in named.values())
     named = {
-        name: one
-        for name, one in named.items()
-        if one.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)
+        name: param
+        for name, param in named.items()
+        if param.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)
     }
     if not open_ended and (unknown := [name for name in settings if name not in named]):
         raise refuse(f"{key}.settings", unknown[0], ", ".join(named) or "none")
-    lacking = [name for name, one in named.items() if one.default is one.empty and name not in settings]
+    lacking = [name for name, param in named.items() if param.default is param.empty and name not in settings]
     if lacking:
         raise UserError(f"{key}.settings: {lacking[0]} is missing, and {path} has no default for it")
 

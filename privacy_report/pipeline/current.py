@@ -74,8 +74,8 @@ class Current:
 
     @cached_property
     def _params(self) -> Section:
-        found: Section = yaml.load(Path("params.yaml").read_bytes(), LOADER) or {}
-        return found
+        params: Section = yaml.load(Path("params.yaml").read_bytes(), LOADER) or {}
+        return params
 
     @cached_property
     def _ignored(self) -> list[str]:

@@ -15,8 +15,8 @@ PLACES += tuple(f"data/{stage}" for stage in ("reference", "attack", "gate"))
 
 def left(variants: Collection[str]) -> list[Path]:
     """Files and folders that are named after none of `variants`, where each belongs to one."""
-    found = (path for place in PLACES for path in sorted(Path(place).glob("[!.]*")))
-    return [path for path in found if path.stem not in variants]
+    paths = (path for place in PLACES for path in sorted(Path(place).glob("[!.]*")))
+    return [path for path in paths if path.stem not in variants]
 
 
 def remove(variants: Collection[str]) -> list[Path]:
@@ -35,4 +35,4 @@ def remove(variants: Collection[str]) -> list[Path]:
 
 def _has_links(path: Path) -> bool:
     """Whether a file or folder is a link or has one: what it leads to is not the pipeline's."""
-    return path.is_symlink() or any(one.is_symlink() for one in path.rglob("*"))
+    return path.is_symlink() or any(entry.is_symlink() for entry in path.rglob("*"))

@@ -73,10 +73,10 @@ def _array(path: Path | str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) 
         file.seek(member.header_offset)
         offset = member.header_offset + 30 + sum(LOCAL.unpack(file.read(30)))
     whole = np.memmap(path, np.uint8, "r", offset, (member.file_size,))
-    found = 0
+    crc = 0
     for _, block in blocks(whole):
-        found = zlib.crc32(block.data, found)
-    if found != member.CRC:
+        crc = zlib.crc32(block.data, crc)
+    if crc != member.CRC:
         raise zipfile.BadZipFile(f"Bad CRC-32 for file {member.filename!r}")
     return np.memmap(path, dtype, "r", offset + start, shape, "F" if fortran else "C")
 
@@ -91,15 +91,15 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 
 def memory_at_hand() -> float:
     """Bytes that this process can still take: of the system's, or of its group's where that is limited."""
-    found = [float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))]
+    limits = [float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))]
     try:
         lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
-        found += [float(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+        limits += [float(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
         group = Path("/sys/fs/cgroup")
-        found.append(
+        limits.append(
             float((group / "memory.max").read_text(encoding="utf-8"))
             - float((group / "memory.current").read_text(encoding="utf-8"))
         )
     except (OSError, ValueError):  # no Linux, or a group without a limit ("max")
         pass
-    return min(found)
+    return min(limits)

@@ -19,11 +19,13 @@ def queries_in(note: str) -> str:
 
 def reasons(note: str) -> list[str]:
     """The reasons in a note of privacy.csv, without the counts that vary; queries are none."""
-    parts = (part for part in note.split("; ") if part and not ASKED.match(part))
-    bare = (re.sub(r", has \d+.*$", "", part) for part in parts)
+    parts = (clause for clause in note.split("; ") if clause and not ASKED.match(clause))
+    bare = (re.sub(r", has \d+.*$", "", clause) for clause in parts)
     return [
         re.sub(
-            r"^not attacked: .*\b(at least \d+) of each.*$", r"not attacked: \1 of each side are needed", one
+            r"^not attacked: .*\b(at least \d+) of each.*$",
+            r"not attacked: \1 of each side are needed",
+            reason,
         )
-        for one in bare
+        for reason in bare
     ]

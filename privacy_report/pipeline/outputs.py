@@ -86,16 +86,16 @@ class Outputs:
         return 1 if self.member_query_phi is None else 1 + len(self.member_query_phi)
 
     def _check_queries(self) -> None:
-        found = [getattr(self, name) for name in QUERY_ARRAYS]
-        if all(one is None for one in found):
+        arrays = [getattr(self, name) for name in QUERY_ARRAYS]
+        if all(array is None for array in arrays):
             return
         counts = []
-        for name, one in zip(QUERY_ARRAYS, found, strict=True):
+        for name, array in zip(QUERY_ARRAYS, arrays, strict=True):
             n = len(getattr(self, name.replace("query_phi", "labels")))
-            if one is None or one.ndim != 2 or one.shape[1] != n or not np.isfinite(one).all():
-                got = "none" if one is None else f"{one.dtype} {one.shape}"
+            if array is None or array.ndim != 2 or array.shape[1] != n or not np.isfinite(array).all():
+                got = "none" if array is None else f"{array.dtype} {array.shape}"
                 self._refuse(f"{name} must be finite floats of shape (queries - 1, {n}), got {got}")
-            counts.append(len(one))
+            counts.append(len(array))
         if len(set(counts)) > 1:
             self._refuse(f"{' and '.join(QUERY_ARRAYS)} have {' and '.join(map(str, counts))} queries")
 
@@ -138,7 +138,7 @@ def output_arrays(outputs: Outputs) -> dict[str, np.ndarray]:
     """The four arrays of a score file, labels as int32; six where more than the examples was asked."""
     arrays = {name: getattr(outputs, name) for name in OUTPUT_ARRAYS}
     arrays |= {name: arrays[name].astype(np.int32) for name in ("member_labels", "nonmember_labels")}
-    return arrays | {name: one for name in QUERY_ARRAYS if (one := getattr(outputs, name)) is not None}
+    return arrays | {name: array for name in QUERY_ARRAYS if (array := getattr(outputs, name)) is not None}
 
 
 def read_outputs(path: Path | str) -> Outputs:
@@ -155,7 +155,7 @@ def outputs_of(arrays: Mapping[str, np.ndarray], path: Path | str, more: Iterabl
 
     more: those of QUERY_ARRAYS to take, too. Somebody's own audit takes none.
     """
-    found: dict[str, np.ndarray | Logarithms] = dict(arrays)
+    with_logits: dict[str, np.ndarray | Logarithms] = dict(arrays)
     for side in ("member", "nonmember"):
         logits, probs = f"{side}_logits", f"{side}_probs"
         if (logits in arrays) == (probs in arrays):
@@ -164,9 +164,9 @@ def outputs_of(arrays: Mapping[str, np.ndarray], path: Path | str, more: Iterabl
             raise UserError(f"{path}: lacks {side}_labels, has {sorted(arrays)}")
         if probs in arrays:
             _check_probabilities(arrays[probs], probs, path)
-            found[logits] = Logarithms(arrays[probs])
+            with_logits[logits] = Logarithms(arrays[probs])
     names = (*OUTPUT_ARRAYS, *more)
-    return Outputs(**{name: found[name] for name in names}, source=str(path))  # type: ignore[arg-type]
+    return Outputs(**{name: with_logits[name] for name in names}, source=str(path))  # type: ignore[arg-type]
 
 
 def _check_probabilities(probs: np.ndarray, name: str, path: Path | str) -> None:

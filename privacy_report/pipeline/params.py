@@ -46,10 +46,10 @@ def load(section: str, schema: type[Schema], path: Path | str = "params.yaml") -
 
 def load_each(section: str, schema: type[Schema], path: Path | str = "params.yaml") -> dict[str, Schema]:
     """Name -> what `load` gives of it, for each name under `section` of params.yaml."""
-    found = _read(section, path)
-    if not isinstance(found, dict):
-        raise UserError(f"{section}: must be a mapping of names, got {found!r}")
-    return {name: check(f"{section}.{name}", values, schema) for name, values in found.items()}
+    mapping = _read(section, path)
+    if not isinstance(mapping, dict):
+        raise UserError(f"{section}: must be a mapping of names, got {mapping!r}")
+    return {name: check(f"{section}.{name}", values, schema) for name, values in mapping.items()}
 
 
 def _read(section: str, path: Path | str) -> Any:

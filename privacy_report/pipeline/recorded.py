@@ -87,20 +87,20 @@ def md5(path: Path, passed_over: Sequence[str] = ()) -> str:
     if path.is_dir():
         files = (file for file in path.rglob("*") if file.is_file())
         places = {file: file.relative_to(path) for file in files}
-        found = [
+        entries = [
             {"md5": md5(file), "relpath": place.as_posix()}
             for file, place in places.items()
-            if not any(fnmatch(part, pattern) for part in place.parts for pattern in passed_over)
+            if not any(fnmatch(name, pattern) for name in place.parts for pattern in passed_over)
         ]
-        listed = json.dumps(sorted(found, key=lambda one: one["relpath"]), sort_keys=True)
+        listed = json.dumps(sorted(entries, key=lambda entry: entry["relpath"]), sort_keys=True)
         return hashlib.md5(listed.encode(), usedforsecurity=False).hexdigest() + FOLDER
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _meet(one: str, other: str) -> bool:
+def _meet(path: str, other: str) -> bool:
     """Whether two paths are the same, or one is in the other."""
-    a, b = PurePath(one), PurePath(other)
+    a, b = PurePath(path), PurePath(other)
     return a.is_relative_to(b) or b.is_relative_to(a)
 
 
@@ -116,8 +116,8 @@ def stages_in(name: str) -> dict[str, Any]:
     until = time.monotonic() + BEING_WRITTEN
     while True:
         try:
-            found: dict[str, Any] = yaml.load(Path(name).read_bytes(), LOADER)["stages"]
-            return found
+            stages: dict[str, Any] = yaml.load(Path(name).read_bytes(), LOADER)["stages"]
+            return stages
         except FileNotFoundError:
             return {}
         except (yaml.YAMLError, KeyError, TypeError):

@@ -122,13 +122,13 @@ class Stored:
 
 def entries() -> list[Stored]:
     """All results in the store and what killed runs left unfinished, longest unused first."""
-    found = []
+    stored = []
     for path in (*root().glob("*/*"), *root().glob(f".*{UNFINISHED}")):
         if path.suffix in {ENTRY, UNFINISHED, DAMAGED} and path.is_file():
             with suppress(FileNotFoundError):  # a running stage renames what it has finished
                 status = path.stat()
-                found.append(Stored(path, status.st_size, status.st_mtime))
-    return sorted(found, key=lambda entry: (entry.used, str(entry.path)))
+                stored.append(Stored(path, status.st_size, status.st_mtime))
+    return sorted(stored, key=lambda entry: (entry.used, str(entry.path)))
 
 
 def prune(keep_bytes: int, spare_seconds: float = 0.0) -> tuple[int, int]:
@@ -137,9 +137,9 @@ def prune(keep_bytes: int, spare_seconds: float = 0.0) -> tuple[int, int]:
     Unfinished files of the last minutes may belong to a running stage and stay, and so do entries used within
     `spare_seconds`.
     """
-    found = entries()
-    total, files, freed = sum(entry.size for entry in found), 0, 0
-    for entry in found:
+    stored = entries()
+    total, files, freed = sum(entry.size for entry in stored), 0, 0
+    for entry in stored:
         unfinished = entry.path.suffix == UNFINISHED
         fresh = time.time() - entry.used < UNFINISHED_SECONDS
         spared = time.time() - entry.used < spare_seconds

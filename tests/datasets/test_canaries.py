@@ -30,23 +30,23 @@ def params(count=200, kind="mislabelled", seed=0):
 
 @pytest.mark.parametrize("kind", EXAMPLES)
 def test_canaries_are_members_and_none_is_there_twice(kind):
-    found = drawn(FOUND, params(kind=kind))
-    assert len(set(found.index.tolist())) == 200
-    assert set(found.index.tolist()) <= set(MEMBER.tolist())
-    assert (np.diff(found.index) > 0).all()  # so that their order is none of the coins
+    canary_set = drawn(FOUND, params(kind=kind))
+    assert len(set(canary_set.index.tolist())) == 200
+    assert set(canary_set.index.tolist()) <= set(MEMBER.tolist())
+    assert (np.diff(canary_set.index) > 0).all()  # so that their order is none of the coins
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)
 def test_coins_are_of_a_stream_of_their_own(kind):
     """The same seed flips the same coins whoever the canaries are, and the choice says nothing of them."""
-    found = drawn(FOUND, params(kind=kind))
-    assert (found.is_member == drawn(FOUND, params()).is_member).all()
-    assert 70 < found.is_member.sum() < 130
-    assert found.is_member.sum() != 100  # fair coins, not a half
+    canary_set = drawn(FOUND, params(kind=kind))
+    assert (canary_set.is_member == drawn(FOUND, params()).is_member).all()
+    assert 70 < canary_set.is_member.sum() < 130
+    assert canary_set.is_member.sum() != 100  # fair coins, not a half
     others = drawn(FOUND, params(seed=1))
-    agree = (found.is_member == others.is_member).sum()
+    agree = (canary_set.is_member == others.is_member).sum()
     assert stats.binomtest(int(agree), 200).pvalue > 0.001
-    halves = [found.is_member[found.index % 2 == side].mean() for side in (0, 1)]
+    halves = [canary_set.is_member[canary_set.index % 2 == side].mean() for side in (0, 1)]
     assert abs(halves[0] - halves[1]) < 0.25
 
 
@@ -58,27 +58,27 @@ def test_coins_are_fair():
 
 
 def test_mislabelled_canaries_have_a_wrong_label_and_their_own_image():
-    found = drawn(FOUND, params())
-    assert (found.labels != LABELS[found.index]).all()
-    assert set(found.labels.tolist()) == set(range(5))
-    assert len(found.images) == 0
+    canary_set = drawn(FOUND, params())
+    assert (canary_set.labels != LABELS[canary_set.index]).all()
+    assert set(canary_set.labels.tolist()) == set(range(5))
+    assert len(canary_set.images) == 0
     again = drawn(FOUND, params())
-    assert (again.labels == found.labels).all()
+    assert (again.labels == canary_set.labels).all()
 
 
 def test_natural_canaries_are_left_as_they_are():
-    found = drawn(FOUND, params(kind="natural"))
-    assert (found.labels == LABELS[found.index]).all()
-    made = world(FOUND, found)
+    canary_set = drawn(FOUND, params(kind="natural"))
+    assert (canary_set.labels == LABELS[canary_set.index]).all()
+    made = world(FOUND, canary_set)
     assert (made.everyone.images == IMAGES).all()
     assert (made.everyone.labels == LABELS).all()
 
 
 def test_blank_canaries_have_one_colour_each_and_no_two_the_same():
-    found = drawn(FOUND, params(kind="blank"))
-    assert found.images.shape == (200, 4, 4, 3)
-    assert (found.images == found.images[:, :1, :1]).all()
-    assert len({image.tobytes() for image in found.images}) == 200
+    canary_set = drawn(FOUND, params(kind="blank"))
+    assert canary_set.images.shape == (200, 4, 4, 3)
+    assert (canary_set.images == canary_set.images[:, :1, :1]).all()
+    assert len({image.tobytes() for image in canary_set.images}) == 200
     grey = Prepared(IMAGES[..., :1], LABELS, MEMBER, NONMEMBER, FOUND.about)
     assert len({image.tobytes() for image in drawn(grey, params(250, "blank")).images}) == 250
     with pytest.raises(UserError, match=r"canaries\.count: got 257, allowed: at most 256 blank images"):
@@ -86,19 +86,19 @@ def test_blank_canaries_have_one_colour_each_and_no_two_the_same():
 
 
 def test_a_world_has_canaries_in_their_places_and_apart_from_the_others():
-    found = drawn(FOUND, params(kind="blank"))
-    made = world(FOUND, found)
-    assert (made.everyone.labels[found.index] == found.labels).all()
-    assert (made.everyone.images[found.index] == found.images).all()
-    rest = np.setdiff1d(np.arange(N), found.index)
+    canary_set = drawn(FOUND, params(kind="blank"))
+    made = world(FOUND, canary_set)
+    assert (made.everyone.labels[canary_set.index] == canary_set.labels).all()
+    assert (made.everyone.images[canary_set.index] == canary_set.images).all()
+    rest = np.setdiff1d(np.arange(N), canary_set.index)
     assert (made.everyone.images[rest] == IMAGES[rest]).all()
     assert (made.everyone.labels[rest] == LABELS[rest]).all()
-    assert sorted([*made.others.member, *found.index]) == MEMBER.tolist()
+    assert sorted([*made.others.member, *canary_set.index]) == MEMBER.tolist()
     assert (made.everyone.member == MEMBER).all()
-    assert (MEMBER[made.absent] == found.index[~found.is_member]).all()
-    assert (made.coins.member == found.index[found.is_member]).all()
-    assert (made.coins.nonmember == found.index[~found.is_member]).all()
-    assert made.for_references.nonmember[-200:].tolist() == found.index.tolist()
+    assert (MEMBER[made.absent] == canary_set.index[~canary_set.is_member]).all()
+    assert (made.coins.member == canary_set.index[canary_set.is_member]).all()
+    assert (made.coins.nonmember == canary_set.index[~canary_set.is_member]).all()
+    assert made.for_references.nonmember[-200:].tolist() == canary_set.index.tolist()
     assert (FOUND.labels == LABELS).all()  # the prepared arrays are left alone
 
 
@@ -152,5 +152,5 @@ def test_what_is_written_is_read_and_is_in_the_digest(tmp_path):
 
 
 def test_gradients_are_no_examples():
-    found = drawn(FOUND, params(kind=GRADIENT))
-    assert (len(found.index), len(found.images), len(found.is_member)) == (0, 0, 0)
+    canary_set = drawn(FOUND, params(kind=GRADIENT))
+    assert (len(canary_set.index), len(canary_set.images), len(canary_set.is_member)) == (0, 0, 0)

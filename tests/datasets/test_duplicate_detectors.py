@@ -49,11 +49,11 @@ def train() -> np.ndarray:
 def test_copies_correlate_when_aligned_and_unrelated_images_do_not(train: np.ndarray, copy: str) -> None:
     copies = np.stack([COPIES[copy](image) for image in train[:40]])
     rows = np.tile(np.arange(N), (40, 1))
-    found = similar.aligned(copies, train, rows)
-    assert (found.argmax(1) == np.arange(40)).all()
-    own = found[np.arange(40), np.arange(40)]
-    found[np.arange(40), np.arange(40)] = -1
-    assert np.quantile(own, 0.1) > found.max()
+    correlations = similar.aligned(copies, train, rows)
+    assert (correlations.argmax(1) == np.arange(40)).all()
+    own = correlations[np.arange(40), np.arange(40)]
+    correlations[np.arange(40), np.arange(40)] = -1
+    assert np.quantile(own, 0.1) > correlations.max()
     if copy in ("same", "mirrored"):
         assert np.allclose(own, 1, atol=1e-4)
 
@@ -81,20 +81,20 @@ def test_mirrored_and_brighter_copies_are_the_nearest_thumbnails(train: np.ndarr
 def test_the_least_distance_is_that_of_all_pairs(train: np.ndarray) -> None:
     test = similar.colour8(natural(30, seed=4))
     members = similar.colour8(train)
-    found, rows = similar.least_distance([test], members)
+    distances, rows = similar.least_distance([test], members)
     every = np.linalg.norm(test[:, None] - members, axis=2)
     assert np.array_equal(rows, every.argmin(1))
-    assert np.allclose(found, every.min(1), rtol=1e-3)
+    assert np.allclose(distances, every.min(1), rtol=1e-3)
 
 
 def test_what_is_counted_among_the_flagged() -> None:
     scores = np.arange(1000, 0, -1.0)  # 30 are flagged: rows 0 to 29
-    found = judged(scores, {"near": np.array([0, 5, 29, 30]), "all": np.array([0, 5, 29, 30, 900])})
-    assert (found["near"]["hits"], found["near"]["recall"]) == (3, 0.75)
-    assert found["flags_for_wanted"] == 31  # 85% of four are all four
-    assert found["all"]["recall"] == 0.6
-    assert found["near"]["recall_low"] == pytest.approx(0.1941, abs=1e-4)  # Clopper and Pearson's tables
-    assert found["near"]["recall_high"] == pytest.approx(0.9937, abs=1e-4)
+    summary = judged(scores, {"near": np.array([0, 5, 29, 30]), "all": np.array([0, 5, 29, 30, 900])})
+    assert (summary["near"]["hits"], summary["near"]["recall"]) == (3, 0.75)
+    assert summary["flags_for_wanted"] == 31  # 85% of four are all four
+    assert summary["all"]["recall"] == 0.6
+    assert summary["near"]["recall_low"] == pytest.approx(0.1941, abs=1e-4)  # Clopper and Pearson's tables
+    assert summary["near"]["recall_high"] == pytest.approx(0.9937, abs=1e-4)
 
 
 def test_a_fit_to_noise_finds_nothing() -> None:
@@ -106,7 +106,7 @@ def test_a_fit_to_noise_finds_nothing() -> None:
 
 def test_the_list_has_both_kinds() -> None:
     pairs = read_list()
-    assert {kind: len(found) for kind, found in pairs.items()} == {"near": 249, "similar": 37}
-    for found in pairs.values():
-        assert found[:, 0].min() >= 50_000
-        assert found[:, 1].max() < 50_000
+    assert {kind: len(indices) for kind, indices in pairs.items()} == {"near": 249, "similar": 37}
+    for indices in pairs.values():
+        assert indices[:, 0].min() >= 50_000
+        assert indices[:, 1].max() < 50_000

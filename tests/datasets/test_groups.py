@@ -26,30 +26,30 @@ def params(**changes):
 
 
 def written(folder, asked):
-    found = table.load(asked, csv_of(folder / "t.csv"))
-    both = splits.membership(asked, found.splits, found.labels)
-    return found, both, preparation.write(folder, "mine", found, both)
+    dataset = table.load(asked, csv_of(folder / "t.csv"))
+    both = splits.membership(asked, dataset.splits, dataset.labels)
+    return dataset, both, preparation.write(folder, "mine", dataset, both)
 
 
 def test_columns_say_groups_and_are_features_unless_they_are_dropped(tmp_path):
     path = csv_of(tmp_path / "t.csv")
-    found = table.load(params(), path)
-    assert found.groups["sex"].tolist() == SEX
-    assert found.groups["clinic"].tolist() == list(map(str, CLINIC))
+    dataset = table.load(params(), path)
+    assert dataset.groups["sex"].tolist() == SEX
+    assert dataset.groups["clinic"].tolist() == list(map(str, CLINIC))
     plain = table.load(params(groups=[]), path)
-    np.testing.assert_array_equal(found.images, plain.images)
+    np.testing.assert_array_equal(dataset.images, plain.images)
     assert plain.groups == {}
     dropped = table.load(params(drop=["sex", "clinic"]), path)
-    assert dropped.groups.keys() == found.groups.keys()
+    assert dropped.groups.keys() == dataset.groups.keys()
     assert dropped.images.shape == (ROWS, 1)
 
 
 def test_rows_of_a_split_keep_their_groups(tmp_path):
-    part = ["old", "new"] * 20
+    split_column = ["old", "new"] * 20
     asked = params(split="part", member_split="old", nonmember_split="new", member_fraction=None)
-    found = table.load(asked, csv_of(tmp_path / "t.csv", part=part))
-    order = np.argsort(np.array(part) == "new", kind="stable")
-    assert found.groups["sex"].tolist() == np.array(SEX)[order].tolist()
+    dataset = table.load(asked, csv_of(tmp_path / "t.csv", part=split_column))
+    order = np.argsort(np.array(split_column) == "new", kind="stable")
+    assert dataset.groups["sex"].tolist() == np.array(SEX)[order].tolist()
 
 
 @pytest.mark.parametrize(
@@ -73,23 +73,23 @@ def test_settings_are_checked(groups):
 
 
 def test_a_column_without_any_value_has_no_group(tmp_path):
-    found = table.load(
+    dataset = table.load(
         params(groups=["clinic"], drop=["clinic"]), csv_of(tmp_path / "t.csv", clinic=[""] * ROWS)
     )
-    both = splits.membership(params(), found.splits, found.labels)
-    about = preparation.write(tmp_path, "mine", found, both)
+    both = splits.membership(params(), dataset.splits, dataset.labels)
+    about = preparation.write(tmp_path, "mine", dataset, both)
     assert about["groups"] == [{"column": "clinic", "values": []}]
     assert (np.load(tmp_path / "group.npy") == -1).all()
 
 
 def test_numbers_are_written_with_their_names_and_nothing_without_groups(tmp_path):
-    found, _, about = written(tmp_path, params())
+    dataset, _, about = written(tmp_path, params())
     columns = np.load(tmp_path / "group.npy")
     assert columns.dtype == np.int32
-    assert [one["column"] for one in about["groups"]] == ["sex", "clinic"]
-    for one, codes in zip(about["groups"], columns.T, strict=True):
-        said = [one["values"][code] if code >= 0 else "" for code in codes]
-        assert said == found.groups[one["column"]].tolist()
+    assert [group["column"] for group in about["groups"]] == ["sex", "clinic"]
+    for group, codes in zip(about["groups"], columns.T, strict=True):
+        said = [group["values"][code] if code >= 0 else "" for code in codes]
+        assert said == dataset.groups[group["column"]].tolist()
     _, _, without = written(tmp_path, params(groups=[]))
     assert "groups" not in without
     assert not (tmp_path / "group.npy").exists()

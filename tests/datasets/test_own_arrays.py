@@ -23,10 +23,10 @@ def test_arrays_are_read_as_they_are(as_folder, tmp_path, monkeypatch):
         path = path / "mine.npz"
         np.savez(path, **held)
     params = DatasetParams("arrays", path=str(path.relative_to(tmp_path)), **ONE_SPLIT)
-    found = sources.load(params)
-    np.testing.assert_array_equal(found.images, features)
-    np.testing.assert_array_equal(found.labels, LABELS)
-    assert (found.class_names, dict(found.splits)) == (("a", "b", "c"), {"all": range(12)})
+    dataset = sources.load(params)
+    np.testing.assert_array_equal(dataset.images, features)
+    np.testing.assert_array_equal(dataset.labels, LABELS)
+    assert (dataset.class_names, dict(dataset.splits)) == (("a", "b", "c"), {"all": range(12)})
 
 
 def test_arrays_with_splits_by_name(tmp_path):
@@ -34,12 +34,12 @@ def test_arrays_with_splits_by_name(tmp_path):
         tmp_path / "a.npz",
         train_features=PIXELS[:6], train_labels=LABELS[:6], new_features=PIXELS[6:], new_labels=LABELS[6:],
     )  # fmt: skip
-    found = arrays.load(tmp_path / "a.npz")
-    assert found.class_names == ("0", "1", "2")
+    dataset = arrays.load(tmp_path / "a.npz")
+    assert dataset.class_names == ("0", "1", "2")
     params = DatasetParams("arrays", "new", "train", path="own_data/a.npz")
-    sides = splits.membership(params, found.splits, found.labels)
-    np.testing.assert_array_equal(found.images[sides.member], PIXELS[6:])
-    np.testing.assert_array_equal(found.images[sides.nonmember], PIXELS[:6])
+    sides = splits.membership(params, dataset.splits, dataset.labels)
+    np.testing.assert_array_equal(dataset.images[sides.member], PIXELS[6:])
+    np.testing.assert_array_equal(dataset.images[sides.nonmember], PIXELS[:6])
 
 
 @pytest.mark.parametrize(

@@ -12,31 +12,31 @@ from privacy_report.datasets import images
 
 
 def write(folder, pixels, labels=LABELS, mode=None):
-    for i, (one, label) in enumerate(zip(pixels, labels, strict=True)):
+    for i, (array, label) in enumerate(zip(pixels, labels, strict=True)):
         path = folder / f"class {label}" / f"{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        image = Image.fromarray(one)
+        image = Image.fromarray(array)
         (image.convert(mode) if mode else image).save(path)
 
 
 def test_a_folder_of_images_by_class_and_number(tmp_path):
     write(tmp_path, PIXELS)
     (tmp_path / ".DS_Store").write_text("of another program")
-    found = images.load(tmp_path, None, None)
+    dataset = images.load(tmp_path, None, None)
     order = np.argsort(LABELS, kind="stable")  # 10.png comes after 7.png, not before 1.png
-    np.testing.assert_array_equal(found.images[..., 0], PIXELS[order])
-    np.testing.assert_array_equal(found.labels, LABELS[order])
-    assert found.class_names == ("class 0", "class 1", "class 2")
+    np.testing.assert_array_equal(dataset.images[..., 0], PIXELS[order])
+    np.testing.assert_array_equal(dataset.labels, LABELS[order])
+    assert dataset.class_names == ("class 0", "class 1", "class 2")
 
 
 def test_a_folder_with_splits_and_colours(tmp_path):
     coloured = RNG.integers(0, 256, (12, 5, 4, 3)).astype(np.uint8)
     write(tmp_path / "train", coloured[:6], LABELS[:6])
     write(tmp_path / "test", coloured[6:], LABELS[6:])
-    found = images.load(tmp_path, None, None)
-    assert dict(found.splits) == {"test": range(6), "train": range(6, 12)}
-    assert found.images.shape == (12, 5, 4, 3)
-    np.testing.assert_array_equal(found.images[6], coloured[0])
+    dataset = images.load(tmp_path, None, None)
+    assert dict(dataset.splits) == {"test": range(6), "train": range(6, 12)}
+    assert dataset.images.shape == (12, 5, 4, 3)
+    np.testing.assert_array_equal(dataset.images[6], coloured[0])
 
 
 def test_sizes_and_colours_are_made_equal_by_settings_and_never_silently(tmp_path):
@@ -82,20 +82,20 @@ def test_every_documented_format_is_read(kind, tmp_path):
         for name in "01":
             flat = Image.fromarray(np.full((16, 16), 200, np.uint8))
             flat.save(tmp_path / label / f"{name}.{kind.lower()}", format=kind)
-    found = images.load(tmp_path, None, "grey")
-    assert found.images.shape == (4, 16, 16, 1)
-    assert abs(found.images.astype(int) - 200).max() <= 2  # JPEG and WebP are not exact
+    dataset = images.load(tmp_path, None, "grey")
+    assert dataset.images.shape == (4, 16, 16, 1)
+    assert abs(dataset.images.astype(int) - 200).max() <= 2  # JPEG and WebP are not exact
 
 
 def test_names_of_folders_are_utf_8_in_any_locale(tmp_path):
     write(tmp_path / "ø", PIXELS)
     (tmp_path / "ø/class 1").rename(tmp_path / "ø/größe")
-    found = plain_python(
+    done = plain_python(
         "from pathlib import Path; from privacy_report.datasets import images\n"
         f"print(ascii(images.load(Path({str(tmp_path)!r}), None, None)))"
     )
-    assert "class_names=('class 0', 'class 2', 'gr\\xf6\\xdfe')" in found.stdout
-    assert "splits={'\\xf8': range(0, 12)}" in found.stdout
+    assert "class_names=('class 0', 'class 2', 'gr\\xf6\\xdfe')" in done.stdout
+    assert "splits={'\\xf8': range(0, 12)}" in done.stdout
     os.rename(tmp_path / "ø/größe", os.fsencode(tmp_path / "ø") + b"/gr\xf6\xdfe")
     refused(r"gr\\udcf6\\udcdfe': a folder's name must be UTF-8", lambda: images.load(tmp_path, None, None))
 

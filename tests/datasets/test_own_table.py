@@ -24,24 +24,24 @@ def params(**changes):
 
 def test_numbers_are_scaled_and_texts_one_hot_by_the_members_alone(tmp_path):
     path = csv(tmp_path / "t.csv", weight=["", *range(1, ROWS)])
-    found = table.load(params(), path)
-    members = splits.membership(params(), found.splits, found.labels).member
+    dataset = table.load(params(), path)
+    members = splits.membership(params(), dataset.splits, dataset.labels).member
     ages, weights = np.arange(20, 20 + ROWS), np.r_[np.nan, np.arange(1, ROWS)]
     weights[0] = np.nanmedian(weights[members])
     for column, values in ((0, ages), (3, weights)):
         scaled = (values - values[members].mean()) / values[members].std()
-        np.testing.assert_allclose(found.images[:, column], scaled, rtol=1e-5)
-    np.testing.assert_array_equal(found.images[:, 1:3], [[1, 0], [0, 1]] * 20)
-    assert (found.images.dtype, found.class_names) == (np.float32, ("0", "1"))
+        np.testing.assert_allclose(dataset.images[:, column], scaled, rtol=1e-5)
+    np.testing.assert_array_equal(dataset.images[:, 1:3], [[1, 0], [0, 1]] * 20)
+    assert (dataset.images.dtype, dataset.class_names) == (np.float32, ("0", "1"))
 
 
 def test_a_category_without_members_is_all_zeros_and_splits_come_from_a_column(tmp_path):
     path = csv(tmp_path / "t.csv", sex=["f", "m"] * 10 + ["x", "m"] * 10, part=["old"] * 20 + ["new"] * 20)
     by_column = params(split="part", member_split="old", nonmember_split="new", member_fraction=None)
-    found = table.load(by_column, path)
-    assert dict(found.splits) == {"old": range(20), "new": range(20, 40)}
-    np.testing.assert_array_equal(found.images[20:22, 1:], [[0, 0], [0, 1]])
-    assert found.images[:20, 0].mean() == pytest.approx(0, abs=1e-6)
+    dataset = table.load(by_column, path)
+    assert dict(dataset.splits) == {"old": range(20), "new": range(20, 40)}
+    np.testing.assert_array_equal(dataset.images[20:22, 1:], [[0, 0], [0, 1]])
+    assert dataset.images[:20, 0].mean() == pytest.approx(0, abs=1e-6)
 
 
 def test_parquet_and_texts_as_classes(tmp_path):
@@ -50,9 +50,9 @@ def test_parquet_and_texts_as_classes(tmp_path):
 
     columns = {"x": list(range(60)), "flag": [True, False, None] * 20, "kind": ["no", "yes"] * 30}
     parquet.write_table(pa.table(columns), tmp_path / "t.parquet")
-    found = table.load(params(label="kind"), tmp_path / "t.parquet")
-    assert (found.images.shape, found.class_names) == ((60, 4), ("no", "yes"))
-    assert found.labels.tolist() == [0, 1] * 30
+    dataset = table.load(params(label="kind"), tmp_path / "t.parquet")
+    assert (dataset.images.shape, dataset.class_names) == ((60, 4), ("no", "yes"))
+    assert dataset.labels.tolist() == [0, 1] * 30
 
 
 @pytest.mark.parametrize(
@@ -151,24 +151,24 @@ def test_one_cell_of_another_kind_changes_no_other_row_or_is_refused(cells, cell
 
 def test_truth_values_are_the_texts_that_the_file_has(tmp_path):
     path = csv(tmp_path / "t.csv", cell=["true", "false", "", "True", "true"] * 8, age=None, sex=None)
-    found = table.load(params(**BOOLS), path)
-    np.testing.assert_array_equal(found.images, [[1, 0], [0, 1], [0, 0], [0, 0], [1, 0]] * 8)
+    dataset = table.load(params(**BOOLS), path)
+    np.testing.assert_array_equal(dataset.images, [[1, 0], [0, 1], [0, 0], [0, 0], [1, 0]] * 8)
     path = csv(tmp_path / "t.csv", ill=["true", "false", "true", "true"] * 10, sex=None)
     assert table.load(params(), path).class_names == ("false", "true")
 
 
 def test_public_scales_and_categories_are_those_that_were_given(tmp_path):
     path = csv(tmp_path / "t.csv", age=["", *range(21, 20 + ROWS)], sex=["x", *["f", "m"] * 19, ""])
-    found = table.load(params(scales=AGES, categories=SEXES), path)
-    np.testing.assert_allclose(found.images[:, 0], [0, *((np.arange(21, 20 + ROWS) - 40) / 8)], rtol=1e-6)
-    np.testing.assert_array_equal(found.images[:, 1:], [[0, 0], *[[1, 0], [0, 1]] * 19, [0, 0]])
+    dataset = table.load(params(scales=AGES, categories=SEXES), path)
+    np.testing.assert_allclose(dataset.images[:, 0], [0, *((np.arange(21, 20 + ROWS) - 40) / 8)], rtol=1e-6)
+    np.testing.assert_array_equal(dataset.images[:, 1:], [[0, 0], *[[1, 0], [0, 1]] * 19, [0, 0]])
 
 
 def test_a_public_split_scales_all_rows(tmp_path):
     path = csv(tmp_path / "t.csv", sex=["f", "m"] * 5 + ["x"] * 10 + ["m"] * 20, part=PUBLIC)
-    found = table.load(params(**THREE, fit_split="public"), path)
-    public = found.images[list(found.splits["public"])]
-    assert found.images.shape == (ROWS, 3)
+    dataset = table.load(params(**THREE, fit_split="public"), path)
+    public = dataset.images[list(dataset.splits["public"])]
+    assert dataset.images.shape == (ROWS, 3)
     assert public[:, 0].mean() == pytest.approx(0, abs=1e-6)
     assert public[:, 0].std() == pytest.approx(1, abs=1e-6)
 

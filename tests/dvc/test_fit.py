@@ -22,8 +22,8 @@ OF_CNN3 = {f"{stage}@cnn3" for stage in ("canaries", "train", "score", "referenc
 
 def files(sandbox: Sandbox, *folders: str) -> dict[str, bytes]:
     """All files below folders of data/."""
-    found = [path for folder in folders for path in (sandbox.root / "data" / folder).rglob("*.*")]
-    return {str(path.relative_to(sandbox.root)): path.read_bytes() for path in sorted(found)}
+    paths = [path for folder in folders for path in (sandbox.root / "data" / folder).rglob("*.*")]
+    return {str(path.relative_to(sandbox.root)): path.read_bytes() for path in sorted(paths)}
 
 
 def stored(sandbox: Sandbox) -> dict[str, set[str]]:
@@ -39,8 +39,8 @@ def new(sandbox: Sandbox, before: dict[str, set[str]]) -> dict[str, int]:
 
 def locked(sandbox: Sandbox) -> dict:
     """What dvc.lock says; the order of its stages is that in which they ended."""
-    found: dict = yaml.safe_load((sandbox.root / "dvc.lock").read_text())
-    return found
+    lock: dict = yaml.safe_load((sandbox.root / "dvc.lock").read_text())
+    return lock
 
 
 @pytest.mark.slow
@@ -76,8 +76,8 @@ def test_one_changed_rate_trains_its_variant_alone_in_a_clone_without_a_store(
     assert {*done} == {"compose", "fit", *OF_CNN3, *GATES, "report"}
     after = files(clone, "fit")
     assert {name for name in after if after[name] != manifests[name]} == {"data/fit/train/cnn3.json"}
-    found = {kind: len(names) for kind, names in stored(clone).items()}
-    assert found == {"epoch": 2, "score": 2, "reference": 0}
+    counts = {kind: len(names) for kind, names in stored(clone).items()}
+    assert counts == {"epoch": 2, "score": 2, "reference": 0}
 
 
 @pytest.mark.slow
@@ -148,8 +148,8 @@ def started(sandbox: Sandbox) -> subprocess.Popen[str]:
 def parts(process: subprocess.Popen[str]) -> dict[str, list[psutil.Process]]:
     """The processes of a `dvc repro` that is in stage fit."""
     family = psutil.Process(process.pid).children(recursive=True)
-    (stage,) = [one for one in family if one.cmdline()[-2:] == ["-m", "stages.fit"]]
-    workers = [one for one in stage.children(recursive=True) if "spawn_main" in " ".join(one.cmdline())]
+    (stage,) = [child for child in family if child.cmdline()[-2:] == ["-m", "stages.fit"]]
+    workers = [child for child in stage.children(recursive=True) if "spawn_main" in " ".join(child.cmdline())]
     return {"dvc": [psutil.Process(process.pid)], "stage": [stage], "workers": workers}
 
 
@@ -167,8 +167,8 @@ def test_killed_runs_go_on_and_end_in_the_same_lock(finished: Sandbox):
         assert process.poll() is None
         victims = parts(process)[victim]
         assert victims
-        for one in victims:
-            one.send_signal(signal.SIGKILL)
+        for child in victims:
+            child.send_signal(signal.SIGKILL)
         killed += victims
         if victim != "workers":  # Dask starts others
             process.wait(LONG)
@@ -176,7 +176,7 @@ def test_killed_runs_go_on_and_end_in_the_same_lock(finished: Sandbox):
             process = started(finished)
     finished.repro()
     assert finished.repro() == []
-    wait_until(lambda: not any(alive(one.pid) for one in killed))
+    wait_until(lambda: not any(alive(child.pid) for child in killed))
     assert locked(finished) == lock
     assert {kind: len(names) for kind, names in stored(finished).items()} == {
         "epoch": 6,
@@ -201,4 +201,4 @@ def test_ctrl_c_is_one_line_and_leaves_nothing_running(finished: Sandbox):
     assert process.returncode == 130
     lines = [line for line in errors.splitlines() if not line.startswith("fit: ")]
     assert lines == ["error: interrupted; finished work is kept"]
-    wait_until(lambda: not any(alive(one.pid) for one in family))
+    wait_until(lambda: not any(alive(child.pid) for child in family))

@@ -34,21 +34,21 @@ def audited(tmp_path_factory) -> Sandbox:
 
 def test_the_audit_is_of_the_scores_that_training_left(audited):
     data = audited.root / "data"
-    found = json.loads((data / "attack/cnn3_dp_gradient/one_run.json").read_text())
+    audit = json.loads((data / "attack/cnn3_dp_gradient/one_run.json").read_text())
     scores = read_arrays(data / "train/cnn3_dp_gradient/gradient_canaries.npz")
     order, coins = scores["canary_scores"].argsort(), scores["canary_is_member"]
-    assert found["correct"] == coins[order[-20:]].sum() + (~coins[order[:20]]).sum()
-    assert (found["canaries"], found["guesses"], found["epoch"]) == (200, 40, 2)
+    assert audit["correct"] == coins[order[-20:]].sum() + (~coins[order[:20]]).sum()
+    assert (audit["canaries"], audit["guesses"], audit["epoch"]) == (200, 40, 2)
     assert not (data / "attack/cnn3_dp/one_run.json").exists()
     rows = read_rows(data / "attack/cnn3_dp_gradient/privacy.csv")
     assert CANARIES not in {row["slice"] for row in rows}
 
 
 def test_claim_and_audit_stand_next_to_each_other(audited):
-    found = json.loads((audited.root / "data/attack/cnn3_dp_gradient/one_run.json").read_text())
+    audit = json.loads((audited.root / "data/attack/cnn3_dp_gradient/one_run.json").read_text())
     metrics = json.loads((audited.root / "metrics/cnn3_dp_gradient.json").read_text())
     assert metrics["verdict"] == "audit"
-    assert metrics["eps_audited"] == pytest.approx(found["epsilon_one_run"], rel=1e-3)
+    assert metrics["eps_audited"] == pytest.approx(audit["epsilon_one_run"], rel=1e-3)
     (row,) = read_rows(audited.root / "plots/canaries.csv")
     assert (row["variant"], row["attack"]) == ("cnn3_dp_gradient", "gradient")
     page = (audited.root / "plots/report.html").read_text()

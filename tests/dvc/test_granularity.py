@@ -73,8 +73,8 @@ def test_a_new_variant_is_one_file_and_one_name(finished: Sandbox):
 
 def test_a_removed_variant_leaves_nothing_and_the_next_run_has_nothing_to_do(finished: Sandbox):
     def of_cnn3() -> set[str]:
-        found = finished.root.rglob("cnn3*")
-        return {str(one.relative_to(finished.root)) for one in found if ".dvc/" not in str(one)}
+        paths = finished.root.rglob("cnn3*")
+        return {str(path.relative_to(finished.root)) for path in paths if ".dvc/" not in str(path)}
 
     config = "conf/config.yaml"
     finished.edit(config, "variant: [cnn2, cnn3, cnn3_dp]", "variant: [cnn2, cnn3_dp]")
@@ -92,7 +92,7 @@ def test_a_removed_variant_leaves_nothing_and_the_next_run_has_nothing_to_do(fin
     gone = {"metrics/cnn3.json", "models/cnn3", "data/gate/cnn3.json", "data/canaries/cnn3.npz"}
     gone |= {f"data/{stage}/cnn3" for stage in ("train", "score", "reference", "attack")}
     manifests = {f"data/fit/{stage}/cnn3.json" for stage in ("train", "reference")}
-    assert {one for one in before - of_cnn3() if "/cnn3/" not in one} == gone | manifests
+    assert {path for path in before - of_cnn3() if "/cnn3/" not in path} == gone | manifests
     assert all(f"{path}: deleted, it belongs to no variant" in done.stdout for path in gone)
     assert finished.repro() == []
 

@@ -40,8 +40,8 @@ def visits() -> str:
             old = person < 60 or (visit == 0 and person in (77, 88))
             age, pulse = rng.normal(50, 12), rng.normal(70, 9)
             ill = int(age + rng.normal(0, 12) > 50)
-            part = "old" if old else "new"
-            lines.append(f"patient {person:03},{age:.1f},{'fm'[person % 2]},{pulse:.1f},{ill},{part}")
+            split = "old" if old else "new"
+            lines.append(f"patient {person:03},{age:.1f},{'fm'[person % 2]},{pulse:.1f},{ill},{split}")
     return "\n".join(lines) + "\n"
 
 
@@ -61,13 +61,13 @@ def audited(tmp_path_factory) -> Sandbox:
 def test_persons_are_counted_by_all_stages(audited):
     data = audited.root / "data"
     about = json.loads((data / "prepare/dataset.json").read_text())
-    persons, found = np.load(data / "prepare/person.npy"), prepared.read(data / "prepare")
-    member, nonmember = (set(persons[side].tolist()) for side in (found.member, found.nonmember))
+    persons, examples = np.load(data / "prepare/person.npy"), prepared.read(data / "prepare")
+    member, nonmember = (set(persons[side].tolist()) for side in (examples.member, examples.nonmember))
     assert not member & nonmember
     assert len(member | nonmember) == PERSONS
     assert (about["n_member_person"], about["n_nonmember_person"]) == (len(member), len(nonmember))
     trains = np.load(data / "reference/visits/trains.npy")
-    order = persons[np.concatenate([found.member, found.nonmember])]
+    order = persons[np.concatenate([examples.member, examples.nonmember])]
     assert all(len(set(map(tuple, trains[:, order == person].T))) == 1 for person in member | nonmember)
     rows = read_rows(data / "attack/visits/privacy.csv")
     counts = {(row["n_member"], row["n_nonmember"]) for row in rows if row["slice"] == ENTIRE}
@@ -76,7 +76,7 @@ def test_persons_are_counted_by_all_stages(audited):
     assert groups == {f"group=sex={sex}": sum(who % 2 == i for who in member) for i, sex in enumerate("fm")}
     of_rows = [row for row in rows if row["slice"] == ROWS]
     assert {row["attack"] for row in of_rows} >= {"threshold", "rmia", "placebo"}
-    assert {row["n_member"] for row in of_rows} == {len(found.member)}
+    assert {row["n_member"] for row in of_rows} == {len(examples.member)}
     for row in of_rows:
         assert row["auc_low"] < row["auc"] < row["auc_high"]
 

@@ -47,12 +47,12 @@ class Shell:
         read = b""
         while True:
             try:
-                part = os.read(screen, 65536)
+                chunk = os.read(screen, 65536)
             except OSError:  # Linux's way of saying that the other end is closed
                 break
-            if not part:
+            if not chunk:
                 break
-            read += part
+            read += chunk
         os.close(screen)
         text = re.sub(r"\x1b(\[[0-?]*[a-zA-Z]|[=>])", "", read.decode())
         self.said[line] = "\n".join(row.rpartition("\r")[2].rstrip() for row in text.split("\r\n"))

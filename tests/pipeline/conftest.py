@@ -33,11 +33,11 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def forget() -> Iterator[None]:
     """Where modules are is looked up once a process: anew in this test, and after it."""
-    found = (code._spec, code._providers, code._version)
-    for function in found:
+    cached = (code._spec, code._providers, code._version)
+    for function in cached:
         function.cache_clear()
     yield
-    for function in found:
+    for function in cached:
         function.cache_clear()
 
 

@@ -36,11 +36,11 @@ def both(text: str) -> list[str]:
 
 def digests(write, files: dict[str, str], root: str = ROOT_NAME) -> list[str]:
     """The code's digest before and after an edit."""
-    found = []
+    hashes = []
     for side in (0, 1):
         write({name: both(text)[side] for name, text in files.items()})
-        found.append(code_of(root).digest())
-    return found
+        hashes.append(code_of(root).digest())
+    return hashes
 
 
 OTHER = "def f():\n    return «1|2»"
@@ -121,10 +121,10 @@ def test_an_edit_that_cannot_change_the_result_leaves_the_digest(case, library):
 
 def test_roots_count_each_in_any_order_and_a_root_may_be_a_module_or_what_is_in_it(library):
     library({"main": "X = 1", "other": "X = 2"})
-    one, other = (f"privacy_report.{name}" for name in ("main", "other"))
-    assert code_of(one, other).digest() == code_of(other, one).digest()
-    assert len({code_of(*roots).digest() for roots in ([one, other], [one], [other])}) == 3
-    assert code_of(one).digest() == code_of(f"{one}.X").digest()
+    main, other = (f"privacy_report.{name}" for name in ("main", "other"))
+    assert code_of(main, other).digest() == code_of(other, main).digest()
+    assert len({code_of(*roots).digest() for roots in ([main, other], [main], [other])}) == 3
+    assert code_of(main).digest() == code_of(f"{main}.X").digest()
 
 
 def test_what_hands_over_counts_alone(library):
@@ -197,11 +197,11 @@ def test_nothing_is_imported_or_run(library):
 
 
 def test_an_edited_module_is_read_again_in_the_same_process(library):
-    found = []
+    hashes = []
     for number in (1, 20, 1):
         library({"main": f"X = {number}"})
-        found.append(code_of(ROOT_NAME).digest())
-    assert found[0] == found[2] != found[1]
+        hashes.append(code_of(ROOT_NAME).digest())
+    assert hashes[0] == hashes[2] != hashes[1]
 
 
 @pytest.mark.parametrize(
@@ -229,9 +229,9 @@ def test_libraries_are_those_of_all_imports_with_their_versions_and_pythons(libr
     library(
         {"main": "import numpy\nimport json\ndef f():\n    from sklearn import svm\n    import yaml.nodes"}
     )
-    found = code_of(ROOT_NAME)
-    assert found.libraries >= {"numpy", "sklearn", "yaml"}
-    assert set(found.versions()) == {"Python", "numpy", "sklearn", "yaml"}
+    closure = code_of(ROOT_NAME)
+    assert closure.libraries >= {"numpy", "sklearn", "yaml"}
+    assert set(closure.versions()) == {"Python", "numpy", "sklearn", "yaml"}
 
 
 def test_the_library_names_no_module_by_a_text_that_is_put_together():
@@ -241,8 +241,8 @@ def test_the_library_names_no_module_by_a_text_that_is_put_together():
         for node in ast.walk(ast.parse(path.read_text())):
             parts = node.values if isinstance(node, ast.JoinedStr) else ()
             sides = [node.left] if isinstance(node, ast.BinOp) else []
-            for part in (*parts, *sides):
-                text = part.value if isinstance(part, ast.Constant) else ""
+            for operand in (*parts, *sides):
+                text = operand.value if isinstance(operand, ast.Constant) else ""
                 if isinstance(text, str) and text.startswith("privacy_report."):
                     pieces.append(f"{path.name}: {text}")
     assert pieces == ["__main__.py: privacy_report.commands."], "the command line, which no key holds"

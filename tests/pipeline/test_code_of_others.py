@@ -52,11 +52,11 @@ def test_a_lone_file_is_a_module(beside):
 def test_own_code_brings_what_it_imports_of_ours_of_libraries_and_of_other_folders(beside):
     imports = "from privacy_report import errors\nimport yaml\nimport more_of_a_test"
     put(beside, {f"{OWN}/a": imports, "more_of_a_test": "X = 1"})
-    found = code_of(chosen=[f"{OWN}.a.net"])
-    assert set(found.own) == {f"{OWN}/a.py", "more_of_a_test.py"}
-    assert "privacy_report.errors" in found.modules
-    assert "yaml" in found.libraries
-    assert found.files >= {beside / "more_of_a_test.py", ROOT / "privacy_report/errors.py"}
+    closure = code_of(chosen=[f"{OWN}.a.net"])
+    assert set(closure.own) == {f"{OWN}/a.py", "more_of_a_test.py"}
+    assert "privacy_report.errors" in closure.modules
+    assert "yaml" in closure.libraries
+    assert closure.files >= {beside / "more_of_a_test.py", ROOT / "privacy_report/errors.py"}
 
 
 def test_a_folder_that_has_a_librarys_name_is_a_users_own(beside, monkeypatch):
@@ -112,14 +112,14 @@ def test_an_installed_package_counts_by_version_and_an_editable_one_by_its_bytes
 
 
 def test_a_package_installed_from_a_folder_counts_by_its_files_under_one_version(beside):
-    found = []
+    versions = []
     for text in ("X = 1", "X = 1000"):
         put(beside / OWN, {"__init__": text})
         installed(beside, "nets_of_a_test", f"{OWN}/__init__.py", url="file:///nets")
         code._version.cache_clear()
-        found.append(code_of(chosen=[f"{OWN}.X"]).versions()[OWN])
-    assert found[0] != found[1]
-    assert all(version.startswith("1.0 ") for version in found)
+        versions.append(code_of(chosen=[f"{OWN}.X"]).versions()[OWN])
+    assert versions[0] != versions[1]
+    assert all(version.startswith("1.0 ") for version in versions)
 
 
 def test_of_a_package_in_two_folders_the_file_that_is_imported_counts(beside, tmp_path, monkeypatch):
@@ -127,8 +127,8 @@ def test_of_a_package_in_two_folders_the_file_that_is_imported_counts(beside, tm
         put(folder / OWN, {"a": text})
     monkeypatch.syspath_prepend(str(tmp_path / "second"))
     monkeypatch.syspath_prepend(str(beside))
-    found = code_of(chosen=[f"{OWN}.a.X"])
-    assert found.own == {f"{OWN}/a.py": beside / OWN / "a.py"}
+    closure = code_of(chosen=[f"{OWN}.a.X"])
+    assert closure.own == {f"{OWN}/a.py": beside / OWN / "a.py"}
 
 
 def test_what_a_loaded_module_does_to_its_path_is_not_followed(forget):
@@ -136,5 +136,5 @@ def test_what_a_loaded_module_does_to_its_path_is_not_followed(forget):
     import tensorflow
 
     assert len(tensorflow.__spec__.submodule_search_locations) > 1
-    found = code_of(chosen=["tensorflow"])
-    assert (found.libraries, found.own) == (frozenset(["tensorflow"]), {})
+    closure = code_of(chosen=["tensorflow"])
+    assert (closure.libraries, closure.own) == (frozenset(["tensorflow"]), {})

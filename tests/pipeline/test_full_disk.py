@@ -36,8 +36,8 @@ def room(n_bytes):
 
 def files(folder):
     """Path -> bytes of what is in a folder, notes of who ran what aside."""
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return {path: path.read_bytes() for path in found if "notes" not in path.parts}
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {path: path.read_bytes() for path in paths if "notes" not in path.parts}
 
 
 def test_an_array_that_does_not_fit_leaves_the_file_that_was_there(tmp_path):
@@ -78,8 +78,8 @@ def test_the_attack_stage_goes_on_where_there_was_no_more_room(tmp_path, monkeyp
     attack(["cnn2"])
     complete = files(Path("data/attack"))
     assert len(complete) == 7
-    for found in kept:
-        assert all(complete[path] == content for path, content in found.items())
+    for outputs in kept:
+        assert all(complete[path] == content for path, content in outputs.items())
     assert len(refused) < 5  # a run with room for all has come through
 
 

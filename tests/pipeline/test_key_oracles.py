@@ -80,8 +80,8 @@ def test_every_function_that_runs_between_a_miss_and_its_answer_is_in_the_key(
     arguments = [f"stages.{stage}", variant] if variant else [f"stages.{stage}"]
     copy.python("-m", *arguments, PYTHONPATH=path, PROFILED=str(tmp_path / "profiled"))
     seen = [json.loads(file.read_text()) for file in (tmp_path / "profiled").iterdir()]
-    covered = {name for one in seen for name in one["covered"]}
-    ran = {name for one in seen for name in one["ran"]}
+    covered = {name for profile in seen for name in profile["covered"]}
+    ran = {name for profile in seen for name in profile["ran"]}
     print(
         f"{stage}@{variant}: {len(ran)} functions ran, {len(covered)} files are in the key", file=sys.stderr
     )

@@ -54,8 +54,8 @@ def test_every_parameter_of_private_training_is_in_its_keys():
         changed = replace(PRIVATE, privacy=replace(PRIVATE.privacy, **{name: value}))
         assert train(changed) != train(PRIVATE), name
     solved = [{"noise_multiplier": None, "target_epsilon": epsilon} for epsilon in (4.0, 8.0)]
-    found = {train(replace(PRIVATE, privacy=Privacy(**one))) for one in solved}
-    assert len(found | {train(PRIVATE)}) == 3
+    keys = {train(replace(PRIVATE, privacy=Privacy(**budget))) for budget in solved}
+    assert len(keys | {train(PRIVATE)}) == 3
     left = set(asdict(PRIVATE.privacy)) - {*OTHER_PRIVACY, "target_epsilon"}
     for name in left:
         value = not getattr(PRIVATE.privacy, name)
@@ -76,9 +76,9 @@ def test_an_epochs_key_has_its_number_and_the_state_after_the_epoch_before():
 
 
 def test_name_data_and_kind_are_in_the_keys():
-    found = [train(), train(name="cnn3"), train(data="other"), train(PRIVATE), score(), score(data="other")]
-    found += [reference(), reference(data="other"), reference(PRIVATE)]
-    assert len(set(found)) == len(found)
+    keys = [train(), train(name="cnn3"), train(data="other"), train(PRIVATE), score(), score(data="other")]
+    keys += [reference(), reference(data="other"), reference(PRIVATE)]
+    assert len(set(keys)) == len(keys)
 
 
 def test_where_the_examples_lie_is_in_no_key():
@@ -87,8 +87,8 @@ def test_where_the_examples_lie_is_in_no_key():
 
 
 def test_a_references_key_has_its_name_members_and_epoch():
-    found = [reference(), reference(i=1), reference(epoch=4), reference(seed=1), reference(fraction=2 / 3)]
-    assert len(set(found)) == len(found)
+    keys = [reference(), reference(i=1), reference(epoch=4), reference(seed=1), reference(fraction=2 / 3)]
+    assert len(set(keys)) == len(keys)
     assert reference(epochs=10) == reference(), "fewer epochs are the first of many"
     secret = replace(PRIVATE, privacy=replace(PRIVATE.privacy, seed="secret"))
     assert reference(secret) == reference(PRIVATE), "the attacker's own noise is no secret"
@@ -98,15 +98,15 @@ def test_a_score_depends_on_the_model_of_the_checkpoint_and_on_whom_it_scores():
     extra = {"optimizer/000": np.ones(3), "history/val_loss": np.ones(()), "epoch": np.array(7)}
     assert score(state=STATE | extra) == score()
     changes = [{"weights/000": np.ones(3)}, {"architecture": np.array("[]")}, {"weights/001": np.zeros(1)}]
-    found = [score(state=STATE | change) for change in changes]
-    found += [score(), score(canaries=True), score(model=Component(SMALL_CNN, {"filters": 16}))]
-    assert len(set(found)) == len(found)
+    keys = [score(state=STATE | change) for change in changes]
+    keys += [score(), score(canaries=True), score(model=Component(SMALL_CNN, {"filters": 16}))]
+    assert len(set(keys)) == len(keys)
 
 
 def test_what_is_asked_is_in_the_keys_of_scores_and_references():
     asked = [None, Queries(mirror=True), Queries(shift=3), Queries(mirror=True, shift=3), Queries(shift=2)]
-    scored = {score(queries=one) for one in asked}
-    trained = {reference(replace(ORDINARY, queries=one)) for one in asked}
+    scored = {score(queries=queries) for queries in asked}
+    trained = {reference(replace(ORDINARY, queries=queries)) for queries in asked}
     assert len(scored) == len(trained) == len(asked)
 
 
@@ -130,11 +130,11 @@ def test_each_parameter_of_an_attack_is_in_the_keys_of_those_that_read_it():
 
 
 def test_groups_are_in_the_keys_of_attacks_by_name_positions_and_order():
-    one, two = {"a": Group((1,))}, {"a": Group((2,))}
-    both = one | {"b": Group((2,))}
+    first, second = {"a": Group((1,))}, {"a": Group((2,))}
+    both = first | {"b": Group((2,))}
     turned = dict(reversed(both.items()))
-    found = [attack("threshold", groups=groups) for groups in (None, one, two, both, turned)]
-    assert len(set(found)) == len(found)
+    keys = [attack("threshold", groups=groups) for groups in (None, first, second, both, turned)]
+    assert len(set(keys)) == len(keys)
 
 
 def test_an_attack_that_is_added_leaves_the_others_alone():

@@ -117,8 +117,8 @@ def test_other_stages_and_variants_do_not_wait(repository, start):
 
 def test_inputs_are_asked_for_before_the_wait_and_after_it(repository):
     given = [[1], [1]]  # equal, not the same
-    with exclusive("attack@cnn2", lambda: given.pop(0)) as found:
-        assert found == [1]
+    with exclusive("attack@cnn2", lambda: given.pop(0)) as inputs:
+        assert inputs == [1]
     assert given == []
 
 

@@ -28,20 +28,20 @@ ARRAYS = {
 ROWS = np.arange(120.0).reshape(10, 4, 3)
 
 
-def assert_equal(found):
-    assert sorted(found) == sorted(ARRAYS)
+def assert_equal(arrays):
+    assert sorted(arrays) == sorted(ARRAYS)
     for name, array in ARRAYS.items():
-        assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape), name
-        np.testing.assert_array_equal(found[name], array, err_msg=name)
+        assert (arrays[name].dtype, arrays[name].shape) == (array.dtype, array.shape), name
+        np.testing.assert_array_equal(arrays[name], array, err_msg=name)
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_an_npz_holds_what_was_saved(tmp_path, save):
     save(tmp_path / "a.npz", **ARRAYS)
-    found = map_arrays(tmp_path / "a.npz")
-    assert_equal(found)
-    assert isinstance(found["floats"], np.memmap) == (save is np.savez)
-    assert not isinstance(found["floats"], np.memmap) or found["floats"].mode == "r"
+    arrays = map_arrays(tmp_path / "a.npz")
+    assert_equal(arrays)
+    assert isinstance(arrays["floats"], np.memmap) == (save is np.savez)
+    assert not isinstance(arrays["floats"], np.memmap) or arrays["floats"].mode == "r"
 
 
 def test_a_folder_of_npy_files_does_as_well(tmp_path):
@@ -179,8 +179,8 @@ def test_rows_are_taken_from_any_array(tmp_path, rows, mapped, small):
     if mapped:
         np.save(tmp_path / "rows.npy", rows)
         rows = np.load(tmp_path / "rows.npy", mmap_mode="r")
-    for part in (rows, rows[1:], rows[:, 1:], rows[0]):
-        np.testing.assert_array_equal(blocks.take(part, np.array([2, 0])), np.array(part)[[2, 0]])
+    for view in (rows, rows[1:], rows[:, 1:], rows[0]):
+        np.testing.assert_array_equal(blocks.take(view, np.array([2, 0])), np.array(view)[[2, 0]])
 
 
 def test_a_row_behind_the_end_of_the_file_is_an_error(tmp_path, small):

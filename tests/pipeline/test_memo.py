@@ -56,8 +56,8 @@ def test_an_entry_that_was_edited_is_computed_again_and_not_recalled():
     assert set(entry) == {"weights/000", store.ABOUT}
     entry["weights/000"][1] = 2.0
     write_arrays(path, entry)
-    found = Memo("train@v").recall("epoch", "k", lambda: calls.append(1) or {"weights/000": np.ones(3)})
-    np.testing.assert_array_equal(found["weights/000"], np.ones(3))
+    recalled = Memo("train@v").recall("epoch", "k", lambda: calls.append(1) or {"weights/000": np.ones(3)})
+    np.testing.assert_array_equal(recalled["weights/000"], np.ones(3))
     assert calls == [1]
     assert path.with_suffix(store.DAMAGED).exists()
     assert store.get("epoch", "k") is not None
@@ -148,8 +148,8 @@ def test_a_digest_of_arrays_tells_names_types_shapes_and_values_apart():
         {"a": np.array([1.0])},
         {},
     ]
-    found = {arrays_digest({"a": plain})} | {arrays_digest(other) for other in others}
-    assert len(found) == len(others) + 1
+    digests = {arrays_digest({"a": plain})} | {arrays_digest(other) for other in others}
+    assert len(digests) == len(others) + 1
     assert arrays_digest({"a": np.asfortranarray(plain.reshape(2, 3))}) == arrays_digest(
         {"a": plain.reshape(2, 3)}
     )
@@ -171,9 +171,9 @@ def test_a_files_digest_is_of_its_bytes_and_read_once_while_it_stays(tmp_path, m
 
 def test_a_file_that_is_replaced_is_read_again(tmp_path):
     path, other = tmp_path / "a", tmp_path / "b"
-    for one, content in ((path, b"1"), (other, b"2")):
-        one.write_bytes(content)
-        os.utime(one, ns=(1, 1))
+    for file, content in ((path, b"1"), (other, b"2")):
+        file.write_bytes(content)
+        os.utime(file, ns=(1, 1))
     first = file_digest(path)
     os.replace(other, path)  # same size, same time, another file
     assert file_digest(path) != first

@@ -46,8 +46,8 @@ def test_md5s_are_those_by_which_dvc_knows_files_and_folders(lock):
     for command in (["init", "--no-scm", "--quiet"], ["add", "--quiet", "data/a", "data/b.json"]):
         subprocess.run([*dvc, *command], check=True, env=environment())
     for path in (Path("data/a"), Path("data/b.json")):
-        (found,) = yaml.safe_load(path.with_name(f"{path.name}.dvc").read_bytes())["outs"]
-        assert md5(path, ignored()) == found["md5"]
+        (out,) = yaml.safe_load(path.with_name(f"{path.name}.dvc").read_bytes())["outs"]
+        assert md5(path, ignored()) == out["md5"]
     cache = Path(".dvc/cache")
     assert list(damaged(cache)) == []
     objects = sorted(path for path in cache.rglob("*") if path.is_file())

@@ -36,9 +36,9 @@ READ_ONLY = Mock(side_effect=OSError(errno.EROFS, "Read-only file system"))
 def test_what_was_put_is_got_and_nothing_else():
     assert store.get("epoch", "k") is None
     put()
-    found = store.get("epoch", "k")
-    np.testing.assert_array_equal(found.arrays["a"], np.arange(3.0))
-    assert (set(found.arrays), found.seconds, found.processor) == ({"a"}, 1.5, "Xeon")
+    entry = store.get("epoch", "k")
+    np.testing.assert_array_equal(entry.arrays["a"], np.arange(3.0))
+    assert (set(entry.arrays), entry.seconds, entry.processor) == ({"a"}, 1.5, "Xeon")
     assert store.get("score", "k") is None
     assert store.get("epoch", "other") is None
 
@@ -142,13 +142,13 @@ def test_no_file_descriptor_left_destroys_nothing():
     )
     assert done.returncode == 0, done.stderr
     assert "cannot be read (OSError: [Errno 24] Too many open files" in done.stdout
-    assert [one.name for one in path.parent.iterdir()] == ["k.npz"]
+    assert [file.name for file in path.parent.iterdir()] == ["k.npz"]
 
 
 def test_an_entry_that_vanishes_while_it_is_read_counts_as_absent(monkeypatch):
     path = put()
     read = store.read_arrays
-    monkeypatch.setattr(store, "read_arrays", lambda one: path.unlink() or read(one))
+    monkeypatch.setattr(store, "read_arrays", lambda file: path.unlink() or read(file))
     assert store.get("epoch", "k") is None
 
 
