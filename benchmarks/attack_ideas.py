@@ -49,9 +49,9 @@ class Models:
 
     def _part(self, *at: slice | np.ndarray) -> Models:
         """Some epochs, models, examples; p is not computed again."""
-        found = Models(self.phi[at], self.epochs[at[0]], self.trains[at[1:]])
-        vars(found).update({"log_p": self.log_p[at], "p": self.p[at]})
-        return found
+        subset = Models(self.phi[at], self.epochs[at[0]], self.trains[at[1:]])
+        vars(subset).update({"log_p": self.log_p[at], "p": self.p[at]})
+        return subset
 
     def take(self, models: np.ndarray) -> Models:
         """Some of the models, by a mask (k,) or by numbers."""
@@ -281,8 +281,8 @@ def ideas(with_learned: bool = True) -> Iterator[tuple[str, str, Idea]]:
             yield "snapshots, the target's last checkpoints", f"last {count}, {how}", settings
     for count in (1, 2, 3, 4):
         for share in (0.2, 0.4):
-            found = partial(with_early, count=count, share=share)
-            yield "snapshots and trajectory, weighted", f"{share} of the first {count}", found
+            idea = partial(with_early, count=count, share=share)
+            yield "snapshots and trajectory, weighted", f"{share} of the first {count}", idea
     for weight in (1, 2, 4):
         yield "snapshots and own early checkpoints, one mean", f"as {weight}", partial(joined, weight=weight)
     for slope in (0.8, 0.9, 1.1, 1.2):
@@ -291,8 +291,8 @@ def ideas(with_learned: bool = True) -> Iterator[tuple[str, str, Idea]]:
         yield "snapshots, temperature", f"{temperature}", partial(tempered, temperature=temperature)
     for prior in (1, 4, 16):
         for power in (0.5, 1):
-            found = partial(normalised, prior=prior, power=power)
-            yield "snapshots, over the OUT spread", f"power {power}, shrunk by {prior}", found
+            idea = partial(normalised, prior=prior, power=power)
+            yield "snapshots, over the OUT spread", f"power {power}, shrunk by {prior}", idea
     yield "phi, spread by predicted difficulty", "one epoch", heteroscedastic
     yield "quantiles of OUT references by difficulty", "one epoch", quantile
     sets = {

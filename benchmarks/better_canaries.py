@@ -51,18 +51,18 @@ CONFIG = replace(broken_trainer.CONFIG, privacy=Privacy(target_epsilon=CLAIM, de
 
 def prepared() -> Prepared:
     """The digits, 1,300 of them members."""
-    found, rows = digits.load(), np.arange(len(digits.load().labels), dtype=np.int32)
-    about = {"n_classes": len(found.class_names)}
-    return Prepared(found.images, found.labels, rows[:MEMBERS], rows[MEMBERS:], about)
+    dataset, rows = digits.load(), np.arange(len(digits.load().labels), dtype=np.int32)
+    about = {"n_classes": len(dataset.class_names)}
+    return Prepared(dataset.images, dataset.labels, rows[:MEMBERS], rows[MEMBERS:], about)
 
 
-def of_others(found: Prepared, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def of_others(examples: Prepared, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Logits and embeddings of members, and embeddings of non-members, by a model of the non-members.
 
     Embeddings are what the last layer gets, and 1, which its bias gets: float64 (n, d).
     """
     config = replace(CONFIG, privacy=None, seed=seed)
-    data = Data(found.images, np.array(found.labels), found.nonmember, found.nonmember[:0], 10)
+    data = Data(examples.images, np.array(examples.labels), examples.nonmember, examples.nonmember[:0], 10)
     trainer = trainer_of(job_of("others", config, NOWHERE), data)
     for epoch in range(1, config.epochs + 1):
         trainer.run(epoch)
@@ -70,11 +70,11 @@ def of_others(found: Prepared, seed: int) -> tuple[np.ndarray, np.ndarray, np.nd
     inside = backend.predictor(keras.Model(model.inputs, model.layers[-2].output))
 
     def embeddings(rows: np.ndarray) -> np.ndarray:
-        hidden = inside(found.images, rows).astype(np.float64)
+        hidden = inside(examples.images, rows).astype(np.float64)
         return np.column_stack([hidden, np.ones(len(hidden))])
 
-    logits = trainer.predict(found.images, found.member)
-    return logits, embeddings(found.member), embeddings(found.nonmember)
+    logits = trainer.predict(examples.images, examples.member)
+    return logits, embeddings(examples.member), embeddings(examples.nonmember)
 
 
 def influence(h: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -98,29 +98,29 @@ def most_influential(h: np.ndarray, others: np.ndarray, seed: int) -> np.ndarray
     return np.sort(order[first])
 
 
-def worlds(found: Prepared, seed: int) -> dict[str, World]:
+def worlds(examples: Prepared, seed: int) -> dict[str, World]:
     """The canaries of a seed by their kind, with the same coins."""
-    today = drawn(found, CanaryParams(COUNT, seed=seed))
-    logits, h, others = of_others(found, seed)
-    place = {"least likely": np.searchsorted(found.member, today.index)}
+    today = drawn(examples, CanaryParams(COUNT, seed=seed))
+    logits, h, others = of_others(examples, seed)
+    place = {"least likely": np.searchsorted(examples.member, today.index)}
     place["influential"] = most_influential(h, others, seed)
     made = {"mislabelled": today}
     for kind, rows in place.items():
-        index = found.member[rows]
-        labels = least_likely(logits[rows], found.labels[index])
+        index = examples.member[rows]
+        labels = least_likely(logits[rows], examples.labels[index])
         made[kind] = Canaries(index, labels, today.images, today.is_member)
-    return {kind: world(found, canaries) for kind, canaries in made.items()}
+    return {kind: world(examples, canaries) for kind, canaries in made.items()}
 
 
-def measured(runs: ManySeeds, found: World, seed: int) -> dict[str, Any]:
+def measured(runs: ManySeeds, planted: World, seed: int) -> dict[str, Any]:
     """The audit of one run, and the AUC of the canaries' losses."""
-    state = runs.run(seed, found)
-    logits = runs.trainer.predict(found.everyone.images, found.canary).astype(np.float64)
-    outputs = Examples(logits, found.everyone.labels[found.canary], found.is_member)
+    state = runs.run(seed, planted)
+    logits = runs.trainer.predict(planted.everyone.images, planted.canary).astype(np.float64)
+    outputs = Examples(logits, planted.everyone.labels[planted.canary], planted.is_member)
     return {
         "claimed": float(state["history/epsilon"]),
         "val_accuracy": float(state["history/val_accuracy"]),
-        "auc": float(roc_auc_score(found.is_member, negative_loss(outputs))),
+        "auc": float(roc_auc_score(planted.is_member, negative_loss(outputs))),
         **asdict(audit_coins(outputs, DELTA)),
     }
 
@@ -131,11 +131,11 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     args = parser.parse_args(argv)
     results: list[dict[str, Any]] = read_json(args.out) if args.out.exists() else []
-    found, runs = prepared(), None
+    examples, runs = prepared(), None
     for seed in range(len(results), args.seeds):
-        kinds = worlds(found, seed)
+        kinds = worlds(examples, seed)
         runs = runs or ManySeeds(CONFIG, kinds["mislabelled"])
-        results.append({kind: measured(runs, one, seed) for kind, one in kinds.items()})
+        results.append({kind: measured(runs, planted, seed) for kind, planted in kinds.items()})
         write_json(args.out, results)
         print(seed, results[-1], flush=True)
 

@@ -66,9 +66,9 @@ def two_layers(shape: tuple[int, ...], n_classes: int) -> keras.Model:
 
 def examples(seed: int) -> World:
     """The digits, nearly all of them members, with the mislabelled canaries of a seed."""
-    found, member = digits.load(), np.arange(1_700, dtype=np.int32)
-    rest = np.arange(1_700, len(found.labels), dtype=np.int32)
-    prepared = Prepared(found.images, found.labels, member, rest, {"n_classes": len(found.class_names)})
+    dataset, member = digits.load(), np.arange(1_700, dtype=np.int32)
+    rest = np.arange(1_700, len(dataset.labels), dtype=np.int32)
+    prepared = Prepared(dataset.images, dataset.labels, member, rest, {"n_classes": len(dataset.class_names)})
     return world(prepared, drawn(prepared, CanaryParams(MISLABELLED, seed=seed)))
 
 
@@ -79,14 +79,14 @@ def audited(
 
     made: the trainers so far, by their faults, to which one that is missing is added.
     """
-    found, made = examples(seed), {} if made is None else made
+    planted, made = examples(seed), {} if made is None else made
     with fault(name), mock.patch.object(self_check, "LEVEL", 0.0):
         if name not in made:
-            made[name] = ManySeeds(config, found)
+            made[name] = ManySeeds(config, planted)
         runs = made[name]
-        state = runs.run(seed, found)
-    logits = runs.trainer.predict(found.everyone.images, found.canary).astype(np.float64)
-    outputs = Examples(logits, found.everyone.labels[found.canary], found.is_member)
+        state = runs.run(seed, planted)
+    logits = runs.trainer.predict(planted.everyone.images, planted.canary).astype(np.float64)
+    outputs = Examples(logits, planted.everyone.labels[planted.canary], planted.is_member)
     bounds = (one_run(state[SCORES], state[COINS], DELTA), audit_coins(outputs, DELTA))
     return {
         "seed": seed,

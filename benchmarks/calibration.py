@@ -126,12 +126,12 @@ def own_auc(examples: Examples, fresh: Examples, attack: str, seed: int) -> floa
     rng = np.random.default_rng([seed, 0, zlib.crc32(attack.encode()), zlib.crc32(ENTIRE.encode())])
     block = blocks(examples.is_member, params.folds, rng)
     seeds = rng.integers(2**31, size=params.folds)
-    found = []
+    aucs = []
     for k in range(1, params.folds):
         past, model = block < k, build(params.estimators[attack], int(seeds[k]))
         scores = fit_and_score(examples.features[past], examples.is_member[past], fresh.features, model)
-        found.append(auc(roc_curve(scores[fresh.is_member], scores[~fresh.is_member])))
-    return float(np.mean(found))
+        aucs.append(auc(roc_curve(scores[fresh.is_member], scores[~fresh.is_member])))
+    return float(np.mean(aucs))
 
 
 def own_coverage(rows: Sequence[dict[str, Any]], d: float, attack: str) -> float:

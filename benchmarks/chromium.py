@@ -101,7 +101,7 @@ class Browser:
         params = event.get("params", {})
         match event.get("method"):
             case "Runtime.consoleAPICalled":
-                self.console.append(" ".join(str(one.get("value", one)) for one in params["args"]))
+                self.console.append(" ".join(str(arg.get("value", arg)) for arg in params["args"]))
             case "Runtime.exceptionThrown":
                 self.console.append(json.dumps(params["exceptionDetails"]))
             case "Network.requestWillBeSent":
@@ -143,9 +143,9 @@ class Browser:
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page; promises are waited for."""
-        found = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in found, found["exceptionDetails"]
-        return found["result"].get("value")
+        reply = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in reply, reply["exceptionDetails"]
+        return reply["result"].get("value")
 
     def point_at(self, x: float, y: float) -> None:
         """Move the pointer to a place in the window, in CSS pixels from its upper left corner."""
@@ -153,8 +153,8 @@ class Browser:
 
     def picture(self, path: Path, whole: bool = False) -> None:
         """A screenshot: of the window, or of the whole page."""
-        found = self.call("Page.captureScreenshot", captureBeyondViewport=whole, **self._clip(whole))
-        path.write_bytes(base64.b64decode(found["data"]))
+        reply = self.call("Page.captureScreenshot", captureBeyondViewport=whole, **self._clip(whole))
+        path.write_bytes(base64.b64decode(reply["data"]))
 
     def _clip(self, whole: bool) -> dict[str, Any]:
         if not whole:
@@ -164,5 +164,5 @@ class Browser:
 
     def pdf(self) -> bytes:
         """The page on A4 paper."""
-        found = self.call("Page.printToPDF", paperWidth=8.27, paperHeight=11.69, printBackground=True)
-        return base64.b64decode(found["data"])
+        reply = self.call("Page.printToPDF", paperWidth=8.27, paperHeight=11.69, printBackground=True)
+        return base64.b64decode(reply["data"])

@@ -113,8 +113,8 @@ def main() -> None:
     args = parser.parse_args()
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # failures are planted
     dask.config.set(QUIET)
-    found = simulate(args.workers, args.models, args.intervals, args.seconds, args.fails, args.lost)
-    text = json.dumps(found, indent=2)
+    results = simulate(args.workers, args.models, args.intervals, args.seconds, args.fails, args.lost)
+    text = json.dumps(results, indent=2)
     Path(__file__).with_suffix(".json").write_text(f"{text}\n")
     print(text)
 

@@ -139,18 +139,18 @@ def repeated(seconds: Callable[[], float]) -> float:
 
 
 PARTS = {
-    part.__name__: part for part in (reference_train, our_train, our_private, reference_attack, our_attack)
+    timed.__name__: timed for timed in (reference_train, our_train, our_private, reference_attack, our_attack)
 }
 
 
-def run_part(part: str, argument: str, **env: str) -> Timing:
+def run_part(name: str, argument: str, **env: str) -> Timing:
     """A part's timings, from a process of its own; `memory` is its peak in MiB."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.codelab", "--part", part, argument],
+        [sys.executable, "-m", "benchmarks.codelab", "--part", name, argument],
         cwd=ROOT, env=os.environ | env, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
-        sys.exit(f"{part} {argument} failed:\n{done.stderr}")
+        sys.exit(f"{name} {argument} failed:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -167,7 +167,7 @@ def one_round(scores: Path) -> dict[str, Timing]:
         trained = list(pool.map(lambda v: run_part("our_train", v, TF_NUM_INTEROP_THREADS="1"), VARIANTS))
         attacked = list(pool.map(lambda _: run_part("our_attack", str(scores)), VARIANTS))
         for variant, *parts in zip(VARIANTS, trained, attacked, strict=True):
-            memory = max(part["memory"] for part in parts)
+            memory = max(timing["memory"] for timing in parts)
             timings[f"side by side {variant}"] = parts[0] | parts[1] | {"memory": memory}
     return timings
 
@@ -201,8 +201,8 @@ def summarise(rounds: list[dict[str, Timing]]) -> dict[str, dict[str, float]]:
         "whole codelab": (reference + attacks["reference"], ours + attacks["ours"]),
         "after a change of an attack parameter": (reference + attacks["reference"], attacks["ours"]),
     }
-    for row, part in (("peak memory of any process, MiB", ""), ("peak memory of the attacks, MiB", "attack")):
-        rows[row] = (peak(rounds, "reference", part), peak(rounds, "", part))
+    for row, kind in (("peak memory of any process, MiB", ""), ("peak memory of the attacks, MiB", "attack")):
+        rows[row] = (peak(rounds, "reference", kind), peak(rounds, "", kind))
     return {name: {"reference": a, "ours": b, "ratio": a / b} for name, (a, b) in rows.items()}
 
 
@@ -233,13 +233,13 @@ def processor() -> str:
     return names[0].split(":")[1].strip() if names else platform.processor() or platform.machine()
 
 
-def peak(rounds: list[dict[str, Timing]], way: str, part: str) -> float:
-    """The largest memory of a way's processes (`way` is "reference", or "" for ours) for a part, MiB."""
+def peak(rounds: list[dict[str, Timing]], way: str, kind: str) -> float:
+    """The largest memory of a way's processes (`way` is "reference", or "" for ours) for `kind`, MiB."""
     return max(
         timing["memory"]
         for timings in rounds
         for name, timing in timings.items()
-        if name.startswith("reference") == bool(way) and part in name
+        if name.startswith("reference") == bool(way) and kind in name
     )
 
 
@@ -272,8 +272,8 @@ def main() -> None:
     rows = summarise(rounds) | private_epochs()
     show(rows)
     machine = {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()}
-    found = {"machine": machine, "rounds": rounds, "table": rows}
-    RESULTS.write_text(json.dumps(found, indent=2) + "\n")
+    results = {"machine": machine, "rounds": rounds, "table": rows}
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -43,10 +43,10 @@ FOLDS = 5
 def read_list(path: Path = EXCLUDED) -> dict[str, np.ndarray]:
     """Kind, near or similar -> (m, 2) positions in images.npy of test images and what they repeat."""
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
-    found: dict[str, list[tuple[int, int]]] = {}
+    by_kind: dict[str, list[tuple[int, int]]] = {}
     for row in csv.DictReader(lines):
-        found.setdefault(row["kind"], []).append((int(row["index"]), int(row["member"])))
-    return {kind: np.array(pairs) for kind, pairs in found.items()}
+        by_kind.setdefault(row["kind"], []).append((int(row["index"]), int(row["member"])))
+    return {kind: np.array(pairs) for kind, pairs in by_kind.items()}
 
 
 def relative(nearest: np.ndarray) -> np.ndarray:
@@ -70,13 +70,13 @@ def judged(scores: np.ndarray, kinds: dict[str, np.ndarray]) -> dict[str, Any]:
     place = np.empty(len(scores), np.int64)
     place[np.argsort(-scores, kind="stable")] = np.arange(len(scores))
     flags = int(FLAGGED * len(scores))
-    found: dict[str, Any] = {}
+    recalls: dict[str, Any] = {}
     for kind, rows in kinds.items():
         hits = int((place[rows] < flags).sum())
         low, high = (float(rate(hits, len(rows), LEVEL / 2)) for rate in (lower_rate, upper_rate))
-        found[kind] = {"hits": hits, "recall": hits / len(rows), "recall_low": low, "recall_high": high}
+        recalls[kind] = {"hits": hits, "recall": hits / len(rows), "recall_low": low, "recall_high": high}
     needed = np.sort(place[kinds["near"]])[int(np.ceil(WANTED * len(kinds["near"]))) - 1] + 1
-    return found | {"flags_for_wanted": int(needed)}
+    return recalls | {"flags_for_wanted": int(needed)}
 
 
 class Study:
@@ -156,8 +156,8 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir(), "embeddings"))
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     args = parser.parse_args(argv)
-    found = prepared.read(args.data / "prepare")
-    test, train = np.asarray(found.images[found.nonmember]), np.asarray(found.images[found.member])
+    data = prepared.read(args.data / "prepare")
+    test, train = np.asarray(data.images[data.nonmember]), np.asarray(data.images[data.member])
     with threadpool_limits(1):
         detectors = tried(Study(test, train, read_list()), args.data, args.cache)
     about = {"flagged": FLAGGED, "wanted": WANTED, "candidates": CANDIDATES, "n_test": len(test)}

@@ -67,16 +67,16 @@ TRUTHS = {
 
 def ends(references: References) -> tuple[float, float, float]:
     """The share of the exposed beyond noise: both ends, and the share itself."""
-    found = {"record_auc": record_auc(references), "by_noise": by_noise(references)}
-    rows = record_auc_rows("", 0, found, {ENTIRE: np.arange(references.n)})
+    curves = {"record_auc": record_auc(references), "by_noise": by_noise(references)}
+    rows = record_auc_rows("", 0, curves, {ENTIRE: np.arange(references.n)})
     (row,) = (row for row in rows if row["record_auc"] == EXPOSED_AT)
     return *exposed_beyond_noise(rows), row["share"] - row["noise"]
 
 
 def state(low: float, high: float, limit: float) -> str:
     """What the rule says: broken, open or kept."""
-    found = finding(RULE, limit, Checkpoint(0, [], exposed=(low, high)))
-    return STATES[found["judged"] if found else None]
+    failure = finding(RULE, limit, Checkpoint(0, [], exposed=(low, high)))
+    return STATES[failure["judged"] if failure else None]
 
 
 def simulated(truth: Truth, models: int, draws: int) -> dict[str, float]:
@@ -84,25 +84,25 @@ def simulated(truth: Truth, models: int, draws: int) -> dict[str, float]:
 
     The true share is the mean over the draws.
     """
-    found = np.array([ends(truth.draw(truth.members, models, seed)) for seed in range(draws)])
-    excess = float(found[:, 2].mean())
-    states = Counter(state(low, high, LIMIT) for low, high, _ in found)
+    rows = np.array([ends(truth.draw(truth.members, models, seed)) for seed in range(draws)])
+    excess = float(rows[:, 2].mean())
+    states = Counter(state(low, high, LIMIT) for low, high, _ in rows)
     return {
         "draws": draws,
         "excess": excess,
         **{name: states[name] / draws for name in STATES.values()},
-        "broken_at_0": sum(state(low, high, 0.0) == "broken" for low, high, _ in found) / draws,
-        "kept_at_excess": sum(state(low, high, max(excess, 0.0)) == "kept" for low, high, _ in found) / draws,
+        "broken_at_0": sum(state(low, high, 0.0) == "broken" for low, high, _ in rows) / draws,
+        "kept_at_excess": sum(state(low, high, max(excess, 0.0)) == "kept" for low, high, _ in rows) / draws,
     }
 
 
 def main() -> None:
-    found = {
+    results = {
         name: {str(models): simulated(truth, models, truth.draws) for models in truth.references}
         for name, truth in TRUTHS.items()
     }
     path = Path(__file__).with_suffix(".json")
-    path.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def no_clip(gradients: list[PerExample], l2_norm_clip: float) -> tuple[list[tf.T
 
 def clip_of_each_layer(gradients: list[PerExample], l2_norm_clip: float) -> tuple[list[tf.Tensor], tf.Tensor]:
     """Each variable's gradient clipped alone, so that the whole has a norm of up to C times a root."""
-    sums = [clip([one], l2_norm_clip)[0][0] for one in gradients]
+    sums = [clip([layer], l2_norm_clip)[0][0] for layer in gradients]
     squares = tf.add_n([tf.minimum(squares, l2_norm_clip**2) for squares, _ in gradients])
     return sums, tf.sqrt(tf.reduce_max(squares))
 
@@ -43,16 +43,16 @@ def clip_of_the_mean(
     """The mean of all gradients is clipped, and no single one."""
 
     def step(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> Any:
-        found = clipped_sum(model, images, labels, float("inf"), loss)
-        sums = found.sums if added is None else [a + b for a, b in zip(found.sums, added(), strict=True)]
+        clipped = clipped_sum(model, images, labels, float("inf"), loss)
+        sums = clipped.sums if added is None else [a + b for a, b in zip(clipped.sums, added(), strict=True)]
         factor = tf.minimum(1.0, l2_norm_clip / (tf.linalg.global_norm(sums) / size))
         noises = noise(model.trainable_variables, noise_multiplier * l2_norm_clip, seed)
-        sums = [one * factor for one in sums]
-        mean = [(one + extra) / size for one, extra in zip(sums, noises, strict=True)]
-        examples = [one * factor for one in found.sums]
-        seen = Clipped(examples, found.losses, found.logits, tf.constant(l2_norm_clip, tf.float32))
+        sums = [total * factor for total in sums]
+        mean = [(total + extra) / size for total, extra in zip(sums, noises, strict=True)]
+        examples = [total * factor for total in clipped.sums]
+        seen = Clipped(examples, clipped.losses, clipped.logits, tf.constant(l2_norm_clip, tf.float32))
         watch(Step(images, labels, seen, sums, mean))
-        return mean, found.losses, found.logits
+        return mean, clipped.losses, clipped.logits
 
     return step
 
@@ -67,7 +67,7 @@ def drawn_divisor(
     def step(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> Any:
         work(images, labels, seed)
         ratio = size / tf.cast(tf.maximum(tf.shape(images)[0], 1), tf.float32)
-        made = sound[-1]._replace(gradients=[one * ratio for one in sound[-1].gradients])
+        made = sound[-1]._replace(gradients=[grad * ratio for grad in sound[-1].gradients])
         watch(made)
         return made.gradients, made.clipped.losses, made.clipped.logits
 

@@ -52,10 +52,10 @@ Rows = list[Row]
 
 def walks(rng: np.random.Generator, n: int, correlation: float) -> np.ndarray:
     """Standard normal (CHECKPOINTS, n), correlated from one checkpoint to the next."""
-    found = rng.normal(size=(CHECKPOINTS, n))
+    values = rng.normal(size=(CHECKPOINTS, n))
     for i in range(1, CHECKPOINTS):
-        found[i] = correlation * found[i - 1] + np.sqrt(1 - correlation**2) * found[i]
-    return found
+        values[i] = correlation * values[i - 1] + np.sqrt(1 - correlation**2) * values[i]
+    return values
 
 
 def alike(member: np.ndarray, nonmember: np.ndarray) -> Scores:
@@ -79,9 +79,9 @@ def cluster(member: np.ndarray, nonmember: np.ndarray) -> Scores:
 
     The others are below it: LIMIT are found, and none where the threshold is estimated a little too high.
     """
-    found = TOP + WIDTH * norm.cdf(member)
+    above = TOP + WIDTH * norm.cdf(member)
     below = norm.ppf(norm.cdf(member) * (1 - FPR))
-    return np.where(np.arange(member.shape[1]) < LIMIT * member.shape[1], found, below), nonmember
+    return np.where(np.arange(member.shape[1]) < LIMIT * member.shape[1], above, below), nonmember
 
 
 Truth = Callable[[np.ndarray, np.ndarray], Scores]
@@ -158,33 +158,33 @@ class Variant:
         """Rows on the entire dataset, and of both classes where any rule needs them; of a half or of all."""
         start, step = {None: (0, 1), SELECT: (0, 2), REPORT: (1, 2)}[half]
         members, nonmembers = (slice(start, scores.shape[1], step) for scores in self.scores)
-        found = []
+        rows = []
         for at in range(CHECKPOINTS):
             head = {"attack": "threshold", "epoch": 2.0 * (at + 1), "half": half}
             head["val_accuracy"] = self.right[at, nonmembers].mean()
-            found.append(head | {"slice": ENTIRE} | measured(self.scores, at, members, nonmembers))
+            rows.append(head | {"slice": ENTIRE} | measured(self.scores, at, members, nonmembers))
             larger = int(self.larger[nonmembers].sum())
             for label, n in enumerate((larger, len(self.larger[nonmembers]) - larger)):
                 row = {"advantage_high": 0.0, "tpr_at_1pct_fpr_high": 0.0, "auc": 0.5, "n_nonmember": n}
                 if self.classes:  # every second example of the half is of one class
                     of = [
-                        slice(part.start + step * label, part.stop, 2 * step)
-                        for part in (members, nonmembers)
+                        slice(side.start + step * label, side.stop, 2 * step)
+                        for side in (members, nonmembers)
                     ]
                     row = measured(self.scores, at, *of)
-                found.append(head | {"slice": f"class={label}"} | row)
-        return found
+                rows.append(head | {"slice": f"class={label}"} | row)
+        return rows
 
 
 def drawn(case: Case, rng: np.random.Generator, correlation: float, canaries: bool) -> Scores:
     """Scores of the examples or of the canaries of a variant."""
     sizes = (N_CANARIES // 2, N_CANARIES // 2) if canaries else (N_MEMBER, N_NONMEMBER)
     member, nonmember = (walks(rng, n, correlation) for n in sizes)
-    found = (case.canaries if canaries else case.examples)(member, nonmember)
+    scores = (case.canaries if canaries else case.examples)(member, nonmember)
     if case.others:
-        for one, other in zip(found, case.others[canaries](member, nonmember), strict=True):
-            one[1::2] = other[1::2]
-    return found
+        for own, other in zip(scores, case.others[canaries](member, nonmember), strict=True):
+            own[1::2] = other[1::2]
+    return scores
 
 
 def variant(case: Case, rng: np.random.Generator, correlation: float) -> Variant:
@@ -222,10 +222,13 @@ def kept(case: Case, rng: np.random.Generator, correlation: float) -> bool:
     made, policy = variant(case, rng, correlation), policy_of(case)
     canaries: Rows = []
     if "max_canary_tpr_at_1pct_fpr" in case.limits:
-        found = canary_rows(drawn(case, rng, correlation, canaries=True))
-        canaries = read_back([row | {"leaks": "no"} for row in found])
+        drawn_rows = canary_rows(drawn(case, rng, correlation, canaries=True))
+        canaries = read_back([row | {"leaks": "no"} for row in drawn_rows])
     select = read_back(made.rows(SELECT))
-    if all(judge(one, policy) for one in checkpoints(Evidence(select, [], canaries=canaries), SELECT)):
+    if all(
+        judge(checkpoint, policy)
+        for checkpoint in checkpoints(Evidence(select, [], canaries=canaries), SELECT)
+    ):
         return False  # no checkpoint is chosen; it spares measuring the other half
     halves = [*select, *read_back(made.rows(REPORT))]
     whole = [row | {"leaks": "no"} for row in select if row["slice"] == ENTIRE]
@@ -255,7 +258,7 @@ def false_leaks(correlation: float, draws: int) -> dict[str, int]:
         verdict = verdict_on("made up", policy_of(NOTHING), evidence)
         leaks = verdict["scope"]["leaks"]
         counts["keeps the policy"] += verdict["verdict"] == KEEPS
-        counts["by its own rows"] += any(one["slice"] != CANARIES for one in leaks)
+        counts["by its own rows"] += any(leak["slice"] != CANARIES for leak in leaks)
         counts["by the twin's canaries"] += {"attack": "threshold", "slice": CANARIES} in leaks
         # of the last checkpoint alone, whichever the verdict speaks of
         counts["by the one-run audit"] += audit.epsilon_one_run > 0
@@ -269,18 +272,18 @@ def rate(count: int, draws: int) -> dict[str, Any]:
     return {"draws": draws, "count": count, "rate": count / draws, "low": float(low), "high": float(high)}
 
 
-def table(found: Mapping[str, Any]) -> list[str]:
+def table(results: Mapping[str, Any]) -> list[str]:
     """Markdown."""
     lines = ['| truth | scores of neighbouring checkpoints | false "keeps the policy" (aim: at most 2.5%) |']
     lines.append("| --- | --- | --- |")
-    for row in found["keeps"]:
+    for row in results["keeps"]:
         lines.append(f"| {row['truth']} | correlate {row['correlation']:g} | {percent(row)} |")
     lines += [
         "",
         "| nothing leaks | scores of neighbouring checkpoints | share of verdicts |",
         "| --- | --- | --- |",
     ]
-    for row in found["nothing leaks"]:
+    for row in results["nothing leaks"]:
         lines.append(f"| {row['said']} | correlate {row['correlation']:g} | {percent(row)} |")
     return lines
 
@@ -305,9 +308,9 @@ def main(argv: Sequence[str]) -> None:
     for correlation in NOTHING.correlations:
         for said, count in false_leaks(correlation, args.draws).items():
             nothing.append({"said": said, "correlation": correlation, **rate(count, args.draws)})
-    found = {"checkpoints": CHECKPOINTS, "keeps": keeps, "nothing leaks": nothing}
-    write_json(args.out, found)
-    print("\n".join(table(found)))
+    results = {"checkpoints": CHECKPOINTS, "keeps": keeps, "nothing leaks": nothing}
+    write_json(args.out, results)
+    print("\n".join(table(results)))
 
 
 if __name__ == "__main__":

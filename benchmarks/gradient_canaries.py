@@ -65,26 +65,26 @@ def scores(
 
 def bounds(audits: Iterable[OneRun]) -> dict[str, list[float]]:
     """Both bounds of each run, by Steinke's theorem and with a Gaussian trade-off curve."""
-    found = [asdict(audit) for audit in audits]
-    return {name: [one[name] for one in found] for name in BOUNDS}
+    rows = [asdict(audit) for audit in audits]
+    return {name: [row[name] for row in rows] for name in BOUNDS}
 
 
 def measure() -> dict[str, Any]:
     """Factor -> the bounds of each run."""
     sigma = noise_for(EPSILON, Q, STEPS, DELTA)
-    found: dict[str, Any] = {"noise_multiplier": sigma, "canaries": M, "steps": STEPS, "runs": {}}
+    results: dict[str, Any] = {"noise_multiplier": sigma, "canaries": M, "steps": STEPS, "runs": {}}
     for factor in FACTORS:
         runs = bounds(one_run(*scores(sigma, factor, seed), DELTA) for seed in range(SEEDS))
-        found["runs"][f"{factor:g}"] = runs
+        results["runs"][f"{factor:g}"] = runs
         print(factor, runs, flush=True)
-    return found
+    return results
 
 
 def on_digits() -> dict[str, Any]:
     """The bounds of ten runs without a model and of ten trainings, which have the same noise and sampling."""
-    found, rows = digits.load(), np.arange(len(digits.load().labels), dtype=np.int32)
-    about = {"n_classes": len(found.class_names)}
-    split = Prepared(found.images, found.labels, rows[:MEMBERS], rows[MEMBERS:], about)
+    dataset, rows = digits.load(), np.arange(len(digits.load().labels), dtype=np.int32)
+    about = {"n_classes": len(dataset.class_names)}
+    split = Prepared(dataset.images, dataset.labels, rows[:MEMBERS], rows[MEMBERS:], about)
     everyone = world(split, drawn(split, None))
     trained = ManySeeds(DIGITS, everyone)
     private, canaries = trained.private, trained.canaries
@@ -109,8 +109,8 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--digits", action="store_true", help="only what is on digits")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     args = parser.parse_args(argv)
-    found = read_json(args.out) if args.digits else measure()
-    write_json(args.out, found | {"digits": on_digits()})
+    results = read_json(args.out) if args.digits else measure()
+    write_json(args.out, results | {"digits": on_digits()})
 
 
 if __name__ == "__main__":

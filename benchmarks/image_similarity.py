@@ -132,7 +132,7 @@ def aligned(test: np.ndarray, train: np.ndarray, rows: np.ndarray) -> np.ndarray
     members, place = _spectra(train[used], window, whitening), place.reshape(rows.shape)
     views = [_spectra(view, window, whitening) for view in (test, test[:, :, ::-1])]
     shifts = np.arange(-REACH, REACH + 1)
-    found = np.empty(rows.shape, np.float32)
+    correlations = np.empty(rows.shape, np.float32)
     for start in range(0, len(rows), BLOCK // 5):
         block = slice(start, start + BLOCK // 5)
         against = np.conj(members[place[block]])
@@ -140,8 +140,8 @@ def aligned(test: np.ndarray, train: np.ndarray, rows: np.ndarray) -> np.ndarray
             fft.irfft2(view[block, None] * against, s=(32, 32))[:, :, shifts[:, None], shifts]
             for view in views
         ]
-        found[block] = np.max(at_shifts, axis=(0, 3, 4))
-    return found
+        correlations[block] = np.max(at_shifts, axis=(0, 3, 4))
+    return correlations
 
 
 def _window() -> np.ndarray:

@@ -28,7 +28,7 @@ from sandbox import Sandbox
 
 RECORD = Path(__file__).with_suffix(".json")
 EDITS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
-LIBRARY: dict[str, dict[str, Any]] = {f"{one['path']}: {one['what']}": one for one in EDITS["library"]}
+LIBRARY: dict[str, dict[str, Any]] = {f"{edit['path']}: {edit['what']}": edit for edit in EDITS["library"]}
 NETS: dict[str, dict[str, str]] = EDITS["nets"]
 ALL = [*((kind, ORDINARY) for kind in ("train", "score", "reference", "attack")), ("train", PRIVATE),
        ("train", CANARIES)]  # fmt: skip
@@ -70,7 +70,7 @@ NOTHING = {
 
 def work_of(edit: dict[str, Any]) -> list[tuple[str, str]]:
     """The jobs whose results an edit of the library changes: kind and variant."""
-    return [tuple(one.split()) for one in edit["work"]]
+    return [tuple(job.split()) for job in edit["work"]]
 
 
 @contextmanager
@@ -142,20 +142,20 @@ def tried_way(study: Sandbox, way: str) -> Row:
 
 def _files(way: str, side: int) -> dict[str, str]:
     """Path -> text of a way's files, before or after the edit."""
-    found = {}
+    files = {}
     for name, text in NETS[way].items():
         if name == "net":
             whole = _sides(text)[side]
-            found[f"nets/ways/{_stem(way)}.py"] = whole if "def net(" in whole else whole + END
+            files[f"nets/ways/{_stem(way)}.py"] = whole if "def net(" in whole else whole + END
         elif not name.startswith("$"):
             suffix = "" if "." in name.rpartition("/")[2] else ".py"
-            found[f"nets/ways/{name}{suffix}"] = _sides(text)[side]
-    return found
+            files[f"nets/ways/{name}{suffix}"] = _sides(text)[side]
+    return files
 
 
 def _environment(way: str, side: int) -> dict[str, str]:
-    found = {name[1:]: _sides(text)[side] for name, text in NETS[way].items() if name.startswith("$")}
-    return {name: value for name, value in found.items() if value}
+    variables = {name[1:]: _sides(text)[side] for name, text in NETS[way].items() if name.startswith("$")}
+    return {name: value for name, value in variables.items() if value}
 
 
 def _stem(way: str) -> str:

@@ -110,7 +110,7 @@ def label_idea(attacked: Models, models: Models, epoch: int, name: str) -> np.nd
 def early_doubt(attacked: Models) -> np.ndarray:
     """1 - mean p at the attacked model's own early checkpoints."""
     early = early_epochs(attacked.epochs, attacked.epochs[-1])
-    return mean_doubt(attacked.phi[[attacked.epochs.index(one) for one in early], 0])
+    return mean_doubt(attacked.phi[[attacked.epochs.index(epoch) for epoch in early], 0])
 
 
 def one_sided_and_early(attacked: Models, models: Models, epoch: int) -> np.ndarray:
@@ -139,18 +139,18 @@ def ideas(epoch: int) -> dict[str, Idea]:
 
 def recipes(data: Path) -> dict[str, Results]:
     """ "variant, epoch" -> what each idea finds, and the difference to `rmia`."""
-    found = {}
+    results = {}
     for variant in VARIANTS:
         files, models = read_references(data, variant)
         for epoch in ATTACKED:
             tried = ideas(chosen_epoch(files, epoch))
-            found[f"{variant}, {epoch}"] = compared(recipe(models, tried, epoch), BASELINE)
-    return found
+            results[f"{variant}, {epoch}"] = compared(recipe(models, tried, epoch), BASELINE)
+    return results
 
 
 def targets(data: Path) -> dict[str, list[dict[str, Any]]]:
     """ "variant, epoch" -> rows on the entire dataset: of what is released, and of `threshold` and `rmia`."""
-    found = {}
+    by_target = {}
     for variant in TARGETS:
         files, _ = read_references(data, variant)
         path = max((data / "score" / variant).glob("epoch_*.npz"))
@@ -158,13 +158,13 @@ def targets(data: Path) -> dict[str, list[dict[str, Any]]]:
         params = audit_params(["threshold", "rmia"], ["entire"], released=RELEASES[1:])
         references = files.at(chosen_epoch(files, epoch))
         rows, _ = audit(read_outputs(path), params, variant, references=references)
-        found[f"{variant}, {epoch}"] = [
+        by_target[f"{variant}, {epoch}"] = [
             {"attack": row["attack"], "released": released_to(row["attack"]), "leaks": row["leaks"]}
             | {name: row[name] for name in (*SHOWN, *NAMED)}
             for row in sorted(rows, key=lambda row: RELEASES.index(released_to(row["attack"])))
         ]
-    assert all(rows[0]["released"] == LOGITS for rows in found.values())
-    return found
+    assert all(rows[0]["released"] == LOGITS for rows in by_target.values())
+    return by_target
 
 
 def main(argv: Sequence[str]) -> None:

@@ -91,7 +91,7 @@ def chain_of(name: str, kind: str, examples: int, seconds: list[float]) -> Sleep
 
 def makespan(models: dict[str, dict[str, Any]], workers: int) -> float:
     """Seconds that the engine takes for all models, at full length."""
-    chains = [chain_of(name, **one) for name, one in models.items()]
+    chains = [chain_of(name, **model) for name, model in models.items()]
     with LocalCluster(
         n_workers=workers, threads_per_worker=1, processes=False, dashboard_address=None, memory_limit=None
     ) as cluster:
@@ -110,7 +110,7 @@ def durations(study: Path) -> dict[str, dict[str, Any]]:
     from stages.fit import asked
 
     os.chdir(study)
-    found: dict[str, dict[str, Any]] = {}
+    models: dict[str, dict[str, Any]] = {}
 
     def seconds(kind: str, key: str) -> tuple[Entry, float]:
         entry = store.get(kind, key)
@@ -119,23 +119,23 @@ def durations(study: Path) -> dict[str, dict[str, Any]]:
 
     def add(name: str, job: Job, examples: int, taken: list[float]) -> None:
         kind = digest([repr(job.config), job.regime])[:8]
-        found[name] = {"kind": kind, "examples": examples, "seconds": taken}
+        models[name] = {"kind": kind, "examples": examples, "seconds": taken}
 
-    for name, one in asked().items():
-        taken, before, target = [], None, one.target.target
-        for epoch in range(1, one.config.epochs + 1):
+    for name, wanted in asked().items():
+        taken, before, target = [], None, wanted.target.target
+        for epoch in range(1, wanted.config.epochs + 1):
             entry, took = seconds(EPOCH, target.key(epoch, before))
             before = arrays_digest(entry.arrays)
-            if epoch in one.target.checkpoints:
+            if epoch in wanted.target.checkpoints:
                 used = scored_part(entry.arrays)
-                for canaries in (False, True)[: len(one.target.parts)]:
-                    took += seconds(SCORE, one.target.scores.key(used, canaries))[1]
+                for canaries in (False, True)[: len(wanted.target.parts)]:
+                    took += seconds(SCORE, wanted.target.scores.key(used, canaries))[1]
             taken.append(took)
-        add(name, target.job, one.size, taken)
-        for each in one.references:
-            taken = [seconds(KIND, each.key(epoch))[1] for epoch in each.epochs]
-            add(each.job.name, each.job, int(each.trains.sum()) * each.epochs[0], taken)
-    return found
+        add(name, target.job, wanted.size, taken)
+        for reference in wanted.references:
+            taken = [seconds(KIND, reference.key(epoch))[1] for epoch in reference.epochs]
+            add(reference.job.name, reference.job, int(reference.trains.sum()) * reference.epochs[0], taken)
+    return models
 
 
 def model_fit(cores: int) -> float:
@@ -161,24 +161,24 @@ def model_fit_alone(cores: int) -> float:
         subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
         for _ in range(TRIES)
     ]
-    return statistics.median(float(one.splitlines()[-1]) for one in said)
+    return statistics.median(float(output.splitlines()[-1]) for output in said)
 
 
-def amdahl(one: float, two: float, cores: int) -> float:
-    """The share of one core's time that `cores` take, where `one` and `two` cores took these seconds."""
-    parallel = 2 * (1 - two / one)
+def amdahl(one_core: float, two: float, cores: int) -> float:
+    """The share of one core's time that `cores` take, where one took `one_core` seconds and two `two`."""
+    parallel = 2 * (1 - two / one_core)
     return 1 - parallel + parallel / cores
 
 
-def table(found: dict[str, Any]) -> list[list[str]]:
+def table(results: dict[str, Any]) -> list[list[str]]:
     """The rows of docs/scale.md: workers, minutes of the engine, the least possible, and Model.fit."""
-    each = [sum(one["seconds"]) for one in found["models"].values()]
-    fit, rows = found.get("model_fit"), []
-    for workers, seconds in sorted(found["makespan"].items(), key=lambda row: int(row[0])):
-        least = max(max(each), sum(each) / int(workers))
-        keras = sum(each) * amdahl(fit["1"], fit["2"], int(workers)) if fit else np.nan
+    per_model = [sum(model["seconds"]) for model in results["models"].values()]
+    fit, rows = results.get("model_fit"), []
+    for workers, seconds in sorted(results["makespan"].items(), key=lambda row: int(row[0])):
+        least = max(max(per_model), sum(per_model) / int(workers))
+        keras = sum(per_model) * amdahl(fit["1"], fit["2"], int(workers)) if fit else np.nan
         rows.append(
-            [workers, *("-" if np.isnan(one) else f"{one / 60:.1f}" for one in (seconds, least, keras))]
+            [workers, *("-" if np.isnan(span) else f"{span / 60:.1f}" for span in (seconds, least, keras))]
         )
     return rows
 
@@ -194,18 +194,18 @@ def main() -> None:
     if args.cores:
         print(model_fit(args.cores))
         return
-    found = json.loads(OUT.read_text("utf-8")) if OUT.exists() else {}
+    results = json.loads(OUT.read_text("utf-8")) if OUT.exists() else {}
     if args.model_fit:
-        found["model_fit"] = {str(cores): model_fit_alone(cores) for cores in CORES}
+        results["model_fit"] = {str(cores): model_fit_alone(cores) for cores in CORES}
     if args.durations:
-        found["models"] = durations(args.durations.resolve())
+        results["models"] = durations(args.durations.resolve())
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     engine.POLL = POLL
     with tempfile.TemporaryDirectory() as folder, dask.config.set(QUIET):
         os.environ["DVC_ROOT"] = folder
-        found["makespan"] = {str(workers): makespan(found["models"], workers) for workers in WORKERS}
-    write_json(OUT, found)
-    for row in table(found):
+        results["makespan"] = {str(workers): makespan(results["models"], workers) for workers in WORKERS}
+    write_json(OUT, results)
+    for row in table(results):
         print(*row, sep="\t")
 
 

@@ -41,16 +41,16 @@ def each_budget_once() -> Iterator[None]:
 class ManySeeds:
     """Trains a variant from one seed after the other.
 
-    config: a private variant, whose `seed` and `canaries.seed` do not count; found: examples, of which the
+    config: a private variant, whose `seed` and `canaries.seed` do not count; world: examples, of which the
     later ones may differ in labels and in who is absent.
     """
 
-    def __init__(self, config: Variant, found: World):
-        data = of_variant(found.everyone)
+    def __init__(self, config: Variant, world: World):
+        data = of_variant(world.everyone)
         self.config, self.data = config, replace(data, labels=np.array(data.labels))
         job = replace(job_of(NAME, config, NOWHERE), config=config)
         with each_budget_once():
-            self.trainer = trainer_of(job, self.data, found.absent)
+            self.trainer = trainer_of(job, self.data, world.absent)
         self._optimizer = [variable.numpy() for variable in self.trainer.optimizer.variables]
         if self.canaries:  # a constant of the graph, if it were no variable
             self.canaries.coordinates = tf.Variable(self.canaries.coordinates)
@@ -65,18 +65,18 @@ class ManySeeds:
     def canaries(self) -> GradientCanaries | None:
         return self.private._canaries
 
-    def run(self, seed: int, found: World) -> dict[str, np.ndarray]:
+    def run(self, seed: int, world: World) -> dict[str, np.ndarray]:
         """Train all epochs from a seed on; the state after the last of them, as `Trainer.run` gives it."""
-        self._begin(seed, found)
+        self._begin(seed, world)
         with each_budget_once():
             for epoch in range(1, self.config.epochs + 1):
                 state = self.trainer.run(epoch)
         return state
 
-    def _begin(self, seed: int, found: World) -> None:
-        self.data.labels[:] = found.everyone.labels
+    def _begin(self, seed: int, world: World) -> None:
+        self.data.labels[:] = world.everyone.labels
         if isinstance(self.trainer.regime, WithoutAbsent):
-            self.trainer.regime.absent = found.absent
+            self.trainer.regime.absent = world.absent
         data, drawn_from = self.data, _int_seed(seed, NAME)
         fresh = models.build(self.config.model, data.images.shape[1:], data.n_classes, drawn_from)
         self.trainer.model.set_weights(fresh.get_weights())

@@ -37,11 +37,11 @@ def main() -> None:
         return
     seconds: dict[str, list[float]] = {way: [] for way in MODES}
     for _ in range(ROUNDS):
-        for way, found in seconds.items():
+        for way, times in seconds.items():
             command = [sys.executable, "-m", "benchmarks.mapped_epoch", way]
             done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-            found += json.loads(done.stdout.splitlines()[-1])
-    medians = {way: statistics.median(found) for way, found in seconds.items()}
+            times += json.loads(done.stdout.splitlines()[-1])
+    medians = {way: statistics.median(times) for way, times in seconds.items()}
     print(json.dumps(medians | {"ratio": medians["mapped"] / medians["memory"]}, indent=2))
 
 

@@ -31,9 +31,9 @@ Scores = tuple[np.ndarray, np.ndarray]
 """Members' and non-members' scores."""
 
 
-def _shifted(rng: np.random.Generator, n_member: int, n_nonmember: int, shift: float, part: float) -> Scores:
+def _shifted(rng: np.random.Generator, n_member: int, n_nonmember: int, shift: float, share: float) -> Scores:
     members, nonmembers = rng.normal(size=n_member), rng.normal(size=n_nonmember)
-    members[: round(part * n_member)] += shift
+    members[: round(share * n_member)] += shift
     return members, nonmembers
 
 
@@ -64,10 +64,10 @@ def draw(setting: str, share: float, number: int) -> dict[float, tuple[int, int]
 
 def measure(setting: str, share: float, draws: int) -> list[dict[str, Any]]:
     """A row a rate: the false discovery rate with its standard error, and the mean number of names."""
-    found = [draw(setting, share, number) for number in range(draws)]
+    outcomes = [draw(setting, share, number) for number in range(draws)]
     rows = []
     for rate in RATES:
-        right, wrong = np.array([one[rate] for one in found], float).T
+        right, wrong = np.array([outcome[rate] for outcome in outcomes], float).T
         shares = wrong / np.maximum(1, right + wrong)
         rows.append(
             {

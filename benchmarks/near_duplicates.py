@@ -51,7 +51,7 @@ def measured(data: Path, variant: str, excluded: tuple[int, ...]) -> dict[str, A
     examples = pool(read_outputs(path))
     examples = replace(examples, references=files.at(chosen_epoch(files, epoch)))
     params = audit_params(ATTACKS, ["entire"])
-    found: dict[str, Any] = {"epoch": epoch}
+    results: dict[str, Any] = {"epoch": epoch}
     for name in ATTACKS:
         rows = [
             job.of_examples(examples, plan(name, params, None, some), False).rows[0]
@@ -59,11 +59,11 @@ def measured(data: Path, variant: str, excluded: tuple[int, ...]) -> dict[str, A
         ]
         nonmembers = scores_of(name, examples)[~examples.is_member]
         top = np.argsort(-nonmembers, kind="stable")[:TOP]
-        found[name] = {
+        results[name] = {
             key: {column: row[column] for column in ("n_nonmember", *SHOWN, *NAMED)}
             for key, row in zip(("all", "without"), rows, strict=True)
         } | {"top_excluded": int(np.isin(top, excluded).sum())}
-    return found
+    return results
 
 
 def main(argv: Sequence[str]) -> None:
@@ -74,9 +74,9 @@ def main(argv: Sequence[str]) -> None:
     nonmember = np.load(args.data / "prepare/nonmember.npy")
     rows = tuple(np.flatnonzero(np.isin(nonmember, load_excluded(EXCLUDED))).tolist())
     with threadpool_limits(1):
-        found = {variant: measured(args.data, variant, rows) for variant in TARGETS}
-    write_json(args.out, {"excluded": len(rows), "top": TOP, "targets": found})
-    print(found)
+        targets = {variant: measured(args.data, variant, rows) for variant in TARGETS}
+    write_json(args.out, {"excluded": len(rows), "top": TOP, "targets": targets})
+    print(targets)
 
 
 if __name__ == "__main__":

@@ -93,12 +93,12 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("calibration.json"))
     args = parser.parse_args(argv)
-    found: list[list[Row]] = []
+    audits: list[list[Row]] = []
     with ProcessPoolExecutor(args.workers) as workers:
         for rows in workers.map(audit, range(args.audits)):
-            found.append(rows)
-            if len(found) % 50 == 0 or len(found) == args.audits:
-                row = summary(found)
+            audits.append(rows)
+            if len(audits) % 50 == 0 or len(audits) == args.audits:
+                row = summary(audits)
                 write_json(args.out, (read_json(args.out) if args.out.exists() else {}) | {"audits": row})
                 print(row, flush=True)
 

@@ -68,8 +68,8 @@ def _curve(scale: dict[str, Any], work: str, axis: str) -> dict[str, Any]:
 
 def table() -> str:
     """The needs as a table in Markdown."""
-    found = needs(*(json.loads((HERE / f"{name}.json").read_text()) for name in ("scale", "cluster")))
-    return "\n".join(["| what | how much |", "| --- | --- |", *(f"| {k} | {v} |" for k, v in found.items())])
+    needed = needs(*(json.loads((HERE / f"{name}.json").read_text()) for name in ("scale", "cluster")))
+    return "\n".join(["| what | how much |", "| --- | --- |", *(f"| {k} | {v} |" for k, v in needed.items())])
 
 
 if __name__ == "__main__":

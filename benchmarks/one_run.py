@@ -92,13 +92,13 @@ def many_at_once(delta: float, given_away: int) -> Told:
 
 def cases() -> dict[str, Case]:
     """All mechanisms by name."""
-    found = {
+    mechanisms = {
         f"randomised response, epsilon {epsilon:g}": Case(
             randomised_response(epsilon), 1_000, epsilon, delta, 1 / (1 + np.exp(-epsilon))
         )
         for epsilon, delta in ((0.5, 0.0), (1.0, 0.0), (2.0, 0.0), (4.0, 0.0))
     }
-    found["coins permuted"] = Case(nothing, 1_000, 0.0, 0.0)
+    mechanisms["coins permuted"] = Case(nothing, 1_000, 0.0, 0.0)
     for m, delta, many in (
         (1_000, 1e-3, (10, 20, 50, 200, 1_000)),
         (10_000, 1e-3, (50, 100, 200, 1_000)),
@@ -106,8 +106,8 @@ def cases() -> dict[str, Case]:
     ):
         for given_away in many:
             name = f"(0, {delta:g}) gives {given_away} away at once, m = {m}"
-            found[name] = Case(many_at_once(delta, given_away), m, 0.0, delta)
-    return found
+            mechanisms[name] = Case(many_at_once(delta, given_away), m, 0.0, delta)
+    return mechanisms
 
 
 @cache
@@ -119,8 +119,8 @@ def older_bound(scores: np.ndarray, coins: np.ndarray, delta: float, rng: np.ran
     """The audited epsilon of these canaries as a fixed split, without `check_delta`."""
     order = np.argsort(-scores, kind="stable")
     selects = rng.random(len(scores)) < SELECTS
-    found = epsilon_bound.evidence(scores[order], coins[order], selects, delta)
-    return epsilon_bound.epsilon_low(found, delta)
+    evidence = epsilon_bound.evidence(scores[order], coins[order], selects, delta)
+    return epsilon_bound.epsilon_low(evidence, delta)
 
 
 def exactly(case: Case) -> tuple[float | None, float | None]:
@@ -215,9 +215,9 @@ def best_of_many(draws: int = DRAWS) -> dict[str, Any]:
         coins = coins[np.argsort(nothing(rng, coins))]
         rights = np.cumsum(~coins) + np.cumsum(coins[::-1])  # of the lowest and the highest 1, 2, ...
         above[seed] = rights[last] >= from_on
-    found = {"canaries": m, "guesses": [MANY_R[0], m], "draws": draws}
+    settings = {"canaries": m, "guesses": [MANY_R[0], m], "draws": draws}
     fixed = float(above[:, MANY_R.index(m // OF_GUESSES)].mean())
-    return found | {"fixed": fixed, "largest": float(above.any(axis=1).mean())}
+    return settings | {"fixed": fixed, "largest": float(above.any(axis=1).mean())}
 
 
 def shared_cells(row: dict[str, Any]) -> list[str]:
@@ -248,14 +248,14 @@ def main(argv: Sequence[str]) -> None:
     )
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     args = parser.parse_args(argv)
-    found = read_json(args.out) if args.parts else {}
-    found |= {part: PARTS[part]() for part in args.parts or PARTS}
-    write_json(args.out, found)
-    for name, row in found["rows"].items():
+    results = read_json(args.out) if args.parts else {}
+    results |= {key: PARTS[key]() for key in args.parts or PARTS}
+    write_json(args.out, results)
+    for name, row in results["rows"].items():
         print(f"| {' | '.join(cells(name, row))} |")
-    for row in found["shared_loss"]:
+    for row in results["shared_loss"]:
         print(f"| {' | '.join(shared_cells(row))} |")
-    print(found["best_of_many"])
+    print(results["best_of_many"])
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"ready after {statistics.median(ready):.2f} s, from {min(ready):.2f} to {max(ready):.2f}")
         moves = browser.run(MOVES)
     for name in ("epoch", "fpr"):
-        took = sorted(one for which, one in moves if which == name)
+        took = sorted(ms for which, ms in moves if which == name)
         print(f"{name}: {statistics.median(took):.0f} ms, at most {took[-1]:.0f} ms, {len(took)} moves")
 
 

@@ -15,8 +15,8 @@ Part = Callable[[Path], Any]
 
 def measure(parts: Mapping[str, Part], only: str | None, data: Path, out: Path) -> None:
     """Write what each part gives of the study in `data` into `out`, under its name; of one part if `only`."""
-    for name, part in parts.items():
+    for name, compute in parts.items():
         if only in (None, name):
             with threadpool_limits(1):
-                found = part(data)
-            write_json(out, (read_json(out) if out.exists() else {}) | {name: found})
+                results = compute(data)
+            write_json(out, (read_json(out) if out.exists() else {}) | {name: results})

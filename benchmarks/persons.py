@@ -48,12 +48,12 @@ def draw(correlation: float, shift: float, number: int) -> tuple[dict[str, Inter
     heads, together = by_person(at, scores[at], ROWS * person, MAX)
     curve = sorted_roc(together, is_member[heads])
     clustered = of_rows(scores[at], is_member[at], person[at])
-    found = {
+    intervals = {
         "persons": auc_interval(curve),
         "rows, clustered": (clustered["auc_low"], clustered["auc_high"]),
         "rows, naive": auc_interval(sorted_roc(scores[at], is_member[at])),
     }
-    return found, advantage_p(curve)
+    return intervals, advantage_p(curve)
 
 
 def persons_auc(correlation: float, shift: float) -> float:
@@ -77,8 +77,8 @@ def measure(correlation: float, draws: int) -> list[dict[str, Any]]:
     rows = []
     for kind in KINDS:
         truth = persons_auc(correlation, SHIFT) if kind == "persons" else ROWS_AUC
-        alarms = np.mean([not low <= 0.5 <= high for low, high in (found[kind] for found, _ in none)])
-        ends = np.array([found[kind] for found, _ in leak])
+        alarms = np.mean([not low <= 0.5 <= high for low, high in (intervals[kind] for intervals, _ in none)])
+        ends = np.array([intervals[kind] for intervals, _ in leak])
         covered = np.mean((ends[:, 0] <= truth) & (truth <= ends[:, 1]))
         rows.append(
             {

@@ -114,11 +114,11 @@ def features(data: Data, angles: int, folder: str) -> Data:
     front = scattering.scattering(data.images.shape[1:], angles=angles)
     run = tf.function(lambda images: front(backend.to_input(images)), reduce_retracing=True)
     shape = (len(data.images), *front.output_shape[1:])
-    found = np.lib.format.open_memmap(Path(folder, f"{angles}.npy"), "w+", np.float16, shape)
-    for start in range(0, len(found), backend.PREDICT_BATCH):
+    scattered = np.lib.format.open_memmap(Path(folder, f"{angles}.npy"), "w+", np.float16, shape)
+    for start in range(0, len(scattered), backend.PREDICT_BATCH):
         rows = slice(start, start + backend.PREDICT_BATCH)
-        found[rows] = run(tf.constant(data.images[rows])).numpy()
-    return replace(data, images=found)
+        scattered[rows] = run(tf.constant(data.images[rows])).numpy()
+    return replace(data, images=scattered)
 
 
 def rows_of(trial: Trial, data: Data) -> Iterator[dict[str, str]]:

@@ -49,8 +49,8 @@ def simulated(members: int, exposed: float, draws: int, models: int) -> dict[str
     slices = slices_of_members(np.arange(members) % CLASSES, ["class"], None)
     for seed in range(draws):
         references = drawn(members, models, seed, exposed)
-        found = {"record_auc": record_auc(references), "by_noise": by_noise(references)}
-        above = [row for row in record_auc_rows("", 0, found, slices) if row["share"] > row["noise_high"]]
+        curves = {"record_auc": record_auc(references), "by_noise": by_noise(references)}
+        above = [row for row in record_auc_rows("", 0, curves, slices) if row["share"] > row["noise_high"]]
         entire = [row["record_auc"] for row in above if row["slice"] == ENTIRE]
         beyond["entire"] += bool(entire)
         beyond["entire at 0.9"] += AT in entire
@@ -64,13 +64,13 @@ def measured(data: Path, variant: str) -> list[Row]:
     files = reference_files(data / "reference" / variant)
     assert files is not None
     epoch = max(files.phi)
-    found = of_members(files.trains, files.phi[epoch], len(labels))
-    rows = record_auc_rows(variant, epoch, found, slices_of_members(labels, ["class"], None))
+    curves = of_members(files.trains, files.phi[epoch], len(labels))
+    rows = record_auc_rows(variant, epoch, curves, slices_of_members(labels, ["class"], None))
     return [row for row in rows if row["slice"] == ENTIRE or row["record_auc"] == AT]
 
 
 def main(data: Path) -> None:
-    found = {
+    results = {
         "study": {variant: measured(data, variant) for variant in VARIANTS},
         "simulated": {
             truth: {str(models): simulated(*settings, models) for models in several}
@@ -78,7 +78,7 @@ def main(data: Path) -> None:
         },
     }
     path = Path(__file__).with_suffix(".json")
-    path.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

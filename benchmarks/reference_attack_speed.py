@@ -41,16 +41,16 @@ def measure(models: int, examples: int) -> dict[str, float]:
     rng = np.random.default_rng(0)
     phi = rng.normal(3, 2, (models, examples)).astype(np.float32)
     target, is_member = rng.normal(3, 2, examples), halves(examples, models, 0)
-    found = {}
+    seconds = {}
     started = time.perf_counter()
     loop(target, phi, is_member)
-    found["loop, lira"] = time.perf_counter() - started
+    seconds["loop, lira"] = time.perf_counter() - started
     with threadpool_limits(1):
         for name, score in REFERENCE_SCORES.items():
             started = time.perf_counter()
             score(target, References(phi, is_member))
-            found[name] = time.perf_counter() - started
-    return found
+            seconds[name] = time.perf_counter() - started
+    return seconds
 
 
 def main() -> None:
@@ -63,9 +63,9 @@ def main() -> None:
     for column in ("references", "way", "seconds", "ratio"):
         table.add_column(column, justify="left" if column == "way" else "right")
     for models in REFERENCES:
-        found = measure(models, examples)
-        for way, wall in found.items():
-            table.add_row(str(models), way, f"{wall:.3f}", f"{found['loop, lira'] / wall:.0f}")
+        seconds = measure(models, examples)
+        for way, wall in seconds.items():
+            table.add_row(str(models), way, f"{wall:.3f}", f"{seconds['loop, lira'] / wall:.0f}")
     Console().print(table)
 
 

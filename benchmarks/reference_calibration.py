@@ -141,11 +141,11 @@ Scores = Callable[[Case], Iterator[tuple[str, np.ndarray]]]
 
 def measure(case: Case, attacks: Scores = scores) -> dict[str, tuple[float, float, float, float]]:
     """(AUC, its interval's ends, p-value of the advantage) by attack."""
-    found = {}
+    by_attack = {}
     for name, values in attacks(case):
         curve = roc_curve(values[case.is_member], values[~case.is_member])
-        found[name] = (auc(curve), *auc_interval(curve), advantage_p(curve))
-    return found
+        by_attack[name] = (auc(curve), *auc_interval(curve), advantage_p(curve))
+    return by_attack
 
 
 def summarise(
@@ -158,10 +158,10 @@ def summarise(
 ) -> dict[str, dict[str, float]]:
     """By attack: shares of draws that declare a leak and whose interval covers the true AUC; mean and sd."""
     streams = (np.random.default_rng([seed, count, stream]) for seed in range(draws))
-    found = [measure(draw(rng, count), attacks) for rng in streams]
+    rows = [measure(draw(rng, count), attacks) for rng in streams]
     result = {}
-    for name in found[0]:
-        value, low, high, p = np.array([row[name] for row in found]).T
+    for name in rows[0]:
+        value, low, high, p = np.array([row[name] for row in rows]).T
         result[name] = {
             "draws": draws,
             "leaks": float((p < LEVEL).mean()),

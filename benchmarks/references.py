@@ -85,7 +85,7 @@ def main() -> None:
     if args.way:
         WAYS[args.way](args.models, args.epochs, args.num_conv)
         return
-    found = {way: seconds(way, sys.argv[1:]) for way in WAYS}
+    walls = {way: seconds(way, sys.argv[1:]) for way in WAYS}
     about = prepared.read().about
     table = Table(
         title=f"{about['name']}: {args.models} references, {args.epochs} epochs, "
@@ -93,8 +93,8 @@ def main() -> None:
     )
     for column in ("way", "seconds", "references an hour", "ratio"):
         table.add_column(column, justify="left" if column == "way" else "right")
-    for way, wall in found.items():
-        table.add_row(way, f"{wall:.1f}", f"{3600 * args.models / wall:.1f}", f"{found['loop'] / wall:.2f}")
+    for way, wall in walls.items():
+        table.add_row(way, f"{wall:.1f}", f"{3600 * args.models / wall:.1f}", f"{walls['loop'] / wall:.2f}")
     Console().print(table)
 
 

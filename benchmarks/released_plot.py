@@ -23,9 +23,9 @@ COLOURS = {"without reference models": "#0072B2", "with 16 reference models": "#
 
 def draw(path: Path) -> None:
     """Members found at 1% FPR with 95% intervals, a panel a variant."""
-    found = read_json(Path(__file__).with_name("labels.json"))["released"]
-    figure, axes = plt.subplots(1, len(found), figsize=(9.6, 3.2), sharey=True, layout="constrained")
-    for ax, (target, rows) in zip(axes, found.items(), strict=True):
+    targets = read_json(Path(__file__).with_name("labels.json"))["released"]
+    figure, axes = plt.subplots(1, len(targets), figsize=(9.6, 3.2), sharey=True, layout="constrained")
+    for ax, (target, rows) in zip(axes, targets.items(), strict=True):
         for (name, colour), shift in zip(COLOURS.items(), (-0.12, 0.12), strict=True):
             mine = [
                 row

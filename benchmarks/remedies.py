@@ -50,11 +50,11 @@ def remedies() -> dict[str, Variant]:
     with opened(ROOT / "conf"):
         values = OmegaConf.to_container(compose("config", [f"variant=[{','.join(names)}]"]), resolve=True)
     assert isinstance(values, dict)
-    found = {name: check(f"variants.{name}", values["variants"][name], Variant) for name in names}
+    configs = {name: check(f"variants.{name}", values["variants"][name], Variant) for name in names}
     return {
-        name: one
-        for name, one in found.items()
-        if name == BASE or (one.remedy_of == BASE and not one.repeats and not one.canaries)
+        name: config
+        for name, config in configs.items()
+        if name == BASE or (config.remedy_of == BASE and not config.repeats and not config.canaries)
     }
 
 
@@ -70,7 +70,7 @@ def measure() -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (EXAMPLES, 32, 32, 3)).astype(np.uint8)
     data = Data(images, rng.integers(0, 10, EXAMPLES), np.arange(EXAMPLES), np.arange(0), 10)
-    trainers = {name: trainer_of(job_of(name, one, NOWHERE), data) for name, one in remedies().items()}
+    trainers = {name: trainer_of(job_of(name, config, NOWHERE), data) for name, config in remedies().items()}
     taken: dict[str, list[float]] = {name: [] for name in trainers}
     for epoch in range(1, ROUNDS + 2):
         for name, trainer in trainers.items():
@@ -85,20 +85,20 @@ def lines() -> Iterator[list[str]]:
     """The cells of the table, a row each."""
     seconds = read_json(RECORD) if RECORD.exists() else {}
     hours = {
-        name: seconds[name] * MEMBERS / EXAMPLES * one.epochs / 3600
-        for name, one in remedies().items()
+        name: seconds[name] * MEMBERS / EXAMPLES * config.epochs / 3600
+        for name, config in remedies().items()
         if name in seconds
     }
     with open(STUDY, newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             cost = f"{hours[row['variant']]:.2f}" if row["variant"] in hours else "-"
-            found = f"{float(row['tpr_at_1pct_fpr']):.1%}" if row["tpr_at_1pct_fpr"] else "-"
+            tpr = f"{float(row['tpr_at_1pct_fpr']):.1%}" if row["tpr_at_1pct_fpr"] else "-"
             yield [
                 row["label"],
                 f"{row['runs_that_keep']} of {row['runs']}",
                 row["epoch"] or "-",
                 *(_said(row, column, ".3f") for column in ("val_accuracy", "advantage")),
-                found,
+                tpr,
                 f"{float(row['named_at_10pct_fdr']):.0f}" if row["named_at_10pct_fdr"] else "-",
                 *(_said(row, column, "+.3f") for column in ("accuracy_gain", "advantage_cut")),
                 cost,

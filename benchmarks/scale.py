@@ -54,7 +54,7 @@ AT_CLASSES = 30_000
 def cpu() -> float:
     """CPU seconds of this process and of the commands that it ran."""
     parts = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(part.ru_utime + part.ru_stime for part in parts)
+    return sum(usage.ru_utime + usage.ru_stime for usage in parts)
 
 
 def measure(name: str, folder: str, sizes: dict[str, int]) -> None:
@@ -62,8 +62,8 @@ def measure(name: str, folder: str, sizes: dict[str, int]) -> None:
     work = WORK[name](Path(folder), **sizes)
     at, started = cpu(), time.monotonic()
     work()
-    found = {"cpu": cpu() - at, "wall": time.monotonic() - started}
-    print(json.dumps(found | {"peak_mb": peak_mb(of_commands=name == "no-op dvc repro")}))
+    seconds = {"cpu": cpu() - at, "wall": time.monotonic() - started}
+    print(json.dumps(seconds | {"peak_mb": peak_mb(of_commands=name == "no-op dvc repro")}))
 
 
 def peak_mb(of_commands: bool) -> float:
@@ -81,7 +81,7 @@ def point(name: str, axis: str, size: int) -> dict[str, float]:
     """One point: medians of ROUNDS, each in a process of its own."""
     sizes = FIXED | ({"examples": AT_CLASSES} if axis == "classes" else {}) | {axis: size}
     rounds = [one_round(name, axis, sizes) for _ in range(ROUNDS)]
-    return {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
+    return {key: statistics.median(numbers[key] for numbers in rounds) for key in rounds[0]}
 
 
 def one_round(name: str, axis: str, sizes: dict[str, int]) -> dict[str, float]:
@@ -123,7 +123,7 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
     for panel, axis in zip(panels, axes_names, strict=True):
         for result in (result for result in results if result["axis"] == axis):
             label = f"{result['work']} ({result['exponent']:.2f})"
-            panel.loglog(result["sizes"], [one["cpu"] for one in result["points"]], marker="o", label=label)
+            panel.loglog(result["sizes"], [cost["cpu"] for cost in result["points"]], marker="o", label=label)
         ticks = sorted({size for result in results if result["axis"] == axis for size in result["sizes"]})
         panel.set_xticks(ticks, [f"{size:,}" for size in ticks])
         panel.set_xticks([], minor=True)
@@ -137,7 +137,7 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
 def words(curve: dict[str, Any]) -> list[str]:
     """A curve's row in docs/benchmarks.md."""
     points = zip(curve["sizes"], curve["points"], strict=True)
-    numbers = "; ".join(f"{size:,}: {one['cpu']:.2f} ({one['peak_mb']:.0f})" for size, one in points)
+    numbers = "; ".join(f"{size:,}: {cost['cpu']:.2f} ({cost['peak_mb']:.0f})" for size, cost in points)
     return [curve["work"], curve["axis"], numbers, f"{curve['exponent']:.2f}"]
 
 
@@ -157,14 +157,14 @@ def main() -> None:
         if args.works and work not in args.works:
             continue
         points = [point(work, axis, size) for size in sizes]
-        found = exponent(sizes, [one["cpu"] for one in points])
-        results.append({"work": work, "axis": axis, "sizes": sizes, "points": points, "exponent": found})
+        slope = exponent(sizes, [cost["cpu"] for cost in points])
+        results.append({"work": work, "axis": axis, "sizes": sizes, "points": points, "exponent": slope})
         cells = ", ".join(
-            f"{size:,}: {one['cpu']:.2f} s ({one['wall']:.2f} s wall, {one['peak_mb']:.0f} MB)"
-            for size, one in zip(sizes, points, strict=True)
+            f"{size:,}: {cost['cpu']:.2f} s ({cost['wall']:.2f} s wall, {cost['peak_mb']:.0f} MB)"
+            for size, cost in zip(sizes, points, strict=True)
         )
-        print(f"{work} by {axis}: {cells}; exponent {found:.2f}", flush=True)
-        results.sort(key=lambda curve: [one[:2] for one in CURVES].index((curve["work"], curve["axis"])))
+        print(f"{work} by {axis}: {cells}; exponent {slope:.2f}", flush=True)
+        results.sort(key=lambda curve: [entry[:2] for entry in CURVES].index((curve["work"], curve["axis"])))
         record = {"matmul_gflops": matmul(), "curves": results}
         RECORD.write_text(json.dumps(record, indent=2) + "\n")
     draw(results, HERE / "scale.png")

@@ -28,10 +28,10 @@ def write_outputs(folder: Path, n: int, n_classes: int) -> Path:
         np.save(folder / f"{side}_labels.npy", labels)
         logits = np.lib.format.open_memmap(folder / f"{side}_logits.npy", "w+", np.float32, (rows, n_classes))
         for start in range(0, rows, 10_000):
-            part = slice(start, min(start + 10_000, rows))
-            drawn = rng.standard_normal((part.stop - part.start, n_classes), dtype=np.float32)
-            drawn[np.arange(len(drawn)), labels[part]] += 3 + 0.3 * (side == "member")
-            logits[part] = drawn
+            block = slice(start, min(start + 10_000, rows))
+            drawn = rng.standard_normal((block.stop - block.start, n_classes), dtype=np.float32)
+            drawn[np.arange(len(drawn)), labels[block]] += 3 + 0.3 * (side == "member")
+            logits[block] = drawn
     return folder
 
 
@@ -84,9 +84,9 @@ def references(folder: Path, examples: int, references: int, **_: int) -> Callab
     trains[1::2] = ~trains[::2]
 
     def work() -> None:
-        found = References(phi, trains)
-        lira(target, found)
-        rmia(target, found)
+        checked = References(phi, trains)
+        lira(target, checked)
+        rmia(target, checked)
 
     return work
 
@@ -142,7 +142,7 @@ def stand_in(root: Path) -> None:
 
     with Repo(str(root)) as repo:
         stages = list(repo.index.stages)
-        paths = [Path(one.fs_path) for stage in stages for one in (*stage.deps, *stage.outs)]
+        paths = [Path(entry.fs_path) for stage in stages for entry in (*stage.deps, *stage.outs)]
     for path in sorted(path for path in paths if not path.exists()):
         file = path if path.suffix else path / "file.txt"
         file.parent.mkdir(parents=True, exist_ok=True)

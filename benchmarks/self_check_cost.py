@@ -98,22 +98,22 @@ def measure(rounds: int, steps: int) -> dict[str, Any]:
                 assert seen is not None
                 seen.seen()  # traces its graph
                 recomputed = timed(seen.seen)
-        print(epoch, {name: found[-1] for name, found in seconds.items() if found}, flush=True)
-    part = steps * CONFIG.batch_size / N / watch.EVERY  # of a recomputed step is that of the timed steps
-    found: dict[str, Any] = {
+        print(epoch, {name: so_far[-1] for name, so_far in seconds.items() if so_far}, flush=True)
+    share = steps * CONFIG.batch_size / N / watch.EVERY  # of a recomputed step is that of the timed steps
+    results: dict[str, Any] = {
         "rounds": rounds,
         "steps": steps,
         "recomputed_step": dict(zip(KINDS, recomputed, strict=True)),
     }
     for name in runners:
-        more = 0.0 if name == PLAIN else part
-        found[name] = {}
+        more = 0.0 if name == PLAIN else share
+        results[name] = {}
         for i, kind in enumerate(KINDS):
-            times = [one[i] + more * recomputed[i] for one in seconds[name]]
-            ratios = [one / plain[i] for one, plain in zip(times, seconds[PLAIN], strict=True)]
-            found[name] |= {kind: statistics.median(times), f"{kind}_ratio": statistics.median(ratios)}
-            found[name][f"{kind}_ratios"] = [min(ratios), max(ratios)]
-    return found
+            times = [spent[i] + more * recomputed[i] for spent in seconds[name]]
+            ratios = [total / plain[i] for total, plain in zip(times, seconds[PLAIN], strict=True)]
+            results[name] |= {kind: statistics.median(times), f"{kind}_ratio": statistics.median(ratios)}
+            results[name][f"{kind}_ratios"] = [min(ratios), max(ratios)]
+    return results
 
 
 def main(argv: Sequence[str]) -> None:
@@ -122,10 +122,10 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--steps", type=int, default=20, help="of each timed epoch")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args(argv)
-    found = measure(args.rounds, args.steps)
-    print(found)
+    results = measure(args.rounds, args.steps)
+    print(results)
     if args.out:
-        write_json(args.out, found)
+        write_json(args.out, results)
 
 
 if __name__ == "__main__":

@@ -72,9 +72,9 @@ def main() -> None:
         measure(args.way)
         return
     places = [(way, threads) for threads in (1, 2) for way in WAYS]
-    found = [{place: seconds(*place) for place in places} for _ in range(args.rounds)]
+    rounds = [{place: seconds(*place) for place in places} for _ in range(args.rounds)]
     for way, threads in places:
-        cpu, wall = (statistics.median(one[way, threads][what] for one in found) for what in ("cpu", "wall"))
+        cpu, wall = (statistics.median(run[way, threads][what] for run in rounds) for what in ("cpu", "wall"))
         print(f"{way}, {threads} threads: {cpu:.2f} CPU s, {wall:.2f} s wall, {STEPS} steps of {BATCH}")
 
 

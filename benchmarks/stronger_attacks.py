@@ -98,24 +98,24 @@ def measures(scores: np.ndarray, is_member: np.ndarray) -> list[float]:
 
 def recipe(models: Models, tried: Mapping[str, Idea], epoch: int) -> dict[str, np.ndarray]:
     """Idea -> measures (models, 3) of every reference at `epoch`, attacked by those outside its pair."""
-    found: dict[str, list[list[float]]] = {name: [] for name in tried}
+    by_idea: dict[str, list[list[float]]] = {name: [] for name in tried}
     for j, is_member in enumerate(models.trains):
         attacked, others = models.take(np.array([j])).until(epoch), models.without_pair(j)
         for name, idea in tried.items():
-            found[name].append(measures(idea(attacked, others), is_member))
+            by_idea[name].append(measures(idea(attacked, others), is_member))
         print(f"epoch {epoch}: reference {j}", flush=True)
-    return {name: np.array(rows) for name, rows in found.items()}
+    return {name: np.array(rows) for name, rows in by_idea.items()}
 
 
-def compared(found: Mapping[str, np.ndarray], baseline: str) -> Results:
+def compared(by_idea: Mapping[str, np.ndarray], baseline: str) -> Results:
     """Idea -> measure -> mean and spread over the references, and the difference to the baseline.
 
     The two of a pair have the same attackers, so the difference's 95% interval is Student's over the pairs'
     means. Pairs share attackers, too: it is an approximation. `better`: references where it is above 0.
     """
     result: Results = {}
-    for name, rows in found.items():
-        gap = rows - found[baseline]
+    for name, rows in by_idea.items():
+        gap = rows - by_idea[baseline]
         pairs = gap.reshape(-1, 2, gap.shape[1]).mean(axis=1)
         half = t.isf(LEVEL / 2, len(pairs) - 1) * pairs.std(axis=0, ddof=1) / np.sqrt(len(pairs))
         mean, spread, more, better = rows.mean(0), rows.std(0, ddof=1), gap.mean(0), (gap > 0).sum(0)
@@ -153,8 +153,8 @@ def try_left(data: Path) -> Iterator[tuple[str, Results]]:
     """("variant, epoch, number of attackers", results), on references that chose none of the ideas."""
     files, models = read_references(data, CONFIRMATION)
     for epoch in ATTACKED:
-        found = recipe(models, left(chosen_epoch(files, epoch)), epoch)
-        yield f"{CONFIRMATION}, {epoch}, {len(models.trains) - 2}", compared(found, BASELINE)
+        by_idea = recipe(models, left(chosen_epoch(files, epoch)), epoch)
+        yield f"{CONFIRMATION}, {epoch}, {len(models.trains) - 2}", compared(by_idea, BASELINE)
 
 
 def try_targets(data: Path) -> Iterator[tuple[str, Results]]:

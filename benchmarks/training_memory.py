@@ -67,15 +67,15 @@ def main() -> None:
     if args.train:
         print(json.dumps(train(args.train)))
         return
-    found = {}
+    results = {}
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         for n in SIZES:
             images_at(path := Path(folder) / "images.npy", n)
             command = [sys.executable, "-m", "benchmarks.training_memory", "--train", path]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            found[str(n)] = json.loads(done.stdout)
-            print(n, found[str(n)], flush=True)
-    write_json(OUT, found)
+            results[str(n)] = json.loads(done.stdout)
+            print(n, results[str(n)], flush=True)
+    write_json(OUT, results)
 
 
 if __name__ == "__main__":

@@ -129,8 +129,8 @@ class Journal:
     def notes(self, what: str) -> list[Note]:
         path = self.folder / "journal"
         lines = path.read_text().splitlines() if path.exists() else []
-        found = [Note(int(pid), kind, int(m), int(e)) for pid, kind, m, e in map(str.split, lines)]
-        return [note for note in found if note.what == what]
+        notes = [Note(int(pid), kind, int(m), int(e)) for pid, kind, m, e in map(str.split, lines)]
+        return [note for note in notes if note.what == what]
 
     def trained(self) -> list[tuple[int, int]]:
         """(model, last epoch) of the intervals that were begun, sorted."""

@@ -25,8 +25,8 @@ def table(head: list[str], rows: list[list[str]]) -> list[str]:
 
 def section(page: str, heading: str) -> str:
     """A section of a page in docs/, up to the next heading of any level."""
-    found = re.split(r"^#+ (.+)$", (DOCS / page).read_text(), flags=re.MULTILINE)
-    return found[found.index(heading) + 1]
+    pieces = re.split(r"^#+ (.+)$", (DOCS / page).read_text(), flags=re.MULTILINE)
+    return pieces[pieces.index(heading) + 1]
 
 
 def cells(text: str) -> list[list[str]]:

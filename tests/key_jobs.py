@@ -43,13 +43,13 @@ def in_process(function: Callable[..., Any], root: Path, *given: Any) -> Any:
     forked.start(process)
     theirs.close()
     try:
-        found = ours.recv()
+        result = ours.recv()
     except EOFError:
         raise AssertionError(f"{function.__name__}{given}: the process died") from None
     process.join()
-    if isinstance(found, BaseException):
-        raise found
-    return found
+    if isinstance(result, BaseException):
+        raise result
+    return result
 
 
 def _enter(answer: Connection, root: str, function: Callable[..., Any], given: tuple[Any, ...]) -> None:
@@ -59,10 +59,10 @@ def _enter(answer: Connection, root: str, function: Callable[..., Any], given: t
     assert "privacy_report" not in sys.modules
     try:
         with open(os.devnull, "w") as null, redirect_stdout(null):
-            found = function(*given)
+            result = function(*given)
     except Exception as error:  # it is raised again where it was asked for
-        found = AssertionError(f"{type(error).__name__}: {error}")
-    answer.send(found)
+        result = AssertionError(f"{type(error).__name__}: {error}")
+    answer.send(result)
     answer.close()
 
 
@@ -151,10 +151,10 @@ def reference(variant: str, kept: Noted) -> None:
 
     from privacy_report.training.references import KIND
 
-    each = _references(variant)[0]
-    kept.code_of = lambda compute: each.inputs["code"]
-    epochs = range(1, each.epochs[0] + 1)
-    kept.recall(KIND, each.key(epochs[-1]), partial(_interval, each, None, epochs))
+    model = _references(variant)[0]
+    kept.code_of = lambda compute: model.inputs["code"]
+    epochs = range(1, model.epochs[0] + 1)
+    kept.recall(KIND, model.key(epochs[-1]), partial(_interval, model, None, epochs))
 
 
 def _references(variant: str) -> list[Any]:
@@ -213,17 +213,17 @@ def attack(variant: str, kept: Noted) -> None:
 
     params = load("attack", AttackParams)
     folders = Path("data/score", variant), Path("data/reference", variant)
-    for found in filter(None, (read_inputs(params, None, *folders), read_canaries(params, *folders))):
+    for inputs in filter(None, (read_inputs(params, None, *folders), read_canaries(params, *folders))):
 
-        def code_of(compute: Any, found: Any = found) -> str:
+        def code_of(compute: Any, inputs: Any = inputs) -> str:
             plan = compute.args[0]
-            facts = found.facts.get(compute.func.__module__)
-            code: str = (facts or found.attacks.inputs[getattr(plan, "attack", "")])["code"]
+            facts = inputs.facts.get(compute.func.__module__)
+            code: str = (facts or inputs.attacks.inputs[getattr(plan, "attack", "")])["code"]
             return code
 
         kept.code_of = code_of
-        results = {epoch: attack_checkpoint_of(found, epoch, kept) for epoch in found.files}
-        facts_of_references(found, results, kept)
+        results = {epoch: attack_checkpoint_of(inputs, epoch, kept) for epoch in inputs.files}
+        facts_of_references(inputs, results, kept)
 
 
 KINDS = {"train": train, "score": score, "fit": fit, "reference": reference, "attack": attack}
@@ -253,8 +253,8 @@ def finish() -> None:
     for variant in VARIANTS:
         for name in ("canaries", "train", "score"):
             _stage(name, variant)
-    for each in _references(ORDINARY):
-        _train_reference(each, each.epochs)
+    for model in _references(ORDINARY):
+        _train_reference(model, model.epochs)
     _train_reference(_references(OWN)[0], (1,))
     for name in ("reference", "attack"):
         _stage(name, ORDINARY)
@@ -264,12 +264,12 @@ def _stage(name: str, *variant: str) -> None:
     importlib.import_module(f"stages.{name}").main(variant)
 
 
-def _train_reference(each: Any, epochs: tuple[int, ...]) -> None:
+def _train_reference(model: Any, epochs: tuple[int, ...]) -> None:
     from privacy_report.training.references import ReferenceChain
 
-    chain = ReferenceChain(each)
+    chain = ReferenceChain(model)
     for _ in epochs:
-        chain.keep(_work(each, chain.stored(), chain.next()).results)
+        chain.keep(_work(model, chain.stored(), chain.next()).results)
 
 
 def make_study(target: Path) -> Sandbox:

@@ -37,7 +37,7 @@ class Planted:
 
     def phi(self, logits: np.ndarray) -> np.ndarray:
         """Confidences float32 (k, n) of logits (k, n, CLASSES)."""
-        return np.stack([logit_confidence(one, self.labels) for one in logits]).astype(np.float32)
+        return np.stack([logit_confidence(of_model, self.labels) for of_model in logits]).astype(np.float32)
 
     @property
     def as_references(self) -> References:
@@ -62,9 +62,9 @@ def planted(
     trains = halves(n, k, 0, fraction) if k else np.zeros((0, n), bool)
 
     def logits(knows: np.ndarray) -> np.ndarray:
-        found = hardness + noise * rng.standard_normal((n, CLASSES))
-        found[np.arange(n), labels] += gap * knows
-        return found.astype(np.float32)
+        values = hardness + noise * rng.standard_normal((n, CLASSES))
+        values[np.arange(n), labels] += gap * knows
+        return values.astype(np.float32)
 
     is_member = np.arange(n) < n_member
     checkpoints = {epoch: logits(is_member * epoch / 6) for epoch in (2, 4, 6)}

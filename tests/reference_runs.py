@@ -50,14 +50,14 @@ def phi(sandbox: Sandbox, variant: str = "cnn2") -> dict[int, np.ndarray]:
     return {int(path.stem[-4:]): np.load(path) for path in sorted(folder.glob("phi_*.npy"))}
 
 
-def same(found: dict[int, np.ndarray], expected: dict[int, np.ndarray]) -> bool:
-    return {epoch: one.tobytes() for epoch, one in found.items()} == {
-        epoch: one.tobytes() for epoch, one in expected.items()
+def same(actual: dict[int, np.ndarray], expected: dict[int, np.ndarray]) -> bool:
+    return {epoch: array.tobytes() for epoch, array in actual.items()} == {
+        epoch: array.tobytes() for epoch, array in expected.items()
     }
 
 
 def first_two(expected: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
-    return {epoch: one[:2] for epoch, one in expected.items()}
+    return {epoch: array[:2] for epoch, array in expected.items()}
 
 
 def plan(sandbox: Sandbox, variant: str = "cnn2") -> list[Reference]:

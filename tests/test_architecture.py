@@ -47,16 +47,16 @@ def imports(module: str) -> frozenset[str]:
 
     The package's own `__init__` imports for users alone: `code_of` refuses the key of whoever else asks it.
     """
-    found = set[str]()
+    names = set[str]()
     if module == "privacy_report":
         return frozenset()
     for node in ast.walk(ast.parse(FILES[module].read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{module} imports relatively"
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return frozenset(found & FILES.keys())
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(names & FILES.keys())
 
 
 def closure(module: str) -> set[str]:
@@ -84,10 +84,10 @@ def runs_nothing(path: Path) -> bool:
 
 def texts_without_encoding(code: bytes | str) -> list[int]:
     """Lines that read or write a text, or start a process for its text, in the locale's encoding."""
-    found = []
+    lines = []
     for call in (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)):
         name = getattr(call.func, "attr", getattr(call.func, "id", ""))
-        given = {one.arg: one.value for one in call.keywords}
+        given = {keyword.arg: keyword.value for keyword in call.keywords}
         mode = given.get("mode", call.args[1] if len(call.args) > 1 else None)
         opens = name == "fdopen" or (name == "open" and isinstance(call.func, ast.Name))
         wants = (
@@ -97,8 +97,8 @@ def texts_without_encoding(code: bytes | str) -> list[int]:
             or bool({"text", "universal_newlines"} & set(given))
         )
         if wants and "encoding" not in given:
-            found.append(call.lineno)
-    return found
+            lines.append(call.lineno)
+    return lines
 
 
 @pytest.mark.parametrize(
@@ -146,9 +146,9 @@ def test_deps_that_are_code_exist_and_are_imported(stage):
     paths = {FILES[module] for module in closure(f"stages.{stage}")}
     for dep in GRAPH["stages"][stage]["deps"]:
         if dep.startswith(("stages/", "privacy_report/")):
-            found = ROOT / dep
-            assert found.exists(), f"{stage}: no {dep}"
-            assert any(path == found or found in path.parents for path in paths), f"{stage} needs no {dep}"
+            source = ROOT / dep
+            assert source.exists(), f"{stage}: no {dep}"
+            assert any(path == source or source in path.parents for path in paths), f"{stage} needs no {dep}"
 
 
 def test_stages_use_the_library_and_nothing_uses_a_stage():
@@ -220,9 +220,9 @@ def test_every_stage_has_its_module_and_runs_it():
 
 def test_stages_and_models_say_what_they_are():
     """`dvc stage list` reads like a table of contents, and fits a terminal."""
-    said = [(name, one.get("desc", "")) for name, one in {**GRAPH["stages"], **GRAPH["artifacts"]}.items()]
+    said = [(name, item.get("desc", "")) for name, item in {**GRAPH["stages"], **GRAPH["artifacts"]}.items()]
     assert [name for name, text in said if not 10 < len(text) < 80] == []
-    assert all(one["labels"] for one in GRAPH["artifacts"].values())
+    assert all(item["labels"] for item in GRAPH["artifacts"].values())
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -233,8 +233,8 @@ def test_every_command_has_its_module(name):
 def test_every_variant_is_in_dvcs_model_registry():
     variants = yaml.safe_load((ROOT / "params.yaml").read_text())["variants"]
     names = [name for name, section in variants.items() if not section.get("canaries")]
-    found = {name: one["path"] for name, one in GRAPH["artifacts"].items()}
-    assert found == {name.replace("_", "-"): f"models/{name}" for name in names}
+    paths = {name: item["path"] for name, item in GRAPH["artifacts"].items()}
+    assert paths == {name.replace("_", "-"): f"models/{name}" for name in names}
 
 
 def test_committed_params_are_what_conf_composes():

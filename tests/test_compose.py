@@ -93,7 +93,7 @@ def test_bad_values_end_in_one_line_that_names_the_key(key, value, words, conf):
 def test_a_private_variant_on_a_table_that_its_members_scale_is_refused(settings, allowed):
     own = {"name": "table", "path": "own_data/t.csv", "label": "ill", "member_split": "in"}
     params = PARAMS | {"dataset": own | {"nonmember_split": "out"} | settings}
-    ordinary = {name: one for name, one in PARAMS["variants"].items() if not one["privacy"]}
+    ordinary = {name: variant for name, variant in PARAMS["variants"].items() if not variant["privacy"]}
     check_params(params | {"variants": ordinary})
     if allowed:
         check_params(params)
@@ -218,7 +218,7 @@ def test_the_debug_experiment_is_short(conf):
     text = (conf / "conf/config.yaml").read_text()
     (conf / "conf/config.yaml").write_text(text.replace("experiment: null", "experiment: debug"))
     params = yaml.safe_load(composed(conf / "conf"))
-    assert {one["epochs"] for one in params["variants"].values()} == {1}
+    assert {variant["epochs"] for variant in params["variants"].values()} == {1}
     assert params["dataset"]["name"] == "digits"
     assert params["reference"]["models"] == 0 == max(params["reference"]["per_variant"].values())
 

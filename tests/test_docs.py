@@ -138,10 +138,10 @@ def test_named_modules_and_functions_exist(page: Path):
 def test_named_parameters_exist(page: Path):
     for span in spans(page):
         if re.fullmatch(rf"({'|'.join(PARAMS)})(\.\w+)+", span):
-            found = PARAMS
+            params = PARAMS
             for key in span.split("."):
-                assert key in found, f"{page.name} names the parameter {span}"
-                found = found[key]
+                assert key in params, f"{page.name} names the parameter {span}"
+                params = params[key]
 
 
 # Tables
@@ -201,9 +201,9 @@ def test_every_rule_is_described():
 
 def test_every_command_is_described():
     described = [name.split(" ") for name in first_column("files.md", "Commands")]
-    found = {" ".join(words[: 3 if words[0] == "python" else 2]) for words in described}
+    named = {" ".join(words[: 3 if words[0] == "python" else 2]) for words in described}
     targets = re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE)
-    assert found == {
+    assert named == {
         *(f"python -m stages.{stage}" for stage in GRAPH),
         *(f"privacy-report {command}" for command in COMMANDS),
         *(f"make {target}" for target in targets),
@@ -223,8 +223,8 @@ ODD = re.compile(
 
 def test_no_page_says_what_nobody_says():
     pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.glob("*.md")]
-    found = {page.name: match[0] for page in pages for match in ODD.finditer(page.read_text())}
-    assert found == {}
+    matches = {page.name: match[0] for page in pages for match in ODD.finditer(page.read_text())}
+    assert matches == {}
 
 
 def test_every_benchmark_is_described():

@@ -19,24 +19,24 @@ def amount(value: float) -> str:
 
 
 def test_the_share_of_null_audits_that_detect_a_leak_is_what_was_measured():
-    found = json.loads((ROOT / "benchmarks/calibration.json").read_text())["audits"]
+    summary = json.loads((ROOT / "benchmarks/calibration.json").read_text())["audits"]
     rows = [
-        ["all attacks and slices", f"{found['leak_detected']:.1%}"],
+        ["all attacks and slices", f"{summary['leak_detected']:.1%}"],
         [
             "the slices of one attack, for comparison",
-            f"{found['leak_detected_by_families_of_an_attack']:.1%}",
+            f"{summary['leak_detected_by_families_of_an_attack']:.1%}",
         ],
     ]
-    said = table(["Holm's correction over", f'"yes" in {found["audits"]:,} audits'], rows)
+    said = table(["Holm's correction over", f'"yes" in {summary["audits"]:,} audits'], rows)
     check_block(DOCS / "statistics.md", "audits", said)
 
 
 def test_the_share_of_wrong_names_is_what_was_measured():
-    found = json.loads((ROOT / "benchmarks/names.json").read_text())["rows"]
+    measured = json.loads((ROOT / "benchmarks/names.json").read_text())["rows"]
     rows = []
-    for setting in dict.fromkeys(row["setting"] for row in found):
-        for share in dict.fromkeys(row["share"] for row in found):
-            here = list(where(found, setting=setting, share=share))
+    for setting in dict.fromkeys(row["setting"] for row in measured):
+        for share in dict.fromkeys(row["share"] for row in measured):
+            here = list(where(measured, setting=setting, share=share))
             assert max(row["standard_error"] for row in here) <= 0.001
             assert all(row["draws"] == 2000 for row in here)
             wrong = [f"{row['false_discovery_rate']:.1%}" for row in here]
@@ -47,10 +47,10 @@ def test_the_share_of_wrong_names_is_what_was_measured():
 
 
 def test_the_intervals_of_persons_are_as_often_wrong_as_was_measured():
-    found = json.loads((ROOT / "benchmarks/persons.json").read_text())
-    assert all(row["draws"] == 4000 for row in found)
+    measured = json.loads((ROOT / "benchmarks/persons.json").read_text())
+    assert all(row["draws"] == 4000 for row in measured)
     rows, text = [], (DOCS / "statistics.md").read_text()
-    for row in found:
+    for row in measured:
         if row["kind"] != "rows, naive":
             assert abs(row["false_alarms"] - 0.05) <= 0.015
             assert 0.93 <= row["coverage"] <= 0.97
@@ -58,16 +58,16 @@ def test_the_intervals_of_persons_are_as_often_wrong_as_was_measured():
         rows.append([f"{row['correlation']:g}", row["kind"], *shares, f"{row['half_width']:.3f}"])
     head = ["correlation", "interval", "false alarms where nothing leaks", "coverage of a leak", "half width"]
     check_block(DOCS / "statistics.md", "persons", table(head, rows))
-    declared = max(row["leaks_declared"] for row in found if row["kind"] == "persons")
+    declared = max(row["leaks_declared"] for row in measured if row["kind"] == "persons")
     assert f'the test of a leak says "yes" of persons in at most {declared:.1%} of the draws' in " ".join(
         text.split()
     )
 
 
 def test_power_table_is_what_was_measured():
-    found = json.loads((ROOT / "benchmarks/calibration.json").read_text())
+    calibration = json.loads((ROOT / "benchmarks/calibration.json").read_text())
     rows = []
-    for key, values in found.items():
+    for key, values in calibration.items():
         if power := re.fullmatch(r"power d=([\d.]+), (\w+), (\w+)", key):
             shift, mode, attack = power.groups()
             auc = f"{values['auc_mean']:.3f} ({values['auc_sd']:.3f})"
@@ -79,41 +79,41 @@ def test_power_table_is_what_was_measured():
 
 
 def test_speed_table_is_what_was_measured():
-    found = json.loads((ROOT / "benchmarks/results.json").read_text())["table"]
+    speeds = json.loads((ROOT / "benchmarks/results.json").read_text())["table"]
     rows = [
-        [key, *(amount(row[name]) for name in ("reference", "ours", "ratio"))] for key, row in found.items()
+        [key, *(amount(row[name]) for name in ("reference", "ours", "ratio"))] for key, row in speeds.items()
     ]
     check_block(DOCS / "benchmarks.md", "speed", table(["", "reference", "ours", "ratio"], rows))
 
 
 def test_the_range_of_an_epoch_is_what_was_measured():
     rounds = json.loads((ROOT / "benchmarks/results.json").read_text())["rounds"]
-    found = {
-        way: [one[f"{way} {variant}"]["epoch"] for one in rounds for variant in ("cnn2", "cnn3")]
+    seconds = {
+        way: [timings[f"{way} {variant}"]["epoch"] for timings in rounds for variant in ("cnn2", "cnn3")]
         for way in ("reference", "ours")
     }
-    (lo, hi), (our_lo, our_hi) = ((min(values), max(values)) for values in found.values())
+    (lo, hi), (our_lo, our_hi) = ((min(values), max(values)) for values in seconds.values())
     said = f"from {lo:.1f} to {hi:.1f} s in the three rounds, ours from {our_lo:.1f} to {our_hi:.1f} s"
     assert said in (DOCS / "benchmarks.md").read_text()
 
 
 def test_the_memory_of_training_is_what_was_measured():
-    found = json.loads((ROOT / "benchmarks/training_memory.json").read_text())
-    peaks = [values["peak_mb"] for values in found.values()]
+    by_size = json.loads((ROOT / "benchmarks/training_memory.json").read_text())
+    peaks = [values["peak_mb"] for values in by_size.values()]
     assert max(peaks) <= 1.1 * min(peaks)
     rows = [
         [f"{int(n):,}", f"{int(n) * 3072 / 1e9:.2g} GB", f"{values['peak_mb']} MB"]
-        for n, values in found.items()
+        for n, values in by_size.items()
     ]
     check_block(DOCS / "scale.md", "training_memory", table(["images", "file", "peak memory"], rows))
 
 
 def test_what_edits_cost_is_what_was_measured():
-    found = {row["edit"]: row for row in json.loads((ROOT / "benchmarks/edits.json").read_text())}
-    assert list(found) == [edits.FIRST, *(edit.what for edit in (*edits.NOTHING, *edits.SOMETHING))]
-    assert not any(found[edit.what]["computed"] for edit in edits.NOTHING)
-    assert all(found[edit.what]["computed"] for edit in edits.SOMETHING)
-    rows = [edits.words(row) for row in found.values()]
+    costs = {row["edit"]: row for row in json.loads((ROOT / "benchmarks/edits.json").read_text())}
+    assert list(costs) == [edits.FIRST, *(edit.what for edit in (*edits.NOTHING, *edits.SOMETHING))]
+    assert not any(costs[edit.what]["computed"] for edit in edits.NOTHING)
+    assert all(costs[edit.what]["computed"] for edit in edits.SOMETHING)
+    rows = [edits.words(row) for row in costs.values()]
     check_block(DOCS / "development.md", "edits", table(["edit", "stages that run", "computed", "s"], rows))
 
 
@@ -128,10 +128,10 @@ def test_edits_as_text_are_those_that_were_tried():
 
 def test_the_curves_of_cost_are_what_was_measured():
     curves = json.loads((ROOT / "benchmarks/scale.json").read_text())["curves"]
-    assert [(one["work"], one["axis"], tuple(one["sizes"])) for one in curves] == list(scale.CURVES)
-    assert all(one["exponent"] <= 1.1 for one in curves if one["axis"] == "examples")
+    assert [(curve["work"], curve["axis"], tuple(curve["sizes"])) for curve in curves] == list(scale.CURVES)
+    assert all(curve["exponent"] <= 1.1 for curve in curves if curve["axis"] == "examples")
     head = ["work", "by", "CPU seconds (peak memory, MB)", "exponent"]
-    check_block(DOCS / "benchmarks.md", "scale", table(head, [scale.words(one) for one in curves]))
+    check_block(DOCS / "benchmarks.md", "scale", table(head, [scale.words(curve) for curve in curves]))
 
 
 def test_the_study_on_paper_is_what_is_computed():
@@ -139,11 +139,11 @@ def test_the_study_on_paper_is_what_is_computed():
 
 
 def test_the_makespan_of_the_study_is_what_the_engine_took():
-    found = json.loads((ROOT / "benchmarks/makespan.json").read_text())
-    tasks = sum(len(one["seconds"]) for one in found["models"].values())
-    assert f"({len(found['models'])} models, {tasks} tasks)" in (DOCS / "scale.md").read_text()
+    results = json.loads((ROOT / "benchmarks/makespan.json").read_text())
+    tasks = sum(len(model["seconds"]) for model in results["models"].values())
+    assert f"({len(results['models'])} models, {tasks} tasks)" in (DOCS / "scale.md").read_text()
     head = ["workers", "engine", "least possible", "`Model.fit`"]
-    check_block(DOCS / "scale.md", "makespan", table(head, makespan.table(found)))
+    check_block(DOCS / "scale.md", "makespan", table(head, makespan.table(results)))
 
 
 def test_the_speed_up_of_two_cores_says_that_of_many():
@@ -153,13 +153,13 @@ def test_the_speed_up_of_two_cores_says_that_of_many():
 
 
 def test_many_workers_are_what_was_simulated():
-    found = json.loads((ROOT / "benchmarks/cluster.json").read_text())
+    record = json.loads((ROOT / "benchmarks/cluster.json").read_text())
     text = " ".join((DOCS / "scale.md").read_text().split())
     said = (
-        f"With {found['workers']:,} workers and {found['tasks']:,} tasks of 8 seconds on average, "
-        f"all done after {found['wall_seconds']:.0f} s, where {found['ideal_seconds']:.0f} s was the least "
-        f"possible: {found['cpu_ms_a_task']:.1f} ms of CPU per task, workers and client included; "
-        f"{found['lost_share']:.1%} of the work was lost and done again"
+        f"With {record['workers']:,} workers and {record['tasks']:,} tasks of 8 seconds on average, "
+        f"all done after {record['wall_seconds']:.0f} s, where {record['ideal_seconds']:.0f} s was the least "
+        f"possible: {record['cpu_ms_a_task']:.1f} ms of CPU per task, workers and client included; "
+        f"{record['lost_share']:.1%} of the work was lost and done again"
     )
     assert said in text, said
 
@@ -178,9 +178,9 @@ def test_the_simulations_of_the_one_run_bound_are_what_was_measured():
 
 
 def test_the_bounds_of_canaries_that_share_a_loss_are_what_was_measured():
-    found = json.loads((ROOT / "benchmarks/one_run.json").read_text())
+    results = json.loads((ROOT / "benchmarks/one_run.json").read_text())
     head = ["mu", "canaries", "guesses", "true epsilon", "Steinke et al.", "Gaussian trade-off"]
-    rows = [one_run.shared_cells(row) for row in found["shared_loss"]]
+    rows = [one_run.shared_cells(row) for row in results["shared_loss"]]
     check_block(DOCS / "canaries.md", "shared", table([*head, "losses independent"], rows))
-    said = f"{found['best_of_many']['largest']:.0%} of {found['best_of_many']['draws']:,} draws"
+    said = f"{results['best_of_many']['largest']:.0%} of {results['best_of_many']['draws']:,} draws"
     assert said in " ".join((DOCS / "canaries.md").read_text().split())

@@ -24,11 +24,11 @@ def test_the_table_is_what_was_simulated():
     rows = []
     for truth, asked in TRUTHS.items():
         for models in asked.references:
-            found = FOUND[truth][str(models)]
-            assert found["draws"] == asked.draws
-            shares = [percent(found[name]) for name in ("broken", "open", "kept", "broken_at_0")]
-            kept = percent(found["kept_at_excess"]) if "exposed" in truth else ""
-            excess = f"{round(100 * found['excess'], 2) + 0.0:.2f}%"  # no minus before a zero
+            rates = FOUND[truth][str(models)]
+            assert rates["draws"] == asked.draws
+            shares = [percent(rates[name]) for name in ("broken", "open", "kept", "broken_at_0")]
+            kept = percent(rates["kept_at_excess"]) if "exposed" in truth else ""
+            excess = f"{round(100 * rates['excess'], 2) + 0.0:.2f}%"  # no minus before a zero
             rows.append([truth, f"{asked.members:,}", str(models), f"{asked.draws:,}", excess, *shares, kept])
     check_block(DOCS / "statistics.md", "exposed_rule", table([*HEAD, *MORE], rows))
     assert set(FOUND) == set(TRUTHS)
@@ -37,23 +37,23 @@ def test_the_table_is_what_was_simulated():
 @pytest.mark.parametrize(("truth", "asked"), TRUTHS.items())
 def test_errors_are_as_rare_as_the_budget_says(truth, asked):
     for models in asked.references:
-        found = FOUND[truth][str(models)]
+        rates = FOUND[truth][str(models)]
         if "nothing" in truth:
-            assert max(found["broken"], found["broken_at_0"]) <= 0.025
+            assert max(rates["broken"], rates["broken_at_0"]) <= 0.025
         else:
-            assert max(found["kept"], found["kept_at_excess"]) <= 0.025
+            assert max(rates["kept"], rates["kept_at_excess"]) <= 0.025
 
 
 def test_what_is_said_of_the_table():
     null = [
-        found["broken_at_0"] for truth, of in FOUND.items() if "nothing" in truth for found in of.values()
+        rates["broken_at_0"] for truth, of in FOUND.items() if "nothing" in truth for rates in of.values()
     ]
     assert max(null) == 0.014
     leak = {
-        (truth, k): found["broken"]
+        (truth, k): rates["broken"]
         for truth, of in FOUND.items()
         if "exposed" in truth
-        for k, found in of.items()
+        for k, rates in of.items()
     }
     assert leak.pop(("2% are exposed", "4")) == 0.76
     assert set(leak.values()) == {1.0}

@@ -40,7 +40,7 @@ HOLDS = {
 
 def shippable() -> dict[str, dict]:
     """All variants but the audit twins."""
-    return {name: one for name, one in PARAMS["variants"].items() if not one.get("canaries")}
+    return {name: variant for name, variant in PARAMS["variants"].items() if not variant.get("canaries")}
 
 
 def strongest_at(variant: str, epoch: int) -> dict:
@@ -80,17 +80,17 @@ def verdicts() -> list[str]:
     """The gate's verdicts, as metrics/ has them."""
     lines = []
     for variant, settings in shippable().items():
-        found = json.loads((ROOT / f"metrics/{variant}.json").read_text())
+        metrics = json.loads((ROOT / f"metrics/{variant}.json").read_text())
 
-        def said(name: str, found: dict = found) -> str:
-            return f"{found[name]:.3f}" if name in found else "-"
+        def said(name: str, metrics: dict = metrics) -> str:
+            return f"{metrics[name]:.3f}" if name in metrics else "-"
 
-        epoch = found["epoch"] if found["verdict"] == IN_A_WORD[KEEPS] else "none"
-        strongest = strongest_at(variant, found["epoch"])
+        epoch = metrics["epoch"] if metrics["verdict"] == IN_A_WORD[KEEPS] else "none"
+        strongest = strongest_at(variant, metrics["epoch"])
         accuracies = f"{strongest['accuracy']:.3f} / {said('val_acc')}"
-        found_members = f"{100 * found['tpr_1pct']:.1f}%" if "tpr_1pct" in found else "-"
+        found_members = f"{100 * metrics['tpr_1pct']:.1f}%" if "tpr_1pct" in metrics else "-"
         numbers = [f"{strongest['auc']:.3f}", said("advantage"), found_members]
-        verdict = [found["verdict"], found["leak"]]
+        verdict = [metrics["verdict"], metrics["leak"]]
         lines.append([settings["label"], *verdict, str(epoch), accuracies, *numbers, said("epsilon")])
     head = [
         "variant",
@@ -109,16 +109,16 @@ def in_short() -> list[str]:
     lines = []
     for variant, settings in shippable().items():
         row, _ = last_of(variant)
-        found = json.loads((ROOT / f"metrics/{variant}.json").read_text())
+        metrics = json.loads((ROOT / f"metrics/{variant}.json").read_text())
         last = [f"{row['val_accuracy']:.3f}", f"{row['auc']:.3f}", f"{row['tpr_at_1pct_fpr']:.1%}"]
-        auc = strongest_at(variant, found["epoch"])["auc"]
-        chosen = [f"{found['val_acc']:.3f}", f"{auc:.3f}", f"{found['tpr_1pct']:.1%}"]
+        auc = strongest_at(variant, metrics["epoch"])["auc"]
+        chosen = [f"{metrics['val_acc']:.3f}", f"{auc:.3f}", f"{metrics['tpr_1pct']:.1%}"]
         first, second = (
             f"{epoch:.0f}: {' / '.join(numbers)}"
-            for epoch, numbers in ((row["epoch"], last), (found["epoch"], chosen))
+            for epoch, numbers in ((row["epoch"], last), (metrics["epoch"], chosen))
         )
-        if found["verdict"] == IN_A_WORD[KEEPS]:
-            lines.append([settings["label"], first, second, found["leak"]])
+        if metrics["verdict"] == IN_A_WORD[KEEPS]:
+            lines.append([settings["label"], first, second, metrics["leak"]])
         else:
             lines.append([settings["label"], first, "none", "-"])
     values = "accuracy / AUC / found at 1% FPR"
@@ -134,8 +134,8 @@ def test_the_sentence_on_leaks_is_true_of_the_committed_run():
     """And four of six variants have no audit twin with canaries that are examples."""
     leaks = {name: json.loads((ROOT / f"metrics/{name}.json").read_text())["leak"] for name in shippable()}
     assert leaks == {name: "no" if name == "cnn3_dp" else "yes" for name in shippable()}
-    found = [json.loads((ROOT / f"metrics/{name}.json").read_text()) for name in shippable()]
-    assert sum(one["verdict"] == "passes" and one["leak"] == "yes" for one in found) == 4
+    all_metrics = [json.loads((ROOT / f"metrics/{name}.json").read_text()) for name in shippable()]
+    assert sum(metrics["verdict"] == "passes" and metrics["leak"] == "yes" for metrics in all_metrics) == 4
     assert "four of six do" in (DOCS / "checklists.md").read_text()
     without = [name for name in shippable() if twin_of(name, PARAMS["variants"]) is None]
     assert without == ["cnn3", "cnn3_augment", "residual", "scatter_dp"]
@@ -179,15 +179,15 @@ def test_what_canaries_cost_and_find_is_what_was_measured():
         if name in shippable() or not path.exists() or twin_of(name, PARAMS["variants"]) is None:
             continue
         plain = twin_of_plain(name)
-        found, (row, claimed) = canaries_of(name), last_of(name)
-        tprs = [measured(one, "tpr_at_1pct_fpr", percent=True) for one in (row, found)]
+        canary_row, (row, claimed) = canaries_of(name), last_of(name)
+        tprs = [measured(side, "tpr_at_1pct_fpr", percent=True) for side in (row, canary_row)]
         lines.append(
             [
                 f"{PARAMS['variants'][plain]['label']}, {row['epoch']:.0f}",
                 f"{last_of(plain)[0]['val_accuracy']:.3f} / {row['val_accuracy']:.3f}",
-                f"{row['auc']:.3f} / {found['auc']:.3f}",
+                f"{row['auc']:.3f} / {canary_row['auc']:.3f}",
                 " / ".join(tprs),
-                f"{found['epsilon_one_run']:.2f} ({found['epsilon_ceiling']:.2f})",
+                f"{canary_row['epsilon_one_run']:.2f} ({canary_row['epsilon_ceiling']:.2f})",
                 "-" if math.isnan(claimed) else f"{claimed:.2f}",
             ]
         )
@@ -202,8 +202,8 @@ def twin_of_plain(twin: str) -> str:
 
 
 def test_readme_says_what_averages_hide():
-    found = canaries_of("cnn2_canary")
-    ends = [100 * found[name] for name in contract.with_ends("tpr_at_1pct_fpr")]
+    row = canaries_of("cnn2_canary")
+    ends = [100 * row[name] for name in contract.with_ends("tpr_at_1pct_fpr")]
     canaries = "{:.0f}% ({:.0f}-{:.0f}%)".format(*ends)
     members = f"{100 * last_of('cnn2_canary')[0]['tpr_at_1pct_fpr']:.0f}%"
     text = " ".join(README.read_text().split())

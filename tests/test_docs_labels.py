@@ -26,8 +26,8 @@ def interval(row: dict, column: str, percent: bool) -> str:
 
 def test_what_is_found_of_each_release_is_what_was_measured():
     rows = []
-    for target, found in FOUND["released"].items():
-        for row in found:
+    for target, releases in FOUND["released"].items():
+        for row in releases:
             assert row["named_at_10pct_fdr_floor"] == 120
             cells = [interval(row, "auc", False)]
             cells += [interval(row, column, True) for column in contract.FPRS]
@@ -75,11 +75,11 @@ def test_what_labels_add_to_rmia_is_what_was_measured():
 
 
 def by_count() -> dict[tuple[str, str], list[dict]]:
-    found: dict[tuple[str, str], list[dict]] = {}
+    groups: dict[tuple[str, str], list[dict]] = {}
     for key, values in sorted(FOUND["calibration"].items(), key=lambda item: int(item[0].split(", ")[1])):
         data, _, attack = key.split(", ")
-        found.setdefault((data, attack), []).append(values)
-    return found
+        groups.setdefault((data, attack), []).append(values)
+    return groups
 
 
 def test_attacks_on_labels_are_as_honest_as_was_measured():
@@ -105,10 +105,10 @@ def test_attacks_on_labels_are_as_honest_as_was_measured():
 
 
 def test_what_near_duplicates_change_is_what_was_measured():
-    found = json.loads((ROOT / "benchmarks/near_duplicates.json").read_text())
-    assert (found["excluded"], found["top"]) == (286, 10)
+    results = json.loads((ROOT / "benchmarks/near_duplicates.json").read_text())
+    assert (results["excluded"], results["top"]) == (286, 10)
     rows = []
-    for variant, target in found["targets"].items():
+    for variant, target in results["targets"].items():
         for attack in ("threshold", "rmia"):
             for key, said in (("all", "all"), ("without", "without the list")):
                 row = target[attack][key]
@@ -123,16 +123,16 @@ def test_what_near_duplicates_change_is_what_was_measured():
 
 
 def test_no_detector_of_near_duplicates_finds_enough_and_the_table_says_so():
-    found = json.loads((ROOT / "benchmarks/duplicate_detectors.json").read_text())
-    assert (found["flagged"], found["wanted"], found["candidates"]) == (0.03, 0.85, 20)
+    results = json.loads((ROOT / "benchmarks/duplicate_detectors.json").read_text())
+    assert (results["flagged"], results["wanted"], results["candidates"]) == (0.03, 0.85, 20)
     rows = []
-    for name, row in sorted(found["detectors"].items(), key=lambda item: -item[1]["near"]["hits"]):
-        assert row["near"]["recall"] < found["wanted"]
+    for name, row in sorted(results["detectors"].items(), key=lambda item: -item[1]["near"]["hits"]):
+        assert row["near"]["recall"] < results["wanted"]
         cells = [
             "{recall:.1%} ({recall_low:.1%}-{recall_high:.1%})".format(**row[kind])
             for kind in ("near", "all")
         ]
-        needed = f"{row['flags_for_wanted'] / found['n_test']:.1%}"
+        needed = f"{row['flags_for_wanted'] / results['n_test']:.1%}"
         rows.append([name, *cells, needed, f"{row['cpu_s']:.0f}"])
     head = ["detector", "of the 249, at 3%", "of all 286, at 3%", "flagged for 85% of the 249", "CPU seconds"]
     check_block(DOCS / "data.md", "duplicate_detectors", table(head, rows))

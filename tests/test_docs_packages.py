@@ -28,17 +28,17 @@ def imported(path: Path) -> Iterator[str]:
 
 def imports_by_room() -> dict[str, tuple[set[str], set[str]]]:
     """Room -> the rooms and the libraries that its files import."""
-    found: dict[str, tuple[set[str], set[str]]] = {}
+    by_room: dict[str, tuple[set[str], set[str]]] = {}
     for path in sorted([*(ROOT / "stages").rglob("*.py"), *(ROOT / "privacy_report").rglob("*.py")]):
         here = room(".".join(path.relative_to(ROOT).with_suffix("").parts))
-        rooms, libraries = found.setdefault(here, (set(), set()))
+        rooms, libraries = by_room.setdefault(here, (set(), set()))
         for name in imported(path):
             top = name.partition(".")[0]
             if top in ("privacy_report", "stages"):
                 rooms |= {room(name)} - {here}
             elif top not in sys.stdlib_module_names:
                 libraries.add(top)
-    return {here: names for here, names in found.items() if here != "privacy_report.__init__"}
+    return {here: names for here, names in by_room.items() if here != "privacy_report.__init__"}
 
 
 def test_every_room_says_what_it_is_for():

@@ -36,26 +36,26 @@ def rate(hits: int, n: int) -> str:
 
 def caught(runs: list[dict]) -> str:
     """By the self-check: in how many runs, by which checks, and by which epoch where not in the first."""
-    found = [one for run in runs if (one := run["self-check"])]
-    said = rate(len(found), len(runs))
-    if found:
-        said += ": " + ", ".join(Counter(check for one in found for check in one["checks"]))
-    last = max((one["epoch"] for one in found), default=1)
+    alarms = [alarm for run in runs if (alarm := run["self-check"])]
+    said = rate(len(alarms), len(runs))
+    if alarms:
+        said += ": " + ", ".join(Counter(check for alarm in alarms for check in alarm["checks"]))
+    last = max((alarm["epoch"] for alarm in alarms), default=1)
     return said if last == 1 else f"{said}; by epoch {last}"
 
 
 def audited(runs: list[dict], audit: str) -> str:
     """In how many runs a bound is above the claim, and the ranges of both."""
     bounds = [[run[audit][name] for run in runs] for name in BOUNDS]
-    ranges = [f"{min(found):.2f} to {max(found):.2f}" for found in bounds]
+    ranges = [f"{min(values):.2f} to {max(values):.2f}" for values in bounds]
     above = sum(run[audit]["epsilon_one_run"] > run["claimed"] for run in runs)
     return f"{rate(above, len(runs))}: {' / '.join(ranges)}"
 
 
 def test_what_catches_a_broken_trainer_is_what_was_measured():
-    found = measured("broken_trainer")
-    order = sorted(found, key=lambda name: (name != "sound", name))
-    lines = [[name, caught(found[name]), *(audited(found[name], one) for one in AUDITS)] for name in order]
+    runs = measured("broken_trainer")
+    order = sorted(runs, key=lambda name: (name != "sound", name))
+    lines = [[name, caught(runs[name]), *(audited(runs[name], audit) for audit in AUDITS)] for name in order]
     check_block(DOCS / "canaries.md", "broken", table(["trainer (claimed: 1)", "self-check", *AUDITS], lines))
     assert len(order) == 12
 
@@ -64,62 +64,62 @@ def test_what_catches_a_broken_trainer_is_what_was_measured():
         return {
             name
             for name in order
-            if np.mean([run[audit][BOUNDS[0]] > run["claimed"] for run in found[name]]) >= share
+            if np.mean([run[audit][BOUNDS[0]] > run["claimed"] for run in runs[name]]) >= share
         }
 
     assert above("gradient canaries", 1.0) == above("gradient canaries", 1e-9) == {"no clipping", "no noise"}
-    half = [run["gradient canaries"] for run in found["noise of one half"]]
-    assert min(run[BOUNDS[1]] for run in half) > found["noise of one half"][0]["claimed"]
+    half = [run["gradient canaries"] for run in runs["noise of one half"]]
+    assert min(run[BOUNDS[1]] for run in half) > runs["noise of one half"][0]["claimed"]
     assert above("black box", 0.5) == {"no clipping", "no noise", "clipping after the mean"}
     for name in order:
-        assert all((run["self-check"] is None) == (name == "sound") for run in found[name])
+        assert all((run["self-check"] is None) == (name == "sound") for run in runs[name])
 
 
 def spread(bounds: dict[str, list[float]]) -> list[str]:
     """Median and range of each bound over some runs."""
     ranges = [np.quantile(bounds[name], (0.5, 0, 1)) for name in BOUNDS]
-    return ["{:.2f} ({:.2f} to {:.2f})".format(*one) for one in ranges]
+    return ["{:.2f} ({:.2f} to {:.2f})".format(*quantiles) for quantiles in ranges]
 
 
 def test_what_gradient_canaries_show_is_what_was_simulated():
     """And the committed run is one of sound noise."""
-    found = measured("gradient_canaries")["runs"]
-    lines = [[factor, *spread(bounds)] for factor, bounds in found.items()]
+    by_factor = measured("gradient_canaries")["runs"]
+    lines = [[factor, *spread(bounds)] for factor, bounds in by_factor.items()]
     head = ["noise, of the claimed", WITHOUT, ASSUMED]
     check_block(DOCS / "canaries.md", "simulated", table(head, lines))
     row = next(where(read_rows(ROOT / "plots/canaries.csv"), variant="cnn3_dp_gradient"))
     for name in BOUNDS:
-        assert min(found["1"][name]) <= row[name] <= max(found["1"][name])
+        assert min(by_factor["1"][name]) <= row[name] <= max(by_factor["1"][name])
 
 
 def test_what_trained_models_show_is_what_was_simulated():
     """Ten trainings on digits: their median is in the range of the runs without a model, and the reverse."""
-    found = measured("gradient_canaries")["digits"]
+    results = measured("gradient_canaries")["digits"]
     kinds = ("without a model", "trained")
-    lines = [[kind, *spread(found[kind])] for kind in kinds]
+    lines = [[kind, *spread(results[kind])] for kind in kinds]
     check_block(DOCS / "canaries.md", "trained", table(["ten runs on digits", WITHOUT, ASSUMED], lines))
     for name in BOUNDS:
-        for one, other in (kinds, kinds[::-1]):
-            assert min(found[one][name]) <= np.median(found[other][name]) <= max(found[one][name])
+        for kind, other in (kinds, kinds[::-1]):
+            assert min(results[kind][name]) <= np.median(results[other][name]) <= max(results[kind][name])
 
 
 def test_whether_chosen_canaries_show_more_is_what_was_measured():
-    found = measured("better_canaries")
+    runs = measured("better_canaries")
     forms = {"val_accuracy": "{:.3f}", "auc": "{:.3f}", "correct": "{:.1f}", BOUNDS[0]: "{:.2f}"}
     lines = []
     for kind in ("mislabelled", "least likely", "influential"):
-        means = [form.format(np.mean([run[kind][name] for run in found])) for name, form in forms.items()]
+        means = [form.format(np.mean([run[kind][name] for run in runs])) for name, form in forms.items()]
         gains = [
-            f"{forms[name]} ({forms[name]} to {forms[name]})".format(*gain(found, kind, name))
+            f"{forms[name]} ({forms[name]} to {forms[name]})".format(*gain(runs, kind, name))
             for name in ("auc", "correct")
         ]
         lines.append([kind, *means, *(gains if kind != "mislabelled" else "--")])
-    guesses = f"right guesses of {found[0]['mislabelled']['guesses']}"
+    guesses = f"right guesses of {runs[0]['mislabelled']['guesses']}"
     head = ["canaries", "validation accuracy", "AUC", guesses, WITHOUT, "more AUC", "more right guesses"]
     check_block(DOCS / "canaries.md", "better", table(head, lines))
-    assert f"in {len(found)} paired runs" in " ".join((DOCS / "canaries.md").read_text().split())
+    assert f"in {len(runs)} paired runs" in " ".join((DOCS / "canaries.md").read_text().split())
     for name in ("auc", "correct"):
-        assert gain(found, "influential", name)[1] > 0 > gain(found, "least likely", name)[1]
+        assert gain(runs, "influential", name)[1] > 0 > gain(runs, "least likely", name)[1]
 
 
 def gain(runs: list[dict], kind: str, name: str) -> tuple[float, float, float]:
@@ -155,17 +155,17 @@ def test_what_both_kinds_of_canaries_show_is_what_was_measured():
 
 
 def test_the_cost_of_the_self_check_is_what_was_measured():
-    found = measured("self_check_cost")
+    results = measured("self_check_cost")
     ways = ("neither", "self-check", "self-check and 5,000 gradient canaries")
     lines = []
     for way in ways:
-        row = found[way]
+        row = results[way]
         ranges = [
-            "{:.3f} ({:.3f} to {:.3f})".format(row[f"{one}_ratio"], *row[f"{one}_ratios"]) for one in KINDS
+            "{:.3f} ({:.3f} to {:.3f})".format(row[f"{kind}_ratio"], *row[f"{kind}_ratios"]) for kind in KINDS
         ]
         lines.append([way, *(f"{row[kind]:.2f}" for kind in KINDS), *ranges])
-    head = [f"{found['steps']} steps with", "CPU seconds", "wall seconds", "CPU, ratio", "wall, ratio"]
-    assert f"medians of {found['rounds']} rounds" in " ".join((DOCS / "benchmarks.md").read_text().split())
+    head = [f"{results['steps']} steps with", "CPU seconds", "wall seconds", "CPU, ratio", "wall, ratio"]
+    assert f"medians of {results['rounds']} rounds" in " ".join((DOCS / "benchmarks.md").read_text().split())
     check_block(DOCS / "benchmarks.md", "self_check", table(head, lines))
 
 
@@ -175,11 +175,11 @@ TRIAL = ("angles", "filters", "learning_rate", "target_epsilon", "epochs", "feat
 
 def trials() -> dict[tuple[str, ...], list[dict[str, str]]]:
     """The rows of each trial of the search for a private model, an epoch each."""
-    found: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    by_settings: dict[tuple[str, ...], list[dict[str, str]]] = {}
     with open(ROOT / "benchmarks/private_models.csv", newline="") as file:
         for row in csv.DictReader(file):
-            found.setdefault(tuple(row[name] for name in TRIAL), []).append(row)
-    return found
+            by_settings.setdefault(tuple(row[name] for name in TRIAL), []).append(row)
+    return by_settings
 
 
 def test_the_search_for_a_private_model_is_what_was_measured():
@@ -216,10 +216,10 @@ CHAIN = ("scatter_dp", "scatter_dp3", "scatter_dp1")
 def test_a_private_variant_has_the_settings_of_a_full_trial_and_its_accuracy(variant, goal):
     config: dict[str, Any] = {"model": {"settings": {}}, "privacy": {}}
     for name in CHAIN[: CHAIN.index(variant) + 1]:
-        found = yaml.safe_load((ROOT / f"conf/variant/{name}.yaml").read_text())
-        settings = config["model"]["settings"] | found.get("model", {}).get("settings", {})
-        privacy = config["privacy"] | found["privacy"]
-        config |= found | {"model": {"settings": settings}, "privacy": privacy}
+        own = yaml.safe_load((ROOT / f"conf/variant/{name}.yaml").read_text())
+        settings = config["model"]["settings"] | own.get("model", {}).get("settings", {})
+        privacy = config["privacy"] | own["privacy"]
+        config |= own | {"model": {"settings": settings}, "privacy": privacy}
     filters = " ".join(map(str, settings["filters"]))
     rate, epochs = config["learning_rate"], config["epochs"]
     values = (settings["angles"], filters, rate, privacy["target_epsilon"], epochs, "once")

@@ -19,10 +19,10 @@ NULLS = {
 
 
 def test_reference_attacks_null_and_power_are_what_was_measured():
-    found = json.loads((ROOT / "benchmarks/reference_calibration.json").read_text())
-    assert {values["draws"] for values in found.values()} == {500}
+    results = json.loads((ROOT / "benchmarks/reference_calibration.json").read_text())
+    assert {values["draws"] for values in results.values()} == {500}
     by_count: dict[tuple[str, str], list[dict]] = {}
-    for key, values in sorted(found.items(), key=lambda item: int(item[0].split(", ")[1])):
+    for key, values in sorted(results.items(), key=lambda item: int(item[0].split(", ")[1])):
         data, _, attack = key.split(", ")
         by_count.setdefault((data, attack), []).append(values)
 
@@ -50,14 +50,14 @@ def test_reference_attacks_null_and_power_are_what_was_measured():
     ]
     head = ["d", "attack", "mean AUC, 2 / 4 / 8 / 16 references", "optimum", "covers its own AUC"]
     check_block(DOCS / "statistics.md", "reference_power", table(head, power))
-    shares = [values for key, values in found.items() if key.startswith("null")]
+    shares = [values for key, values in results.items() if key.startswith("null")]
     assert max(values["leaks"] for values in shares) <= 0.07
 
 
 def test_what_hours_of_references_buy_is_what_was_measured():
-    found = json.loads((ROOT / "benchmarks/reference_cost.json").read_text())
+    results = json.loads((ROOT / "benchmarks/reference_cost.json").read_text())
     points = {
-        (point["models"], point["epochs"]): point for point in found["points"] if point["way"] == "last"
+        (point["models"], point["epochs"]): point for point in results["points"] if point["way"] == "last"
     }
     counts, epochs = (sorted({key[i] for key in points}) for i in (0, 1))
     rows = [
@@ -66,17 +66,17 @@ def test_what_hours_of_references_buy_is_what_was_measured():
     ]
     rows += [
         [f"none: `{name}`", f"{free['tpr']:.2%}", *[""] * (len(epochs) - 1)]
-        for name, free in found["free"].items()
+        for name, free in results["free"].items()
     ]
     head = ["references", *(f"{epoch} epochs" for epoch in epochs)]
     check_block(DOCS / "stronger_attacks.md", "cost", table(head, rows))
 
 
 def test_what_was_tried_on_the_targets_is_what_was_measured():
-    found = json.loads((ROOT / "benchmarks/stronger_attacks.json").read_text())["targets"]
+    targets = json.loads((ROOT / "benchmarks/stronger_attacks.json").read_text())["targets"]
     rows = []
     for target in ("cnn2, 50", "cnn2, 20", "cnn3, 50", "cnn3, 20"):
-        for name, values in sorted(found[target].items(), key=lambda item: -item[1]["auc"]["value"]):
+        for name, values in sorted(targets[target].items(), key=lambda item: -item[1]["auc"]["value"]):
             auc = "{value:.3f} ({low:.3f}-{high:.3f})".format(**values["auc"])
             tprs = [
                 f"{values[c]['value']:.2%} ({100 * values[c]['low']:.2f}-{100 * values[c]['high']:.2f}%)"
@@ -88,9 +88,9 @@ def test_what_was_tried_on_the_targets_is_what_was_measured():
 
 
 def test_what_was_tried_on_fresh_references_is_what_was_measured():
-    found = json.loads((ROOT / "benchmarks/stronger_attacks.json").read_text())
+    results = json.loads((ROOT / "benchmarks/stronger_attacks.json").read_text())
     rows = []
-    for key, tried in found["left"].items():
+    for key, tried in results["left"].items():
         for name, values in tried.items():
             if values["auc"]["better"] == 0:
                 continue  # the baseline
@@ -105,7 +105,7 @@ def test_what_was_tried_on_fresh_references_is_what_was_measured():
     rows.sort(key=lambda row: (-int(row[0]), row[1]))
     head = ["epoch", "attack", "AUC", "found at 1% FPR", "found at 0.1% FPR"]
     check_block(DOCS / "stronger_attacks.md", "left", table(head, rows))
-    gain = found["tried"]["20"]["logistic regression | and the run's"]["tpr_at_0p1pct_fpr"]
+    gain = results["tried"]["20"]["logistic regression | and the run's"]["tpr_at_0p1pct_fpr"]
     said = "gained {:.2f} points ({:.2f}-{:.2f})".format(
         *(100 * gain[f"difference{end}"] for end in ("", "_low", "_high"))
     )

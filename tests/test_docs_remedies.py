@@ -30,14 +30,14 @@ def test_what_reference_models_change_is_what_the_two_studies_say():
             f"of `{name}` with {float(without[name]['val_accuracy']):.3f}" in text
         )
     for name, said in {"residual": ("refuted", 14), "scatter_dp": ("passes", 8)}.items():
-        found = json.loads((ROOT / f"metrics/{name}.json").read_text())
-        assert (found["verdict"], found["epoch"]) == said
+        metrics = json.loads((ROOT / f"metrics/{name}.json").read_text())
+        assert (metrics["verdict"], metrics["epoch"]) == said
     assert "at epoch 14 on the other half" in text
     assert "of `scatter_dp` epoch 8 is" in text
     if not (path := ROOT / "data/gate/residual.json").exists():
         pytest.skip("data/gate is in DVC's cache")
     failing = json.loads(path.read_text())["failing"]
-    classes = {one["epoch"] for one in failing if one["rule"] == "max_class_advantage"}
+    classes = {failure["epoch"] for failure in failing if failure["rule"] == "max_class_advantage"}
     assert min(classes) == 16
     assert "from epoch 16 on" in text
 

@@ -28,8 +28,8 @@ def in_percent(row: dict) -> list[str]:
 def test_the_curves_are_those_that_were_measured():
     rows = [
         [variant, f"{row['record_auc']:g}", *in_percent(row)]
-        for variant, found in FOUND["study"].items()
-        for row in found
+        for variant, curves in FOUND["study"].items()
+        for row in curves
         if row["slice"] == "entire dataset" and row["record_auc"] in (0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
     ]
     head = ["variant", "own AUC at least", "share of members", "noise alone"]
@@ -38,8 +38,8 @@ def test_the_curves_are_those_that_were_measured():
 
 def test_the_classes_are_those_that_were_measured():
     rows = []
-    for variant, found in FOUND["study"].items():
-        classes = [row for row in found if row["slice"] != "entire dataset"]
+    for variant, curves in FOUND["study"].items():
+        classes = [row for row in curves if row["slice"] != "entire dataset"]
         classes.sort(key=lambda row: row["noise"] - row["share"])
         rows += [[variant, row["slice"], *in_percent(row)] for row in (*classes[:2], classes[-1])]
     head = ["variant", "the two worst classes, and the best", "share at 0.9", "noise alone"]
@@ -56,15 +56,15 @@ def test_the_calibration_is_what_was_simulated():
     head = ["truth", "members", "references", "draws", "entire dataset", "entire dataset at 0.9", "any class"]
     check_block(DOCS / "statistics.md", "spread_calibration", table(head, rows))
     assert set(FOUND["simulated"]) == set(TRUTHS)
-    for found in FOUND["simulated"]["nothing leaks"].values():
-        assert max(found["entire"], found["classes"]) <= 0.05
+    for shares in FOUND["simulated"]["nothing leaks"].values():
+        assert max(shares["entire"], shares["classes"]) <= 0.05
 
 
 def test_the_simulation_repeats():
     known = FOUND["simulated"]["2% are exposed"]["8"]
     members, exposed, _, _ = TRUTHS["2% are exposed"]
-    found = simulated(members, exposed, 5, 8)
-    assert found["entire"] >= 0.8
+    shares = simulated(members, exposed, 5, 8)
+    assert shares["entire"] >= 0.8
     assert known["entire"] > 0.9
 
 

@@ -164,9 +164,9 @@ def test_its_values_are_in_its_own_files(clone):
     params = yaml.safe_load(composed(clone.quickstart.root / "conf"))
     assert params["dataset"]["name"] == "digits"
     variants = params["variants"].values()
-    assert {(one["epochs"], one["epochs_per_report"]) for one in variants} == {(20, 4)}
-    assert [one["batch_size"] for one in variants] == [50, 50, 64, 50]
-    assert [one["canaries"] and one["canaries"]["count"] for one in variants] == [None, None, None, 200]
+    assert {(model["epochs"], model["epochs_per_report"]) for model in variants} == {(20, 4)}
+    assert [model["batch_size"] for model in variants] == [50, 50, 64, 50]
+    assert [model["canaries"] and model["canaries"]["count"] for model in variants] == [None, None, None, 200]
     assert (params["reference"]["models"], params["reference"]["epochs"]) == (4, 4)
     limits = {key: params["gate"][key] for key in params["gate"] if key.startswith("max_")}
     assert {key for key, value in limits.items() if value is not None} == {"max_advantage"}

@@ -73,27 +73,27 @@ def test_every_checkpoint_has_every_attack_and_the_strongest():
         # two references cannot attack each other
         made = attacks - ({"lira", "rmia"} if not models else set()) - ({"placebo"} if models < 4 else set())
         epochs = set(range(step, variant["epochs"] + 1, step))
-        found = {(int(r["epoch"]), r["attack"]) for r in table if r["variant"] == name and r["auc"]}
+        attacked = {(int(r["epoch"]), r["attack"]) for r in table if r["variant"] == name and r["auc"]}
         first = {(step, "trajectory")}  # has no checkpoint before it
         expected = {
             (epoch, attack) for epoch in epochs for attack in {*made, STRONGEST, STRONGEST_ON_OUTPUTS}
         }
-        assert found == expected - first
+        assert attacked == expected - first
 
 
 def test_reference_models_find_what_outputs_alone_do_not():
     """The last checkpoint of the model with two layers: far more in the tail. The placebo finds nothing."""
-    found = {
+    by_attack = {
         r["attack"]: r
         for r in rows(ROOT / "plots/curves.csv")
         if (r["variant"], r["epoch"]) == ("cnn2", "50")
     }
-    assert float(found["rmia"]["auc"]) >= 0.70
-    assert float(found["rmia"]["tpr_at_1pct_fpr"]) >= 0.05
-    assert float(found["trajectory"]["auc"]) >= 0.685
-    assert float(found["trajectory"]["tpr_at_1pct_fpr"]) >= 0.042
-    assert float(found["threshold"]["tpr_at_1pct_fpr"]) <= 0.015
-    assert float(found["placebo"]["auc_low"]) <= 0.5 <= float(found["placebo"]["auc_high"])
+    assert float(by_attack["rmia"]["auc"]) >= 0.70
+    assert float(by_attack["rmia"]["tpr_at_1pct_fpr"]) >= 0.05
+    assert float(by_attack["trajectory"]["auc"]) >= 0.685
+    assert float(by_attack["trajectory"]["tpr_at_1pct_fpr"]) >= 0.042
+    assert float(by_attack["threshold"]["tpr_at_1pct_fpr"]) <= 0.015
+    assert float(by_attack["placebo"]["auc_low"]) <= 0.5 <= float(by_attack["placebo"]["auc_high"])
 
 
 def test_dvc_shows_the_metrics_in_120_columns():
@@ -141,11 +141,11 @@ def test_lock_has_the_stages_of_the_graph_and_no_other():
 @pytest.mark.parametrize("attack", ON_OUTPUTS)
 def test_no_attack_cries_wolf(data, attack):
     """What `benchmarks/calibration.py` measured where nothing leaks."""
-    found = CALIBRATION[f"null {data}, default, {attack}"]
-    assert found["draws"] == 500
-    assert found["leaks"] <= 0.07
-    assert 0.93 <= found["auc_covered"] <= 0.97
-    assert found["epsilon_above_0"] <= 0.07
+    row = CALIBRATION[f"null {data}, default, {attack}"]
+    assert row["draws"] == 500
+    assert row["leaks"] <= 0.07
+    assert 0.93 <= row["auc_covered"] <= 0.97
+    assert row["epsilon_above_0"] <= 0.07
 
 
 @pytest.mark.parametrize("attack", [*calibration.THRESHOLD_ATTACKS, "logistic"])
@@ -156,15 +156,15 @@ def test_calibration_is_of_the_committed_code(attack):
     }
     for table, draw in draws.items():
         if kept := CALIBRATION.get(f"{table}, {registry.DEFAULT}, {attack}"):
-            found = calibration.first_of(draw, attack, registry.DEFAULT)
-            assert found == pytest.approx(kept["first"], rel=1e-9)
+            again = calibration.first_of(draw, attack, registry.DEFAULT)
+            assert again == pytest.approx(kept["first"], rel=1e-9)
 
 
 def test_whole_audits_do_not_cry_wolf():
     """At most 5% and the chance of 1,000 audits."""
-    found = CALIBRATION[AUDITS]
-    assert (found["audits"], found["tested"]) == (1000, len(null_audits.ATTACKS) * 11)
-    assert found["leak_detected"] <= 0.065
+    row = CALIBRATION[AUDITS]
+    assert (row["audits"], row["tested"]) == (1000, len(null_audits.ATTACKS) * 11)
+    assert row["leak_detected"] <= 0.065
 
 
 def test_the_null_audits_are_those_of_the_command(tmp_path):
@@ -173,24 +173,24 @@ def test_the_null_audits_are_those_of_the_command(tmp_path):
     names = ("member_logits", "member_labels", "nonmember_logits", "nonmember_labels")
     np.savez(tmp_path / "model.npz", **{name: getattr(outputs, name) for name in names})
     (model,) = models_at([tmp_path / "model.npz"])
-    found = attack_model(model, None, {"slices": ["entire", "class"]})
+    audited = attack_model(model, None, {"slices": ["entire", "class"]})
     cells = ("attack", "slice", "advantage_p", "leaks")
     shortcut = null_audits.audit(0)
-    assert [[row[cell] for cell in cells] for row in on_logits(found.rows)] == [
+    assert [[row[cell] for cell in cells] for row in on_logits(audited.rows)] == [
         [row[c] for c in cells] for row in shortcut
     ]
-    assert {row["leaks"] for row in found.rows} == {"no"}
+    assert {row["leaks"] for row in audited.rows} == {"no"}
     kept = CALIBRATION[AUDITS]["smallest_p"][0]
-    assert min(row["advantage_p"] for row in on_logits(found.rows)) == pytest.approx(kept, rel=1e-6)
+    assert min(row["advantage_p"] for row in on_logits(audited.rows)) == pytest.approx(kept, rel=1e-6)
 
 
 @pytest.mark.parametrize("shift", [0.1, 0.5, 1.0, 2.0])
 def test_intervals_cover_a_planted_leak(shift):
     """A trained attacker's interval is about the attacker that it learned, not about the best one."""
     for attack, covered in (("threshold", "auc_covered"), ("logistic", "own_auc_covered")):
-        found = CALIBRATION[f"power d={shift}, default, {attack}"]
-        assert found["draws"] == 500
-        assert 0.93 <= found[covered] <= 0.97
+        row = CALIBRATION[f"power d={shift}, default, {attack}"]
+        assert row["draws"] == 500
+        assert 0.93 <= row[covered] <= 0.97
 
 
 def test_the_calibration_table_of_the_docs_is_what_was_measured():
@@ -202,8 +202,8 @@ def test_the_calibration_table_of_the_docs_is_what_was_measured():
         if kind not in data:
             continue
         mode = "pooled folds" if "pooled" in mode else mode
-        found = CALIBRATION[f"null {data[kind]}, {mode}, {cells[1]}"]
-        shares = [found.get(key) for key in ("leaks", "auc_covered", "epsilon_above_0")]
+        row = CALIBRATION[f"null {data[kind]}, {mode}, {cells[1]}"]
+        shares = [row.get(key) for key in ("leaks", "auc_covered", "epsilon_above_0")]
         assert cells[2:] == ["" if share is None else f"{share:.1%}" for share in shares]
         checked += 1
     assert checked == sum(key.startswith("null ") for key in CALIBRATION)

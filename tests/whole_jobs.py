@@ -50,16 +50,16 @@ def whole_jobs(kind: str, variant: str) -> list[Whole]:
     kept = Noted(variant)
     KINDS[kind](variant, kept)
     prepared = {*map(str, Path("data/prepare").iterdir()), f"data/canaries/{variant}.npz"}
-    found = {}
+    jobs = {}
     for call in kept.calls:
         given = call.given
         if call.kind == "reference":
-            each, state, epochs = given
-            given = (each.job, each.trains, state, epochs, each.queries)
+            reference, state, epochs = given
+            given = (reference.job, reference.trains, state, epochs, reference.queries)
         entry = store.get(call.kind, call.key)
         assert entry is not None, call
         data = frozenset(map(os.path.relpath, _paths(given)) if kind == "attack" else prepared)
-        found[call.function, call.code, getattr(given[0], "attack", "")] = Whole(
+        jobs[call.function, call.code, getattr(given[0], "attack", "")] = Whole(
             call.name,
             call.function,
             pickle.dumps(given),
@@ -67,7 +67,7 @@ def whole_jobs(kind: str, variant: str) -> list[Whole]:
             data,
             arrays_digest(entry.arrays),
         )
-    return list(found.values())
+    return list(jobs.values())
 
 
 def _paths(value: Any) -> Iterator[Path]:
@@ -77,8 +77,8 @@ def _paths(value: Any) -> Iterator[Path]:
     elif isinstance(value, dict):
         yield from _paths(list(value.values()))
     elif isinstance(value, list | tuple):
-        for one in value:
-            yield from _paths(one)
+        for item in value:
+            yield from _paths(item)
     elif hasattr(value, "__dataclass_fields__"):
         yield from _paths(vars(value))
 
@@ -104,12 +104,12 @@ def alone(job: Whole) -> tuple[set[str], set[str], str]:
     sys.setprofile(profiled)
     given = pickle.loads(job.given)
     module, _, name = job.function.rpartition(".")
-    found = getattr(importlib.import_module(module), name)(*given)
+    output = getattr(importlib.import_module(module), name)(*given)
     sys.setprofile(None)
     for name in imported:
         opened.add(str(getattr(sys.modules.get(name), "__file__", None)))
-    if isinstance(found, tuple):  # phi, and the state to go on from
-        found = {"phi": found[0]}
+    if isinstance(output, tuple):  # phi, and the state to go on from
+        output = {"phi": output[0]}
     arrays_digest = importlib.import_module("privacy_report.pipeline.digests").arrays_digest
 
     def below(paths: set[str]) -> set[str]:
@@ -117,4 +117,4 @@ def alone(job: Whole) -> tuple[set[str], set[str], str]:
             os.path.relpath(path) for path in paths if path.startswith(here) and "__pycache__" not in path
         }
 
-    return below(opened), below(ran), arrays_digest(found)
+    return below(opened), below(ran), arrays_digest(output)

@@ -28,13 +28,13 @@ def _attacked(attack: str, n_member: int, n_nonmember: int) -> tuple[list[Row], 
     logits[np.arange(n), labels] += 2 + 0.5 * (np.arange(n) < n_member)
     outputs = Outputs(logits[:n_member], labels[:n_member], logits[n_member:], labels[n_member:])
     results = {2: attack_outputs(outputs, audit_params([attack], ["entire", "class"]))}
-    found = []
+    csvs = []
     with tempfile.TemporaryDirectory() as folder:
         for halves, columns in ((False, PRIVACY_COLUMNS), (True, HALVES_COLUMNS)):
             path = Path(folder, "table.csv")
             write_table(path, tables.privacy_rows("cnn2", results, halves), columns)
-            found.append(read_rows(path))
-    return found[0], found[1]
+            csvs.append(read_rows(path))
+    return csvs[0], csvs[1]
 
 
 def written_row(
