@@ -119,8 +119,8 @@ def older_bound(scores: np.ndarray, coins: np.ndarray, delta: float, rng: np.ran
     """The audited epsilon of these canaries as a fixed split, without `check_delta`."""
     order = np.argsort(-scores, kind="stable")
     selects = rng.random(len(scores)) < SELECTS
-    evidence = epsilon_bound.evidence(scores[order], coins[order], selects, delta)
-    return epsilon_bound.epsilon_low(evidence, delta)
+    counts = epsilon_bound.tail_counts(scores[order], coins[order], selects, delta)
+    return epsilon_bound.epsilon_low(counts, delta)
 
 
 def exactly(case: Case) -> tuple[float | None, float | None]:

@@ -114,7 +114,7 @@ def test_a_folder_of_epochs_is_one_run(here):
     (here / "mine.npz").unlink()
     audit = pr.audit_file(here, **QUICKLY)
     assert [row["epoch"] for row in audit.records] == [1, 2]
-    assert len(list(api.written.examples(audit.found))) == 900  # of the last
+    assert len(list(api.written.examples(audit.attacked))) == 900  # of the last
 
 
 def test_a_policy_is_a_file_the_default_or_limits(here):

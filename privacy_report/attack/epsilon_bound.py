@@ -43,7 +43,7 @@ def check_delta(delta: float, n_member: int) -> None:
         raise refuse("attack.delta", delta, f"at most {largest:.2g} ({GIVEN_AWAY:g} / {n_member} members)")
 
 
-class Evidence(NamedTuple):
+class TailCounts(NamedTuple):
     """Counts at a threshold that other examples chose: `top` of `of_top` against `bottom` of `of_bottom`.
 
     Members above the threshold against non-members above it, or non-members below against members below.
@@ -55,11 +55,11 @@ class Evidence(NamedTuple):
     of_bottom: int
 
 
-NOTHING = Evidence(0, 1, 0, 1)
+NOTHING = TailCounts(0, 1, 0, 1)
 """Bounds epsilon by 0."""
 
 
-def evidence(scores: np.ndarray, is_member: np.ndarray, selects: np.ndarray, delta: float) -> Evidence:
+def tail_counts(scores: np.ndarray, is_member: np.ndarray, selects: np.ndarray, delta: float) -> TailCounts:
     """The counts that bound epsilon at `delta` (and at any smaller one).
 
     `scores` descend; `selects` bool (n,) says which examples select the threshold, drawn without
@@ -74,10 +74,10 @@ def evidence(scores: np.ndarray, is_member: np.ndarray, selects: np.ndarray, del
     measured = sorted_roc(scores[~selects], is_member[~selects])
     at = np.searchsorted(-measured.thresholds, -threshold, side="right")
     m, n, tp, fp = measured.n_member, measured.n_nonmember, int(measured.tp[at]), int(measured.fp[at])
-    return Evidence(tp, m, fp, n) if member_above else Evidence(n - fp, n, m - tp, m)
+    return TailCounts(tp, m, fp, n) if member_above else TailCounts(n - fp, n, m - tp, m)
 
 
-def epsilon_low(counts: Evidence, delta: float, level: float = LEVEL) -> float:
+def epsilon_low(counts: TailCounts, delta: float, level: float = LEVEL) -> float:
     """Lower bound of epsilon at `delta` with confidence 1 - level, at least 0."""
     return max(0.0, float(_log_ratio(*counts, delta, level)))
 

@@ -8,7 +8,7 @@ from privacy_report.attack import epsilon_bound, intervals, roc
 from privacy_report.pipeline.measured import FPRS, METRICS, Row, with_ends
 
 EVIDENCE = "epsilon_evidence"
-"""What bounds epsilon at any level: counts (`epsilon_bound.Evidence`) and delta. No column of a table."""
+"""What bounds epsilon at any level: counts (`epsilon_bound.TailCounts`) and delta. No column of a table."""
 BACKWARDS = "AUC below 0.5: members score lower than non-members, which is no advantage"
 
 
@@ -21,7 +21,7 @@ def measure(
     slice's n_nonmember / n_member, the base rate of the PPV; epsilon is bounded at `delta`.
     """
     curve = roc.sorted_roc(scores, is_member)
-    counts = epsilon_bound.evidence(scores, is_member, selects, delta)
+    counts = epsilon_bound.tail_counts(scores, is_member, selects, delta)
     row = row_of_curve(curve, ratio) | {"epsilon_fixed_split": epsilon_bound.epsilon_low(counts, delta)}
     row[EVIDENCE] = [*counts, delta]
     if row["auc_high"] < 0.5:

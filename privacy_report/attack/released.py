@@ -86,7 +86,7 @@ def label_reference(seen: np.ndarray, references: References) -> np.ndarray:
     A model gives the right label with probability mean p of its side's references. Of an example without IN,
     or without OUT, references nothing is known: 0.
     """
-    check(seen, references)
+    require_same_examples(seen, references)
     if not references.is_member.any() or references.is_member.all():
         raise TooFewError("label_reference: got references of one side, allowed: both IN and OUT")
     inside, outside = (
@@ -103,12 +103,12 @@ def label_reference_offline(seen: np.ndarray, references: References) -> np.ndar
     To be right is surprising of an example that models which did not train on it get wrong. UserError for an
     example without an OUT reference.
     """
-    check(seen, references)
+    require_same_examples(seen, references)
     references.require_outside("label_reference_offline")
     return seen * mean_doubt(references.phi, ~references.is_member)
 
 
-def check(seen: np.ndarray, references: References) -> None:
+def require_same_examples(seen: np.ndarray, references: References) -> None:
     """UserError unless what is seen is of the references' examples."""
     if seen.shape != (references.n,):
         raise UserError(f"labels: got shape {seen.shape}, allowed: ({references.n},), as each reference has")

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import binom
 
 from privacy_report.attack.checkpoint import CheckpointFindings
-from privacy_report.attack.epsilon_bound import Evidence, epsilon_low
+from privacy_report.attack.epsilon_bound import TailCounts, epsilon_low
 from privacy_report.attack.exposure import lt_iqr, most_exposed
 from privacy_report.attack.intervals import holm, lower_rate, upper_rate
 from privacy_report.attack.measures import EVIDENCE
@@ -95,7 +95,7 @@ def with_joint_epsilon(rows: list[Row]) -> list[Row]:
         joint = None
         if EVIDENCE in row and row["slice"].startswith(GIVEN_BEFOREHAND):
             *counts, delta = row[EVIDENCE]
-            joint = epsilon_low(Evidence(*counts), delta, LEVEL / bounded[_sees_less(row)])
+            joint = epsilon_low(TailCounts(*counts), delta, LEVEL / bounded[_sees_less(row)])
         rest = {name: value for name, value in row.items() if name != EVIDENCE}
         joint_rows.append(rest | {EPSILON_JOINT: joint})
     return joint_rows

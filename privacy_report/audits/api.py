@@ -58,19 +58,19 @@ class Audit:
         >>> rng = np.random.default_rng(0)
         >>> labels, logits = rng.integers(0, 3, 1200), rng.normal(size=(1200, 3))
         >>> logits[np.arange(1200), labels] += np.repeat([4, 1], 600)  # members are learned by heart
-        >>> found = pr.audit(logits[:600], labels[:600], logits[600:], labels[600:], attacks=["threshold"])
-        >>> [row["slice"] for row in found.leaks]
+        >>> audit = pr.audit(logits[:600], labels[:600], logits[600:], labels[600:], attacks=["threshold"])
+        >>> [row["slice"] for row in audit.leaks]
         ['entire dataset', 'class=0', 'class=1', 'class=2']
-        >>> found.gate()["verdict"]
+        >>> audit.gate()["verdict"]
         'breaks the policy'
     """
 
-    found: Attacked
+    attacked: Attacked
 
     @property
     def records(self) -> list[Row]:
         """The rows of privacy.csv: one for each epoch, attack and slice; None for what was not measured."""
-        return self.found.rows
+        return self.attacked.rows
 
     @property
     def leaks(self) -> list[Row]:
@@ -88,12 +88,12 @@ class Audit:
 
         Of the last checkpoint. UserError where pandas is not installed.
         """
-        return _frame(list(written.examples(self.found)), "examples", "`privacy-report audit` writes them")
+        return _frame(list(written.examples(self.attacked)), "examples", "`privacy-report audit` writes them")
 
     @property
     def coins(self) -> OneRun | None:
         """The one-run audit of the canaries; None without any."""
-        return self.found.coins
+        return self.attacked.coins
 
     def gate(self, policy: Path | str | Mapping[str, Any] = DEFAULT_POLICY) -> dict[str, Any]:
         """What a policy says: "verdict", "checkpoints" and so on, as `gate.policy.verdict_on` gives it.
@@ -101,17 +101,17 @@ class Audit:
         policy: a file as conf/gate/default.yaml, "default" for that one, or limits as in it:
         `{"max_advantage": 0.1}`. UserError for what is none.
         """
-        return verdict_of(self.found, read_policy(policy))
+        return verdict_of(self.attacked, read_policy(policy))
 
     def in_words(self, policy: Path | str | Mapping[str, Any] = DEFAULT_POLICY) -> str:
         """What a policy says, and how far that reaches, in one line."""
-        return in_words(self.found.name, self.gate(policy))
+        return in_words(self.attacked.name, self.gate(policy))
 
     def to_html(self, path: Path | str, policy: Path | str | Mapping[str, Any] = DEFAULT_POLICY) -> None:
         """Write the report's page, with the policy's verdict. UserError without the libraries of `[page]`."""
         check_libraries("to_html")
         written.try_file(Path(path), f"to_html: {path}")
-        write_page([self.found], {self.found.name: self.gate(policy)}, Path(path))
+        write_page([self.attacked], {self.attacked.name: self.gate(policy)}, Path(path))
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the ROC curves on the entire dataset, both axes logarithmic. UserError without matplotlib.
@@ -122,11 +122,11 @@ class Audit:
             from privacy_report.audits.picture import roc
         except ImportError:
             raise UserError("plot: pip install matplotlib") from None
-        return roc(self.found, ax)
+        return roc(self.attacked, ax)
 
     def __repr__(self) -> str:
         text = StringIO()
-        tell(self.found, console=Console(file=text, width=PIPED), rest="`rows`, or `records`")
+        tell(self.attacked, console=Console(file=text, width=PIPED), rest="`rows`, or `records`")
         return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
     def _repr_html_(self) -> str:
@@ -169,8 +169,8 @@ def audit(
         >>> rng = np.random.default_rng(0)
         >>> labels, logits = rng.integers(0, 3, 200), rng.normal(size=(200, 3))
         >>> logits[np.arange(200), labels] += 2
-        >>> found = pr.audit(logits[:100], labels[:100], logits[100:], labels[100:], attacks=["threshold"])
-        >>> found.leaks
+        >>> audit = pr.audit(logits[:100], labels[:100], logits[100:], labels[100:], attacks=["threshold"])
+        >>> audit.leaks
         []
     """
     kind = "probs" if probabilities else "logits"
@@ -202,8 +202,8 @@ def audit_file(
         >>> for name in ("member_logits", "nonmember_logits"):
         ...     arrays[name] = rng.normal(size=(100, 3)) + 2 * np.eye(3)[labels]
         >>> np.savez("mine.npz", **arrays)
-        >>> found = pr.audit_file("mine.npz", attacks=["threshold"], slices=["entire"])
-        >>> [(row["variant"], row["attack"], row["leaks"]) for row in found.records]
+        >>> audit = pr.audit_file("mine.npz", attacks=["threshold"], slices=["entire"])
+        >>> [(row["variant"], row["attack"], row["leaks"]) for row in audit.records]
         [('mine', 'threshold', 'no')]
     """
     (model,) = models_at([Path(path)])

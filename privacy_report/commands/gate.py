@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from privacy_report.gate.check import FOLDER as VERDICTS
-from privacy_report.gate.check import check, refuse_stale
+from privacy_report.gate.check import refuse_stale, verdict_lines
 from privacy_report.gate.inputs import variant_names
 from privacy_report.gate.metrics import FOLDER as METRICS
 from privacy_report.pipeline.recorded import refuse_changed
@@ -41,7 +41,7 @@ def judge(allow_unconfirmed: bool) -> None:
     """Print the lines; exit with 1 when a variant has not passed. UserError for stale verdicts."""
     refuse_stale()
     refuse_changed([str(VERDICTS), str(METRICS)])
-    lines, passed = check(variant_names(), allow_unconfirmed)
+    lines, passed = verdict_lines(variant_names(), allow_unconfirmed)
     print("\n".join(lines))
     if not passed:
         sys.exit(1)

@@ -38,7 +38,7 @@ def read_verdict(variant: str, root: Path = Path()) -> dict[str, Any]:
     return verdict
 
 
-def check(variants: Sequence[str], allow_unconfirmed: bool = False) -> tuple[list[str], bool]:
+def verdict_lines(variants: Sequence[str], allow_unconfirmed: bool = False) -> tuple[list[str], bool]:
     """One line per variant, and whether every variant has a checkpoint that keeps the policy.
 
     A recommendation that the other half of the examples does not confirm passes only if `allow_unconfirmed`.

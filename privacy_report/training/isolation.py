@@ -19,7 +19,9 @@ UNKNOWN_SIDE = 32  # stands in for a size that the model leaves open
 ROUNDING = 1e-3  # of the largest logit: a batch of another size may be computed by another kernel
 
 
-def check(model: keras.Model, per_example: Callable[[keras.Model, tf.Tensor], list[tf.Tensor]]) -> None:
+def require_isolation(
+    model: keras.Model, per_example: Callable[[keras.Model, tf.Tensor], list[tf.Tensor]]
+) -> None:
     """Refuse a model that lets one example of a batch touch another, or that keeps a state of its data.
 
     per_example(model, images): tensors (b, ...) in training mode whose row i must depend on example i alone.
@@ -48,7 +50,7 @@ def check(model: keras.Model, per_example: Callable[[keras.Model, tf.Tensor], li
         _refuse(model, "a row of the batch changes with the number of rows")
 
 
-def check_loss(loss: Loss, n_classes: int) -> None:
+def require_isolated_loss(loss: Loss, n_classes: int) -> None:
     """Refuse a loss by which one example of a batch touches another's loss or slopes, with UserError.
 
     Every bit of a row has to stay when all other rows become large or NaN and get other labels, and the row

@@ -192,7 +192,7 @@ def generic(
 ) -> tuple[list[PerExample], tf.Tensor, tf.Tensor]:
     """Per-example gradients of any model, each example being a batch of one."""
 
-    def one(example: tuple[tf.Tensor, tf.Tensor]) -> Any:
+    def gradient_of_one(example: tuple[tf.Tensor, tf.Tensor]) -> Any:
         with tf.GradientTape() as tape:
             logits = model(example[0][None], training=True)
             losses = loss_of(example[1][None], logits)
@@ -201,5 +201,5 @@ def generic(
         )
         return [tf.convert_to_tensor(gradient) for gradient in gradients], losses[0], logits[0]
 
-    gradients, losses, logits = tf.vectorized_map(one, (images, labels))
+    gradients, losses, logits = tf.vectorized_map(gradient_of_one, (images, labels))
     return [_dense_sum(gradient) for gradient in gradients], losses, logits

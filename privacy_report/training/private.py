@@ -65,7 +65,7 @@ class Private:
         return Batches(rows, sizes, sampling.step_seeds(self._entropy, epoch, self.steps))
 
     def gradient(self, model: keras.Model, loss: Loss) -> Gradient:
-        if remark := private_gradient.check(model, loss):
+        if remark := private_gradient.accept(model, loss):
             print(remark, flush=True)
         clip, noise, size = self.privacy.l2_norm_clip, self.noise_multiplier, self.batch_size
         is_random, has_canaries = isolation.is_random(model), self.canary_params is not None

@@ -50,16 +50,16 @@ class Step(NamedTuple):
     gradients: list[tf.Tensor]
 
 
-def check(model: keras.Model, loss: Loss = cross_entropy) -> str | None:
+def accept(model: keras.Model, loss: Loss = cross_entropy) -> str | None:
     """Whether `model` can be trained privately on `loss`, and how fast: a sentence to log, or None if fast.
 
     Raises UserError for a model whose layers mix the examples of a batch: then one example moves the
     gradients of the others, and clipping no longer bounds what one example does to the sum; for a loss that
     does so; and for a model with losses of its own. What a layer does is tried on random batches
-    (`isolation.check`); the probe takes part of a second, and leaves weights and generators as they were. A
-    frozen BatchNormalization is allowed: it applies the averages that it came with, and writes none. Where
-    they were learnt on the members, the guarantee does not cover them, as it covers no weight that was not
-    drawn at random.
+    (`isolation.require_isolation`); the probe takes part of a second, and leaves weights and generators as
+    they were. A frozen BatchNormalization is allowed: it applies the averages that it came with, and writes
+    none. Where they were learnt on the members, the guarantee does not cover them, as it covers no weight
+    that was not drawn at random.
     """
     for layer in model._flatten_layers(include_self=False):
         if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
@@ -69,8 +69,8 @@ def check(model: keras.Model, loss: Loss = cross_entropy) -> str | None:
                 "get no noise; a private variant needs a model without it (GroupNormalization is allowed)"
             )
     reason = why_generic(model)
-    isolation.check_loss(loss, model.output_shape[-1])
-    isolation.check(model, partial(_rows, loss))
+    isolation.require_isolated_loss(loss, model.output_shape[-1])
+    isolation.require_isolation(model, partial(_rows, loss))
     if reason is None:
         return None
     return f"{reason}: its per-example gradients come from tf.vectorized_map, which may be slower"

@@ -50,7 +50,7 @@ class Scorer:
     """
 
     def __init__(self, model: Component, examples: Prepared):
-        self.found = examples
+        self.examples = examples
         self.model = models.build(model, examples.images.shape[1:], examples.about["n_classes"], seed=0)
         self._predict = backend.predictor(self.model)
 
@@ -63,7 +63,7 @@ class Scorer:
         `queries.turns`.
         """
         state.load_weights(self.model, arrays, source)
-        examples = self.found
+        examples = self.examples
         outputs = Outputs(
             member_logits=self._predict(examples.images, examples.member),
             member_labels=examples.labels[examples.member],
@@ -78,4 +78,4 @@ class Scorer:
     def _further_phi(self, rows: np.ndarray, queries: Queries | None) -> np.ndarray | None:
         if queries is None:
             return None
-        return further_phi(self._predict, self.found.images, rows, self.found.labels[rows], queries)
+        return further_phi(self._predict, self.examples.images, rows, self.examples.labels[rows], queries)

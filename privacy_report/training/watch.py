@@ -166,7 +166,7 @@ def _sum_of_single(
     """The sum over examples of their clipped gradients, float64 (d,), of images (b, ...) and labels (b,)."""
 
     @tf.function(reduce_retracing=True)
-    def found(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def clipped_sum(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         total = tf.zeros(sum(tf.size(v.value) for v in model.trainable_variables), tf.float64)
         for i in tf.range(tf.shape(images)[0]):
             gradient = tf.cast(
@@ -177,7 +177,7 @@ def _sum_of_single(
             total += tf.where(tf.math.is_finite(norm), clipped, 0.0)
         return total
 
-    return found
+    return clipped_sum
 
 
 def _gradient_of_one(model: keras.Model, images: tf.Tensor, labels: tf.Tensor, loss_of: Loss) -> tf.Tensor:

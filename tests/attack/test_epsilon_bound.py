@@ -5,10 +5,10 @@ from scipy.stats import beta
 from privacy_report.attack.epsilon_bound import (
     GIVEN_AWAY,
     NOTHING,
-    Evidence,
+    TailCounts,
     check_delta,
     epsilon_low,
-    evidence,
+    tail_counts,
 )
 from privacy_report.attack.findings import SELECTS
 from privacy_report.errors import UserError
@@ -18,7 +18,7 @@ def bound(members, nonmembers, rng, delta=0.0):
     scores = np.concatenate([members, nonmembers]).astype(float)
     order = np.argsort(-scores, kind="stable")
     is_member = np.arange(len(scores)) < len(members)
-    counts = evidence(scores[order], is_member[order], rng.random(len(scores)) < SELECTS, delta)
+    counts = tail_counts(scores[order], is_member[order], rng.random(len(scores)) < SELECTS, delta)
     return epsilon_low(counts, delta)
 
 
@@ -65,8 +65,8 @@ def test_both_tails_are_searched():
 
 def test_a_part_without_a_side_gives_zero():
     scores, is_member = np.array([3.0, 2, 1]), np.array([True, False, True])
-    assert evidence(scores, is_member, np.array([True, True, True]), 0.0) == NOTHING
-    assert evidence(scores, is_member, np.array([True, False, False]), 0.0) == NOTHING
+    assert tail_counts(scores, is_member, np.array([True, True, True]), 0.0) == NOTHING
+    assert tail_counts(scores, is_member, np.array([True, False, False]), 0.0) == NOTHING
     assert epsilon_low(NOTHING, 0.0) == 0.0
 
 
@@ -79,27 +79,27 @@ def test_a_part_without_a_side_gives_zero():
 def test_both_parts_need_both_sides(selects, turned):
     is_member = np.arange(60) % 3 == 0
     chosen = selects(is_member)
-    counts = evidence(-np.arange(60.0), is_member, ~chosen if turned else chosen, 0.0)
+    counts = tail_counts(-np.arange(60.0), is_member, ~chosen if turned else chosen, 0.0)
     assert counts == NOTHING
 
 
 def test_half_of_the_error_goes_to_each_rate():
     for level in (0.05, 0.01):
         low, high = beta.ppf(level / 2, 40, 61), beta.isf(level / 2, 6, 195)
-        assert epsilon_low(Evidence(40, 100, 5, 200), 0.01, level) == pytest.approx(
+        assert epsilon_low(TailCounts(40, 100, 5, 200), 0.01, level) == pytest.approx(
             np.log((low - 0.01) / high)
         )
 
 
 def test_a_delta_above_the_lowest_rate_bounds_nothing():
-    assert epsilon_low(Evidence(3, 1000, 1, 200), 0.5) == 0.0
+    assert epsilon_low(TailCounts(3, 1000, 1, 200), 0.5) == 0.0
 
 
 def test_a_threshold_that_nobody_exceeds_is_none_that_everybody_does():
     """Constant scores, so that the best is to say of all that they are none; the other part says it, too."""
     is_member = np.arange(90) % 3 == 0
     chosen = np.arange(90) >= 30
-    assert evidence(np.zeros(90), is_member, chosen, 0.0) == Evidence(20, 20, 10, 10)
+    assert tail_counts(np.zeros(90), is_member, chosen, 0.0) == TailCounts(20, 20, 10, 10)
 
 
 def exceeds_zero(n_member, n_nonmember, given_away, delta, rng):

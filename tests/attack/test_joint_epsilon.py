@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from privacy_report.attack.checkpoint import attack_outputs
-from privacy_report.attack.epsilon_bound import Evidence, epsilon_low, evidence
+from privacy_report.attack.epsilon_bound import TailCounts, epsilon_low, tail_counts
 from privacy_report.attack.findings import SELECTS
 from privacy_report.attack.measures import EVIDENCE
 from privacy_report.attack.tables import privacy_rows, with_joint_epsilon
@@ -50,7 +50,7 @@ def test_the_error_is_shared_by_the_rows_that_are_bounded(outputs):
         {"attack": "threshold", "slice": "correct", EVIDENCE: [*counts, delta]},
     ]
     bounds = [row[EPSILON_JOINT] for row in with_joint_epsilon([*given, *refused])]
-    assert bounds == [epsilon_low(Evidence(*counts), delta, LEVEL / 3)] * 3 + [None] * 2
+    assert bounds == [epsilon_low(TailCounts(*counts), delta, LEVEL / 3)] * 3 + [None] * 2
 
 
 def test_the_reference_s_bounds_are_no_evidence(outputs):
@@ -64,7 +64,7 @@ def randomized_response(slice_, epsilon, is_member, rng):
     truth = np.exp(epsilon) / (1 + np.exp(epsilon))
     answers = np.where(rng.random(len(is_member)) < truth, is_member, ~is_member).astype(float)
     order = np.argsort(-answers, kind="stable")
-    counts = evidence(answers[order], is_member[order], rng.random(len(answers)) < SELECTS, 0.0)
+    counts = tail_counts(answers[order], is_member[order], rng.random(len(answers)) < SELECTS, 0.0)
     return {
         "attack": "threshold",
         "slice": slice_,

@@ -234,6 +234,6 @@ def test_python_warns_and_refuses_as_the_command():
     sides = [[values[f"{side}_{what}"] for what in ("logits", "labels")] for side in SIDES]
     with pytest.warns(UserWarning, match="mine: non-members are classified better"):
         audited = audit(*sides[0], *sides[1], attacks=["threshold"], name="mine")
-    assert len(audited.found.warnings) == 1
+    assert len(audited.attacked.warnings) == 1
     with pytest.raises(UserError, match="mine: the outputs of members and non-members are the same 300 rows"):
         audit(*sides[0], *sides[0], name="mine")

@@ -11,7 +11,7 @@ from claims import claimed
 
 from privacy_report.commands import gate as gate_command
 from privacy_report.errors import UserError
-from privacy_report.gate.check import check, path_of
+from privacy_report.gate.check import path_of, verdict_lines
 from privacy_report.gate.inputs import public_seed, read_references
 from privacy_report.pipeline import claim
 from privacy_report.pipeline.contract import HALVES_COLUMNS, PRIVACY_COLUMNS
@@ -277,9 +277,9 @@ def test_the_words_of_metrics_are_verdicts_in_a_clone(
     write_json("metrics/one.json", {"verdict": word, "leak": "no", "epoch": 2})
     write_json("metrics/two.json", {"verdict": "passes", "leak": "yes", "epoch": 3})
     for allow, passed in ((False, passes), (True, passes_unconfirmed)):
-        lines, all_pass = check(["one", "two"], allow)
+        lines, all_pass = verdict_lines(["one", "two"], allow)
         assert lines[0] == f"one: {said}; no leak detected at epoch 2 (metrics/one.json)"
         assert all_pass is passed
     write_json("metrics/two.json", {"verdict": "keeps the policy", "leak": "yes", "epoch": 3})  # of old
     with pytest.raises(UserError, match=r"^metrics/two\.json: missing or damaged; "):
-        check(["one", "two"])
+        verdict_lines(["one", "two"])

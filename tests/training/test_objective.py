@@ -35,8 +35,8 @@ def of_path(component):
 @pytest.mark.parametrize("chosen", LOSSES, ids=of_path)
 @pytest.mark.parametrize("n_classes", [2, 10])
 def test_losses_of_each_example_are_taken(chosen, n_classes):
-    isolation.check_loss(objective.build(chosen, n_classes), n_classes)
-    isolation.check_loss(objective.build(None, n_classes), n_classes)
+    isolation.require_isolated_loss(objective.build(chosen, n_classes), n_classes)
+    isolation.require_isolated_loss(objective.build(None, n_classes), n_classes)
 
 
 def test_without_a_loss_it_is_tensorflows_operation_and_none_other():
