@@ -18,8 +18,9 @@ from benchmarks.record_auc import drawn
 from privacy_report.attack.record_auc import by_noise, of_persons, record_auc
 from privacy_report.attack.references import References
 from privacy_report.attack.tables import record_auc_rows
+from privacy_report.gate.counting import Checkpoint
 from privacy_report.gate.rates import EXPOSED_AT, exposed_beyond_noise
-from privacy_report.gate.rules import Checkpoint, finding
+from privacy_report.gate.rules import finding
 from privacy_report.pipeline.contract import ENTIRE
 from privacy_report.pipeline.measured import MAX
 from privacy_report.training.memberships import halves

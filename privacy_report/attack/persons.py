@@ -23,15 +23,24 @@ def by_person(
     at: int (n,), positions of rows, and scores float (n,), descending; heads: int, for each position that of
     the first row of its person (`signals.Examples.heads`); person_score: one of PERSON_SCORES.
     """
-    unique_heads, first, person = np.unique(heads[at], return_index=True, return_inverse=True)
-    if person_score == MAX:
-        together = scores[first]  # scores descend
-    else:
-        together = np.bincount(person, weights=scores)
-        if person_score == MEAN:
-            together = together / np.bincount(person)
+    unique_heads, person = np.unique(heads[at], return_inverse=True)
+    together = combined(scores, person, person_score)
     order = np.argsort(-together)
     return unique_heads[order], together[order]
+
+
+def combined(scores: np.ndarray, person: np.ndarray, person_score: str) -> np.ndarray:
+    """What `person_score`, one of PERSON_SCORES, makes of the scores of each person's rows, (..., m).
+
+    scores: float (..., n) of rows; person: int (n,), whose row each is, of 0 to m - 1, each with a row.
+    """
+    order = np.argsort(person, kind="stable")
+    starts = np.flatnonzero(np.diff(person[order], prepend=-1))
+    rows = scores[..., order]
+    if person_score == MAX:
+        return np.maximum.reduceat(rows, starts, axis=-1)
+    sums = np.add.reduceat(rows, starts, axis=-1, dtype=np.float64)
+    return sums / np.bincount(person) if person_score == MEAN else sums
 
 
 def of_rows(scores: np.ndarray, is_member: np.ndarray, persons: np.ndarray) -> Row:

@@ -13,9 +13,10 @@ from scipy.special import ndtr, ndtri
 
 from privacy_report.attack.evidence import ReferenceFiles
 from privacy_report.attack.example_exposure import known_spreads
+from privacy_report.attack.persons import combined
 from privacy_report.attack.references import References, TooFewError
 from privacy_report.pipeline.digests import Arrays
-from privacy_report.pipeline.measured import MAX, MEAN
+from privacy_report.pipeline.measured import MAX
 
 AUCS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99)
 """At which the curve is taken."""
@@ -58,16 +59,7 @@ def of_persons(references: References, persons: np.ndarray, person_score: str) -
     persons int (n,); person_score: one of PERSON_SCORES, of the rows' phi.
     """
     _, first, person = np.unique(persons, return_index=True, return_inverse=True)
-    order = np.argsort(person, kind="stable")
-    starts = np.searchsorted(person[order], np.arange(len(first)))
-    rows = references.phi[:, order]
-    if person_score == MAX:
-        phi = np.maximum.reduceat(rows, starts, axis=1)
-    else:
-        phi = np.add.reduceat(rows, starts, axis=1, dtype=np.float64)
-        if person_score == MEAN:
-            phi /= np.bincount(person)
-    return References(phi, references.is_member[:, first])
+    return References(combined(references.phi, person, person_score), references.is_member[:, first])
 
 
 def record_auc(references: References) -> np.ndarray:

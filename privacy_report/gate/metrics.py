@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from privacy_report.gate.counting import Checkpoint
 from privacy_report.gate.policy import numbers
-from privacy_report.gate.rules import Checkpoint
 from privacy_report.gate.twins import audited_epsilon
 from privacy_report.gate.words import in_a_word
 from privacy_report.pipeline.claim import Claim
@@ -47,7 +47,7 @@ def metrics(
         "advantage": worst.get("advantage"),
         "tpr_1pct": worst.get("tpr_at_1pct_fpr"),
         "epsilon": claim.epsilon if claim else None,
-        "eps_audited": audited_epsilon(audit, audit["epoch"] if claim and audit else epoch),
+        "eps_audited": audited_epsilon(audit, None if claim else epoch),
     }
     leak = "yes" if scope["leaks"] else "no" if scope["power"] is not None else "not measured"
     return {"verdict": in_a_word(verdict), "leak": leak, "epoch": epoch, **rounded(values)}

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from privacy_report.errors import UserError
+from privacy_report.gate.counting import Checkpoint
 from privacy_report.gate.rates import exposed_beyond_noise
-from privacy_report.gate.rules import RULES, Checkpoint, finding, worst
+from privacy_report.gate.rules import RULES, finding, worst
 from privacy_report.gate.schema import Policy
 from privacy_report.gate.scope import scope_of
 from privacy_report.gate.twins import AUDIT, canaries_until

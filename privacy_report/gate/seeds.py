@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from privacy_report.gate.counting import Checkpoint
 from privacy_report.gate.policy import numbers
-from privacy_report.gate.rules import Checkpoint
 from privacy_report.gate.twins import Sections
 from privacy_report.pipeline.contract import ENTIRE
 from privacy_report.pipeline.tables import Row, read_rows, where
 
 NAMES = {"advantage": "advantage", "tpr_at_1pct_fpr": "tpr_1pct", "val_accuracy": "val_acc"}
 """Column of privacy.csv -> its name in metrics/."""
+ENDS: dict[str, Callable[[list[float]], float]] = {"min": min, "mid": statistics.median, "max": max}
 
 
 def runs_of(variant: str, sections: Sections, root: Path = Path()) -> list[list[Row]]:
@@ -23,7 +25,7 @@ def runs_of(variant: str, sections: Sections, root: Path = Path()) -> list[list[
 
 
 def spread(runs: Sequence[Sequence[Row]], epoch: int, released: str | None = None) -> Mapping[str, float]:
-    """The least and the largest number of the runs at an epoch, each by the attack that is worst in it.
+    """The least, the middle and the largest number of the runs at an epoch, each by the worst attack in it.
 
     Empty where there is one run, and where one lacks an attack that another has: it would look better for it.
     Attacks in common, as the report's curves have them, would not do here: these numbers stand next to those
@@ -40,5 +42,5 @@ def spread(runs: Sequence[Sequence[Row]], epoch: int, released: str | None = Non
     for column, name in NAMES.items():
         values = [measures[column] for measures in per_run if column in measures]
         if len(values) == len(runs):
-            said |= {f"{name}_min": min(values), f"{name}_max": max(values)}
+            said |= {f"{name}_{end}": of(values) for end, of in ENDS.items()}
     return said

@@ -80,9 +80,11 @@ def canaries_until(epoch: int, rows: Sequence[Row], epochs: Collection[int]) -> 
     return [row for row in rows if row["epoch"] <= epoch and row["epoch"] in epochs]
 
 
-def audited_epsilon(one_run: Mapping[str, Any] | None, epoch: int) -> float | None:
-    """The bound that a one-run audit gives at a checkpoint: it is about no other than its own."""
-    return one_run[ONE_RUN] if one_run is not None and one_run["epoch"] == epoch else None
+def audited_epsilon(one_run: Mapping[str, Any] | None, epoch: int | None = None) -> float | None:
+    """The bound of a one-run audit, if it is of the checkpoint of `epoch`; by default, of whichever it is."""
+    if one_run is None or epoch not in (None, one_run["epoch"]):
+        return None
+    return float(one_run[ONE_RUN])
 
 
 def read_one_run(twin: str | None, root: Path = Path()) -> dict[str, Any] | None:

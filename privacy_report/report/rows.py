@@ -191,7 +191,7 @@ def audited(study: Study, variant: str, epoch: int) -> str:
     audit = study.one_run(variant)
     if audit is None:
         return "-"
-    bound = number(audited_epsilon(audit, audit["epoch"]), digits=2)
+    bound = number(audited_epsilon(audit), digits=2)
     return bound + (f" (epoch {audit['epoch']})" if audit["epoch"] != epoch else "")
 
 

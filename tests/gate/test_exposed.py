@@ -11,10 +11,11 @@ from privacy_report.attack.record_auc import by_noise, record_auc
 from privacy_report.attack.roc import auc, roc_curve
 from privacy_report.attack.tables import record_auc_rows
 from privacy_report.gate import policy
+from privacy_report.gate.counting import Checkpoint
 from privacy_report.gate.inputs import read_exposed
 from privacy_report.gate.policy import Evidence
 from privacy_report.gate.rates import exposed_beyond_noise
-from privacy_report.gate.rules import Checkpoint, finding
+from privacy_report.gate.rules import finding
 from privacy_report.gate.schema import GateParams
 from privacy_report.gate.words import BREAKS, KEEPS, UNJUDGED, line
 from privacy_report.pipeline.contract import ENTIRE, RECORD_AUC_COLUMNS

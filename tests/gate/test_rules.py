@@ -4,7 +4,8 @@ import pytest
 from scipy.stats import beta, binom
 from written import written_row
 
-from privacy_report.gate.rules import RULES, Checkpoint, finding, rate_low, worst
+from privacy_report.gate.counting import Checkpoint
+from privacy_report.gate.rules import RULES, finding, rate_low, worst
 from privacy_report.pipeline.contract import CANARIES, ENTIRE, PRIVACY_COLUMNS, SELECT
 
 
