@@ -71,6 +71,28 @@ def test_page_fits_and_asks_for_nothing(study, settings, tmp_path, chromium):
     assert chromium.console == []
 
 
+LINES = """[...document.querySelectorAll(".variants > tbody")].filter(e => e.checkVisibility()).map(card => {
+  const words = document.createTreeWalker(card.rows[0], NodeFilter.SHOW_TEXT), middles = [];
+  const range = document.createRange();
+  while (words.nextNode()) if (words.currentNode.data.trim()) {
+    range.selectNodeContents(words.currentNode);
+    for (const box of range.getClientRects()) middles.push(box.top + box.height / 2);
+  }
+  return middles.sort((a, b) => a - b).filter((y, i) => !i || y - middles[i - 1] > 9).length;
+})"""
+
+
+def test_a_variant_is_a_card_of_at_most_four_lines_on_a_phone(study, tmp_path, chromium):
+    study(dp=("cnn3_dp",))
+    main([])
+    chromium.look(390)
+    chromium.open(tmp_path / "plots/report.html")
+    lines = chromium.run(LINES)
+    assert len(lines) >= 3
+    assert min(lines) >= 3
+    assert max(lines) <= 4
+
+
 def test_a_long_name_in_the_provenance_widens_no_phone(study, tmp_path, chromium):
     study(variants=1)
     main([])
