@@ -211,11 +211,11 @@ def test_page_says_what_the_noise_is_worth(study, seed, said):
 
 @pytest.mark.usefixtures("unrasterised")
 def test_what_several_claims_do_not_cover_is_listed_once(study):
-    study(dp=("cnn2", "cnn3_dp"), epochs=10)
+    study(dp=("cnn3_dp", "wide_dp"), epochs=10)
     main([])
     text = read_page()
     assert text.count("The claim does not cover:</p>") == 1
-    assert text.count("The claim does not cover what is listed under 2 Layers.</p>") == 1
+    assert text.count("The claim does not cover what is listed under 3 Layers, DP.</p>") == 1
 
 
 @pytest.mark.parametrize(
