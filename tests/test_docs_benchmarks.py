@@ -6,10 +6,11 @@ import csv
 import json
 import re
 
+import yaml
 from doc_blocks import DOCS, check_block, table
 from sandbox import ROOT
 
-from benchmarks import edits, key_edits, makespan, on_paper, one_run, scale
+from benchmarks import edits, key_edits, makespan, on_paper, one_run, scale, whole_codelab
 from privacy_report.pipeline.tables import where
 
 
@@ -84,6 +85,18 @@ def test_speed_table_is_what_was_measured():
         [key, *(amount(row[name]) for name in ("reference", "ours", "ratio"))] for key, row in speeds.items()
     ]
     check_block(DOCS / "benchmarks.md", "speed", table(["", "reference", "ours", "ratio"], rows))
+
+
+def test_the_codelab_is_cut_out_of_the_committed_configuration():
+    cut = {
+        path: yaml.safe_load(whole_codelab.cut((ROOT / path).read_text(), changes))
+        for path, changes in whole_codelab.CUT.items()
+    }
+    assert {"variant": ["cnn2", "cnn3"]} in cut["conf/config.yaml"]["defaults"]
+    assert cut["conf/attack/default.yaml"]["attacks"] == ["threshold", "logistic"]
+    assert cut["conf/attack/default.yaml"]["released"] == []
+    reference = cut["conf/reference/default.yaml"]
+    assert (reference["models"], reference["per_variant"]) == (0, {})
 
 
 def test_the_range_of_an_epoch_is_what_was_measured():
