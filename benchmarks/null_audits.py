@@ -1,9 +1,10 @@
 """How often `privacy-report audit` detects a leak where there is none: whole audits, not single rows.
 
 Each audit has the command's defaults, on 1,000 members and 1,000 non-members of one distribution (Gaussian
-logits of ten classes, as in `benchmarks.calibration`), with its nine attacks on the entire dataset and each
-class. All scores are the command's, trained attackers are trained; of the measures only the p-values are
-computed, which are all that `leaks` depends on (tests/test_results.py holds an audit against the command).
+logits of ten classes, as in `benchmarks.calibration`): nine attacks on the entire dataset and each class, and
+those on less than logits, on the entire dataset. All scores are the command's, trained attackers are trained;
+of the measures only the p-values are computed, which are all that `leaks` depends on (tests/test_results.py
+holds an audit against the command).
 
 `python -m benchmarks.null_audits` writes the row "audits" of benchmarks/calibration.json: in what share of
 the audits a leak was detected, by the family of all attacks and, next to it, by a family an attack.
@@ -30,13 +31,14 @@ from privacy_report.attack.tables import with_leaks
 from privacy_report.audits.attacks import audit_params
 from privacy_report.audits.models import QUICK, SLOWER
 from privacy_report.pipeline.command import run
-from privacy_report.pipeline.contract import LEVEL
+from privacy_report.pipeline.contract import LEVEL, REFERENCES, RELEASES, kind_of
 from privacy_report.pipeline.files import read_json, write_json
 from privacy_report.pipeline.outputs import Outputs
 from privacy_report.pipeline.tables import Row
 
 N, N_CLASSES = 1_000, 10
-ATTACKS = (*QUICK, *SLOWER)
+PARAMS = audit_params((*QUICK, *SLOWER), released=RELEASES[1:])
+ATTACKS = tuple(name for name in PARAMS.made if kind_of(name) != REFERENCES)
 SHOWN = 5
 """Audits whose smallest p-value is kept, to be held against the code of today."""
 
@@ -60,13 +62,13 @@ def p_value_alone(scores: np.ndarray, is_member: np.ndarray, *rest: Any) -> Row:
 
 def audit(seed: int) -> list[Row]:
     """Rows with attack, slice, advantage_p and `leaks`, of the null audit with this number."""
-    examples, params = pool(null_outputs(seed)), audit_params(ATTACKS)
+    examples = pool(null_outputs(seed))
     with threadpool_limits(1):
         return with_leaks(
             row
             for attack in ATTACKS
             for row in attack_examples(
-                examples, replace(checkpoint.plan(attack, params, None), measure=MEASURE)
+                examples, replace(checkpoint.plan(attack, PARAMS, None), measure=MEASURE)
             )[0]
         )
 

@@ -42,7 +42,7 @@ def side_of(given: Any, name: str, batch_size: int = 256) -> Side:
     """Members or non-members as somebody has them, checked. UserError that begins with `name`.
 
     given: (features, labels), or a tf.data.Dataset of such pairs, which is read once and kept in memory, so
-    that all files are of the same examples in the same order. Labels: see `audit_labels.labels_of`.
+    that all files are of the same examples in the same order. Labels: see `audits.labels.labels_of`.
     """
     if hasattr(given, "element_spec"):
         given = _read(given, name, batch_size)

@@ -102,13 +102,14 @@ def plan(
 class Planned:
     """The attacks on the checkpoints of a variant, and what each depends on next to the files that it reads.
 
-    plans: by attack; inputs: likewise, and "" for the examples' risks.
+    plans: by attack; inputs: likewise, and "" for the examples' risks; excluded, persons: see `Plan`.
     """
 
     plans: Mapping[str, Plan]
     inputs: Mapping[str, dict[str, Any]]
     examples: str
     seed: int
+    excluded: tuple[int, ...]
     persons: np.ndarray | None = field(compare=False)  # their digest is among the inputs
 
     def needs(self, name: str) -> str:
@@ -139,7 +140,7 @@ def planned(
     }
     same = None if persons is None else arrays_digest({"": persons})
     inputs[""] = memo.base(JOB, examples, hands=HANDS, examples=examples, seed=params.seed, persons=same)
-    return Planned(plans, inputs, examples, params.seed, persons)
+    return Planned(plans, inputs, examples, params.seed, excluded, persons)
 
 
 def attack_outputs(

@@ -16,13 +16,18 @@ from privacy_report.pipeline.digests import Arrays
 from privacy_report.pipeline.outputs import read_outputs
 
 
-def of_members(outputs: Path, trains: Path, phi: Path) -> Arrays:
+def of_members(outputs: Path, trains: Path, phi: Path, excluded: tuple[int, ...] = ()) -> Arrays:
     """Of each member of a score file: `exposure` and `found_at_fpr` by `rmia`, float (n_member,).
 
-    trains, phi: files of the references that it is attacked from. NaN for the exposure where there are too
-    few references for a spread.
+    trains, phi: files of the references that it is attacked from; excluded: rows of non-members that take no
+    part. NaN for the exposure where there are too few references for a spread.
     """
-    return of_examples(signals.pool(read_outputs(outputs)), ReferenceFiles(trains, {0: phi}).at(0))
+    examples, references = signals.pool(read_outputs(outputs)), ReferenceFiles(trains, {0: phi}).at(0)
+    if excluded:
+        nonmember = np.flatnonzero(~examples.is_member)
+        kept = np.setdiff1d(np.arange(len(examples.labels)), nonmember[list(excluded)])
+        examples, references = examples.take(kept), references.take(kept)
+    return of_examples(examples, references)
 
 
 def of_examples(examples: Examples, references: References) -> Arrays:

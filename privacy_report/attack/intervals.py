@@ -84,7 +84,7 @@ def auc_interval(curve: Roc) -> tuple[float, float]:
     return interval_of_auc(curve, delong_variance(curve, PRIOR), min(curve.n_member, curve.n_nonmember))
 
 
-def interval_of_auc(curve: Roc, variance: float, pairs: int) -> tuple[float, float]:
+def interval_of_auc(curve: Roc, variance: float, pairs: float) -> tuple[float, float]:
     """95% interval of an AUC with this variance, cut where so many independent pairs exclude more."""
     value = auc(curve)
     unseen = 1.0 - (LEVEL / 2) ** (1.0 / pairs)

@@ -13,6 +13,9 @@ from privacy_report.attack.roc import Roc, auc, sorted_roc
 from privacy_report.pipeline.measured import MAX, MEAN, Row
 
 NOTE = "rows of persons: the interval is clustered by person"
+LOPSIDED = "rows of persons: few persons have most of them, so there is no interval"
+FEWEST = 10
+"""Persons a side, at least, as many as they are worth (`effective`): no interval of rows holds below."""
 
 
 def by_person(
@@ -46,12 +49,21 @@ def combined(scores: np.ndarray, person: np.ndarray, person_score: str) -> np.nd
 def of_rows(scores: np.ndarray, is_member: np.ndarray, persons: np.ndarray) -> Row:
     """The AUC of rows, with an interval that is clustered by person: auc, auc_low, auc_high and note.
 
-    scores float (n,), descending, with both sides present; persons int (n,), each on one side.
+    scores float (n,), descending, with both sides present; persons int (n,), each on one side. Without an
+    interval where some side is worth fewer than FEWEST persons.
     """
     curve = sorted_roc(scores, is_member)
-    pairs = min(len(np.unique(persons[is_member == side])) for side in (True, False))
+    pairs = min(effective(persons[is_member == side]) for side in (True, False))
+    if pairs < FEWEST:
+        return {"auc": auc(curve), "auc_low": None, "auc_high": None, "note": LOPSIDED}
     low, high = interval_of_auc(curve, clustered_variance(curve, is_member, persons, PRIOR), pairs)
     return {"auc": auc(curve), "auc_low": low, "auc_high": high, "note": NOTE}
+
+
+def effective(persons: np.ndarray) -> float:
+    """How many persons with equally many rows persons int (n,) are worth: n^2 / sum n_i^2 (Kish 1965)."""
+    sizes = np.unique(persons, return_counts=True)[1]
+    return float(len(persons) ** 2 / np.dot(sizes, sizes))
 
 
 def clustered_variance(curve: Roc, is_member: np.ndarray, persons: np.ndarray, prior: float = 0.0) -> float:
@@ -60,7 +72,8 @@ def clustered_variance(curve: Roc, is_member: np.ndarray, persons: np.ndarray, p
     curve: of the rows in the order of is_member bool (n,) and persons int (n,), scores descending. DeLong's
     placements, summed within each person, who is on one side only, so that the sides do not covary. Where
     each person has one row this is `intervals.delong_variance`. `prior` is as there: so many persons, each
-    credited with AUC (1 - AUC) / 3 times the ratio of the variance of persons to that of rows.
+    credited with AUC (1 - AUC) / 3 times the ratio of the variance of persons to that of rows. Persons count
+    as `effective` has them: with some who have many more rows than others, fewer decide.
     """
     group = np.repeat(np.arange(len(curve.thresholds)), np.diff(curve.tp) + np.diff(curve.fp))
     value = auc(curve)
@@ -69,9 +82,9 @@ def clustered_variance(curve: Roc, is_member: np.ndarray, persons: np.ndarray, p
         _, person = np.unique(persons[is_member == side], return_inverse=True)
         apart = placed[group[is_member == side]] - value
         sums = np.bincount(person, weights=apart)
-        n, of_one = len(sums), np.dot(apart, apart) / len(apart)
+        n, of_one = effective(person), np.dot(apart, apart) / len(apart)
         freedom = n - 1 + prior
-        if not freedom:
+        if freedom <= 0:
             return np.inf
         squares = (n / len(apart)) ** 2 * np.dot(sums, sums)
         ratio = squares / n / of_one if of_one else 1.0

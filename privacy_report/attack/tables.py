@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,15 +32,12 @@ from privacy_report.pipeline.contract import (
     ROC_COLUMNS,
     kind_of,
     on_logits,
-    sees_all,
 )
 from privacy_report.pipeline.digests import Arrays
 from privacy_report.pipeline.tables import Row, write_table
 
 BINS = 60
 SMALLEST = 1e-6
-ALL, LESS = "all", "less"
-"""What attacks see: their families."""
 
 Results = Mapping[int, CheckpointFindings]
 """Epoch -> result, epochs ascending."""
@@ -50,22 +46,15 @@ Results = Mapping[int, CheckpointFindings]
 def with_leaks(rows: Iterable[Row]) -> list[Row]:
     """Rows with `leaks` yes or no: Holm at 5% over all attacks, slices and checkpoints (of a half).
 
-    The placebo is no attack: its rows are a family of their own. So are those of attacks that do not see
-    everything, which say what another service would give away. They see nothing that the others do not, and
-    are tested where one of the others leaks, or where there are no others: so the chance of any "yes" where
-    nothing leaks is that of one family (gatekeeping). Of a row in which nothing was tested `leaks` is None,
-    which is an empty cell; its note says why.
+    The placebo is no attack: its rows are a family of their own. Of a row in which nothing was tested `leaks`
+    is None, which is an empty cell; its note says why.
     """
     rows = list(rows)
-    families: dict[tuple[str, Any], list[int]] = {}
+    families: dict[tuple[bool, Any], list[int]] = {}
     for i, row in enumerate(rows):
         if row["advantage_p"] is not None:
-            families.setdefault((_family(row), row.get("half")), []).append(i)
-    rejected = {key: _rejected(rows, members) for key, members in families.items()}
-    for family, half in families:
-        if family == LESS and not rejected.get((ALL, half), True):
-            rejected[family, half] = set()
-    leaking = set[int]().union(*rejected.values())
+            families.setdefault((kind_of(row["attack"]) == PLACEBO, row.get("half")), []).append(i)
+    leaking = set[int]().union(*(_rejected(rows, members) for members in families.values()))
     tested = {i for members in families.values() for i in members}
     return [
         row | {"leaks": ("yes" if i in leaking else "no") if i in tested else None}
@@ -82,34 +71,19 @@ def _rejected(rows: Sequence[Row], family: Sequence[int]) -> set[int]:
 def with_joint_epsilon(rows: list[Row]) -> list[Row]:
     """Rows with the bound of epsilon that holds for all of them at once (Bonferroni), and without EVIDENCE.
 
-    All at once are those of the attacks that see everything, and those of the others.
-
     Only slices that no output decides are counted and bounded, since epsilon is about no others; the others,
     and rows of modes that have no valid bound, get None.
     """
-    bounded = Counter(
-        _sees_less(row) for row in rows if EVIDENCE in row and row["slice"].startswith(GIVEN_BEFOREHAND)
-    )
+    bounded = [EVIDENCE in row and row["slice"].startswith(GIVEN_BEFOREHAND) for row in rows]
     joint_rows = []
-    for row in rows:
+    for row, is_bounded in zip(rows, bounded, strict=True):
         joint = None
-        if EVIDENCE in row and row["slice"].startswith(GIVEN_BEFOREHAND):
+        if is_bounded:
             *counts, delta = row[EVIDENCE]
-            joint = epsilon_low(TailCounts(*counts), delta, LEVEL / bounded[_sees_less(row)])
+            joint = epsilon_low(TailCounts(*counts), delta, LEVEL / sum(bounded))
         rest = {name: value for name, value in row.items() if name != EVIDENCE}
         joint_rows.append(rest | {EPSILON_JOINT: joint})
     return joint_rows
-
-
-def _family(row: Row) -> str:
-    """Which rows are corrected together with this one: of a placebo, of attacks that see ALL, or LESS."""
-    if kind_of(row["attack"]) == PLACEBO:
-        return PLACEBO
-    return LESS if _sees_less(row) else ALL
-
-
-def _sees_less(row: Row) -> bool:
-    return not sees_all(row["attack"])
 
 
 def privacy_rows(variant: str, results: Results, halves: bool = False) -> list[Row]:

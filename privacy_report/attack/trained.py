@@ -29,6 +29,8 @@ from privacy_report.errors import UserError, one_line
 
 SCORING = ("decision_function", "predict_proba")
 ROUNDING = 1e-12
+CONSTANT = 1e-12
+"""Of its mean: a feature with a smaller deviation is constant, up to rounding."""
 """Scores are log odds or probabilities: what differs by less, next to the largest or to 1, is rounding."""
 
 
@@ -140,7 +142,7 @@ def fit_and_score(X: np.ndarray, is_member: np.ndarray, new: np.ndarray, model: 
     mean = X.mean(axis=0)
     X = X - mean
     scale = np.sqrt(np.einsum("ij,ij->j", X, X) / len(X))
-    scale[scale == 0] = 1.0
+    scale[scale <= CONSTANT * np.abs(mean)] = 1.0
     X /= scale
     if isinstance(getattr(model, "n_neighbors", None), int):
         # The first block of a small slice may hold fewer examples than neighbours are asked for.
@@ -153,12 +155,20 @@ def fit_and_score(X: np.ndarray, is_member: np.ndarray, new: np.ndarray, model: 
             model.fit(X, is_member, **_balance(model, is_member))
             new = new - mean
             new /= scale
-            if hasattr(model, "decision_function"):
-                return np.asarray(model.decision_function(new), float)
-            return np.asarray(model.predict_proba(new)[:, 1], float)
+            raw = _decision(model, new)
         except (TypeError, ValueError) as error:
             reason = one_line(error)
             raise UserError(f"attack.estimators: {type(model).__name__}: {reason}") from None
+    if not np.isfinite(raw).all():
+        name = type(model).__name__
+        raise UserError(f"attack.estimators: {name}: got scores that are not finite, allowed: finite ones")
+    return raw
+
+
+def _decision(model: Any, rows: np.ndarray) -> np.ndarray:
+    if hasattr(model, "decision_function"):
+        return np.asarray(model.decision_function(rows), float)
+    return np.asarray(model.predict_proba(rows)[:, 1], float)
 
 
 def _balance(model: object, is_member: np.ndarray) -> dict[str, np.ndarray]:

@@ -135,8 +135,12 @@ def _of_references(inputs: Inputs, kept: Memo) -> dict[int | str, Job]:
     if files is None:
         return {}
     read = inputs.files[last], files.trains, files.phi[_chosen(inputs, files, last, kept)]
+    left_out = inputs.attacks.excluded
     jobs: dict[int | str, Job] = {
-        EXPOSURE: (inputs.key(inputs.facts[EXPOSURE], *read), partial(example_exposure.of_members, *read))
+        EXPOSURE: (
+            inputs.key(inputs.facts[EXPOSURE] | {"excluded": list(left_out)}, *read),
+            partial(example_exposure.of_members, *read, left_out),
+        )
     }
     models = files.trains, files.phi[max(files.phi)]
     n_member = len(read_outputs(inputs.files[last]).member_labels)

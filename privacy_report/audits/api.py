@@ -161,8 +161,7 @@ def audit(
     attacks: by default all that run within a minute. evidence: early_phi, reference_phi, member_is_canary,
     ... as in the file of an audit. With member_person and nonmember_person, whose row each is, persons are
     scored and counted: person_score is max, mean or sum of their rows' scores. Warns of what is odd about
-    the input (`checks.InputCheck`). UserError:
-    impossible arrays or names, the same array on both sides.
+    the input (`checks.InputCheck`). UserError: impossible arrays or names, the same array on both sides.
 
     Examples:
         >>> import numpy as np, privacy_report as pr

@@ -35,7 +35,7 @@ CANARY_MASKS = ("member_is_canary", "nonmember_is_canary")
 class AuditFile:
     """What an attacker holds: outputs, and where the file has them early_phi (k, n) and references.
 
-    given: what the outputs stand for, PREDICTIONS or SCORES of `audit_scores`; empty: they are the model's.
+    given: what the outputs stand for, PREDICTIONS or SCORES of `scores`; empty: they are the model's.
     canaries: examples that were members by a coin each, by their outputs (and references), or scores float
     (m,) with their coins bool (m,). outputs are None in a file of canaries' scores alone. persons: int (n,),
     whose row each is, members first.
@@ -52,7 +52,7 @@ class AuditFile:
 
 def read_audit_file(path: Path | str) -> AuditFile:
     """Read `Outputs`' arrays and any of OPTIONAL, members first, then non-members, from an .npz or a .csv, or
-    from a folder of .npy files, in any shape that `audit_input.normalised` takes.
+    from a folder of .npy files, in any shape that `raw_outputs.normalised` takes.
 
     early_logits, reference_logits: float (k, n_member + n_nonmember, n_classes); instead of them early_phi,
     reference_phi: float (k, n), logit-scaled confidences. reference_is_member: bool (k, n). Canaries:

@@ -103,7 +103,7 @@ ENDS = ("accuracy_low", "accuracy_high")
 
 
 def rows_of_persons(persons: np.ndarray | None, n_member: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """How many rows each member has, and each non-member; persons int (n,): as `files.AuditFile` has them."""
+    """How many rows each member has, and each non-member; persons int (n,), as in `audit_file.AuditFile`."""
     if persons is None:
         return None
     member, nonmember = (np.unique(side, return_counts=True)[1] for side in np.split(persons, [n_member]))

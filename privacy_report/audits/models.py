@@ -174,7 +174,7 @@ def _attacked(
     results: dict[int, CheckpointFindings] = {}
     references, warnings, phi = dict[int, int](), list[str](), dict[int, np.ndarray]()
     inputs, checks = dict[int, InputCheck](), dict[str, InputCheck]()
-    first: tuple[np.ndarray, np.ndarray | None] | None = None
+    first: AuditFile | None = None
     for epoch, given in model.files.items():
         path = given if isinstance(given, Path) else Path(model.name)
         file = given if isinstance(given, AuditFile) else read_audit_file(given)
@@ -183,8 +183,8 @@ def _attacked(
             if len(model.files) > 1:
                 raise UserError(f"{path}: has canaries' scores alone, allowed: as the only file of a model")
             break
-        first = first or (_labels(file), file.persons)
-        _check_same(file, *first, path)
+        first = first or file
+        _check_same(file, first, path)
         persons = rows_of_persons(file.persons, len(file.outputs.member_labels))
         checked = replace(check_outputs(file.outputs), given=file.given, persons=persons)
         inputs[epoch] = checks[str(path)] = checked
@@ -213,10 +213,14 @@ def _chosen(
     return audit_params(default_attacks(file, mode), released=released, **options)
 
 
-def _check_same(file: AuditFile, labels: np.ndarray, persons: np.ndarray | None, path: Path) -> None:
-    """UserError unless the examples of a checkpoint are those of the first."""
-    for what, own, first in (("labels", _labels(file), labels), ("persons", file.persons, persons)):
-        if not np.array_equal(own, first):  # type: ignore[arg-type]  # of None and None, too
+def _check_same(file: AuditFile, first: AuditFile, path: Path) -> None:
+    """UserError unless a checkpoint's file says the same of the same examples as the first one."""
+    if file.given != first.given:
+        got, allowed = (given or "a model's outputs" for given in (file.given, first.given))
+        raise UserError(f"{path}: got {got}, allowed: {allowed}, as in the first file")
+    both = ("labels", _labels(file), _labels(first)), ("persons", file.persons, first.persons)
+    for what, own, others in both:
+        if not np.array_equal(own, others):  # type: ignore[arg-type]  # of None and None, too
             raise UserError(f"{path}: other {what} than in the first file; the examples must be the same")
 
 

@@ -56,6 +56,9 @@ def _from_csv(path: Path) -> dict[str, np.ndarray]:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read as CSV ({error})") from None
+    for number, row in enumerate(rows, 1):
+        if None in row or None in row.values():
+            raise UserError(f"{path}: row {number} has more or fewer cells than the header, allowed: as many")
     names = list(rows[0]) if rows else []
     if single := [name for name in ("prediction", "score") if name in names]:
         return _of_one_column(rows, single[0], path)
@@ -117,7 +120,7 @@ def normalised(arrays: Mapping[str, np.ndarray], path: Path | str) -> tuple[dict
     """Arrays with outputs (n, n_classes) and labels int (n,), and warnings, each one line.
 
     What has that shape is given back as it is, mapped or not. Both sides may have outputs (n,) or (n, 1):
-    those of class 1 of two. Labels: see `audit_labels.labels_of`. Memberships may be 0 and 1. What else is
+    those of class 1 of two. Labels: see `labels.labels_of`. Memberships may be 0 and 1. What else is
     wrong is left for `outputs.Outputs` to say.
     """
     converted, warnings, one_column = dict(arrays), list[str](), False

@@ -43,8 +43,8 @@ def score(model: Any, x: Any, y: Any, batch_size: int = 256) -> tuple[np.ndarray
         >>> x, y = load_digits(return_X_y=True)
         >>> model = LogisticRegression(C=1e6, max_iter=500).fit(x[:600] / 16, y[:600])
         >>> sides = pr.score(model, x[:600] / 16, y[:600]), pr.score(model, x[600:1200] / 16, y[600:1200])
-        >>> found = pr.audit(*sides[0], *sides[1], attacks=["threshold"], slices=["entire"])
-        >>> [row["leaks"] for row in found.records]
+        >>> audit = pr.audit(*sides[0], *sides[1], attacks=["threshold"], slices=["entire"])
+        >>> [row["leaks"] for row in audit.records]
         ['yes']
     """
     labels = as_array(y)

@@ -43,7 +43,7 @@ def kind_of_input(arrays: Mapping[str, np.ndarray], path: Path | str) -> str:
 def of_predictions(arrays: Mapping[str, np.ndarray], path: Path | str) -> dict[str, np.ndarray]:
     """The arrays with one-hot logits float16 (n, n_classes) instead of predicted classes (n,).
 
-    Predictions and labels: int (n,), or what `audit_labels.labels_of` takes. UserError for others.
+    Predictions and labels: int (n,), or what `labels.labels_of` takes. UserError for others.
     """
     converted = dict(arrays)
     names = converted.pop(CLASSES, None)

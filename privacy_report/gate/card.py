@@ -66,12 +66,12 @@ def card(
     dataset: dataset.json; shipped: None without a recommendation; then the numbers are the last checkpoint's.
     """
     epoch = verdict["scope"]["epoch"]
-    at = where(halves, epoch=float(epoch), half=REPORT, slice=ENTIRE)
+    at = list(where(halves, epoch=float(epoch), half=REPORT, slice=ENTIRE))
     rows = [row for row in at if counts(row["attack"], verdict.get("released"))]
     parts = [
         f"# {section.get('label', variant)} (`{variant}`)\n\n{line(variant, dict(verdict))}\n",
         _file(shipped, dataset) if shipped else _no_file(verdict),
-        f"## Checkpoint\n\n{_checkpoint(epoch, claim, rows, verdict['public_seed'])}",
+        f"## Checkpoint\n\n{_checkpoint(epoch, claim, at[0], verdict['public_seed'])}",
         *([_claim(claim)] if claim else []),
         _found(epoch, rows),
         _policy(verdict),
@@ -124,8 +124,7 @@ def _no_file(verdict: Mapping[str, Any]) -> str:
     return f"## No file\n\n{why}, so no model is shipped.\n" + (f"\n{reasons}" if reasons else "")
 
 
-def _checkpoint(epoch: int, claim: Claim | None, rows: Sequence[Row], public_seed: str) -> str:
-    whole = rows[0]
+def _checkpoint(epoch: int, claim: Claim | None, whole: Row, public_seed: str) -> str:
     epsilon = f"{claim.epsilon:.4g}" if claim else "none, it was not trained privately"
     if public_seed == "yes" and claim:
         epsilon += ", void for anyone who knows the noise seed, which is committed"

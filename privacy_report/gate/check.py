@@ -60,7 +60,7 @@ def verdict_lines(variants: Sequence[str], allow_unconfirmed: bool = False) -> t
 
 
 def in_short(variant: str, metrics: dict[str, Any]) -> str:
-    """What a metrics file says in one line; found: as `_committed` reads it."""
+    """What a metrics file says in one line; metrics: as `_committed` reads it."""
     leak = {"yes": "leak detected", "no": "no leak detected"}.get(metrics["leak"], "nothing was measured")
     return f"{variant}: {headline(metrics)}; {leak} at epoch {metrics['epoch']} (metrics/{variant}.json)"
 

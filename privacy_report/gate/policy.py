@@ -16,7 +16,7 @@ from privacy_report.gate.scope import scope_of
 from privacy_report.gate.twins import AUDIT, canaries_until
 from privacy_report.gate.words import BREAKS, KEEPS, UNJUDGED
 from privacy_report.pipeline.claim import Claim
-from privacy_report.pipeline.contract import ENTIRE, REFERENCES, REPORT, SELECT, counts, with_ends
+from privacy_report.pipeline.contract import ENTIRE, REFERENCES, REPORT, SELECT, with_ends
 from privacy_report.pipeline.measured import NAMES
 from privacy_report.pipeline.tables import Row
 
@@ -85,7 +85,7 @@ def judge(checkpoint: Checkpoint, policy: Policy) -> list[dict[str, Any]]:
     ]
     for name, limits in policy.slices.items():
         findings += [finding(rule, limit, checkpoint, name) for rule, limit in limits.items()]
-    return [finding_ for finding_ in findings if finding_ is not None]
+    return [failure for failure in findings if failure is not None]
 
 
 def verdict_on(variant: str, policy: Policy, evidence: Evidence) -> dict[str, Any]:
@@ -126,11 +126,7 @@ def verdict_on(variant: str, policy: Policy, evidence: Evidence) -> dict[str, An
         against = judge(spoken_of, policy)
         verdict |= {"recommended_epoch": best.epoch, "on_report_half": numbers(spoken_of)}
         verdict |= {"verdict": state(against), "confirmed": "no" if against else "yes", "against": against}
-    counting = [
-        [row for row in rows if counts(row["attack"], policy.released)]
-        for rows in (evidence.rows, evidence.canaries)
-    ]
-    scope = scope_of(counting[0], spoken_of.epoch, counting[1], evidence.one_run)
+    scope = scope_of(evidence.rows, spoken_of.epoch, evidence.canaries, evidence.one_run, policy.released)
     verdict |= {"released": policy.released} if policy.released else {}
     if scope["tried"][REFERENCES]:
         verdict["reference_models"] = spoken_of.references
@@ -139,7 +135,7 @@ def verdict_on(variant: str, policy: Policy, evidence: Evidence) -> dict[str, An
 
 def state(findings: Sequence[Mapping[str, Any]]) -> str:
     """What all findings against a checkpoint come to."""
-    if any(finding_["judged"] == "yes" for finding_ in findings):
+    if any(failure["judged"] == "yes" for failure in findings):
         return BREAKS
     return UNJUDGED if findings else KEEPS
 

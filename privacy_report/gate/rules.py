@@ -148,6 +148,7 @@ class Rule:
 MAJORITY = "majority"
 """A limit of min_val_accuracy: what naming the largest class alone would give."""
 UNKNOWN_MAJORITY = "how large the classes are is not known, since no attack was made by class (attack.slices)"
+SHARED_CLASSES = "persons have rows of several classes, so how large these are is not known: set a number"
 
 RULES: dict[str, Rule] = {
     "max_advantage": Rule("advantage on the entire dataset at most", _worst_attack(ENTIRE, "advantage_high")),
@@ -207,7 +208,8 @@ def finding(rule: str, limit: float | str, checkpoint: Checkpoint, slice_: str =
         reading = worst(rule, checkpoint, slice_).in_units_of(bound)
     so_far: dict[str, Any] = {"epoch": checkpoint.epoch, "rule": rule, "limit": limit}
     so_far |= {"attack": reading.attack, "slice": reading.slice}
-    why = reading.why_missing if math.isnan(reading.value) else UNKNOWN_MAJORITY
+    unknown = SHARED_CLASSES if _classes_share_persons(checkpoint) else UNKNOWN_MAJORITY
+    why = reading.why_missing if math.isnan(reading.value) else unknown
     if math.isnan(reading.value + bound):
         reason = why if reading.judged else f"cannot be judged: {why}"
         judged = "yes" if reading.judged else "no"
@@ -228,16 +230,32 @@ def finding(rule: str, limit: float | str, checkpoint: Checkpoint, slice_: str =
 
 
 def majority_high(checkpoint: Checkpoint) -> float:
-    """Upper 98.75% bound of the largest class's share, NaN where no attack was made by class.
+    """Upper 98.75% bound of the largest class's share.
 
-    It is the bound of the class with most non-members here, hence at least that of the truly largest one.
+    It is the bound of the class with most non-members here, hence at least that of the truly largest one. NaN
+    where no attack was made by class, and where persons have rows of several.
     """
-    sizes = [row["n_nonmember"] for row in checkpoint.rows if row["slice"].startswith(CLASS)]
-    whole = [row["n_nonmember"] for row in checkpoint.rows if row["slice"] == ENTIRE]
-    if not sizes or not whole:
+    sizes = _sizes(checkpoint)
+    n, classes = sizes.pop(ENTIRE, math.nan), sizes.values()
+    if math.isnan(n) or not classes or _classes_share_persons(checkpoint):
         return math.nan
-    n = max(whole)
-    return 1.0 - rate_low(n - max(sizes), n, LEVEL / 4)
+    return 1.0 - rate_low(n - max(classes), n, LEVEL / 4)
+
+
+def _classes_share_persons(checkpoint: Checkpoint) -> bool:
+    """Whether more non-members are in classes than there are: persons, of whom some are in several."""
+    sizes = _sizes(checkpoint)
+    return ENTIRE in sizes and sum(sizes.values()) - sizes[ENTIRE] > sizes[ENTIRE]
+
+
+def _sizes(checkpoint: Checkpoint) -> dict[str, float]:
+    """How many non-members the entire dataset and each class have, by the attack that scores most of them."""
+    sizes: dict[str, float] = {}
+    for row in checkpoint.rows:
+        name = row["slice"]
+        if name == ENTIRE or name.startswith(CLASS):
+            sizes[name] = max(row["n_nonmember"], sizes.get(name, 0.0))
+    return sizes
 
 
 def _reading(row: Mapping[str, Any], value: float, attack: str) -> Reading:

@@ -16,6 +16,7 @@ from privacy_report.pipeline.contract import (
     OUTPUTS,
     PLACEBO,
     REFERENCES,
+    counts,
     kind_of,
 )
 from privacy_report.pipeline.tables import Row, where
@@ -26,18 +27,22 @@ def scope_of(
     epoch: int,
     canaries: Sequence[Row] = (),
     one_run: Mapping[str, Any] | None = None,
+    released: str | None = None,
 ) -> dict[str, Any]:
     """What the attacks at one checkpoint can and cannot say.
 
     rows: privacy.csv of one variant; canaries: its audit twin's rows on canaries, whose leaks are corrected
-    over the twin's rows; one_run: the twin's audit, which detects a leak where it bounds epsilon above 0.
+    over the twin's rows; one_run: the twin's audit, which detects a leak where it bounds epsilon above 0;
+    released: attacks that need more than this, or see less than all if it is None, have not tried.
     `tried`: kind of attacker -> the attacks that measured something on the entire dataset (canaries: on
     those); `power`: the smallest advantage there that would have been detected, null where nothing was
     measured; `leaks`: the attacks and slices in which a leak was detected.
     """
     attacks = [row for row in rows if kind_of(row["attack"]) != PLACEBO and not math.isnan(row["auc"])]
-    here = list(where(attacks, epoch=float(epoch)))
-    others = [row for row in where(canaries, epoch=float(epoch)) if not math.isnan(row["auc"])]
+    here, others = (
+        [row for row in where(table, epoch=float(epoch)) if counts(row["attack"], released)]
+        for table in (attacks, [row for row in canaries if not math.isnan(row["auc"])])
+    )
     counting = here if any(where(here, slice=CANARIES)) else [*here, *others]  # a twin has its own
     tried: dict[str, list[str]] = {}
     for kind in (OUTPUTS, EARLY, REFERENCES):
