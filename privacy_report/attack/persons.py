@@ -14,7 +14,7 @@ from privacy_report.pipeline.measured import MAX, MEAN, Row
 
 NOTE = "rows of persons: the interval is clustered by person"
 LOPSIDED = "rows of persons: few persons have most of them, so there is no interval"
-FEWEST = 10
+FEWEST = 20
 """Persons a side, at least, as many as they are worth (`effective`): no interval of rows holds below."""
 
 

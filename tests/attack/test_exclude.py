@@ -12,7 +12,9 @@ from planted import planted
 from sandbox import ROOT
 
 from privacy_report.attack.checkpoint import plan
+from privacy_report.attack.example_exposure import of_members
 from privacy_report.attack.job import of_examples
+from privacy_report.attack.reference_scores import rmia
 from privacy_report.attack.references import References
 from privacy_report.attack.signals import pool
 from privacy_report.attack.slices import Group, load_excluded
@@ -50,6 +52,20 @@ def test_groups_count_all_non_members():
     findings = of_examples(pool(world.outputs(6)), plan("threshold", params, groups, OUT))
     row = next(row for row in findings.rows if row["slice"] == "group=mine")
     assert (row["n_member"], row["n_nonmember"]) == (60, 39)  # of 20 to 59, 59 is left out
+
+
+def test_where_each_member_is_found_is_told_without_the_excluded(tmp_path):
+    world = planted()
+    write_arrays(tmp_path / "outputs.npz", output_arrays(world.outputs(6)))
+    np.save(tmp_path / "trains.npy", world.trains)
+    np.save(tmp_path / "phi.npy", world.phi(world.references).astype(np.float32))
+    files = [tmp_path / name for name in ("outputs.npz", "trains.npy", "phi.npy")]
+    everybody, some = of_members(*files)["found_at_fpr"], of_members(*files, OUT)["found_at_fpr"]
+    scores = rmia(pool(world.outputs(6)).phi, world.as_references)
+    kept = np.delete(scores[60:], OUT)
+    for fpr, others in ((everybody, scores[60:]), (some, kept)):
+        assert fpr == pytest.approx([np.mean(others >= score) for score in scores[:60]])
+    assert (everybody != some).any()
 
 
 @pytest.fixture

@@ -9,13 +9,14 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from privacy_report.attack import findings, trained
 from privacy_report.attack.checkpoint import attack_outputs, plan, planned
 from privacy_report.attack.exposure import membership_probability
 from privacy_report.attack.intervals import auc_interval, delong_variance
 from privacy_report.attack.job import of_examples
-from privacy_report.attack.persons import by_person, clustered_variance, of_rows
+from privacy_report.attack.persons import LOPSIDED, by_person, clustered_variance, effective, of_rows
 from privacy_report.attack.roc import auc, roc_curve, sorted_roc
 from privacy_report.attack.signals import negative_loss, pool
 from privacy_report.audits.attacks import audit_params
@@ -68,8 +69,39 @@ def test_with_a_row_each_the_clustered_variance_is_delongs(scores, seed):
     for prior in (0, 6):
         expected = delong_variance(curve, prior)
         assert clustered_variance(curve, is_member, person, prior) == pytest.approx(expected)
-    row = of_rows(scores, is_member, person)
-    assert (row["auc_low"], row["auc_high"]) == pytest.approx(auc_interval(curve))
+
+
+def test_with_a_row_each_the_interval_is_that_of_rows():
+    rng = np.random.default_rng(2)
+    scores, is_member = sorted_rows(rng.normal(size=60) + (np.arange(60) < 30), np.arange(60) < 30)
+    row = of_rows(scores, is_member, rng.permutation(60))
+    assert (row["auc_low"], row["auc_high"]) == pytest.approx(auc_interval(sorted_roc(scores, is_member)))
+
+
+def test_where_few_persons_have_most_rows_fewer_persons_count():
+    """Kish: the variance of a mean with the numbers of rows as weights, by hand and by simulation."""
+    assert effective(np.repeat(np.arange(4), 3)) == 4
+    assert effective(np.array([0, 0, 0, 1])) == 16 / 10
+    sizes = np.array([50, *[1] * 50])
+    person = np.repeat(np.arange(51), sizes)
+    means = np.random.default_rng(0).normal(size=(20_000, 51)) @ sizes / sizes.sum()
+    assert 1 / means.var() == pytest.approx(effective(person), rel=0.05)
+    is_member = np.concatenate([np.ones(100, bool), np.zeros(100, bool)])
+    row = of_rows(-np.arange(200.0), is_member, np.concatenate([person, 100 + person]))
+    assert (row["auc"], row["auc_low"], row["auc_high"], row["note"]) == (1.0, None, None, LOPSIDED)
+
+
+def test_the_interval_holds_where_persons_have_unequally_many_rows():
+    """1 to some 30 rows each, correlated at 0.5: 0.5 lies outside in 5% of 600 null draws, and chance."""
+    rng, missed = np.random.default_rng(4), 0
+    for _ in range(600):
+        sizes = rng.geometric(0.2, 200)
+        person = np.repeat(np.arange(200), sizes)
+        scores = rng.normal(size=200)[person] + rng.normal(size=len(person))
+        row = of_rows(*sorted_rows(scores, person < 100, person))
+        missed += not row["auc_low"] <= 0.5 <= row["auc_high"]
+    assert binomtest(missed, 600, 0.065, "greater").pvalue > 0.01
+    assert binomtest(missed, 600, 0.03, "less").pvalue > 0.01
 
 
 def test_rows_that_are_there_twice_say_nothing_more():

@@ -3,6 +3,7 @@ import pytest
 from scipy.stats import rankdata
 from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from privacy_report.attack.intervals import auc_interval
@@ -170,3 +171,24 @@ def test_ranks_are_mean_ranks_and_rounding_ties():
         assert ranks(values).tolist() == expected.tolist()
         assert ranks(values + rng.uniform(-1e-14, 1e-14, len(values))).tolist() == expected.tolist()
     assert ranks(np.array([0.0, 1e-9, -1e-9])).tolist() == [2.0, 3.0, 1.0]
+
+
+class Infinite(LogisticRegression):
+    def decision_function(self, X):
+        return np.where(np.arange(len(X)) % 2, np.inf, 0.0)
+
+
+def test_scores_that_are_not_finite_are_refused():
+    """Infinite ones would tie all others, and look like a model that leaks nothing."""
+    rng, is_member = np.random.default_rng(0), np.arange(100) < 50
+    with pytest.raises(UserError, match=r"Infinite: got scores that are not finite, allowed: finite ones"):
+        fit_and_score(rng.normal(size=(100, 2)), is_member, np.zeros((4, 2)), Infinite())
+
+
+def test_a_feature_that_is_constant_up_to_rounding_decides_nothing():
+    rng, is_member = np.random.default_rng(0), np.arange(60) < 30
+    X = np.column_stack([rng.normal(size=60), np.full(60, 0.1)])
+    assert X[:, 1].std() > 0
+    new = np.array([[0.3, 0.1], [0.3, 0.2]])
+    same, other = fit_and_score(X, is_member, new, LogisticRegression())
+    assert other == pytest.approx(same, abs=0.1)

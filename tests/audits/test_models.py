@@ -11,7 +11,7 @@ from audited import arrays
 from privacy_report.attack import registry
 from privacy_report.audits.attacks import default_estimators
 from privacy_report.audits.audit_file import read_audit_file
-from privacy_report.audits.models import QUICK, SLOWER, default_attacks, models_at
+from privacy_report.audits.models import QUICK, SLOWER, attack_model, default_attacks, models_at
 from privacy_report.commands.audit import main
 from privacy_report.errors import UserError
 
@@ -217,6 +217,11 @@ def test_labels_in_other_forms(here, form):
         (lambda: Path("x.csv").write_text("side,label,prob\nmember,0,high\n"), r"x\.csv: .* must be numbers"),
         (lambda: Path("x.csv").write_text("side,label,prob\nin,0,0.5\n"), r"got the sides \['in'\], allowed"),
         (lambda: Path("x.csv").write_bytes(b"\xff\xfe"), r"x\.csv: cannot be read as CSV"),
+        (
+            lambda: Path("x.csv").write_text("side,label,prob,person\nmember,0,0.5,a\nmember,1,0.5\n"),
+            r"x\.csv: row 2 has more or fewer cells than the header, allowed: as many",
+        ),
+        (lambda: Path("x.csv").write_text("side,score\nmember,0,1\n"), r"x\.csv: row 1 has more or fewer"),
     ],
 )
 def test_what_is_ambiguous_is_refused_with_the_remedy(here, write, said):
@@ -225,6 +230,18 @@ def test_what_is_ambiguous_is_refused_with_the_remedy(here, write, said):
     with pytest.raises(UserError, match=said) as caught:
         read_audit_file(path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_folder_of_one_kind_of_files(here):
+    given = arrays()
+    Path("run").mkdir()
+    sides, kinds = ("member", "nonmember"), ("labels", "predictions")
+    labels = {f"{side}_{kind}": given[f"{side}_labels"] for side in sides for kind in kinds}
+    np.savez("run/e_1.npz", **labels)
+    np.savez("run/e_2.npz", **given)
+    assert (
+        code("run") == "error: run/e_2.npz: got a model's outputs, allowed: predictions, as in the first file"
+    )
 
 
 def test_unknown_classes_are_named(here):

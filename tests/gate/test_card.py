@@ -100,3 +100,11 @@ def test_a_twin_is_never_shipped(tables):
     page = card("cnn2", SECTION, verdict, tables, None, ABOUT, "`c0ffee`", None)
     assert "An audit twin, trained with canaries, is never shipped." in page
     assert "No checkpoint keeps" not in page
+
+
+def test_a_card_where_no_attack_counts_for_the_release_has_the_accuracy(tables):
+    rows = [row | {"leaks": "no"} for row in tables if row["half"] == "select"]
+    verdict = verdict_on("cnn2", Policy(LIMITS, released="label"), Evidence(tables, rows, None, {2: 8, 4: 8}))
+    page = card("cnn2", SECTION, verdict, tables, None, ABOUT, "`c0ffee`", None)
+    assert "cannot be judged" in page
+    assert "| 0.8125 / 0.7000 |" in page

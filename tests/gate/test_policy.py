@@ -199,6 +199,9 @@ def test_accuracy_has_to_be_above_that_of_naming_the_largest_class(rows, no_epsi
     unknown = verdict_on("cnn2", rows(2), policy_, no_epsilon)
     assert unknown["verdict"] == UNJUDGED
     assert "no attack was made by class" in unknown["failing"][0]["reason"]
+    shared = [row | {"n_nonmember": 4000.0} for row in classes]  # 8,000 in two classes, of 5,000 persons
+    (finding,) = verdict_on("cnn2", rows(2, val_accuracy=0.73) + shared, policy_, no_epsilon)["failing"]
+    assert (finding["judged"], "persons have rows of several classes" in finding["reason"]) == ("no", True)
 
 
 def test_an_epsilon_with_a_public_seed_cannot_be_judged_unless_it_is_allowed(rows):
