@@ -122,6 +122,7 @@ lock: ## pin the newest versions that pyproject.toml allows into requirements.lo
 	.lock-venv/bin/python -m pip freeze --exclude-editable > requirements.lock
 	rm -rf .lock-venv
 
-clean: ## remove everything that git does not keep, the store of finished work included; not ./quickstart
-	rm -rf $(VENV) .docs-venv site dist $(SANDBOX).part build .store data .dvc/cache .dvc/tmp .pytest_cache .mypy_cache .ruff_cache *.egg-info
+clean: ## remove what git does not keep, models and the store of finished work included; not ./quickstart
+	rm -rf $(VENV) .docs-venv .lock-venv site dist $(SANDBOX).part build .store data models dvc_plots .hypothesis .dvc/cache .dvc/tmp .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@[ ! -d plots ] || git clean -fdXq plots

@@ -187,12 +187,12 @@ def write_overrides(conf: Path | str, params: Mapping[str, Any]) -> list[str]:
     path = Path(conf, OVERRIDES)
     text = path.read_text(encoding="utf-8")
     comments = [line for line in text.splitlines() if line.startswith("#")]
-    values = OmegaConf.merge(OmegaConf.create(yaml.safe_load(text) or {}), _changed(before, params))
+    values = OmegaConf.merge(OmegaConf.create(text), _changed(before, params))
     _write(path, "\n".join(comments) + "\n" + OmegaConf.to_yaml(values))
     try:
         if left := differences(yaml.safe_load(composed(conf)), params):
             raise UserError(f"{path}: cannot say {left[0]}; edit conf/ instead of setting it with -S")
-    except UserError:
+    except BaseException:
         _write(path, text)
         raise
     return lines

@@ -17,6 +17,11 @@ def one_line(error: object) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def type_and_text(error: BaseException) -> str:
+    """An exception's type and text, without line breaks."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 def refuse(key: str, got: object, allowed: str) -> UserError:
     """The error for an impossible value: key, what it got, what is allowed."""
     return UserError(f"{key}: got {got!r}, allowed: {allowed}")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from privacy_report.datasets import canaries, prepared
+from privacy_report.pipeline import store
 from privacy_report.pipeline.command import run, variant_named
 from privacy_report.pipeline.files import atomic, empty_folder
 from privacy_report.pipeline.locks import exclusive
@@ -17,7 +18,7 @@ from privacy_report.pipeline.recorded import checked
 from privacy_report.training.announce import announce
 from privacy_report.training.memberships import ReferenceParams
 from privacy_report.training.person_coins import of_variant
-from privacy_report.training.references import Reference, ReferenceChain, phi_of
+from privacy_report.training.references import KIND, Reference, ReferenceChain, phi_of
 from privacy_report.training.schema import Variant
 
 OUTPUTS = Path("data/reference")
@@ -45,6 +46,9 @@ def main(argv: Sequence[str]) -> None:
     with exclusive(f"reference@{name}", inputs) as (references, n):
         kept, folder = Memo(f"reference@{name}"), OUTPUTS / name
         trains = np.array([reference.trains for reference in references], bool).reshape(-1, n)
+        for reference in references:  # what is damaged is set aside here, so that it is trained again
+            for epoch in reference.epochs:
+                store.get(KIND, reference.key(epoch))
         if left := [chain for chain in map(ReferenceChain, references) if chain.left]:
             from privacy_report.training.engine import train  # costs a second or two
 

@@ -20,7 +20,7 @@ class Canaries:
     """Canaries in ascending order of their places, which says nothing about their coins.
 
     index: int32 (m,), rows of the prepared arrays, all members; labels: int32 (m,), those to train on;
-    images: uint8 (m, H, W, C), or none where the examples are left as they are; is_member: bool (m,),
+    images: uint8 or float32 (m, ...), or none where the examples are left as they are; is_member: bool (m,),
     who is in.
     """
 
@@ -36,7 +36,7 @@ def path_of(variant: str, folder: Path = FOLDER) -> Path:
 
 
 def read(path: Path | str) -> Canaries:
-    """Read what `write` has written. UserError where there is no such file."""
+    """Read what `canary_draw.write` has written. UserError where there is no such file."""
     return Canaries(**read_arrays(path))
 
 

@@ -36,7 +36,7 @@ class Prepared:
 
 
 def read(folder: Path | str = FOLDER) -> Prepared:
-    """Read what `write` has written to `folder`. UserError where a file is missing."""
+    """Read what `preparation.write` has written to `folder`. UserError where a file is missing."""
     folder = Path(folder)
     try:
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}

@@ -26,7 +26,7 @@ FOLDER = "folder"
 
 @dataclass
 class DatasetParams:
-    """Which dataset, and who of it is in the target's training set.
+    """Which dataset, and which of its examples are in the target's training set.
 
     name: `cifar10`, `digits`, any image-classification dataset of TFDS (`mnist`, `name/config`), or one of
         the user's own: `arrays`, `folder`, `table`, whose file or folder in own_data is `path`.

@@ -252,7 +252,7 @@ def _constants(
 
 
 def _scaled(scale: Sequence[float], values: np.ndarray) -> np.ndarray:
-    mean, deviation = scale
+    mean, deviation = map(float, scale)
     return ((np.where(np.isnan(values), mean, values) - mean) / deviation).astype(np.float32)[:, np.newaxis]
 
 

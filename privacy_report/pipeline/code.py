@@ -43,7 +43,7 @@ class Code:
 
     modules: name of a module of this package -> its file; own: all files of what no distribution owns, by
     their path from the folder that they are imported from; libraries: top-level packages that are imported;
-    strings: those of the files in `own`, among which the environment variables are that they may read.
+    strings: of the files in `own`; the environment variables that these may read are among them.
     """
 
     modules: dict[str, Path]
@@ -145,8 +145,8 @@ def _syntax(path: Path, mtime: int, size: int, name: str = "") -> _Syntax:
         elif isinstance(body := getattr(node, "body", None), list):
             node.body = [statement for statement in body if not _is_text(statement)] or [ast.Pass()]  # type: ignore[attr-defined]
     imports |= {text for text in strings if DOTTED.fullmatch(text)}
-    text = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-    return _Syntax(text, frozenset(imports), frozenset(strings))
+    syntax_digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    return _Syntax(syntax_digest, frozenset(imports), frozenset(strings))
 
 
 def _imports(node: ast.AST, name: str) -> Iterator[str]:

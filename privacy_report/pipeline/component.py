@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from omegaconf import MISSING
 
-from privacy_report.errors import UserError, refuse
+from privacy_report.errors import UserError, refuse, type_and_text
 
 
 @dataclass
@@ -86,5 +86,5 @@ def _check(key: str, path: str, parameters: Any, given: int, settings: dict[str,
 
 
 def _raised(what: str, error: Exception) -> NoReturn:
-    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    reason = type_and_text(error)
     raise UserError(f"{what} {reason[:300]}") from None

@@ -22,7 +22,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from privacy_report.errors import UserError
+from privacy_report.errors import UserError, one_line, type_and_text
 
 DAMAGED = (
     ArithmeticError,
@@ -84,9 +84,19 @@ def _sync_folder(folder: Path) -> None:
 
 
 def empty_folder(path: Path | str) -> None:
-    """Make `path` an empty folder: what an earlier run left there is not this run's result."""
-    shutil.rmtree(path, ignore_errors=True)
-    Path(path).mkdir(parents=True)
+    """Make `path` an empty folder: what an earlier run left there is not this run's result.
+
+    A link there is removed, and not followed. UserError where something cannot be removed.
+    """
+    path = Path(path)
+    try:
+        if path.is_symlink() or path.is_file():
+            path.unlink()
+        elif path.exists():
+            shutil.rmtree(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be emptied ({one_line(error)})") from None
+    path.mkdir(parents=True)
 
 
 def write_arrays(path: Path | str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -116,10 +126,10 @@ def reading(path: Path | str) -> Iterator[None]:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except DAMAGED as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = type_and_text(error)
         raise DamagedError(f"{path}: damaged, or not an .npz of named plain arrays ({reason})") from None
     except PASSING as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = type_and_text(error)
         raise UserError(f"{path}: cannot be read ({reason})") from None
 
 

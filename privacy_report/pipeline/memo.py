@@ -28,7 +28,16 @@ from privacy_report.pipeline.store_policy import read_policy
 
 PREFIXES = ("DNNL_", "GLIBC_TUNABLES", "NPY_", "ONEDNN_", "OPENBLAS_", "PRIVACY_REPORT_DEVICE", "TF_")
 """Environment variables of NumPy, OpenBLAS, TensorFlow, oneDNN and the C library; of the device, too."""
-PINNED = ("TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS", "TF_XLA_FLAGS")
+TERRAFORM = ("TF_CLI_", "TF_DATA_DIR", "TF_INPUT", "TF_LOG", "TF_PLUGIN_CACHE_DIR", "TF_VAR_", "TF_WORKSPACE")
+"""The beginnings of another program's variables, some of them secret."""
+PINNED = (
+    "CUDA_VISIBLE_DEVICES",
+    "KERAS_BACKEND",
+    "TF_CPP_MIN_LOG_LEVEL",
+    "TF_ENABLE_ONEDNN_OPTS",
+    "TF_XLA_FLAGS",
+    "XLA_FLAGS",
+)
 """Those that `training.backend` sets itself, whatever they were."""
 THREADS = "_THREADS"
 """The end of the names of those that change no bit: see `training.backend` and `attack.findings`."""
@@ -40,7 +49,8 @@ SPARED = 24 * 3600.0
 def base(*roots: str, chosen: Iterable[str] = (), hands: Iterable[str] = (), **inputs: Any) -> dict[str, Any]:
     """What all results of a computation depend on: its code (`code.code_of`), and `inputs` (JSON-able).
 
-    Of the environment: all variables with the PREFIXES, and those that a user's own code names anywhere.
+    Of the environment: all variables with the PREFIXES, and those that a user's own code names anywhere;
+    none that is PINNED or TERRAFORM's.
     """
     chosen, hands = tuple(chosen), tuple(hands)
     code = code_of(*roots, chosen=chosen, hands=hands)
@@ -51,7 +61,7 @@ def base(*roots: str, chosen: Iterable[str] = (), hands: Iterable[str] = (), **i
         "environment": {
             name: value
             for name, value in os.environ.items()
-            if _is_named(name, code.strings) or (name.startswith(PREFIXES) and not _changes_no_bit(name))
+            if name not in PINNED and (_is_named(name, code.strings) or _may_change_bits(name))
         },
         **inputs,
     }
@@ -76,8 +86,8 @@ def _is_named(name: str, strings: frozenset[str]) -> bool:
     return name != "_" and (name in strings or name.startswith(beginnings))
 
 
-def _changes_no_bit(name: str) -> bool:
-    return name in PINNED or name.endswith(THREADS)
+def _may_change_bits(name: str) -> bool:
+    return name.startswith(PREFIXES) and not name.startswith(TERRAFORM) and not name.endswith(THREADS)
 
 
 class Memo:

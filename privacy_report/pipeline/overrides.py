@@ -36,7 +36,9 @@ def _leaves(values: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _names(message: str, key: str, value: Any) -> bool:
-    said = [key, key.rsplit(".", 1)[-1]] if key.startswith("variants.") else [key]
-    if any(re.search(rf"(?<![\w]){re.escape(name)}: ", message) for name in said):
+    said = {key}
+    if key.startswith("variants."):
+        said |= {key.split(".", 2)[-1], key.rsplit(".", 1)[-1]}
+    if any(re.search(rf"(?<![\w.]){re.escape(name)}: ", message) for name in said):
         return True
     return isinstance(value, str) and len(value) > 3 and value in message

@@ -20,7 +20,7 @@ import yaml
 
 from privacy_report.errors import UserError
 
-FOLDER = ".dir"
+FOLDER_SUFFIX = ".dir"
 """The end of a folder's MD5: it is that of a list of its files."""
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 BEING_WRITTEN = 5.0  # seconds for which another run may be at dvc.lock
@@ -31,7 +31,7 @@ def checked(main: Callable[[Sequence[str]], None]) -> Callable[[Sequence[str]], 
 
     def look_first(argv: Sequence[str]) -> None:
         if stage := os.environ.get("DVC_STAGE"):
-            refuse_changed(_inputs(stage))
+            refuse_changed(_inputs(stage.rpartition(":")[2]))  # from a subfolder it is ../dvc.yaml:stage
         main(argv)
 
     return look_first
@@ -66,7 +66,7 @@ def outputs() -> dict[str, tuple[str, str]]:
 def damaged(cache: Path) -> Iterator[Path]:
     """The objects of DVC's cache, a folder, whose bytes are not those that they are named after."""
     for path in sorted((cache / "files/md5").glob("??/*")):
-        if path.is_file() and md5(path) != (path.parent.name + path.name).removesuffix(FOLDER):
+        if path.is_file() and md5(path) != (path.parent.name + path.name).removesuffix(FOLDER_SUFFIX):
             yield path
 
 
@@ -93,7 +93,7 @@ def md5(path: Path, passed_over: Sequence[str] = ()) -> str:
             if not any(fnmatch(name, pattern) for name in place.parts for pattern in passed_over)
         ]
         listed = json.dumps(sorted(entries, key=lambda entry: entry["relpath"]), sort_keys=True)
-        return hashlib.md5(listed.encode(), usedforsecurity=False).hexdigest() + FOLDER
+        return hashlib.md5(listed.encode(), usedforsecurity=False).hexdigest() + FOLDER_SUFFIX
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 

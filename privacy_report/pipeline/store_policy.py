@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
 from privacy_report.errors import UserError
@@ -18,8 +19,8 @@ class Policy:
     limit_mb: float = 50_000.0
 
     def __post_init__(self) -> None:
-        if not self.limit_mb >= 0:
-            raise UserError(f"limit-mb: got {self.limit_mb}, allowed: a number of at least 0")
+        if not 0 <= self.limit_mb < math.inf:
+            raise UserError(f"limit-mb: got {self.limit_mb}, allowed: a finite number of at least 0")
 
 
 def read_policy() -> Policy:

@@ -79,7 +79,7 @@ def to_input(features: tf.Tensor) -> tf.Tensor:
 def predictor(model: keras.Model) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """A function (images, indices) -> logits that runs `model` in the graph, batch by batch.
 
-    images: uint8 (n, H, W, C), may be memory-mapped: no more than `CHUNK` are read at once.
+    images: uint8 or float32 (n, ...), may be memory-mapped: no more than `CHUNK` are read at once.
     indices: integers (m,). Returns float32 (m, n_classes) in the order of `indices`.
     """
 

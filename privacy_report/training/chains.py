@@ -1,7 +1,7 @@
 """Models on their way through the engine: how far the store has them, what comes next, and what that leaves.
 
 A chain is one model's intervals, each of which begins with the state that the one before has left. Chains are
-this process's; a worker gets what is in `Interval`. This module is light.
+this process's; a worker gets what is in `Model`. This module is light.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from privacy_report.datasets.prepared import Prepared
 class Data:
     """What a model is trained and validated on.
 
-    images: uint8 (n, H, W, C), may be memory-mapped; labels: integers (n,); train, validation: integer rows
-    of both; validation may be empty.
+    images: uint8 or float32 (n, ...), may be memory-mapped; labels: integers (n,); train, validation: rows of
+    both, integers; validation may be empty.
     """
 
     images: np.ndarray

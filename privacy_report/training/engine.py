@@ -22,14 +22,14 @@ from distributed import CancelledError, Client, Future, KilledWorker
 
 from privacy_report.datasets.canaries import World
 from privacy_report.datasets.prepared import ARRAYS
-from privacy_report.errors import UserError
+from privacy_report.errors import UserError, type_and_text
 from privacy_report.pipeline import store
 from privacy_report.pipeline.digests import Arrays
 from privacy_report.training import worker
 from privacy_report.training.chains import STATE, Chain
 from privacy_report.training.cluster import RETRIES, connected
 from privacy_report.training.progress import Pace, Progress
-from privacy_report.training.worker import Done, FailedError, one_line
+from privacy_report.training.worker import Done, FailedError
 
 PATIENCE = 300.0  # seconds without any worker
 REMIND = 10.0  # seconds after which to say again that there is none
@@ -122,7 +122,7 @@ class _Training:
             if isinstance(answer, OSError):  # gone again
                 continue
             if isinstance(answer, Exception):
-                raise UserError(f"worker {address} cannot train ({one_line(answer)})")
+                raise UserError(f"worker {address} cannot train ({type_and_text(answer)})")
             if answer:
                 raise UserError(f"worker {address} {answer}")
             self.workers.add(address)
@@ -198,7 +198,7 @@ def _result(future: Future, name: str) -> Done:
         if isinstance(error, KilledWorker):
             died, last = error.allowed_failures + 1, error.last_worker.address
             raise UserError(f"{name}: {died} workers died while they trained it, the last was {last}")
-        reason = str(error) if isinstance(error, FailedError) else one_line(error)
+        reason = str(error) if isinstance(error, FailedError) else type_and_text(error)
         raise UserError(f"{name}: failed {RETRIES + 1} times ({reason})")
     try:
         done: Done = future.result()

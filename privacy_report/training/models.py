@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from privacy_report.errors import UserError, refuse
+from privacy_report.errors import UserError, refuse, type_and_text
 from privacy_report.pipeline.component import Component, make
 from privacy_report.training.backend import keras
 
@@ -80,7 +80,7 @@ def build(chosen: Component, shape: tuple[int, ...], n_classes: int, seed: int) 
     except UserError:
         raise
     except Exception as error:  # whatever a user's layers raise
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = type_and_text(error)
         raise UserError(f"model.path: {chosen.path}: its model cannot be used ({reason[:300]})") from None
     _check_outputs(chosen.path, outputs)
     return model

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from privacy_report.errors import UserError, one_line
+from privacy_report.errors import UserError, type_and_text
 from privacy_report.pipeline.component import Component, imported, make
 from privacy_report.training.backend import tf
 
@@ -103,5 +103,5 @@ def _check_form(path: str, got: object) -> None:
 
 
 def _unusable(error: Exception) -> UserError:
-    said = one_line(f"{type(error).__name__}: {error}")
+    said = type_and_text(error)
     return UserError(f"loss.path: the loss cannot be used in a TensorFlow graph ({said[:300]})")

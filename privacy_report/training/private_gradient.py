@@ -101,7 +101,7 @@ def gradient(
     It is the clipped sum plus noise of standard deviation noise_multiplier * l2_norm_clip, divided by the
     *expected* batch size: the drawn size would tell who was drawn. Arguments of the function and its
     returns as in `clipped_sum`, seed as in `noise`. added: what is added to the clipped sum before the noise,
-    one a variable; watch: called in the graph with every step; loss: of the examples. Call `check` first.
+    one a variable; watch: called in the graph with every step; loss: of the examples. Call `accept` first.
     """
     stddev = noise_multiplier * l2_norm_clip if noise_multiplier else 0.0  # 0 with an infinite clip too
 

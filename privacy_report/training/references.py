@@ -65,7 +65,7 @@ class Reference:
 
 
 class ReferenceChain(Chain):
-    """A reference, of which phi is kept at each of its epochs, and of the states the last alone."""
+    """A reference model: phi is kept at each of its epochs, the state only at the last."""
 
     model: Reference
 

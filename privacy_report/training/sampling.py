@@ -97,11 +97,11 @@ def check_batch_size(n: int, expected_batch_size: int) -> None:
 
 
 def step_seeds(entropy: int, epoch: int, steps: int) -> np.ndarray:
-    """The seeds of an epoch's noise, int64 (steps, 2), for `private.noise`.
+    """The seeds of an epoch's noise, int64 (steps, 2), for `private_gradient.noise`.
 
     The pair is (k0, k1 + place) of the run's key (k0, k1), where place packs epoch, step and, filled in
-    by `private.noise`, the variable, each in its own bits. Within a run no two pairs are equal, which
-    is all that the counter-based generator needs to make disjoint streams. Epoch < 2^20, steps < 2^24.
+    by `private_gradient.noise`, the variable, each in its own bits. Within a run no two pairs are equal,
+    which is all that the counter-based generator needs to make disjoint streams. Epoch < 2^20, steps < 2^24.
     """
     if not (0 <= epoch < 2**EPOCH_BITS and steps <= 2**STEP_BITS):
         raise ValueError(f"epoch {epoch} with {steps} steps does not fit the noise counter")

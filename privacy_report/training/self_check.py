@@ -165,7 +165,7 @@ def _sampling(epoch: int, drawn: Drawn, seen: Seen) -> Iterator[Check]:
 
 
 def _repeated(seen: Seen, before: np.ndarray, now: np.ndarray) -> Check:
-    """Whether noise is that of another step, of this epoch or of an earlier one; no noise is none's."""
+    """Whether noise is that of another step, of this epoch or an earlier one; of those that have noise."""
     now = now[seen.signs.any(axis=1)]
     every = np.concatenate([before, now])
     repeated = len(every) - len(np.unique(every))

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from privacy_report.datasets.prepared import Prepared
-from privacy_report.errors import UserError
+from privacy_report.errors import UserError, type_and_text
 from privacy_report.pipeline.component import Component
 from privacy_report.pipeline.files import atomic
 from privacy_report.training import backend, models, state
@@ -45,7 +45,7 @@ def ship(
         try:
             model.save(saved)
         except Exception as error:  # of the user's own layers and classes
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            reason = type_and_text(error)
             raise UserError(
                 f"model.path: {chosen.path}: Keras cannot write its model ({reason[:300]})"
             ) from None
@@ -67,7 +67,7 @@ def difference(
     try:
         model = keras.models.load_model(path, custom_objects=own)
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = type_and_text(error)
         raise UserError(f"model.path: {chosen.path}: Keras cannot open its file ({reason[:300]})") from None
     rows = examples.nonmember[:TRIED]
     logits = model.predict(examples.images[rows], batch_size=backend.PREDICT_BATCH, verbose=0)

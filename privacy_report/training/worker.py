@@ -18,7 +18,7 @@ from typing import Any
 from distributed import Worker, get_worker
 
 from privacy_report.datasets.canaries import World
-from privacy_report.errors import UserError
+from privacy_report.errors import UserError, type_and_text
 from privacy_report.pipeline.digests import Arrays
 from privacy_report.training import job
 from privacy_report.training.chains import Model, Results
@@ -31,11 +31,6 @@ STALE = "has loaded code that has changed since; restart it"
 
 class FailedError(Exception):
     """What went wrong in an interval, in one line."""
-
-
-def one_line(error: BaseException) -> str:
-    """An exception's type and text."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 @dataclass(frozen=True)
@@ -109,7 +104,9 @@ def _refusal(recipe: Recipe, expected: dict[str, Any]) -> str:
     here = _loaded(recipe)
     for key in ("versions", "environment"):
         if here[key] != expected[key]:
-            return f"has other {key}: {here[key]}, expected {expected[key]}"
+            differing = sorted({name for name, _ in here[key].items() ^ expected[key].items()})
+            got, wanted = ({name: given[key].get(name) for name in differing} for given in (here, expected))
+            return f"has other {key}: {got}, expected {wanted}"
     if here["code"] == expected["code"]:
         return ""
     if recipe.base()["code"] == expected["code"]:
@@ -158,5 +155,5 @@ def work(model: Model, state: Arrays | None, epochs: range) -> Done:
     except UserError as error:
         return Done(worker=worker, refused=str(error))
     except Exception as error:  # Dask waits for ever for one that does not survive pickling
-        raise FailedError(one_line(error)) from None
+        raise FailedError(type_and_text(error)) from None
     return Done(results, time.monotonic() - started, worker)

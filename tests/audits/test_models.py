@@ -11,7 +11,7 @@ from audited import arrays
 from privacy_report.attack import registry
 from privacy_report.audits.attacks import default_estimators
 from privacy_report.audits.audit_file import read_audit_file
-from privacy_report.audits.models import QUICK, SLOWER, attack_model, default_attacks, models_at
+from privacy_report.audits.models import QUICK, SLOWER, default_attacks, models_at
 from privacy_report.commands.audit import main
 from privacy_report.errors import UserError
 
