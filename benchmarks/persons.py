@@ -7,7 +7,11 @@ exclude 0.5 where nothing leaks; coverage is the share of intervals that hold th
 leak. "persons": persons by their highest score; "rows, clustered": rows, with the interval that is clustered
 by person; "rows, naive": rows taken for independent.
 
-`python -m benchmarks.persons` writes benchmarks/persons.json; every draw is seeded by its number and setting.
+Where persons have unequally many rows (`unequal`), nothing leaks, and the r-th person of a side has 100 / r
+of them, at least one.
+
+`python -m benchmarks.persons` writes benchmarks/persons.json, and with `--unequal`
+benchmarks/persons_unequal.json; every draw is seeded by its number and setting.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from privacy_report.attack.intervals import advantage_p, auc_interval
-from privacy_report.attack.persons import by_person, of_rows
+from privacy_report.attack.persons import by_person, effective, of_rows
 from privacy_report.attack.roc import sorted_roc
 from privacy_report.pipeline.command import run
 from privacy_report.pipeline.files import write_json
@@ -31,6 +35,8 @@ PERSONS, ROWS = 200, 10
 CORRELATIONS = (0.0, 0.2, 0.5)
 ROWS_AUC = 0.6
 SHIFT = float(np.sqrt(2) * ndtri(ROWS_AUC))
+UNEQUAL = (200, 400, 1000)
+"""Persons on each side."""
 KINDS = ("persons", "rows, clustered", "rows, naive")
 STREAM = 53
 
@@ -97,12 +103,34 @@ def measure(correlation: float, draws: int) -> list[dict[str, Any]]:
     return rows
 
 
+def unequal(persons: int, draws: int) -> dict[str, Any]:
+    """How often the interval of rows excludes 0.5, persons being on each side; what they are worth."""
+    sizes = np.maximum(1, 100 // np.arange(1, persons + 1))
+    person = np.repeat(np.arange(2 * persons), np.tile(sizes, 2))
+    alarms = 0
+    for number in range(draws):
+        rng = np.random.default_rng([STREAM, persons, number])
+        scores = rng.normal(size=2 * persons)[person] + rng.normal(size=len(person))
+        at = np.argsort(-scores)
+        row = of_rows(scores[at], person[at] < persons, person[at])
+        alarms += not row["auc_low"] <= 0.5 <= row["auc_high"]
+    worth = effective(person[person < persons])
+    return {"persons": persons, "effective": worth, "draws": draws, "false_alarms": alarms / draws}
+
+
 def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=4_000)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
+    parser.add_argument("--unequal", action="store_true", help="persons with unequally many rows alone")
     args = parser.parse_args(argv)
-    write_json(args.out, [row for correlation in CORRELATIONS for row in measure(correlation, args.draws)])
+    if args.unequal:
+        path = Path(__file__).with_name("persons_unequal.json")
+        write_json(path, [unequal(persons, args.draws) for persons in UNEQUAL])
+    else:
+        write_json(
+            args.out, [row for correlation in CORRELATIONS for row in measure(correlation, args.draws)]
+        )
 
 
 if __name__ == "__main__":

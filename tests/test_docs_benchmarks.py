@@ -65,6 +65,16 @@ def test_the_intervals_of_persons_are_as_often_wrong_as_was_measured():
     )
 
 
+def test_the_table_of_unequally_many_rows_is_what_was_measured():
+    measured = json.loads((ROOT / "benchmarks/persons_unequal.json").read_text())
+    rows = [
+        [str(row["persons"]), f"{row['effective']:.0f}", f"{row['false_alarms']:.1%}"] for row in measured
+    ]
+    head = ["persons on each side", "count as", "intervals that exclude 0.5"]
+    check_block(DOCS / "statistics.md", "persons unequal", table(head, rows))
+    assert all(row["draws"] == 4000 for row in measured)
+
+
 def test_power_table_is_what_was_measured():
     calibration = json.loads((ROOT / "benchmarks/calibration.json").read_text())
     rows = []

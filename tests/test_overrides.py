@@ -9,6 +9,7 @@ from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 from sandbox import ROOT, Sandbox
 
+from privacy_report import composition
 from privacy_report.composition import composed, write_overrides
 from privacy_report.errors import UserError
 
@@ -150,6 +151,32 @@ def test_a_key_that_is_gone_cannot_be_said_and_conf_stays_as_it_was(conf, overri
     assert message.endswith("-> '(absent)'; edit conf/ instead of setting it with -S")
     assert "\n" not in message
     assert (conf / "overrides.yaml").read_bytes() == before
+
+
+def test_what_stops_it_leaves_conf_as_it_was(conf, monkeypatch):
+    before = (conf / "overrides.yaml").read_bytes()
+    params = yaml.safe_load(experiment(conf, "gate.max_epsilon=8"))
+    first = composed(conf)
+
+    def stopped(conf):
+        monkeypatch.setattr(composition, "composed", interrupted)
+        return first
+
+    def interrupted(conf):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(composition, "composed", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        write_overrides(conf, params)
+    assert (conf / "overrides.yaml").read_bytes() == before
+
+
+def test_a_number_that_was_written_by_hand_stays_one(conf):
+    path = conf / "overrides.yaml"
+    path.write_text("\n".join([*comments(conf), "variants: {cnn2: {learning_rate: 1e-5}}"]))
+    write_overrides(conf, yaml.safe_load(experiment(conf, "gate.max_epsilon=8")))
+    assert yaml.safe_load(composed(conf))["variants"]["cnn2"]["learning_rate"] == 1e-5
+    assert written(conf)["variants"]["cnn2"]["learning_rate"] == 1e-5
 
 
 @pytest.mark.parametrize("section", ["gate", "reference"])

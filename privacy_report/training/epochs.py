@@ -67,9 +67,9 @@ def epoch_runner(
 ) -> Callable[[Batches], Epoch]:
     """A function that trains `model` on one epoch's `Batches` and returns its means.
 
-    images: uint8 or float32 (n, ...), may be memory-mapped; labels: integers (n,); train: those that it trains
-    on, integers (m,), to which the rows of the batches refer. The model gives logits (batch, n_classes). applied:
-    called in the graph with what the optimizer gets in a step, just before that.
+    images: uint8 or float32 (n, ...), may be memory-mapped; labels: integers (n,); train: what it trains on,
+    integers (m,), to which the rows of the batches refer. The model gives logits (batch, n_classes).
+    applied: called in the graph with what the optimizer gets in a step, just before that.
     """
     optimizer.build(model.trainable_variables)
 

@@ -21,9 +21,9 @@ CPU, GPU = "cpu", "gpu"
 
 @dataclass
 class Privacy:
-    """What makes a variant differentially private: gradients are clipped and noised (DP-SGD), batches are Poisson.
+    """What makes a variant differentially private: clipped and noised gradients of Poisson-sampled batches.
 
-    The optimizer that gets these gradients may be any.
+    The optimizer that gets them may be any.
     Exactly one of `noise_multiplier` and `target_epsilon` is given; the other follows from it. keep_running:
     whether to keep each epoch's running loss and accuracy, which are of private examples and without noise.
     """

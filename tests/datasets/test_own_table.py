@@ -115,6 +115,13 @@ def test_a_member_changes_its_own_features_alone_where_the_scales_are_public(set
     assert changed_by_one_member(tmp_path, THREE) == "width"
 
 
+def test_scales_in_quotes_are_numbers(tmp_path):
+    path = csv(tmp_path / "a.csv", age=list(range(ROWS)), sex=["f", "m"] * (ROWS // 2), part=PUBLIC)
+    given = [{"age": [40, 8]}, {"age": ["40", "8"]}]
+    first, second = (table.load(params(**THREE, scales=scales, categories=SEXES), path) for scales in given)
+    np.testing.assert_array_equal(first.images, second.images)
+
+
 TRUTHS, BOOLS = ["true", "false", "", "true"] * 10, {"categories": {"cell": ["true", "false"]}}
 NUMBERS, SCALE = ["1", "2.5", "", "3", "2"] * 8, {"scales": {"cell": [2, 1]}}
 HAS_TEXTS = "dataset.scales: .*: column cell holds texts"

@@ -128,3 +128,15 @@ def test_an_emptied_folder_is_empty(tmp_path):
     for name in ("a", "new/deep"):
         empty_folder(tmp_path / name)
         assert list((tmp_path / name).iterdir()) == []
+
+
+def test_a_link_in_the_place_of_a_folder_is_removed_and_not_followed(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/precious").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    (tmp_path / "file").touch()
+    for name in ("link", "file"):
+        empty_folder(tmp_path / name)
+        assert not (tmp_path / name).is_symlink()
+        assert list((tmp_path / name).iterdir()) == []
+    assert (tmp_path / "mine/precious").exists()

@@ -109,7 +109,10 @@ COUNTS = (
     "PRIVACY_REPORT_DEVICE",
     "TF_DETERMINISTIC_OPS",
 )
-CHANGES_NO_BIT = ("HOME", "PATH", "OPENBLAS_NUM_THREADS", "TF_NUM_INTEROP_THREADS", *memo.PINNED)
+OTHERS = ("TF_VAR_password", "TF_CLI_CONFIG_FILE", "TF_LOG")  # Terraform's
+CHANGES_NO_BIT = (
+    "HOME", "PATH", "OPENBLAS_NUM_THREADS", "TF_NUM_INTEROP_THREADS", *memo.PINNED, *OTHERS,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("variable", [*COUNTS, *CHANGES_NO_BIT])
@@ -133,3 +136,16 @@ def test_variables_that_a_users_own_code_names_are_in_its_keys(beside, monkeypat
         assert train(mine) != before
         monkeypatch.delenv(name)
     assert train() == others
+
+
+def test_a_users_code_may_name_what_is_set_when_tensorflow_is_imported(beside, monkeypatch):
+    """A worker's key is made once before that, and once after it."""
+    names = ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "CUDA_VISIBLE_DEVICES")
+    (beside / f"{NETS}.py").write_text(f"NAMES = {names}")
+    mine = replace(ORDINARY, model=Component(f"{NETS}.net"))
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    before = train(mine)
+    for name in names:
+        monkeypatch.setenv(name, "3")
+    assert train(mine) == before

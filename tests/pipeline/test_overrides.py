@@ -28,6 +28,8 @@ SAID = "; an experiment set {} in conf/overrides.yaml: delete it there to take i
         ("dataset.seed: got 3, allowed: ...", "dataset.seed 3"),
         ("seed: got 3, allowed: ...", ""),
         ("variants.cnn2.my_batch_size: got 5000, allowed: ...", ""),
+        ("variants.other.batch_size: got 5000, allowed: ...", ""),
+        ("variants.cnn2.canaries.batch_size: got 5000, allowed: ...", ""),
         ("data/score/cnn2: no such folder", ""),
     ],
 )

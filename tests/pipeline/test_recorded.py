@@ -94,9 +94,10 @@ def test_a_stage_looks_at_its_inputs_where_dvc_runs_it(lock, monkeypatch):
     for stage in ("alone", "other@v"):
         monkeypatch.setenv("DVC_STAGE", stage)
         main([stage])
-    monkeypatch.setenv("DVC_STAGE", "read@v")
-    with pytest.raises(UserError, match=r"^data/a: is not what"):
-        main(["read@v"])
+    for stage in ("read@v", "../dvc.yaml:read@v"):  # as DVC says it in a subfolder
+        monkeypatch.setenv("DVC_STAGE", stage)
+        with pytest.raises(UserError, match=r"^data/a: is not what"):
+            main(["read@v"])
     Path("data/a/1.npz").write_bytes(b"1")
     main(["read@v"])
     assert ran == [["by hand"], ["alone"], ["other@v"], ["read@v"]]

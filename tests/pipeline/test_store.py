@@ -273,6 +273,8 @@ def test_the_policy_is_shown_and_set(capsys):
     assert capsys.readouterr().out == 2 * "is pruned to 7 MB, except for what was used within a day\n"
     with pytest.raises(UserError, match="limit-mb"):
         command(["store", "policy", "--limit-mb", "-1"])
+    with pytest.raises(UserError, match="limit-mb: got inf, allowed: a finite number of at least 0"):
+        command(["store", "policy", "--limit-mb", "inf"])
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"keep": "last"}', '{"limit_mb": "x"}'])

@@ -14,6 +14,7 @@ from privacy_report.datasets.canary_params import CanaryParams
 from privacy_report.datasets.labelled import LabelledImages
 from privacy_report.datasets.splits import Membership
 from privacy_report.training import engine
+from privacy_report.training.references import KIND
 from stages import reference
 
 N, MEMBERS, CANARIES, EPOCHS = 240, 160, 60, 30
@@ -67,6 +68,18 @@ def test_more_queries_are_more_columns_next_to_the_same_numbers(stage):
         assert phi.shape == (2, 6, alone.shape[1])
         np.testing.assert_array_equal(phi[:, 0], alone)
         assert all(not np.allclose(phi[:, i], alone, atol=0.1) for i in range(1, 6))
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda path: path.write_bytes(path.read_bytes()[:-1] + b"?"), Path.unlink]
+)
+def test_what_is_damaged_in_the_store_is_trained_again(stage, damage, capsys):
+    before = {path.name: path.read_bytes() for path in stage().glob("*.npy")}
+    (entry,) = list(Path(".store", KIND).iterdir())[:1]
+    entry.chmod(0o600)
+    damage(entry)
+    assert {path.name: path.read_bytes() for path in stage().glob("*.npy")} == before
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_a_reference_is_surer_of_those_it_trains_on(stage):
