@@ -168,11 +168,11 @@ def _whole_epochs(ax: Axes) -> None:
 
 def _alt_by_epoch(study: Study, column: str) -> str:
     said = []
-    for variant, label in study.labels.items():
-        if rows := study.by_epoch(variant, column):
-            first, last = rows[0], rows[-1]
+    for group in runs(study).values():
+        if points := between(study, group, column):  # of one run, what `study.by_epoch` has
+            first, last = points[0], points[-1]
             said.append(
-                f"{label} from {first[column]:.3f} at epoch {first['epoch']:.0f} "
-                f"to {last[column]:.3f} at epoch {last['epoch']:.0f}"
+                f"{label_of(study, group)} from {first.middle:.3f} at epoch {first.epoch} "
+                f"to {last.middle:.3f} at epoch {last.epoch}"
             )
     return f"Line chart, {NAMES[column]}, by epoch: {'; '.join(said) or 'nothing was measured'}."

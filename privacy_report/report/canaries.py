@@ -53,14 +53,15 @@ def side_by_side(study: Study) -> list[Line]:
     lines = []
     for variant in twins(study):
         epoch = study.shown(variant)["last"]
-        canaries = canary_rows(variant, study.root)
+        of_canaries = canary_rows(variant, study.root)
         for attack in ATTACKS:
-            groups = (study.entire[variant, epoch], study.by_class.get(variant, ()), canaries)
-            worst = [
+            groups = (study.entire[variant, epoch], study.by_class.get(variant, ()), of_canaries)
+            average, worst_class, canaries = (
                 max(_of(rows, attack, epoch), key=lambda row: row["auc"], default=None) for rows in groups
-            ]
-            if worst[2] is not None:
-                lines.append(Line(study.labels[variant], epoch, attack, *map(_cells, worst)))
+            )
+            if canaries is not None:
+                cells = map(_cells, (average, worst_class, canaries))
+                lines.append(Line(study.labels[variant], epoch, attack, *cells))
     return lines
 
 

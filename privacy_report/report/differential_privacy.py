@@ -120,7 +120,7 @@ def finding(study: Study, variant: str, epoch: int) -> str:
         default=None,
     )
     if row is None:
-        return "No attack on the entire dataset could be measured."
+        return f"No attack on the entire dataset could be measured at epoch {epoch}."
     measured, p = f"advantage {interval(row, 'advantage')}", row["advantage_p"]
     if row["leaks"] == "yes":
         result = (
@@ -132,7 +132,8 @@ def finding(study: Study, variant: str, epoch: int) -> str:
         result = (
             f"p {p_value(p)} alone, not significant after Holm's correction over {tested(study, row)} rows"
         )
-    return f"Strongest attack on the entire dataset ({row['attack']}): {measured}, {result}."
+    strongest = f"Strongest attack on the entire dataset at epoch {epoch} ({row['attack']})"
+    return f"{strongest}: {measured}, {result}."
 
 
 def tested(study: Study, row: Row) -> int:

@@ -68,8 +68,9 @@ def contents(study: Study, look: Look) -> dict[str, Any]:
     """All that `explore.js` needs, as it is put into JSON."""
     rates = grid(nonmembers(study))
     few = FEWEST_FALSE_POSITIVES / nonmembers(study)
+    drawn = _variants(study, look)
     return {
-        "variants": _variants(study, look),
+        "variants": drawn,
         "attacks": [_attack(name) for name in dict.fromkeys(row["attack"] for row in study.every_row)],
         "holds": HOLDS,
         "classes": {f"{CLASS}{i}": str(name) for i, name in enumerate(study.dataset["class_names"])},
@@ -78,7 +79,7 @@ def contents(study: Study, look: Look) -> dict[str, Any]:
         "few": few,
         "curves": curves(study, rates),
         "epsilon": _epsilon(study),
-        "views": views(study, look, rates[0], few),
+        "views": views(drawn, rates[0], few),
         "start": _start(study),
     }
 

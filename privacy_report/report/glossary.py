@@ -42,8 +42,8 @@ GLOSSARY = {
     ),
     "leak": (
         "Leak",
-        "A leak is detected where the p-value of an attack survives Holm's correction for all slices and "
-        "checkpoints of the variant.",
+        "A leak is detected where the p-value of an attack survives Holm's correction for all attacks, "
+        "slices and checkpoints of the variant.",
     ),
     "named": (
         "Named, 10% wrong",

@@ -30,6 +30,10 @@ def recommendation(study: Study) -> Recommendation:
     """The best validation accuracy among the variants that keep the policy, the first of equals."""
     keeping = [name for name in study.labels if study.recommended(name) is not None]
     n = sum(study.verdict(name)["verdict"] != AUDIT for name in study.labels)
+    if n == 0:
+        return Recommendation(
+            None, "Ship nothing. All variants are audit twins, which are never shipped.", "", ""
+        )
     if not keeping:
         which = "The variant does not pass" if n == 1 else f"None of the {n} variants passes"
         return Recommendation(None, f"Ship nothing. {which} the policy.", "", "")

@@ -57,7 +57,7 @@ function list() {
   at("t-more").hidden = listing.rows.length <= listing.most;
 }
 
-/** The rows as privacy.csv has them, with five significant digits. */
+/** The rows as privacy.csv has them, with at least five significant digits. */
 function csv() {
   const quoted = value => value === null ? "" : /[",\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : String(value);
   const names = Object.keys(column);

@@ -145,6 +145,7 @@ def _at(study: Study, epochs: dict[str, int]) -> str:
 
 
 def _alt_trade_off(study: Study, column: str) -> str:
-    stars = {name: epoch for name in study.labels if (epoch := study.recommended(name)) is not None}
-    marked = f"Recommended: {_at(study, stars)}." if stars else "No checkpoint is recommended."
+    epochs = [(label_of(study, group), study.recommended(group.middle)) for group in runs(study).values()]
+    stars = [f"{label} at epoch {epoch}" for label, epoch in epochs if epoch is not None]
+    marked = f"Recommended: {'; '.join(stars)}." if stars else "No checkpoint is recommended."
     return f"Scatter plot, {NAMES[column]} against validation accuracy, one dot per checkpoint. {marked}"

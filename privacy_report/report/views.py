@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from privacy_report.report import charts
 from privacy_report.report.charts import EPOCH, Layer, Series, number, tip
 from privacy_report.report.study import Study
-from privacy_report.report.style import Look
 
 RULE = {"type": "rule", "strokeWidth": 1.5, "color": charts.CHANCE_INK, "aria": False}
 HOVER = {"filter": "datum.key === hover"}
@@ -29,9 +29,10 @@ def names_in(study: Study) -> dict[str, str]:
     }
 
 
-def views(study: Study, look: Look, lowest: float, few: float) -> dict[str, Layer]:
+def views(drawn: Sequence[Mapping[str, Any]], lowest: float, few: float) -> dict[str, Layer]:
     """Name of a view -> its specification.
 
+    drawn: who is drawn, each with its label, which is what a point's variant is called, and its color;
     lowest: the smallest false-positive rate that can be drawn; few: the one below which too few non-members
     decide.
     """
@@ -39,8 +40,8 @@ def views(study: Study, look: Look, lowest: float, few: float) -> dict[str, Laye
         "field": "variant",
         "type": "nominal",
         "scale": {
-            "domain": list(names_in(study).values()),
-            "range": [look.color(name) for name in study.labels],
+            "domain": [variant["label"] for variant in drawn],
+            "range": [variant["color"] for variant in drawn],
         },
         "legend": None,
     }

@@ -12,7 +12,7 @@ from report.conftest import read_page
 
 from privacy_report.pipeline.tables import read_rows, write_table
 from privacy_report.report import build as built
-from privacy_report.report import remedies
+from privacy_report.report import by_epoch, remedies, trade_offs
 from privacy_report.report.explore import contents
 from privacy_report.report.remedies import Point, gains
 from privacy_report.report.runs import between, runs
@@ -85,6 +85,15 @@ def remedied(study):
         return Study(root)
 
     return write
+
+
+def inside(node, key):
+    """All values of a key, anywhere in a specification."""
+    if isinstance(node, dict):
+        yield from ([node[key]] if key in node else [])
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    for child in children:
+        yield from inside(child, key)
 
 
 def column_at(study, variant, epoch, column, attacks=None):
@@ -179,6 +188,50 @@ def test_file_picture_and_section_are_there_where_a_study_has_remedies(remedied)
         f"3 Layers, 2 seeds, drawn: {middle['cnn3']}",
     ]
     assert drawn[0]["runs"] == ["cnn2", "cnn4", "cnn6"]
+
+
+def test_all_that_is_drawn_has_its_colour(remedied):
+    """Vega-Lite draws what a scale's domain lacks without a colour."""
+    study = remedied()
+    drawn = contents(study, Look(list(study.labels), ReportParams().palette))
+    scales = [scale for scale in inside(drawn["views"], "scale") if "range" in scale]
+    assert len(scales) > len(drawn["views"])
+    wanted = {
+        "domain": [variant["label"] for variant in drawn["variants"]],
+        "range": [variant["color"] for variant in drawn["variants"]],
+    }
+    assert all(scale == wanted for scale in scales)
+
+
+def test_alt_texts_say_what_is_drawn(remedied):
+    """No audit twin, and of several runs the middle one, by the attacks that were made on all."""
+    root = remedied(attacks=("threshold", "rmia"), dp=("cnn3_dp",)).root
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    params["variants"]["cnn3_dp"]["canaries"] = {"count": 10}
+    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    path = root / "data/attack/cnn4/privacy.csv"
+    rows = read_rows(path)
+    write_table(path, [row for row in rows if row["attack"] == "threshold"], list(rows[0]))
+    built.merge("privacy", params["variants"], root)
+    study = Study(root)
+    look, groups = Look(list(study.labels), ReportParams().palette), runs(study)
+    middle, other = groups["cnn2"].middle, groups["cnn3"].middle
+    path = root / f"data/gate/{middle}.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"recommended_epoch": 2}))
+    ends = [
+        f"{column_at(study, name, epoch, 'auc', attacks):.3f} at epoch {epoch}"
+        for name, attacks in ((middle, ["threshold"]), (other, None))
+        for epoch in (2, 20)
+    ]
+    alt = by_epoch.vulnerability(study, look).panels[0].alt
+    lines = f"2 Layers, 3 seeds from {ends[0]} to {ends[1]}; 3 Layers, 2 seeds from {ends[2]} to {ends[3]}"
+    assert alt.endswith(f"by epoch: {lines}.")
+    epochs = {name: study.recommended(name) for name in study.labels}
+    assert None not in epochs.values()
+    assert epochs[middle] == 2 < epochs["cnn2"]
+    alt = trade_offs.privacy_vs_accuracy(study, look).panels[0].alt
+    stars = f"2 Layers, 3 seeds at epoch 2; 3 Layers, 2 seeds at epoch {epochs[other]}"
+    assert alt.endswith(f"one dot per checkpoint. Recommended: {stars}.")
 
 
 def test_without_remedies_there_is_no_section_and_an_empty_table(study):

@@ -236,7 +236,13 @@ def test_finding_tells_raw_and_corrected(study, p, leaks, said):
     row |= {"advantage_p": p, "leaks": leaks}
     next(r for r in loaded.privacy if r["variant"] == "cnn3_dp")["advantage_p"] = math.nan  # not attacked
     assert finding(loaded, "cnn3_dp", 10) == (
-        f"Strongest attack on the entire dataset (threshold): advantage 0.019 [0.000, 0.038], {said}"
+        "Strongest attack on the entire dataset at epoch 10 (threshold): "
+        f"advantage 0.019 [0.000, 0.038], {said}"
+    )
+    for row in loaded.entire["cnn3_dp", 10]:
+        row["advantage"] = math.nan
+    assert finding(loaded, "cnn3_dp", 10) == (
+        "No attack on the entire dataset could be measured at epoch 10."
     )
 
 

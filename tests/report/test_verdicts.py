@@ -163,3 +163,13 @@ def test_an_audit_twin_is_never_recommended_and_no_variant_to_choose_from(study,
     assert ": audit twin with canaries, never shipped; leak detected at epoch 10 by" in " ".join(
         capsys.readouterr().out.split()
     )
+
+
+def test_audit_twins_alone_are_said_to_be_none_to_choose_from(study):
+    root = study(epochs=4)
+    for path in (root / "data/gate").iterdir():
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"verdict": "audit"}))
+    said = "Ship nothing. All variants are audit twins, which are never shipped."
+    assert recommendation(merged(root)).say == said
+    main([])
+    assert said in read_page()

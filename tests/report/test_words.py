@@ -114,3 +114,11 @@ def test_no_riddle_is_left(study, capsys):
     study(epochs=4, dp=("cnn3_dp",), attacks=("threshold", "rmia"))
     said = page() + capsys.readouterr().out
     assert [riddle for riddle in RIDDLES if riddle in said] == []
+
+
+@pytest.mark.usefixtures("unrasterised")
+def test_policy_and_glossary_say_what_is_corrected_for(study):
+    study(epochs=4)
+    text = unescape(page())
+    assert text.count("Holm's correction for all attacks, slices and checkpoints of the variant.") >= 2
+    assert text.count("Holm's correction for all") == text.count("Holm's correction for all attacks")
