@@ -46,12 +46,34 @@ def test_what_is_said_of_three_seeds_is_what_they_gave():
     text = " ".join((DOCS / "remedies.md").read_text().split())
     with open(remedies.STUDY, newline="") as file:
         rows = {row["variant"]: row for row in csv.DictReader(file)}
-    assert [name for name, row in rows.items() if row["runs"] == "3"] == ["cnn3", "cnn3_augment", "residual"]
+    assert all(row["runs"] == "3" for row in rows.values())
+    ends = {
+        name: [float(row[f"accuracy_gain_{end}"]) for end in ("low", "high")]
+        for name, row in rows.items()
+        if name != "cnn3"
+    }
+    assert 0 < ends["cnn3_decay"][0] < ends["cnn3_decay"][1] < 0.04  # gained a little with each seed
+    assert all(ends[name][0] < 0 < ends[name][1] for name in ("cnn3_dropout", "cnn3_smooth"))
+    assert ends["cnn3_relax"][1] < 0
     for name in ("cnn3_augment", "residual"):
         low, high = (float(rows[name][f"accuracy_gain_{end}"]) for end in ("low", "high"))
         assert f"{low:.3f} to {high:.3f} more accurate" in text
     assert rows["residual"]["runs_that_keep"] == "1"
     assert "passed with one seed of three" in text
+
+
+def test_two_layers_leak_more_than_three_with_every_seed():
+    with open(ROOT / "benchmarks/layers.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    worst: dict[str, float] = {}
+    for row in rows:
+        worst[row["variant"]] = max(worst.get(row["variant"], 0.0), float(row["advantage"]))
+    two, three = ([worst[name] for name in worst if name.startswith(layers)] for layers in ("cnn2", "cnn3"))
+    assert (len(two), len(three)) == (3, 3)
+    assert min(two) > max(three)
+    text = " ".join((DOCS / "results.md").read_text().split())
+    for values, said in ((two, "on two layers"), (three, "on three")):
+        assert f"of {min(values):.3f} to {max(values):.3f} {said}" in text
 
 
 def test_every_remedy_has_a_line_in_the_documentation():
