@@ -138,7 +138,7 @@ def finding(study: Study, variant: str, epoch: int) -> str:
 
 def tested(study: Study, row: Row) -> int:
     """How many rows of its variant (attacks x checkpoints x slices) were tested: Holm's family."""
-    family = filter(is_attack, where(study.privacy, variant=row["variant"]))
+    family = filter(is_attack, where(study.every_row, variant=row["variant"]))
     return sum(not math.isnan(other["advantage_p"]) for other in family)
 
 
