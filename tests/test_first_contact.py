@@ -148,7 +148,7 @@ def test_an_interrupted_installation_goes_on(machine: Machine):
     assert machine.asked() == before
 
 
-WITH_UV = "-m uv pip install --python .venv/bin/python --requirement requirements.lock"
+WITH_UV = "-m uv pip install --python .venv/bin/python --compile-bytecode --requirement requirements.lock"
 WITH_PIP = "-m pip install --disable-pip-version-check --requirement requirements.lock"
 
 

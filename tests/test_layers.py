@@ -118,7 +118,7 @@ def test_the_lines_come_before_an_error_that_they_explain(conf, capsys):
         (
             LIST,
             "variant: [cnn2, cnn4]",
-            "variant: got 'cnn4', allowed: the files of conf/variant: cnn2, cnn2_canary, cnn3, cnn3_1, ",
+            "variant: got 'cnn4', allowed: the files of conf/variant: cnn2, cnn2_1, cnn2_2, cnn2_canary, ",
         ),
         (
             f"  - dataset: cifar10\n  - {LIST}\n",

@@ -98,19 +98,19 @@ MIXERS = {
 @pytest.mark.parametrize("name", MIXERS)
 def test_a_layer_that_mixes_examples_is_refused_by_name(name):
     with pytest.raises(UserError, match=r"^layer culprit mixes the examples of a batch \(.*\), so [^\n]*$"):
-        private.check(stack(*MIXERS[name]()))
+        private.accept(stack(*MIXERS[name]()))
 
 
 def test_mixing_in_the_backward_pass_alone_is_seen_where_one_pass_has_all_gradients():
     with pytest.raises(UserError, match="mixes the examples"):
-        private.check(stack(L.Conv2D(3, 3), L.Activation(backward_mixer)))
+        private.accept(stack(L.Conv2D(3, 3), L.Activation(backward_mixer)))
 
 
 def test_a_model_that_is_no_stack_is_refused_as_a_whole():
     inputs = L.Input(SHAPE)
     outputs = L.Dense(3)(L.Flatten()(L.Activation(centred)(inputs)))
     with pytest.raises(UserError, match=r"^model whole mixes the examples"):
-        private.check(keras.Model(inputs, outputs, name="whole"))
+        private.accept(keras.Model(inputs, outputs, name="whole"))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_state_that_the_data_write_is_refused(layer, found, trainable):
     model.layers[0].trainable = trainable
     before = [variable.numpy() for variable in model.variables]
     with pytest.raises(UserError, match=found):
-        private.check(model)
+        private.accept(model)
     for variable, value in zip(model.variables, before, strict=True):
         np.testing.assert_array_equal(variable, value)
 
@@ -138,7 +138,7 @@ def test_a_frozen_batch_normalization_applies_what_it_came_with_and_keeps_it():
     model = stack(L.Conv2D(3, 3), norm)
     norm.trainable = False
     norm.moving_mean.assign([1.0, 2.0, 3.0])
-    assert "is a BatchNormalization" in private.check(model)
+    assert "is a BatchNormalization" in private.accept(model)
     images = tf.constant(np.random.default_rng(0).random((5, *SHAPE)), tf.float32)
     private.clipped_sum(model, images, tf.zeros(5, tf.int32), 1.0)
     np.testing.assert_array_equal(norm.moving_mean, [1, 2, 3])
@@ -165,7 +165,7 @@ def adapted(layer):
 
 @pytest.mark.parametrize("name", ALONE)
 def test_a_layer_that_treats_every_example_alone_passes(name):
-    private.check(stack(*ALONE[name]()))
+    private.accept(stack(*ALONE[name]()))
 
 
 def test_the_probe_leaves_weights_and_generators_as_they_were():
@@ -181,5 +181,5 @@ def test_the_probe_leaves_weights_and_generators_as_they_were():
     keras.utils.set_random_seed(3)
     expected_state, expected = state(), following()
     keras.utils.set_random_seed(3)
-    private.check(model)
+    private.accept(model)
     assert (state(), following()) == (expected_state, expected)

@@ -94,7 +94,7 @@ def test_a_mistake_in_a_loss_is_one_line(path, settings, words):
 def test_a_loss_that_mixes_examples_is_refused_for_private_variants_alone(name):
     loss = objective.build(Component(f"own_losses.{name}"), CLASSES)
     with pytest.raises(UserError, match=r"^loss\.path: the loss mixes the examples of a batch") as error:
-        private.check(model_of(), loss)
+        private.accept(model_of(), loss)
     assert "\n" not in str(error.value)
 
 

@@ -85,7 +85,7 @@ GENERIC = {
 def test_clipped_sum_equals_the_sum_of_clipped_single_gradients(name, monkeypatch):
     monkeypatch.setattr(private, "CHUNK", 4)  # three chunks, the last smaller
     model = stack(*(FAST | GENERIC)[name]())
-    assert (private.check(model) is None) == (name in FAST)
+    assert (private.accept(model) is None) == (name in FAST)
     images, labels = batch(11)
     rows = examples_gradients(model, images, labels)
     clip = float(np.median(np.linalg.norm(rows, axis=1)))
@@ -139,7 +139,7 @@ def test_what_is_frozen_has_no_gradient_and_counts_nothing(name):
         layer, _, weight = place.partition(".")
         (getattr(layers[layer], weight) if weight else layers[layer]).trainable = trainable
     assert 0 < len(model.trainable_variables) < 6
-    assert private.check(model) is None
+    assert private.accept(model) is None
     images, labels = batch(5)
     rows = examples_gradients(model, images, labels)
     for work in (per_example.explicit, per_example.generic):
@@ -156,7 +156,7 @@ def test_a_nested_stack_that_is_frozen_in_part_takes_the_generic_path():
     inner.trainable = False
     inner.layers[1].trainable = True
     assert len(model.trainable_variables) == 4
-    assert "is a Sequential" in private.check(model)
+    assert "is a Sequential" in private.accept(model)
     images, labels = batch(5)
     sums, *_ = graph_sum(model, 0.1)(images, labels)
     expected = clipped(examples_gradients(model, images, labels), 0.1)
@@ -296,7 +296,7 @@ def test_steps_epochs_runs_and_variables_never_share_noise():
 def test_models_that_are_no_plain_stack_fall_back_and_say_so():
     inputs = L.Input((9, 8, 3))
     model = keras.Model(inputs, L.Dense(3)(L.Flatten()(inputs)), name="functional")
-    assert private.check(model) == (
+    assert private.accept(model) == (
         "model functional is no plain keras.Sequential: its per-example gradients come from "
         "tf.vectorized_map, which may be slower"
     )
