@@ -34,7 +34,7 @@ from privacy_report.attack.workers import Ahead, ahead
 from privacy_report.pipeline.command import run
 
 def slow(seconds):
-    print(os.getpid(), flush=True)
+    os.write(1, f"{os.getpid()}\\n".encode())  # in one piece, whatever the other worker writes
     time.sleep(seconds)
     return {"a": np.zeros(1)}
 

@@ -240,9 +240,7 @@ def test_a_folder_of_one_kind_of_files(here):
     np.savez("run/e_1.npz", **labels)
     np.savez("run/e_2.npz", **given)
     (model,) = models_at([Path("run")])
-    with pytest.raises(
-        UserError, match=r"e_2\.npz: got a model's outputs, allowed: predictions, as in"
-    ):
+    with pytest.raises(UserError, match=r"e_2\.npz: got a model's outputs, allowed: predictions, as in"):
         attack_model(model, None, {"slices": ["entire"]})
 
 
