@@ -9,6 +9,7 @@ it, too.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -20,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from privacy_report.pipeline.files import read_json, write_json
+from privacy_report.pipeline.files import read_json
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).with_name("results.json")
@@ -78,4 +79,5 @@ def with_whole(results: dict[str, Any], whole: dict[str, float]) -> dict[str, An
 
 
 if __name__ == "__main__":
-    write_json(RESULTS, with_whole(read_json(RESULTS), measure()))
+    results = with_whole(read_json(RESULTS), measure())
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n", "utf-8")  # in the order of `codelab`
