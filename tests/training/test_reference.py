@@ -70,16 +70,13 @@ def test_more_queries_are_more_columns_next_to_the_same_numbers(stage):
         assert all(not np.allclose(phi[:, i], alone, atol=0.1) for i in range(1, 6))
 
 
-@pytest.mark.parametrize(
-    "damage", [lambda path: path.write_bytes(path.read_bytes()[:-1] + b"?"), Path.unlink]
-)
-def test_what_is_damaged_in_the_store_is_trained_again(stage, damage, capsys):
+def test_what_is_damaged_in_the_store_is_trained_again(stage, capsys):
     before = {path.name: path.read_bytes() for path in stage().glob("*.npy")}
-    (entry,) = list(Path(".store", KIND).iterdir())[:1]
+    entry = next(iter(Path(".store", KIND).iterdir()))
     entry.chmod(0o600)
-    damage(entry)
+    entry.write_bytes(entry.read_bytes()[:500])
     assert {path.name: path.read_bytes() for path in stage().glob("*.npy")} == before
-    assert "Traceback" not in capsys.readouterr().err
+    assert capsys.readouterr().err.count("store: a damaged entry is set aside as") == 1
 
 
 def test_a_reference_is_surer_of_those_it_trains_on(stage):
