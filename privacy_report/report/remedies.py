@@ -69,8 +69,9 @@ def rows(study: Study) -> Iterator[Row]:
     """What each remedy gives, NaN where there is no number.
 
     runs_that_keep: how many of the runs have a checkpoint that keeps the policy, chosen and confirmed by the
-    gate. epoch, val_accuracy, advantage, tpr_at_1pct_fpr, named_at_10pct_fdr: of the variant's own, by all
-    attacks on all examples; val_accuracy_low, ..., advantage_high: least and largest over those of the runs.
+    gate. epoch, val_accuracy, advantage, tpr_at_1pct_fpr, named_at_10pct_fdr: of one of them, by all attacks
+    on all examples: the one with the middle accuracy, the lower one of an even number; val_accuracy_low, ...,
+    advantage_high: least and largest over all of them.
     accuracy_gain, advantage_cut: see `gains`; the middle, the least and the largest over all pairs of a run
     of the remedy with one of the variant, NaN unless each pair has a number. pairs: how many there are.
     """
@@ -94,12 +95,13 @@ def rows(study: Study) -> Iterator[Row]:
 
 
 def _kept(study: Study, group: Runs) -> dict[str, Any]:
-    """Of recommended checkpoints: the variant's own, and the least and the largest over its runs."""
+    """Of recommended checkpoints: the one of middle accuracy, and the least and the largest over the runs."""
     chosen = {name: epoch for name in group.names if (epoch := study.recommended(name)) is not None}
     at = {name: _numbers(study, name, epoch) for name, epoch in chosen.items()}
     cells: dict[str, Any] = {"runs_that_keep": len(at)}
-    if group.of in at:
-        cells |= at[group.of] | {"epoch": chosen[group.of]}
+    if at:
+        middle = sorted(at, key=lambda name: at[name]["val_accuracy"])[(len(at) - 1) // 2]
+        cells |= at[middle] | {"epoch": chosen[middle]}
     for column in ("val_accuracy", LEAK):
         values = [numbers[column] for numbers in at.values()]
         if values:
