@@ -11,7 +11,7 @@ from privacy_report.pipeline.contract import CANARIES, ENTIRE
 from privacy_report.pipeline.files import read_arrays
 from privacy_report.pipeline.tables import read_rows
 
-pytestmark = pytest.mark.pipeline
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
 TINY = "epochs: 2, epochs_per_report: 1, model: {settings: {filters: 4, dense_units: 8}}"
 EXPERIMENT = f"""# @package _global_

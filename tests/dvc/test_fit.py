@@ -94,6 +94,7 @@ def test_a_stage_alone_computes_what_is_missing_and_fit_finds_it(finished: Sandb
     assert files(finished, "train") == states
 
 
+@pytest.mark.slow
 def test_secret_noise_stays_in_the_process_of_its_own_stage(finished: Sandbox):
     before = stored(finished)
     privacy = "privacy: {target_epsilon: null, noise_multiplier: 1.0, seed: secret}"

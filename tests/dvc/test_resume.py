@@ -174,6 +174,7 @@ def test_ctrl_c_ends_training_at_once_and_keeps_finished_epochs(ready: Sandbox):
     assert not list(entries.glob(".*"))
 
 
+@pytest.mark.slow
 def test_experiments_in_temporary_copies_share_the_store(finished: Sandbox):
     before = {path: path.stat().st_mtime_ns for path in (finished.root / ".store/epoch").glob("*.npz")}
     done = finished.dvc("exp", "run", "--temp", "-S", "variants.cnn3.epochs=3")

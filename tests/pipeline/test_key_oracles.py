@@ -28,14 +28,19 @@ def study(tmp_path_factory):
 
 
 JOBS = [
-    ("train", PRIVATE),
     ("train", OWN),
     ("train", CANARIES),
     ("score", CANARIES),
     ("reference", ORDINARY),
     ("attack", ORDINARY),
 ]
-MORE_JOBS = [("train", ORDINARY), ("score", ORDINARY), ("score", OWN), ("reference", OWN)]
+MORE_JOBS = [
+    ("train", PRIVATE),
+    ("train", ORDINARY),
+    ("score", ORDINARY),
+    ("score", OWN),
+    ("reference", OWN),
+]
 """Of code that `JOBS` have, too."""
 
 
@@ -63,7 +68,8 @@ GUARDS = {"privacy_report/pipeline/code.py", "privacy_report/pipeline/memo.py"}
 @pytest.mark.parametrize(
     ("stage", "variant"),
     [
-        ("train", PRIVATE),
+        ("train", ORDINARY),
+        pytest.param("train", PRIVATE, marks=pytest.mark.slow),
         pytest.param("score", OWN, marks=pytest.mark.slow),
         ("attack", ORDINARY),
         pytest.param("fit", "", marks=pytest.mark.slow),

@@ -136,6 +136,7 @@ def test_workers_without_a_shared_disk_are_sent_the_examples_once(
     assert same(phi(fresh), first_two(expected))
 
 
+@pytest.mark.slow
 def test_private_references_repeat_even_where_the_variants_noise_is_secret(
     base, workers, journal, here, tmp_path
 ):
