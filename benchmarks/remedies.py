@@ -22,6 +22,7 @@ from omegaconf import OmegaConf
 from privacy_report.layers import opened
 from privacy_report.pipeline.files import read_json, write_json
 from privacy_report.pipeline.params import check
+from privacy_report.training.sampling import poisson_steps
 from privacy_report.training.schema import Variant
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,11 +82,18 @@ def measure() -> None:
     write_json(RECORD, {name: statistics.median(values) for name, values in taken.items()})
 
 
+def _as_many_epochs(config: Variant) -> float:
+    """How many times the steps of an epoch of EXAMPLES an epoch of CIFAR-10's members has."""
+    if config.privacy is None:
+        return MEMBERS / EXAMPLES
+    return poisson_steps(MEMBERS, config.batch_size) / poisson_steps(EXAMPLES, config.batch_size)
+
+
 def lines() -> Iterator[list[str]]:
     """The cells of the table, a row each."""
     seconds = read_json(RECORD) if RECORD.exists() else {}
     hours = {
-        name: seconds[name] * MEMBERS / EXAMPLES * config.epochs / 3600
+        name: seconds[name] * _as_many_epochs(config) * config.epochs / 3600
         for name, config in remedies().items()
         if name in seconds
     }

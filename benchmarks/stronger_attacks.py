@@ -59,7 +59,9 @@ def left(chosen: int) -> dict[str, Idea]:
         BASELINE: partial(single, epoch=chosen),
         "rmia, the target's own epoch": single,
         "rmia over snapshots": snapshots,
-        "the same, the target's last two checkpoints": partial(smoothed, count=2, kind="log p of mean phi"),
+        "rmia over snapshots, the target's last two checkpoints": partial(
+            smoothed, count=2, kind="log p of mean phi"
+        ),
         "logistic regression": partial(learned, features=all_features, build=logistic),
     }
 

@@ -1,7 +1,9 @@
 """What dvc.yaml runs: one short module a stage, `python -m stages.<stage> [variant]`."""
 
+import math
 import os
 import sys
+import time
 from types import TracebackType
 
 
@@ -14,5 +16,8 @@ def _quietly(kind: type[BaseException], error: BaseException, trace: TracebackTy
     os._exit(130)
 
 
+BEGAN = math.inf
+"""When this process began to import the project's code, where it runs a stage."""
 if sys.argv[0] == "-m":  # Python looks for the stage that is to run: nobody imports this as a library
+    BEGAN = time.time()
     sys.excepthook = _quietly

@@ -15,6 +15,7 @@ from privacy_report.errors import UserError
 from stages import compose
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+EXPERIMENTS = (ROOT / "docs/experiments.md").read_text()
 
 
 @pytest.fixture
@@ -221,6 +222,25 @@ def test_the_debug_experiment_is_short(conf):
     assert {variant["epochs"] for variant in params["variants"].values()} == {1}
     assert params["dataset"]["name"] == "digits"
     assert params["reference"]["models"] == 0 == max(params["reference"]["per_variant"].values())
+
+
+@pytest.mark.parametrize(
+    ("experiment", "chosen"),
+    [
+        ("debug", ""),
+        ("remedies", re.search(r"variant=(\[.*?\])' -S experiment=remedies", EXPERIMENTS)[1]),
+        ("seeds", re.search(r"variant=(\[.*?\])' -S experiment=seeds", EXPERIMENTS)[1]),
+    ],
+)
+def test_the_quickstart_has_every_experiment_with_the_variants_of_its_command(experiment, chosen, conf):
+    subprocess.run(["git", "apply", str(ROOT / "quickstart.patch")], cwd=conf, check=True)
+    path = conf / "conf/config.yaml"
+    text = path.read_text().replace("experiment: null", f"experiment: {experiment}")
+    path.write_text(re.sub(r"variant: \[.*?\]", f"variant: {chosen}", text) if chosen else text)
+    params = yaml.safe_load(composed(conf / "conf"))
+    check_params(params)
+    assert params["dataset"]["name"] == "digits"
+    assert all(variant["batch_size"] < 400 for variant in params["variants"].values())  # of 898 members
 
 
 @pytest.mark.parametrize(

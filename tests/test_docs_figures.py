@@ -13,7 +13,7 @@ from sandbox import ROOT
 from privacy_report.attack import registry
 from privacy_report.audits.attacks import default_estimators
 from privacy_report.gate.twins import twin_of
-from privacy_report.gate.words import IN_A_WORD, KEEPS
+from privacy_report.gate.words import IN_A_WORD, KEEPS, UNCONFIRMED
 from privacy_report.pipeline import contract
 from privacy_report.pipeline.tables import read_rows, where
 
@@ -85,18 +85,18 @@ def verdicts() -> list[str]:
         def said(name: str, metrics: dict = metrics) -> str:
             return f"{metrics[name]:.3f}" if name in metrics else "-"
 
-        epoch = metrics["epoch"] if metrics["verdict"] == IN_A_WORD[KEEPS] else "none"
+        epoch = str(metrics["epoch"]) + (", not confirmed" if metrics["verdict"] == UNCONFIRMED else "")
         strongest = strongest_at(variant, metrics["epoch"])
         accuracies = f"{strongest['accuracy']:.3f} / {said('val_acc')}"
         found_members = f"{100 * metrics['tpr_1pct']:.1f}%" if "tpr_1pct" in metrics else "-"
         numbers = [f"{strongest['auc']:.3f}", said("advantage"), found_members]
         verdict = [metrics["verdict"], metrics["leak"]]
-        lines.append([settings["label"], *verdict, str(epoch), accuracies, *numbers, said("epsilon")])
+        lines.append([settings["label"], *verdict, epoch, accuracies, *numbers, said("epsilon")])
     head = [
         "variant",
         "verdict",
         "leak detected",
-        "recommended epoch",
+        "chosen epoch",
         "train / validation accuracy",
         "AUC",
         "advantage",
@@ -205,7 +205,7 @@ def test_readme_says_what_averages_hide():
     row = canaries_of("cnn2_canary")
     ends = [100 * row[name] for name in contract.with_ends("tpr_at_1pct_fpr")]
     canaries = "{:.0f}% ({:.0f}-{:.0f}%)".format(*ends)
-    members = f"{100 * last_of('cnn2_canary')[0]['tpr_at_1pct_fpr']:.0f}%"
+    members = f"{100 * last_of('cnn2_canary')[0]['tpr_at_1pct_fpr']:.1f}%"
     text = " ".join(README.read_text().split())
-    said = f"an attacker finds {canaries} of mislabelled [canaries](docs/canaries.md), but {members} of all"
-    assert said in text
+    who = "the mislabelled [canaries](docs/canaries.md) of `cnn2`"
+    assert f"an attacker finds {canaries} of {who}, but {members} of its members" in text

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from privacy_report.errors import UserError
+from privacy_report.pipeline.locks import require_no_run
 from privacy_report.pipeline.recorded import changed, damaged
 
 
@@ -18,9 +19,10 @@ def main(argv: Sequence[str]) -> None:
     argparse.ArgumentParser(
         prog="privacy-report verify",
         description="Compare the pipeline's outputs with dvc.lock, and the files in DVC's cache with their "
-        "names. What differs is removed; `dvc repro` makes it again.",
+        "names. What differs is removed; `dvc repro` makes it again. While a stage runs, nothing is done.",
         epilog="Exit code: 0 if all is as recorded, 1 if something was removed, 2 if this is no DVC folder.",
     ).parse_args(argv)
+    require_no_run()
     wrong = {Path(path): f"is not what {stage} has written" for path, stage in changed()}
     wrong |= dict.fromkeys(damaged(_cache()), "an object of DVC's cache, is not what its name says")
     for path, why in wrong.items():

@@ -87,10 +87,12 @@ class Watcher:
     def _look(self, current: Current) -> list[Progress]:
         """How far each variant is."""
         from privacy_report.report.watched import Progress
+        from privacy_report.training import device
         from privacy_report.training.memberships import ReferenceParams
         from privacy_report.training.reached import Reached, reached
-        from privacy_report.training.schema import Variant
+        from privacy_report.training.schema import BackendParams, Variant
 
+        device.use(load("backend", BackendParams).device)  # it is in the keys
         params, variants = load("reference", ReferenceParams), []
         for name, config in load_each("variants", Variant).items():
             try:

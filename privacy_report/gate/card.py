@@ -10,7 +10,7 @@ from typing import Any
 
 from privacy_report.gate.policy import in_words
 from privacy_report.gate.twins import AUDIT
-from privacy_report.gate.words import line
+from privacy_report.gate.words import breaches, line
 from privacy_report.pipeline.claim import Claim
 from privacy_report.pipeline.contract import (
     EARLY,
@@ -63,7 +63,7 @@ def card(
     """The card as Markdown.
 
     section: the variant's in params.yaml; halves: halves.csv; claim: None without differential privacy;
-    dataset: dataset.json; shipped: None without a recommendation; then the numbers are the last checkpoint's.
+    dataset: dataset.json; shipped: None without a recommendation. The numbers are of the verdict's epoch.
     """
     epoch = verdict["scope"]["epoch"]
     at = list(where(halves, epoch=float(epoch), half=REPORT, slice=ENTIRE))
@@ -112,14 +112,12 @@ def _no_file(verdict: Mapping[str, Any]) -> str:
         against = sorted({(finding["rule"], finding["reason"]) for finding in verdict["against"]})
         why = "The best checkpoint fails on the half of the examples that had no part in the choice"
     else:
+        failing = verdict["failing"]
         against = sorted(
-            {
-                (finding["rule"], finding["reason"])
-                for finding in verdict["failing"]
-                if finding["judged"] == "no"
-            }
+            {(finding["rule"], finding["reason"]) for finding in failing if finding["judged"] == "no"}
         )
-        why = "No checkpoint passes the policy below"
+        broken = breaches(finding for finding in failing if finding["judged"] == "yes")
+        why = "No checkpoint passes the policy below" + (f" ({broken})" if broken else "")
     reasons = "".join(f"- `{rule}` {reason}\n" for rule, reason in against)
     return f"## No file\n\n{why}, so no model is shipped.\n" + (f"\n{reasons}" if reasons else "")
 
@@ -179,7 +177,7 @@ def _policy(verdict: Mapping[str, Any]) -> str:
     )
     if "confirmed" in verdict:
         how = "confirms" if verdict["confirmed"] == "yes" else "DOES NOT CONFIRM"
-        lines.append(f"The other half {how} the recommendation.")
+        lines.append(f"The other half {how} the choice.")
     lines.append(f"Reference models of the attacker: {verdict['reference_models']}.\n")
     return "\n".join(lines)
 

@@ -2,7 +2,7 @@
 
 Over attacks and classes the worst upper bound counts. Each bound holds for its own row with 97.5%
 confidence, and the largest of them is at least the bound of the truly worst row, so that it needs no
-correction for their number. docs/gate.md has the error budget of a whole verdict.
+correction for their number. docs/statistics.md has the error budget of a whole verdict.
 """
 
 from __future__ import annotations
@@ -132,15 +132,14 @@ def _reference_models(checkpoint: Checkpoint) -> list[Reading]:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: `read` gives what is compared, `words` say it; lowest and highest bound sensible limits.
+    """One rule: `read` gives what is compared, `words` say it; limits from 0 to highest make sense.
 
-    highest: None where there is none. A rule is kept when the reading is at most the limit, or, where
-    `at_least`, at least the limit.
+    highest: None where there is no largest one. A rule is kept when the reading is at most the limit, or,
+    where `at_least`, at least the limit.
     """
 
     words: str
     read: Callable[[Checkpoint], list[Reading]]
-    lowest: float = 0.0
     highest: float | None = 1.0
     at_least: bool = False
 

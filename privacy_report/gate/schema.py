@@ -83,13 +83,13 @@ class GateParams:
             rule, key = RULES[name], prefix + name
             if limit is None or (name == "min_val_accuracy" and limit == MAJORITY):
                 continue
-            allowed = f"a number of at least {rule.lowest:g}"
+            allowed = "a number of at least 0"
             if rule.highest is not None:
-                allowed = f"a number from {rule.lowest:g} to {rule.highest:g}"
+                allowed = f"a number from 0 to {rule.highest:g}"
             if name == "min_val_accuracy":
                 allowed += f", {MAJORITY}"
             number = isinstance(limit, int | float) and not isinstance(limit, bool)
-            if not (number and rule.lowest <= limit and (rule.highest is None or limit <= rule.highest)):
+            if not (number and limit >= 0 and (rule.highest is None or limit <= rule.highest)):
                 raise refuse(key, limit, f"{allowed}, or null for no such rule")  # NaN, too
 
     def policy(self, variant: str) -> Policy:

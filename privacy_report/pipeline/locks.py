@@ -8,15 +8,36 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import psutil
 from filelock import FileLock, Timeout
 
 from privacy_report.errors import UserError
+from privacy_report.pipeline.files import read_json
 
 T = TypeVar("T")
 FOLDER = Path(".dvc/tmp/stages")
 """Next to DVC's own locks: the store may be one that can only be read."""
+DVC_USES = Path(".dvc/tmp/rwlock")
+"""Which process reads or writes which path, by DVC."""
 PARENT = os.getppid()
 """Whoever started this process; another one when that has died."""
+
+
+def require_no_run() -> None:
+    """UserError while a stage runs in this working folder, or a `dvc` that reads or writes outputs."""
+    for path in sorted(FOLDER.glob("*.lock")):
+        try:
+            FileLock(path).acquire(blocking=False).lock.release()
+        except Timeout:
+            raise UserError(f"{path.stem}: it is running here; wait until it has ended") from None
+    uses = read_json(DVC_USES) if DVC_USES.exists() else {}
+    users = [
+        *uses.get("write", {}).values(),
+        *(user for some in uses.get("read", {}).values() for user in some),
+    ]
+    for user in users:
+        if psutil.pid_exists(user["pid"]):
+            raise UserError(f"process {user['pid']} is running here ({user['cmd']}); wait until it has ended")
 
 
 @contextmanager

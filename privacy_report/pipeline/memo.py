@@ -9,8 +9,10 @@ depend on, and what the caller adds: data, parameters, seeds, what came before.
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -38,10 +40,11 @@ PINNED = (
     "TF_XLA_FLAGS",
     "XLA_FLAGS",
 )
-"""Those that `training.backend` sets itself, whatever they were."""
+"""Those that `training.backend` sets itself for the CPU, and that change no bit there."""
 THREADS = "_THREADS"
 """The end of the names of those that change no bit: see `training.backend` and `attack.findings`."""
 
+EDITED = "{}: edited while this run began to use it; run again"
 SPARED = 24 * 3600.0
 """Seconds since its last use in which an entry is not pruned by itself: a killed run needs it to go on."""
 
@@ -124,7 +127,8 @@ class Memo:
         """Before the first result is computed: whether it can be kept, and by what it is computed.
 
         A process computes with the code that it has imported, and an edit after that is none of its business.
-        So all of it is imported at once, and must say then what it said when the keys were made.
+        So all of it is imported at once, and must say then what it said when the keys were made, and before
+        the first import.
         """
         if self._begun:
             return
@@ -136,6 +140,10 @@ class Memo:
                 with suppress(Exception):  # of a user's own module; it is raised again where it is used
                     importlib.import_module(path.rpartition(".")[0])
         self.require_unchanged()
+        began = getattr(sys.modules.get("stages"), "BEGAN", math.inf)  # of a process that runs a stage
+        for path in (path for used in self._used for path in used.said):
+            if began < path.stat().st_mtime <= time.time():
+                raise UserError(EDITED.format(path))
         self._begun = True
 
     def require_unchanged(self) -> None:
@@ -143,7 +151,7 @@ class Memo:
         for used in self._used:
             now = used.code.says()
             if changed := [path for path, said in used.said.items() if now.get(path) != said]:
-                raise UserError(f"{changed[0]}: edited while this run began to use it; run again")
+                raise UserError(EDITED.format(changed[0]))
 
     def close(self) -> None:
         """Note how long all the results took when they were computed, and on which kinds of processor.

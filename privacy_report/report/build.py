@@ -12,7 +12,7 @@ from privacy_report.report.study_files import merge
 from privacy_report.report.style import Look, Picture, draw, write_png
 
 OVERVIEW = ("vulnerability_by_epoch", "privacy_vs_accuracy")
-"""Pictures that are in plots/overview.png, too, the only one that git keeps."""
+"""Pictures that are in plots/overview.png, too, which git keeps."""
 
 
 def build_plots(study: Study, report: ReportParams) -> Path:

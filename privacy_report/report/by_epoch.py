@@ -14,7 +14,7 @@ from privacy_report.pipeline.contract import EPSILON_JOINT
 from privacy_report.report.differential_privacy import shown_by_canaries
 from privacy_report.report.marks import CHANCE, NAMES, attackers, keys_of_lines, star
 from privacy_report.report.runs import Between, Runs, accuracies, between, label_of, runs
-from privacy_report.report.study import Study
+from privacy_report.report.study import SPENT, Study
 from privacy_report.report.style import (
     INK,
     LINES,
@@ -125,12 +125,12 @@ def _accuracy(study: Study, look: Look, ax: Axes) -> None:
 
 
 def epsilon_picture(study: Study, look: Look) -> Picture:
-    """Claimed epsilon, what canaries show, and bounds over the fixed split: one panel per private variant."""
+    """Epsilon by epoch, what canaries show, and bounds over the fixed split: a panel per private variant."""
     panels = [
         Panel(
             partial(_epsilon, study, look, variant),
-            f"Line chart: claimed epsilon of {study.labels[variant]}, what canaries show, and lower bounds "
-            "over the fixed split.",
+            f"Line chart: the epsilon that the training of {study.labels[variant]} had spent by each epoch, "
+            "what canaries show, and lower bounds over the fixed split.",
         )
         for variant in study.close(filter(study.is_private, runs(study)))
     ]
@@ -140,9 +140,9 @@ def epsilon_picture(study: Study, look: Look) -> Picture:
 def _epsilon(study: Study, look: Look, variant: str, ax: Axes) -> None:
     color, label = look.color(variant), study.labels[variant]
     rows = study.training[variant]
-    claimed = [row["epsilon"] for row in rows]
-    ax.plot([row["epoch"] for row in rows], claimed, color=color, marker="o" if len(rows) < 2 else "none")
-    ends = [(claimed[-1], "claimed", color, "")]
+    spent = [row["epsilon"] for row in rows]
+    ax.plot([row["epoch"] for row in rows], spent, color=color, marker="o" if len(rows) < 2 else "none")
+    ends = [(spent[-1], SPENT, color, "")]
     audits = {"fixed split, each": ("epsilon_fixed_split", INK), "fixed split, all": (EPSILON_JOINT, PAPER)}
     for name, (column, fill) in audits.items():
         audited = study.by_epoch(variant, column)
@@ -154,7 +154,7 @@ def _epsilon(study: Study, look: Look, variant: str, ax: Axes) -> None:
         ax.plot(epoch, bound, color=color, marker="D", ms=6, ls="none")
         ends.append((bound, f"canaries, {box}", color, "D"))
     ax.set(title=label, xlabel="Epoch", ylabel="Epsilon")
-    ax.set_ylim(bottom=min(0, -0.03 * max([1.0, *claimed])))
+    ax.set_ylim(bottom=min(0, -0.03 * max([1.0, *spent])))
     _whole_epochs(ax)
     label_ends(ax, ends)
 

@@ -1,4 +1,4 @@
-"""Claims of epsilon against what audits show: a report of a claim that is refuted is not written."""
+"""What training spent of epsilon against what audits show: where that is more, no report is written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from privacy_report.report.study import Study, is_attack
 
 
 def check_claim(study: Study) -> None:
-    """Raise UserError when an audit finds more leakage than the claimed epsilon allows.
+    """Raise UserError when an attack on a checkpoint finds more than the epsilon spent by then allows.
 
     The bounds compared are those that hold with 95% confidence for all rows of a variant at once. Slices that
     the model's output selects cannot break a claim, and neither can a placebo, nor the reference's epsilons,
@@ -24,16 +24,16 @@ def check_claim(study: Study) -> None:
         variant, bound = row["variant"], row[EPSILON_JOINT]
         if study.persons(variant):
             continue
-        claimed = study.claimed(variant, int(row["epoch"]))
-        if bound > claimed and row["slice"].startswith(GIVEN_BEFOREHAND) and is_attack(row):  # NaN: false
+        spent = study.spent(variant, int(row["epoch"]))
+        if bound > spent and row["slice"].startswith(GIVEN_BEFOREHAND) and is_attack(row):  # NaN: false
             tested = [
                 r for r in study.privacy if r["variant"] == variant and not math.isnan(r[EPSILON_JOINT])
             ]
             raise UserError(
                 f"{variant}, epoch {row['epoch']:.0f}: attack {row['attack']} on {row['slice']} finds "
-                f"epsilon >= {bound:.3f} (95%, for all {len(tested)} rows at once), but the training claims "
-                f"{claimed:.3f}: the accounting is wrong, or the training, or the audit, or members and "
-                "non-members differ in more than membership"
+                f"epsilon >= {bound:.3f} (95%, for all {len(tested)} rows at once), but training had spent "
+                f"{spent:.3f} by then: the accounting is wrong, or the training, or the audit, or members "
+                "and non-members differ in more than membership"
             )
 
 
@@ -48,7 +48,7 @@ def check_one_run(study: Study) -> None:
         white_box = canaries_of(variant, study.variants) == GRADIENTS
         if audit is None or not (white_box or study.dp_settings(variant).get("seed") == "secret"):
             continue
-        claimed, bound = study.claimed(variant, audit["epoch"]), audit["epsilon_one_run"]
+        claimed, bound = study.spent(variant, audit["epoch"]), audit["epsilon_one_run"]
         if bound > claimed:
             raise UserError(
                 f"{variant}, epoch {audit['epoch']}: its canaries show epsilon >= {bound:.3f} (95%), "

@@ -31,7 +31,7 @@ MOST_POINTS = 40  # of a ROC curve: one for every 8 pixels of the chart
 
 
 def write(study: Study, folder: Path) -> None:
-    """Write curves.csv, training.csv and roc.csv to `folder`."""
+    """Write curves.csv, training.csv, canaries.csv and roc.csv to `folder`."""
     training = (
         {column: row[column] for column in PLOTTED_TRAINING_COLUMNS}
         for rows in study.training.values()

@@ -32,8 +32,9 @@ from privacy_report.pipeline.tables import Row, columns_of
 from privacy_report.report.differential_privacy import shown_by_canaries
 from privacy_report.report.offline import latest_vega_lite
 from privacy_report.report.recommendation import recommendation
+from privacy_report.report.rows import LIMITED_BY
 from privacy_report.report.runs import label_of, runs
-from privacy_report.report.study import Study
+from privacy_report.report.study import SPENT, Study
 from privacy_report.report.style import Look
 from privacy_report.report.trade_offs import FEWEST_FALSE_POSITIVES, nonmembers
 from privacy_report.report.views import names_in, views
@@ -48,7 +49,7 @@ HOLDS = {
     REFERENCES: "Outputs and reference models",
     PLACEBO: "No attack: a placebo",
 }
-LIMITS = {"max_advantage": "advantage", "max_tpr_at_1pct_fpr": "tpr_at_1pct_fpr"}
+LIMITS = {rule: column for column, rule in LIMITED_BY.items()}
 """Rules whose limits are lines in the views -> the measure that they limit."""
 
 
@@ -186,11 +187,11 @@ def curves(study: Study, rates: Sequence[float]) -> dict[str, list[list[float | 
 
 
 def _epsilon(study: Study) -> list[Mapping[str, Any]]:
-    """Claimed epsilon, what canaries show, and the lower bounds over the fixed split, of private variants."""
+    """Epsilon by epoch, what canaries show, and the bounds over the fixed split, of private variants."""
     points: list[Mapping[str, Any]] = []
     kinds = {"lower bound, each row": "epsilon_fixed_split", "lower bound, all rows at once": EPSILON_JOINT}
     for variant in filter(study.is_private, study.labels):
-        claimed = [("claimed", row["epoch"], row["epsilon"]) for row in study.training[variant]]
+        spent = [(SPENT, row["epoch"], row["epsilon"]) for row in study.training[variant]]
         audited = [
             (kind, row["epoch"], row[column])
             for kind, column in kinds.items()
@@ -199,7 +200,7 @@ def _epsilon(study: Study) -> list[Mapping[str, Any]]:
         audited += [
             (f"canaries, {box}", epoch, bound) for box, epoch, bound in shown_by_canaries(study, variant)
         ]
-        for kind, epoch, value in (*claimed, *audited):
+        for kind, epoch, value in (*spent, *audited):
             if not math.isnan(value):
                 points.append({"name": variant, "kind": kind, "epoch": int(epoch), "value": shortened(value)})
     return points

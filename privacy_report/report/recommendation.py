@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from privacy_report.gate.policy import numbers
 from privacy_report.gate.twins import AUDIT
 from privacy_report.pipeline.contract import CANARIES
 from privacy_report.pipeline.tables import Row
@@ -62,11 +63,13 @@ def _leak(verdict: Mapping[str, Any]) -> str:
 def _still_found(study: Study, chosen: str) -> str:
     """What the strongest attacks measured at the recommended checkpoint, on all examples."""
     epoch = study.verdict(chosen)["recommended_epoch"]
-    advantage, tpr = (study.strongest(chosen, epoch, column) for column in ("advantage", FOUND))
-    if advantage is None:
+    worst = numbers(study.checkpoint(chosen, epoch))
+    if "advantage" not in worst:
         return ""
-    said = f"The strongest attacks reach an advantage of {number(advantage['advantage'])}"
-    rate = f" and find {number(tpr[FOUND], percent=True)} of the members at 1% FPR" if tpr else ""
+    said = f"The strongest attacks reach an advantage of {number(worst['advantage'])}"
+    rate = (
+        f" and find {number(worst[FOUND], percent=True)} of the members at 1% FPR" if FOUND in worst else ""
+    )
     return f"{said}{rate}."
 
 

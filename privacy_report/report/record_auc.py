@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from privacy_report.gate.inputs import read_exposed
 from privacy_report.pipeline.contract import CLASS, ENTIRE, GROUP
 from privacy_report.pipeline.tables import Row
 from privacy_report.report.study import Study
@@ -38,7 +39,7 @@ def spread(study: Study) -> list[Line]:
     return [
         _line(study, row)
         for variant in study.candidates
-        for row in _rows(study, variant)
+        for row in read_exposed(variant, study.root)
         if row["slice"] == ENTIRE and row["record_auc"] in SHOWN
     ]
 
@@ -48,17 +49,13 @@ def worst_groups(study: Study) -> list[Line]:
     lines = []
     for variant in study.close(study.candidates):
         rows = [
-            row for row in _rows(study, variant) if row["slice"] != ENTIRE and row["record_auc"] == WORST_AT
+            row
+            for row in read_exposed(variant, study.root)
+            if row["slice"] != ENTIRE and row["record_auc"] == WORST_AT
         ]
         rows.sort(key=lambda row: row["noise"] - row["share"])
         lines += [_line(study, row) for row in rows[:WORST]]
     return lines
-
-
-def _rows(study: Study, variant: str) -> list[Row]:
-    """The rows of record_auc.csv; none in an audit, which has no such file."""
-    path = study.root / f"data/attack/{variant}/record_auc.csv"
-    return study.part("record_auc", variant) if path.is_file() else []
 
 
 def _line(study: Study, row: Row) -> Line:

@@ -17,14 +17,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
+from privacy_report.gate.policy import numbers
 from privacy_report.pipeline.contract import EARLY, OUTPUTS, kind_of
+from privacy_report.pipeline.measured import NAMES
 from privacy_report.pipeline.tables import Row, write_table
+from privacy_report.report.rows import canaries
 from privacy_report.report.runs import Runs, label_of, runs
 from privacy_report.report.study import Study, pareto
 from privacy_report.report.style import INK, Look, Panel, Picture, label_ends, room_for_labels
 from privacy_report.report.summary import number
 
-LEAK = "advantage"
+LEAK, FOUND = "advantage", "tpr_at_1pct_fpr"
 COLUMNS = (
     "variant",
     "label",
@@ -34,8 +37,8 @@ COLUMNS = (
     "epoch",
     *("val_accuracy", "val_accuracy_low", "val_accuracy_high"),
     *("advantage", "advantage_low", "advantage_high"),
-    "tpr_at_1pct_fpr",
-    "named_at_10pct_fdr",
+    FOUND,
+    NAMES,
     *("accuracy_gain", "accuracy_gain_low", "accuracy_gain_high"),
     *("advantage_cut", "advantage_cut_low", "advantage_cut_high"),
     "pairs",
@@ -103,7 +106,7 @@ def _kept(study: Study, group: Runs) -> dict[str, Any]:
         middle = sorted(at, key=lambda name: at[name]["val_accuracy"])[(len(at) - 1) // 2]
         cells |= at[middle] | {"epoch": chosen[middle]}
     for column in ("val_accuracy", LEAK):
-        values = [numbers[column] for numbers in at.values()]
+        values = [of_run[column] for of_run in at.values()]
         if values:
             cells |= {f"{column}_low": min(values), f"{column}_high": max(values)}
     return cells
@@ -111,11 +114,8 @@ def _kept(study: Study, group: Runs) -> dict[str, Any]:
 
 def _numbers(study: Study, variant: str, epoch: int) -> dict[str, float]:
     """Accuracy, and of each measure what the worst attack has: as in metrics/."""
-    numbers = {"val_accuracy": study.entire[variant, epoch][0]["val_accuracy"]}
-    for column in (LEAK, "tpr_at_1pct_fpr", "named_at_10pct_fdr"):
-        row = study.strongest(variant, epoch, column)
-        numbers[column] = row[column] if row else math.nan
-    return numbers
+    values = numbers(study.checkpoint(variant, epoch))
+    return {column: values.get(column, math.nan) for column in ("val_accuracy", LEAK, FOUND, NAMES)}
 
 
 def paths(study: Study, names: Sequence[str]) -> dict[str, dict[int, Point]]:
@@ -224,18 +224,20 @@ class Line(NamedTuple):
     accuracy: str
     advantage: str
     found: str
+    named: str
+    canaries: str
     gain: str
     cut: str
 
 
 def lines(study: Study) -> list[Line]:
     """The page's table; empty where no variant of the study is a remedy."""
-    return [_line(row) for row in rows(study)]
+    return [_line(study, row) for row in rows(study)]
 
 
-def _line(row: Row) -> Line:
+def _line(study: Study, row: Row) -> Line:
     kept = not math.isnan(row["epoch"])
-    tpr = number(row["tpr_at_1pct_fpr"], percent=True) if kept else "-"
+    tpr = number(row[FOUND], percent=True) if kept else "-"
     return Line(
         label=row["label"],
         runs=f"{row['runs_that_keep']} of {row['runs']}",
@@ -243,6 +245,8 @@ def _line(row: Row) -> Line:
         accuracy=_said(row, "val_accuracy"),
         advantage=_said(row, LEAK),
         found=tpr,
+        named="-" if math.isnan(row[NAMES]) else f"{row[NAMES]:,.0f}",
+        canaries=(canaries(study, row["variant"], int(row["epoch"])) if kept else "") or "-",
         gain=_said(row, "accuracy_gain", "+.3f") if row["pairs"] else "",
         cut=_said(row, "advantage_cut", "+.3f") if row["pairs"] else "",
     )

@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from privacy_report.gate.named import most_named
+from privacy_report.gate.policy import numbers
 from privacy_report.gate.twins import AUDIT, audited_by, audited_epsilon, canary_rows, twin_of
 from privacy_report.gate.words import BREAKS, KEEPS, colour
-from privacy_report.pipeline.contract import with_ends
+from privacy_report.pipeline.contract import ENTIRE, with_ends
+from privacy_report.pipeline.measured import NAMES
 from privacy_report.report.study import Study
 from privacy_report.report.summary import number
 
 FOUND = "tpr_at_1pct_fpr"
-NAMED = "named_at_10pct_fdr"
 LIMITED_BY = {"advantage": "max_advantage", FOUND: "max_tpr_at_1pct_fpr"}
 COLUMNS = (("advantage", "Advantage", "advantage"), (FOUND, "Found at 1% FPR", "found"))
 """The bars: column, heading, key in the glossary."""
@@ -75,11 +77,7 @@ def measured(rows: Sequence[Line]) -> list[tuple[str, str, str]]:
 def _values(study: Study, variant: str) -> dict[str, Any]:
     """Numbers of the row: of the strongest attacks at one checkpoint, on all examples, as in metrics/."""
     epoch = study.verdict(variant).get("recommended_epoch", study.shown(variant).get("last", 0))
-    values = {"epoch": epoch}
-    for column in LIMITED_BY:
-        if row := study.strongest(variant, epoch, column):
-            values |= {name: row[name] for name in (*with_ends(column), "val_accuracy")}
-    return values
+    return {"epoch": epoch, **numbers(study.checkpoint(variant, epoch))}
 
 
 def _limits(verdict: Mapping[str, Any]) -> dict[str, float]:
@@ -141,13 +139,13 @@ def _line(
     )
 
 
-def _on_half(numbers: Mapping[str, Any]) -> str:
+def _on_half(on_half: Mapping[str, Any]) -> str:
     """What the confirming half gave, empty where no checkpoint was chosen."""
-    if not numbers:
+    if not on_half:
         return ""
-    parts = [f"accuracy {number(numbers.get('val_accuracy', math.nan))}"]
+    parts = [f"accuracy {number(on_half.get('val_accuracy', math.nan))}"]
     for column, name, _ in COLUMNS:
-        if bar := _bar(numbers, column, None, 1.0):
+        if bar := _bar(on_half, column, None, 1.0):
             parts.append(
                 f"{name[0].lower()}{name[1:]} {bar.text}" + (f" ({bar.interval})" if bar.interval else "")
             )
@@ -167,11 +165,8 @@ def pill(verdict: Mapping[str, Any]) -> str:
 
 def named(study: Study, variant: str, epoch: int) -> str:
     """How many members the best attack names when one name in ten may be wrong; empty where not measured."""
-    rows = [row for row in study.entire.get((variant, epoch), ()) if not math.isnan(row.get(NAMED, math.nan))]
-    if not rows:
-        return ""
-    best = max(rows, key=lambda row: row[NAMED])
-    return f"{best[NAMED]:,.0f} of {best['n_member']:,.0f}"
+    best = most_named(study.checkpoint(variant, epoch).of(ENTIRE))
+    return f"{best[NAMES]:,.0f} of {best['n_member']:,.0f}" if best else ""
 
 
 def canaries(study: Study, variant: str, epoch: int) -> str:

@@ -13,6 +13,8 @@ import numpy as np
 
 from privacy_report.errors import UserError
 from privacy_report.gate.check import read_verdict
+from privacy_report.gate.counting import Checkpoint
+from privacy_report.gate.inputs import read_variants
 from privacy_report.gate.twins import counting_twin, is_twin, read_one_run, twin_of
 from privacy_report.gate.words import KEEPS
 from privacy_report.pipeline import claim
@@ -39,6 +41,8 @@ OUTPUTS_ONLY = (OUTPUTS,)
 MORE_THAN_OUTPUTS = (EARLY, REFERENCES)
 ATTACKS = (*OUTPUTS_ONLY, *MORE_THAN_OUTPUTS)
 """Kinds of attacks; a placebo is none."""
+SPENT = "spent so far"
+"""What curves of a private variant's epsilon are called: the claim is where they end."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,7 @@ class Study:
     @cached_property
     def variants(self) -> dict[str, dict[str, Any]]:
         """Variant name -> its section of params.yaml, in order."""
-        try:
-            return {str(name): dict(values) for name, values in self.params["variants"].items()}
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise UserError(
-                f"{self.root / 'params.yaml'}: needs a section `variants`; "
-                "`python -m stages.compose` writes it"
-            ) from None
+        return read_variants(self.root / "params.yaml")
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -238,14 +236,29 @@ class Study:
         """Whether a variant claims an epsilon."""
         return self.claim(variant) is not None
 
-    def claimed(self, variant: str, epoch: int) -> float:
-        """The epsilon of an epoch and those before it, NaN without differential privacy."""
-        return self._spent.get((variant, epoch), math.nan)
+    def spent(self, variant: str, epoch: int) -> float:
+        """The epsilon of an epoch and those before it, NaN without differential privacy.
+
+        At the last epoch it is the claim, which is for whichever checkpoint is chosen.
+        """
+        return self._epsilons.get((variant, epoch), math.nan)
 
     @cached_property
-    def _spent(self) -> dict[tuple[str, int], float]:
+    def _epsilons(self) -> dict[tuple[str, int], float]:
         rows = (row for rows in self.training.values() for row in rows)
         return {(row["variant"], int(row["epoch"])): row["epsilon"] for row in rows}
+
+    def checkpoint(self, variant: str, epoch: int) -> Checkpoint:
+        """The rows of a checkpoint on all examples, with the attackers that count in its verdict.
+
+        The first screen, the tables and metrics/ show `gate.policy.numbers` of it.
+        """
+        released = self.verdict(variant).get("released")
+        return Checkpoint(epoch, self._by_checkpoint.get((variant, epoch), []), released=released)
+
+    @cached_property
+    def _by_checkpoint(self) -> dict[tuple[str, float], list[Row]]:
+        return grouped(self.every_row, "variant", "epoch")
 
     def strongest(
         self, variant: str, epoch: int, column: str = "auc", kinds: Collection[str] = ATTACKS

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from privacy_report.gate.policy import numbers
 from privacy_report.gate.twins import AUDIT, audited_epsilon
 from privacy_report.gate.words import KEEPS, SHORT, UNJUDGED
-from privacy_report.pipeline.contract import with_ends
 from privacy_report.report.study import Study
 
 
@@ -64,11 +64,7 @@ def said_of(verdict: Mapping[str, Any], epoch: int) -> str:
 
 
 def _line(study: Study, variant: str, which: str, epoch: int) -> Line:
-    values: dict[str, float] = {}
-    for column in ("auc", "advantage", "tpr_at_1pct_fpr"):
-        if row := study.strongest(variant, epoch, column):
-            values |= {name: row[name] for name in with_ends(column)}
-            values["val_accuracy"] = row["val_accuracy"]
+    values = numbers(study.checkpoint(variant, epoch))
     claim = study.claim(variant)
     return Line(
         name=variant,

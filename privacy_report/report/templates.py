@@ -143,7 +143,7 @@ def training(variant: Layer) -> Layer:
             "legend": STROKES,
         }
         tooltip = [tip("variant", "Variant"), tip("epoch", "Epoch"), tip("measured", name.title(), ".4f")]
-        tooltip += [tip("side", "Measured on"), tip("epsilon", "Epsilon claimed", ".3f")]
+        tooltip += [tip("side", "Measured on"), tip("epsilon", "Epsilon spent so far", ".3f")]
         tooltip += [tip("rev", "Revision")]
         points = charts.points({**where, "tooltip": tooltip}, series, 40, 0.01)
         panels.append(_panel(name.title(), [line, points]))

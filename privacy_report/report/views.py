@@ -7,7 +7,7 @@ from typing import Any
 
 from privacy_report.report import charts
 from privacy_report.report.charts import EPOCH, Layer, Series, number, tip
-from privacy_report.report.study import Study
+from privacy_report.report.study import SPENT, Study
 
 RULE = {"type": "rule", "strokeWidth": 1.5, "color": charts.CHANCE_INK, "aria": False}
 HOVER = {"filter": "datum.key === hover"}
@@ -240,7 +240,7 @@ def _epsilon(series: Series) -> list[Layer]:
     y = number("value", "Epsilon")
     names = [tip("variant", "Variant"), tip("epoch", "Epoch"), tip("kind", "Kind")]
     encoding = {"x": EPOCH, "y": y, "tooltip": [*names, tip("value", "Epsilon", ".3f")]}
-    claimed = series.layer({"type": "line", "point": True}, encoding)
+    spent = series.layer({"type": "line", "point": True}, encoding)
     bounds = series.layer({"type": "point"}, encoding)
     filled = {
         "condition": {"test": "datum.kind === 'lower bound, all rows at once'", "value": 0},
@@ -252,6 +252,6 @@ def _epsilon(series: Series) -> list[Layer]:
     bounds["encoding"] |= {"fillOpacity": filled, "fill": series.color, "shape": shape, "size": size}
     return [
         _at_epoch(),
-        claimed | {"transform": [{"filter": "datum.kind === 'claimed'"}]},
-        bounds | {"transform": [{"filter": "datum.kind !== 'claimed'"}]},
+        spent | {"transform": [{"filter": f"datum.kind === '{SPENT}'"}]},
+        bounds | {"transform": [{"filter": f"datum.kind !== '{SPENT}'"}]},
     ]

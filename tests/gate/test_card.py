@@ -50,7 +50,7 @@ def test_a_card_says_what_the_tables_say(tables):
     assert "| outputs, reference models | `rmia` | 0.5400" in page
     assert "| outputs, early checkpoints | not measured |" in page
     assert "- advantage on the entire dataset at most 0.1\n" in page
-    assert "The other half confirms the recommendation" in page
+    assert "The other half confirms the choice" in page
     for word in ("`d1935`", "`c0ffee`", "| non-members that equal a member | 3 |", "dvc repro ship@cnn2"):
         assert word in page
     assert "none, it was not trained privately" in page
@@ -75,7 +75,8 @@ def test_without_a_recommendation_the_card_says_why_and_shows_the_last_checkpoin
     page = text(tables, {"max_advantage": 0.01}, None)
     assert "cnn2: fails; " in page
     assert "none of 2 checkpoints passes (max_advantage is broken by up to" in page
-    assert "No checkpoint passes the policy below, so no model is shipped." in page
+    assert "No checkpoint passes the policy below (max_advantage is broken by up to" in page
+    assert "at 2 checkpoints), so no model is shipped." in page
     assert "| completed epochs | 4 |" in page
     assert ".keras" not in page
     unjudged = text(tables, {"max_epsilon": 8.0}, None, 7.734, public_seed=True)
@@ -92,7 +93,7 @@ def test_without_a_confirmation_the_card_says_what_stands_against_it(tables):
     assert "cnn2: fails at epoch 2, NOT CONFIRMED" in page
     assert "the half of the examples that had no part in the choice, so no model is shipped." in page
     assert "- `max_advantage` 0.1 above 0.1\n" in page
-    assert "The other half DOES NOT CONFIRM the recommendation." in page
+    assert "The other half DOES NOT CONFIRM the choice." in page
 
 
 def test_a_twin_is_never_shipped(tables):

@@ -20,7 +20,7 @@ def test_no_case_shows_more_false_keeps_than_the_budget_has():
     assert {row["truth"] for row in rows} == set(CASES)
     for row in rows:
         assert row["draws"] >= 250
-        assert row["low"] <= 0.025, row
+        assert row["rate"] <= 0.025, row
 
 
 def test_leaks_of_variants_that_leak_nothing_are_within_the_budget():

@@ -1,5 +1,7 @@
 """One run of a stage at a time: real processes wait, find the work done, or refuse to go on."""
 
+import json
+import os
 import queue
 import shutil
 import signal
@@ -13,8 +15,11 @@ import yaml
 from dask_processes import LONG
 from sandbox import ROOT, environment
 
+from privacy_report.commands import verify
+from privacy_report.errors import UserError
+from privacy_report.pipeline import locks
 from privacy_report.pipeline.files import write_arrays
-from privacy_report.pipeline.locks import exclusive
+from privacy_report.pipeline.locks import exclusive, require_no_run
 
 CHANGED = "error: attack@cnn2: inputs changed while waiting, run again\n"
 
@@ -89,7 +94,7 @@ def start():
 
 
 HOLD = (
-    "import sys, time\nfrom privacy_report.pipeline.locks import exclusive\n"
+    "import sys, time\nfrom privacy_report.pipeline.locks import exclusive, require_no_run\n"
     "with exclusive('attack@cnn2', lambda: None):\n    print('in', flush=True)\n"
     "    time.sleep(float(sys.argv[1]))"
 )
@@ -212,3 +217,28 @@ def test_sigterm_ends_a_command_in_one_line(repository, start):
         assert "waiting for another run" in process.line()
         process.popen.terminate()
         assert process.end() == (143, "error: terminated; finished work is kept\n")
+
+
+def test_nothing_is_removed_while_a_stage_or_dvc_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    require_no_run()
+    with exclusive("train@v", dict), pytest.raises(UserError, match=r"^train@v: it is running here; wait"):
+        require_no_run()
+    require_no_run()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for pid, running in ((ended.pid, False), (os.getpid(), True)):
+        user = {"pid": pid, "cmd": "dvc repro"}
+        for uses in ({"write": {"/x": user}, "read": {}}, {"write": {}, "read": {"/y": [user]}}):
+            locks.DVC_USES.write_text(json.dumps(uses))
+            if running:
+                with pytest.raises(UserError, match=rf"^process {pid} is running here \(dvc repro\); wait"):
+                    require_no_run()
+            else:
+                require_no_run()
+
+
+def test_verify_leaves_the_outputs_of_a_running_stage_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with exclusive("train@v", dict), pytest.raises(UserError, match="running here"):
+        verify.main([])

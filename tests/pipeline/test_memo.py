@@ -1,12 +1,18 @@
 """The memo: computed once, recalled ever after; digests of what keys are made of."""
 
 import errno
+import importlib
 import json
 import os
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
+from sandbox import ROOT
 
 from privacy_report.errors import UserError
 from privacy_report.pipeline import memo, store
@@ -90,6 +96,36 @@ def test_code_that_is_edited_before_it_is_imported_makes_no_entry(text, beside):
     with pytest.raises(UserError, match=r"own_net_\w+\.py: edited while this run began to use it; run again"):
         edited_between(beside, text)
     assert store.get("epoch", "k") is None
+
+
+@pytest.mark.parametrize("edited", ["before the start", "after the start"])
+def test_code_that_was_imported_before_its_key_was_made_is_as_old_as_the_run(edited, beside, monkeypatch):
+    """A stage imports much of its code first, and then makes keys of what the disk says."""
+    path, now = beside / f"own_net_{edited.split()[0]}.py", time.time()
+    path.write_text("X = 1\n")
+    importlib.import_module(path.stem)
+    path.write_text("X = 2\n")
+    os.utime(path, (now - 1, now - 1))
+    began = now - 2 if edited == "after the start" else now - 0.5
+    monkeypatch.setitem(sys.modules, "stages", SimpleNamespace(BEGAN=began))
+    memo.base("privacy_report.pipeline.blocks", chosen=[f"{path.stem}.X"])
+    kept = Memo("train@a")
+    if edited == "before the start":
+        kept.recall("epoch", "k", lambda: {"a": np.zeros(1)})
+    else:
+        with pytest.raises(
+            UserError, match=rf"{path.name}: edited while this run began to use it"
+        ):
+            kept.recall("epoch", "k", lambda: {"a": np.zeros(1)})
+    assert (store.get("epoch", "k") is None) == (edited == "after the start")
+
+
+@pytest.mark.parametrize(("name", "known"), [("-m", True), ("pytest", False)])
+def test_a_process_that_runs_a_stage_knows_when_it_began(name, known):
+    code = "import sys, time; sys.argv[0], now = {!r}, time.time(); import stages; print(stages.BEGAN - now)"
+    command = [sys.executable, "-c", code.format(name)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (0 <= float(done.stdout) < 60) == known
 
 
 def test_what_is_edited_after_the_import_is_none_of_a_runs_business(beside):

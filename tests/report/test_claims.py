@@ -22,7 +22,7 @@ def test_claim_holds_or_stops_the_report(study):
     row = next(where(merged_study.privacy, variant="cnn3_dp", slice="class=2"))
     row["epsilon_fixed_split"] = 100.0  # alone it may be chance
     check_claim(merged_study)
-    row[EPSILON_JOINT] = merged_study.claimed("cnn3_dp", int(row["epoch"])) + 0.01
+    row[EPSILON_JOINT] = merged_study.spent("cnn3_dp", int(row["epoch"])) + 0.01
     said = r"^cnn3_dp, epoch 2: attack threshold on class=2 finds epsilon >= 1\.566 "
     with pytest.raises(UserError, match=said + r"\(95%, for all 550 rows at once\), but [^\n]*$"):
         check_claim(merged_study)

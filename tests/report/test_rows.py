@@ -9,11 +9,15 @@ import pytest
 import yaml
 
 from privacy_report.gate.words import KEEPS
+from privacy_report.pipeline.measured import NAMES
+from privacy_report.pipeline.tables import read_rows, write_table
 from privacy_report.report import explore, rows
-from privacy_report.report.rows import FOUND, NAMED, first_screen, pill
+from privacy_report.report.recommendation import recommendation
+from privacy_report.report.rows import FOUND, first_screen, pill
 from privacy_report.report.study import Study
 from privacy_report.report.study_files import merge
 from privacy_report.report.style import Look
+from privacy_report.report.summary import lines
 
 
 def merged(root: Path) -> Study:
@@ -84,12 +88,39 @@ def test_a_variant_that_fails_shows_its_last_epoch_and_the_worst_attacks(study):
         assert row.bars[FOUND].value == max(measured[FOUND] for measured in whole)
 
 
+@pytest.mark.parametrize(("released", "attack"), [(None, "threshold"), ("label", "gap")])
+def test_numbers_are_of_attackers_who_see_what_the_policy_says_is_released(released, attack, study):
+    root = study(epochs=4, variants=1, attacks=("threshold",))
+    path = root / "data/attack/cnn2/privacy.csv"
+    table = read_rows(path)
+    half = [
+        row | {"attack": "gap", "advantage": row["advantage"] / 2, FOUND: row[FOUND] / 2} for row in table
+    ]
+    write_table(path, [*table, *half], list(table[0]))
+    verdict_path = root / "data/gate/cnn2.json"
+    verdict_path.write_text(json.dumps(json.loads(verdict_path.read_text()) | {"released": released}))
+    merged_study = merged(root)
+    epoch = merged_study.recommended("cnn2")
+    (wanted,) = (
+        row
+        for row in merged_study.every_row
+        if (row["attack"], row["epoch"], row["slice"]) == (attack, epoch, "entire dataset")
+    )
+    advantage, tpr = f"{wanted['advantage']:.3f}", f"{100 * wanted[FOUND]:.1f}%"
+    bars = screen(merged_study)["cnn2"].bars
+    assert (bars["advantage"].text, bars[FOUND].text) == (advantage, tpr)
+    (line,) = (line for line in lines(merged_study) if "recommended" in line.which)
+    assert line.advantage.startswith(f"{advantage} [")
+    said = recommendation(merged_study).leak
+    assert f"reach an advantage of {advantage} and find {tpr} of the members" in said
+
+
 def test_members_that_are_named_are_shown_where_they_were_counted(study):
     merged_study = merged(study(epochs=4, variants=1))
     epoch = merged_study.recommended("cnn2")
     assert screen(merged_study)["cnn2"].named == ""
     for i, row in enumerate(merged_study.entire["cnn2", epoch]):
-        row[NAMED] = 1200.0 + i
+        row[NAMES] = 1200.0 + i
     assert rows.named(merged_study, "cnn2", epoch) == "1,201 of 50,000"
 
 
