@@ -102,7 +102,10 @@ def makespan(models: dict[str, dict[str, Any]], workers: int) -> float:
 
 
 def durations(study: Path) -> dict[str, dict[str, Any]]:
-    """Model -> its kind, and the examples of an interval and the seconds of each when it was computed."""
+    """Model -> its kind, and the examples of an interval and the seconds of each.
+
+    Each takes the median of the model's, since other work may have run beside some when they were computed.
+    """
     from privacy_report.pipeline import store
     from privacy_report.pipeline.digests import arrays_digest, digest
     from privacy_report.training.plan import EPOCH, SCORE, scored_part
@@ -119,7 +122,11 @@ def durations(study: Path) -> dict[str, dict[str, Any]]:
 
     def add(name: str, job: Job, examples: int, taken: list[float]) -> None:
         kind = digest([repr(job.config), job.regime])[:8]
-        models[name] = {"kind": kind, "examples": examples, "seconds": taken}
+        models[name] = {
+            "kind": kind,
+            "examples": examples,
+            "seconds": [statistics.median(taken)] * len(taken),
+        }
 
     for name, wanted in asked().items():
         taken, before, target = [], None, wanted.target.target
