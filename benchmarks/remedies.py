@@ -5,6 +5,8 @@ warm one and in turn, and writes benchmarks/remedies.json: CPU seconds for EXAMP
 ROUNDS.
 `python -m benchmarks.remedies --table` prints the table, from that file and benchmarks/remedies.csv: the
 plots/remedies.csv of a study of all remedies, without reference models (docs/remedies.md says how).
+`python -m benchmarks.remedies --references STUDY ...` writes what reference models find in finished studies
+to benchmarks/remedies_references.csv: a row per remedy that they attacked.
 """
 
 from __future__ import annotations
@@ -13,22 +15,40 @@ import csv
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hydra import compose
 from omegaconf import OmegaConf
 
 from privacy_report.layers import opened
+from privacy_report.pipeline.contract import ENTIRE
 from privacy_report.pipeline.files import read_json, write_json
 from privacy_report.pipeline.params import check
+from privacy_report.pipeline.tables import Row, read_rows, write_table
 from privacy_report.training.sampling import poisson_steps
 from privacy_report.training.schema import Variant
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORD, STUDY = (Path(__file__).with_suffix(end) for end in (".json", ".csv"))
+ATTACKED = Path(__file__).with_name("remedies_references.csv")
+SEES = {
+    "outputs": (
+        "threshold",
+        "threshold_confidence",
+        "threshold_entropy",
+        "threshold_modified_entropy",
+        "logistic",
+    ),
+    "labels": ("gap",),
+    "labels_and_references": ("label_reference", "label_reference_offline"),
+    "early_checkpoints": ("trajectory",),
+    "references": ("lira", "rmia"),
+}
+"""What an attacker has, as in a column of remedies_references.csv -> the attacks."""
 BASE = "cnn3"
 EXAMPLES, ROUNDS = 5_000, 3
+DIGITS = 4
 MEMBERS = 50_000
 """Of CIFAR-10, which a training goes through in each epoch."""
 HEAD = [
@@ -113,6 +133,45 @@ def lines() -> Iterator[list[str]]:
             ]
 
 
+def attacked(studies: Sequence[Path]) -> Iterator[Row]:
+    """What reference models found: the gate's choice, and each attacker's highest AUC at the last epoch."""
+    for study in studies:
+        for variant, config in remedies().items():
+            path = study / f"data/attack/{variant}/privacy.csv"
+            verdict = read_json(study / f"data/gate/{variant}.json") if path.exists() else {}
+            if not verdict.get("reference_models"):
+                continue
+            whole = [row for row in read_rows(path) if row["slice"] == ENTIRE]
+            last = max(row["epoch"] for row in whole)
+            aucs = {row["attack"]: row["auc"] for row in whole if row["epoch"] == last}
+            metrics = read_json(study / f"metrics/{variant}.json")
+            yield {
+                "variant": variant,
+                "label": config.label,
+                "references": verdict["reference_models"],
+                **{name: metrics[name] for name in ("verdict", "epoch", "val_acc", "advantage")},
+                "last_epoch": int(last),
+                "last_val_acc": next(row["val_accuracy"] for row in whole if row["epoch"] == last),
+                **{f"auc_{holds}": max(aucs[name] for name in names) for holds, names in SEES.items()},
+            }
+
+
+def table_of_attacked() -> list[str]:
+    """The table of remedies_references.csv, a line a row."""
+    head = ["variant", "reference models", "verdict: epoch, accuracy, advantage", "last epoch: accuracy"]
+    head += ["AUC there: outputs", "labels", "labels, references", "early checkpoints", "references"]
+    lines = [head, ["---"] * len(head)]
+    with open(ATTACKED, newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            accuracy, advantage, last = (
+                float(row[name]) for name in ("val_acc", "advantage", "last_val_acc")
+            )
+            chosen = f"{row['verdict']}: {row['epoch']}, {accuracy:.3f}, {advantage:.3f}"
+            aucs = (f"{float(row[f'auc_{holds}']):.3f}" for holds in SEES)
+            lines.append([row["label"], row["references"], chosen, f"{row['last_epoch']}: {last:.3f}", *aucs])
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
 def _said(row: dict[str, str], column: str, form: str) -> str:
     """A number with its range over the runs."""
     if not row[column]:
@@ -127,7 +186,10 @@ def table() -> list[str]:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--table"]:
+    if sys.argv[1:2] == ["--references"]:
+        found = list(attacked([Path(study) for study in sys.argv[2:]]))
+        write_table(ATTACKED, found, list(found[0]), DIGITS)
+    elif sys.argv[1:] == ["--table"]:
         print("\n".join(table()))
     else:
         measure()

@@ -57,6 +57,7 @@ def test_a_variant_without_a_recommendation_ships_a_card_that_says_so_and_no_fil
         assert "no model is shipped" in (finished.root / "models" / name / f"{name}.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_new_variant_is_one_file_and_one_name(finished: Sandbox):
     header = "# @package variants.wide\ndefaults: [cnn2@_here_, _self_]\n"
     (finished.root / "conf/variant/wide.yaml").write_text(f"{header}label: Wide\n")

@@ -114,6 +114,7 @@ def test_killed_runs_resume_to_the_same_bytes(variant: str, kills: int, ready: S
     assert checkpoints(ready, f"data/train/{variant}") == expected(variant)
 
 
+@pytest.mark.slow
 def test_a_secret_epoch_that_was_lost_takes_its_successors_with_it(ready: Sandbox):
     """Its noise comes back different, and epsilon counts the epochs of one run."""
     ready.edit("params.yaml", "seed: committed", "seed: secret")

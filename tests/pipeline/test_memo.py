@@ -113,9 +113,7 @@ def test_code_that_was_imported_before_its_key_was_made_is_as_old_as_the_run(edi
     if edited == "before the start":
         kept.recall("epoch", "k", lambda: {"a": np.zeros(1)})
     else:
-        with pytest.raises(
-            UserError, match=rf"{path.name}: edited while this run began to use it"
-        ):
+        with pytest.raises(UserError, match=rf"{path.name}: edited while this run began to use it"):
             kept.recall("epoch", "k", lambda: {"a": np.zeros(1)})
     assert (store.get("epoch", "k") is None) == (edited == "after the start")
 

@@ -11,7 +11,7 @@ from dask_processes import TARGET, Journal, kill, started, wait_until
 from reference_runs import DIE, edit
 from sandbox import Sandbox
 
-pytestmark = pytest.mark.pipeline
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
 IN_EPOCH_3 = f"if what == 'epoch' and (model, epoch) == ({TARGET}, 3) and once(): "
 """In the middle of an epoch of cnn2, the only target with so many."""
@@ -59,7 +59,6 @@ def test_a_worker_killed_in_an_epoch_costs_that_epoch(targets, serial, workers, 
     assert outputs(targets) == serial
 
 
-@pytest.mark.slow
 def test_a_killed_scheduler_ends_the_run_and_costs_an_epoch(
     targets, serial, workers, journal, base, tmp_path
 ):
@@ -90,7 +89,6 @@ prepared.files_digest = prepared.read = missing
 """
 
 
-@pytest.mark.slow
 def test_workers_without_a_shared_disk_get_the_examples_of_each_variant(
     targets, serial, base, journal, outside, tmp_path
 ):
