@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import psutil
 from filelock import FileLock, Timeout
 
 from privacy_report.errors import UserError
@@ -36,8 +35,18 @@ def require_no_run() -> None:
         *(user for some in uses.get("read", {}).values() for user in some),
     ]
     for user in users:
-        if psutil.pid_exists(user["pid"]):
+        if _lives(user["pid"]):
             raise UserError(f"process {user['pid']} is running here ({user['cmd']}); wait until it has ended")
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)  # no signal: whether one could be sent
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @contextmanager

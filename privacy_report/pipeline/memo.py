@@ -57,7 +57,8 @@ def base(*roots: str, chosen: Iterable[str] = (), hands: Iterable[str] = (), **i
     """
     chosen, hands = tuple(chosen), tuple(hands)
     code = code_of(*roots, chosen=chosen, hands=hands)
-    _used[repr((roots, chosen, hands))] = _Used(code, code.says(), chosen)
+    said, late = code.says(), _edited_since_start(code)
+    _used.setdefault(repr((roots, chosen, hands)), _Used(code, said, chosen, late))
     return {
         "code": code.digest(),
         "versions": code.versions(),
@@ -72,15 +73,24 @@ def base(*roots: str, chosen: Iterable[str] = (), hands: Iterable[str] = (), **i
 
 @dataclass(frozen=True)
 class _Used:
-    """Code that a key was made of: what its files said then, and what a user chose of it."""
+    """Code that a key was made of: what its files said then, and what a user chose of it.
+
+    late: the files that were edited before, but after this process began, so that it may have loaded others.
+    """
 
     code: Code
     said: dict[Path, str]
     chosen: tuple[str, ...]
+    late: tuple[Path, ...]
 
 
 _used: dict[str, _Used] = {}
 """All code that keys were made of, until a `Memo` takes them."""
+
+
+def _edited_since_start(code: Code) -> tuple[Path, ...]:
+    began, now = getattr(sys.modules.get("stages"), "BEGAN", math.inf), time.time()  # where it runs a stage
+    return tuple(path for path in code.says() if began < path.stat().st_mtime <= now)
 
 
 def _is_named(name: str, strings: frozenset[str]) -> bool:
@@ -140,10 +150,9 @@ class Memo:
                 with suppress(Exception):  # of a user's own module; it is raised again where it is used
                     importlib.import_module(path.rpartition(".")[0])
         self.require_unchanged()
-        began = getattr(sys.modules.get("stages"), "BEGAN", math.inf)  # of a process that runs a stage
-        for path in (path for used in self._used for path in used.said):
-            if began < path.stat().st_mtime <= time.time():
-                raise UserError(EDITED.format(path))
+        for used in self._used:
+            if used.late:
+                raise UserError(EDITED.format(used.late[0]))
         self._begun = True
 
     def require_unchanged(self) -> None:
