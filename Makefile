@@ -30,7 +30,7 @@ FETCHED = { all=0; while read -r line; do all=$$((all + 1)); done < requirements
 	"Collecting "*line*) line=$${from\#\#*line }; echo "fetching $${line%%)*} of $$all: $$name" ;; \
 	"Installing "*) echo "unpacking them, which takes a minute or two" ;; esac; done; }
 
-PYTEST = python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --durations=10
+PYTEST = python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 
 # DVC tells a stage neither its place nor how many there are, so DVC's own lines are counted.
 REPRO = all=$$(dvc stage list --name-only | grep -c .) && dvc repro | { n=0; while IFS= read -r line; do case $$line in \

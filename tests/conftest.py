@@ -21,7 +21,7 @@ settings.register_profile("on any machine", deadline=None)
 settings.load_profile("on any machine")
 
 FIRST = ("test_branches.py", "test_resume.py")
-"""Of the processes one makes the finished study for all; one other has work meanwhile that needs none."""
+"""Of two processes one makes the finished study for both; the other has work meanwhile that needs none."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -86,6 +86,7 @@ def cells() -> list[str]:
     return ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
 
 
+@pytest.mark.slow
 def test_the_notebook_runs(home):
     """Cell by cell in one process; what a notebook shows of a cell's last value is asked for, too."""
     pytest.importorskip("pandas")

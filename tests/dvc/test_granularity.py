@@ -29,6 +29,7 @@ def test_report_parameter_reruns_report(finished: Sandbox):
     assert finished.repro() == ["compose", "report"]
 
 
+@pytest.mark.slow
 def test_gate_policy_reruns_gate_and_report(finished: Sandbox):
     finished.append("conf/config.yaml", "gate: {max_advantage: 0.123}")
     assert set(finished.repro()) == {"compose", *GATES, "report"}

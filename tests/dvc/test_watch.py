@@ -35,6 +35,7 @@ def watch(sandbox: Sandbox) -> tuple[str, str]:
     return said, (sandbox.root / ".dvc/tmp/watch.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_and_one_that_is_done(finished: Sandbox):
     said, page = watch(finished)
     assert said == ".dvc/tmp/watch.html: 3 of 3 variants finished"

@@ -28,6 +28,7 @@ def ask_for_images(root: Path, count: int) -> None:
     (root / "params.yaml").write_text(params.replace("exposed_images: 6", f"exposed_images: {count}"))
 
 
+@pytest.mark.slow
 def test_thirty_variants_with_25_checkpoints_each_make_a_page_below_3_mb(study):
     root = study(variants=29, dp=("cnn3_dp",), epochs=25, every=1, attacks=("threshold",))
     ask_for_images(root, 100)

@@ -26,6 +26,7 @@ def test_results_do_not_depend_on_the_workers(base, expected, workers, tmp_path)
     assert "reference@cnn2: 24 of 24 epochs in " in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("all_cores")
 def test_a_cluster_of_this_machine_is_the_default(fresh, expected, journal):
     """Two processes, TensorFlow on one thread in each; nothing listens beyond 127.0.0.1; nothing stays."""

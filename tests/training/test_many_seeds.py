@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from benchmarks import broken_trainer
 from benchmarks.many_seeds import NAME, ManySeeds
@@ -22,6 +23,7 @@ def alone(seed):
     return [trainer.run(epoch) for epoch in (1, 2)][-1]
 
 
+@pytest.mark.slow
 def test_a_run_has_the_bits_of_a_trainer_of_its_own():
     """After another seed has been trained, and before that again; canaries of both kinds included."""
     runs = ManySeeds(CONFIG, broken_trainer.examples(0))

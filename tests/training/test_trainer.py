@@ -134,6 +134,7 @@ def test_target_epsilon_is_met_at_the_last_epoch(data):
     assert trainer.regime.spent(2).epsilon < spent.epsilon
 
 
+@pytest.mark.slow
 def test_secret_seed_never_repeats(data):
     config = variant(privacy=private(seed="secret"))
     first, second = (make_trainer("v", config, data).run(1) for _ in range(2))
