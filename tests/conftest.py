@@ -6,13 +6,14 @@ import one_core  # isort: skip  # before NumPy counts the cores
 
 import gc
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 from hypothesis import settings
-from sandbox import Sandbox, make_sandbox
+from sandbox import ROOT, Sandbox, make_sandbox
 
 from privacy_report.pipeline import memo
 
@@ -58,6 +59,16 @@ def all_cores() -> Iterator[None]:
         os.sched_setaffinity(0, mine)
     else:
         yield
+
+
+@pytest.fixture
+def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of conf/ and dvc.yaml in an empty folder, which is the working folder."""
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_EXP_NAME", raising=False)
+    return tmp_path
 
 
 @pytest.fixture

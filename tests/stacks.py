@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 L = keras.layers
 
@@ -21,3 +22,17 @@ def frozen(*layers):
     front = keras.Sequential(layers)
     front.trainable = False
     return front
+
+
+def batch(size, shape=(9, 8, 3), seed=0):
+    """Random images and labels for them."""
+    rng = np.random.default_rng(seed)
+    return (
+        tf.constant(rng.random((size, *shape)), tf.float32),
+        tf.constant(rng.integers(0, 3, size), tf.int32),
+    )
+
+
+def flat(tensors):
+    """All numbers of some tensors, float64."""
+    return np.concatenate([np.ravel(tensor) for tensor in tensors]).astype(np.float64)

@@ -1,8 +1,6 @@
 """conf/ -> params.yaml: what is refused, in which words, and what is written."""
 
 import copy
-import re
-import shutil
 import subprocess
 import sys
 
@@ -15,17 +13,6 @@ from privacy_report.errors import UserError
 from stages import compose
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
-EXPERIMENTS = (ROOT / "docs/experiments.md").read_text()
-
-
-@pytest.fixture
-def conf(tmp_path, monkeypatch):
-    """A copy of conf/ and dvc.yaml in an empty folder, which is the working folder."""
-    shutil.copytree(ROOT / "conf", tmp_path / "conf")
-    shutil.copy(ROOT / "dvc.yaml", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("DVC_EXP_NAME", raising=False)
-    return tmp_path
 
 
 def set_in_conf(root, key, value):
@@ -204,46 +191,6 @@ def test_compose_says_how_many_nonmembers_the_policy_needs(conf, capsys):
 
 
 @pytest.mark.parametrize(
-    "path", sorted((ROOT / "conf/experiment").glob("*.yaml")), ids=lambda path: path.stem
-)
-def test_a_named_experiment_composes_and_is_described(path, conf):
-    text = (conf / "conf/config.yaml").read_text()
-    (conf / "conf/config.yaml").write_text(text.replace("experiment: null", f"experiment: {path.stem}"))
-    params = yaml.safe_load(composed(conf / "conf"))
-    check_params(params)
-    assert params != PARAMS
-    assert f"experiment={path.stem}" in (ROOT / "docs/experiments.md").read_text()
-
-
-def test_the_debug_experiment_is_short(conf):
-    text = (conf / "conf/config.yaml").read_text()
-    (conf / "conf/config.yaml").write_text(text.replace("experiment: null", "experiment: debug"))
-    params = yaml.safe_load(composed(conf / "conf"))
-    assert {variant["epochs"] for variant in params["variants"].values()} == {1}
-    assert params["dataset"]["name"] == "digits"
-    assert params["reference"]["models"] == 0 == max(params["reference"]["per_variant"].values())
-
-
-@pytest.mark.parametrize(
-    ("experiment", "chosen"),
-    [
-        ("debug", ""),
-        ("remedies", re.search(r"variant=(\[.*?\])' -S experiment=remedies", EXPERIMENTS)[1]),
-        ("seeds", re.search(r"variant=(\[.*?\])' -S experiment=seeds", EXPERIMENTS)[1]),
-    ],
-)
-def test_the_quickstart_has_every_experiment_with_the_variants_of_its_command(experiment, chosen, conf):
-    subprocess.run(["git", "apply", str(ROOT / "quickstart.patch")], cwd=conf, check=True)
-    path = conf / "conf/config.yaml"
-    text = path.read_text().replace("experiment: null", f"experiment: {experiment}")
-    path.write_text(re.sub(r"variant: \[.*?\]", f"variant: {chosen}", text) if chosen else text)
-    params = yaml.safe_load(composed(conf / "conf"))
-    check_params(params)
-    assert params["dataset"]["name"] == "digits"
-    assert all(variant["batch_size"] < 400 for variant in params["variants"].values())  # of 898 members
-
-
-@pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"repeats": "cnn9"}, "variants.again.repeats: got 'cnn9', allowed: a variant of the study"),
@@ -292,27 +239,6 @@ def test_a_remedy_is_for_a_variant_that_has_a_file(conf):
     file.write_text(file.read_text().replace("remedy_of: cnn3", "remedy_of: cnn33"))
     with pytest.raises(UserError, match=r"cnn3_dp\.yaml: remedy_of: got 'cnn33', allowed: the files of "):
         compose.main([])
-
-
-@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "conf/experiment").glob("*.yaml")))
-def test_the_variants_that_an_experiment_asks_for_compose_with_it(conf, name):
-    """Those in its comment, which docs/experiments.md has in its command."""
-    said = re.search(r"variant: (\[.*\])", (ROOT / f"conf/experiment/{name}.yaml").read_text())
-    config = conf / "conf/config.yaml"
-    text = config.read_text().replace("experiment: null", f"experiment: {name}")
-    if said:
-        assert (
-            f"defaults.1.variant={said[1].replace(', ', ',')}" in (ROOT / "docs/experiments.md").read_text()
-        )
-        text = re.sub(r"variant: \[.*\]", f"variant: {said[1]}", text)
-    config.write_text(text)
-    compose.main([])
-    params = yaml.safe_load((conf / "params.yaml").read_text())
-    variants, reference = params["variants"], params["reference"]
-    if said:
-        models = {reference["per_variant"].get(name, reference["models"]) for name in variants}
-        assert models == {4}, "as many references against each"
-        assert list(variants) == yaml.safe_load(said[1])
 
 
 def test_groups_of_columns_need_columns():

@@ -77,6 +77,25 @@ def test_what_is_said_of_three_seeds_is_what_they_gave():
     assert "passed with one seed of three" in text
 
 
+def test_the_numbers_in_prose_are_those_of_the_tables():
+    text = " ".join((DOCS / "remedies.md").read_text().split())
+    with open(remedies.STUDY, newline="") as file:
+        three = {row["variant"]: row for row in csv.DictReader(file)}
+    with open(remedies.ATTACKED, newline="") as file:
+        attacked = {row["variant"]: f"{float(row['val_acc']):.3f}" for row in csv.DictReader(file)}
+    of = {name: f"{float(row['val_accuracy']):.3f}" for name, row in three.items()}
+    assert f"With the same network it costs accuracy: {of['cnn3_dp']} at epsilon 8." in text
+    scattering = [of[name] for name in ("scatter_dp", "scatter_dp3", "scatter_dp1")]
+    assert "{} at epsilon 8, {} at 3 and {} at 1".format(*scattering) in text
+    assert f"epsilon 8 passes at an earlier epoch, with {attacked['scatter_dp']}." in text
+    low, high = (float(three["cnn3_augment"][f"val_accuracy_{end}"]) for end in ("low", "high"))
+    assert f"augmentation reached {low:.3f} to {high:.3f}" in text
+    every = [row for row in three.values() if row["runs_that_keep"] == row["runs"]]
+    assert max(float(row["val_accuracy_low"]) for row in every) < 0.76  # "nothing passed with 0.76 or more"
+    smooth, plain = attacked["cnn3_smooth"], attacked["cnn3"]
+    assert f"an accuracy of {smooth}, where the plain model has {plain}" in text
+
+
 def test_two_layers_leak_more_than_three_with_every_seed():
     with open(ROOT / "benchmarks/layers.csv", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -30,7 +30,7 @@ def metrics(
 ) -> dict[str, Any]:
     """Verdict and numbers of one checkpoint, `epoch`, on all examples; what was not measured is left out.
 
-    The epoch is the recommended one, else the last. rows: privacy.csv; claim: None without
+    The epoch is the chosen one, confirmed or not, else the last. rows: privacy.csv; claim: None without
     differential privacy; one_run, white_box: the audits of the variant or its audit twins, by examples and by
     gradients, of which that by gradients counts. Next to a claim, which is of all epochs, it counts whichever
     the epoch is. leak: whether one was detected: yes, no, or not measured.

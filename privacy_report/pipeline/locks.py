@@ -29,7 +29,10 @@ def require_no_run() -> None:
             FileLock(path).acquire(blocking=False).lock.release()
         except Timeout:
             raise UserError(f"{path.stem}: it is running here; wait until it has ended") from None
-    uses = read_json(DVC_USES) if DVC_USES.exists() else {}
+    try:
+        uses = read_json(DVC_USES) if DVC_USES.exists() else {}
+    except ValueError:
+        raise UserError(f"{DVC_USES}: a `dvc` is writing it, or it is damaged; wait, or remove it") from None
     users = [
         *uses.get("write", {}).values(),
         *(user for some in uses.get("read", {}).values() for user in some),

@@ -57,8 +57,8 @@ def base(*roots: str, chosen: Iterable[str] = (), hands: Iterable[str] = (), **i
     """
     chosen, hands = tuple(chosen), tuple(hands)
     code = code_of(*roots, chosen=chosen, hands=hands)
-    said, late = code.says(), _edited_since_start(code)
-    _used.setdefault(repr((roots, chosen, hands)), _Used(code, said, chosen, late))
+    said = code.says()
+    _used.setdefault(repr((roots, chosen, hands)), _Used(code, said, chosen, _edited_since_start(said)))
     return {
         "code": code.digest(),
         "versions": code.versions(),
@@ -88,9 +88,9 @@ _used: dict[str, _Used] = {}
 """All code that keys were made of, until a `Memo` takes them."""
 
 
-def _edited_since_start(code: Code) -> tuple[Path, ...]:
+def _edited_since_start(paths: Iterable[Path]) -> tuple[Path, ...]:
     began, now = getattr(sys.modules.get("stages"), "BEGAN", math.inf), time.time()  # where it runs a stage
-    return tuple(path for path in code.says() if began < path.stat().st_mtime <= now)
+    return tuple(path for path in paths if began < path.stat().st_mtime <= now)
 
 
 def _is_named(name: str, strings: frozenset[str]) -> bool:

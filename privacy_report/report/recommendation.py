@@ -11,10 +11,9 @@ from privacy_report.gate.policy import numbers
 from privacy_report.gate.twins import AUDIT
 from privacy_report.pipeline.contract import CANARIES
 from privacy_report.pipeline.tables import Row
+from privacy_report.report.rows import FOUND
 from privacy_report.report.study import Study
 from privacy_report.report.summary import number
-
-FOUND = "tpr_at_1pct_fpr"
 
 
 @dataclass(frozen=True)

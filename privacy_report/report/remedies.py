@@ -21,13 +21,13 @@ from privacy_report.gate.policy import numbers
 from privacy_report.pipeline.contract import EARLY, OUTPUTS, kind_of
 from privacy_report.pipeline.measured import NAMES
 from privacy_report.pipeline.tables import Row, write_table
-from privacy_report.report.rows import canaries
+from privacy_report.report.rows import FOUND, canaries
 from privacy_report.report.runs import Runs, label_of, runs
 from privacy_report.report.study import Study, pareto
 from privacy_report.report.style import INK, Look, Panel, Picture, label_ends, room_for_labels
 from privacy_report.report.summary import number
 
-LEAK, FOUND = "advantage", "tpr_at_1pct_fpr"
+LEAK = "advantage"
 COLUMNS = (
     "variant",
     "label",

@@ -35,7 +35,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Line:
-    """A variant on the first screen; `epoch` is the recommended one, or the last where none is.
+    """A variant on the first screen; `epoch` is the chosen one, confirmed or not, or the last where none was.
 
     The numbers are of all examples; half: those of the half that had no part in the choice, in words.
     """

@@ -238,6 +238,14 @@ def test_nothing_is_removed_while_a_stage_or_dvc_runs(tmp_path, monkeypatch):
                 require_no_run()
 
 
+def test_what_dvc_has_half_written_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    locks.DVC_USES.parent.mkdir(parents=True)
+    locks.DVC_USES.write_text('{"write": {')
+    with pytest.raises(UserError, match=r"^\.dvc/tmp/rwlock: a `dvc` is writing it, or it is damaged; wait"):
+        require_no_run()
+
+
 def test_verify_leaves_the_outputs_of_a_running_stage_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with exclusive("train@v", dict), pytest.raises(UserError, match="running here"):

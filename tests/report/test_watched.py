@@ -2,15 +2,18 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from report.conftest import read_page
+from sandbox import ROOT
 
 from privacy_report.commands import watch
 from privacy_report.errors import UserError
 from privacy_report.gate import inputs
 from privacy_report.report.watched import Progress, in_one_line, page_of, shown, with_progress
+from privacy_report.training import device, reached
 from stages.report import main as report
 
 DECISION = re.compile(r'<section id="decision">.*?</section>', re.DOTALL)
@@ -110,6 +113,17 @@ def drop(variant):
     params = yaml.safe_load(Path("params.yaml").read_text())
     del params["variants"][variant]
     Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def test_epochs_are_looked_up_under_the_device_of_the_run(tmp_path, monkeypatch):
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params | {"backend": {"device": "gpu"}}))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(device.VARIABLE, "")
+    chosen = []
+    monkeypatch.setattr(reached, "reached", lambda *_: chosen.append(device.chosen()) or reached.Reached())
+    watch.Watcher(Path("watch.html"))._look(SimpleNamespace(is_current=lambda stage: False))
+    assert chosen == ["gpu"] * len(params["variants"])
 
 
 class Unchanged:

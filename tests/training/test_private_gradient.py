@@ -1,23 +1,15 @@
-"""Clipped gradients against an oracle that differentiates one example at a time, and the noise."""
+"""Clipped gradients against an oracle that differentiates one example at a time."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from stacks import frozen, stack
+from stacks import batch, flat, frozen, stack
 
-from privacy_report.training import per_example, sampling
+from privacy_report.training import per_example
 from privacy_report.training import private_gradient as private
 
 L = keras.layers
-
-
-def batch(size, shape=(9, 8, 3), seed=0):
-    rng = np.random.default_rng(seed)
-    return (
-        tf.constant(rng.random((size, *shape)), tf.float32),
-        tf.constant(rng.integers(0, 3, size), tf.int32),
-    )
 
 
 def examples_gradients(model, images, labels):
@@ -29,10 +21,6 @@ def examples_gradients(model, images, labels):
             loss = tf.nn.sparse_softmax_cross_entropy_with_logits(label[None], logits)
         rows.append(flat(tape.gradient(loss, model.trainable_variables)))
     return np.stack(rows)
-
-
-def flat(tensors):
-    return np.concatenate([np.ravel(tensor) for tensor in tensors]).astype(np.float64)
 
 
 def clipped(rows, clip):
@@ -232,65 +220,12 @@ def test_an_empty_batch_gives_zeros(name):
     assert logits.shape == (0, 3)
 
 
-def test_without_noise_and_clipping_a_step_equals_a_plain_adam_step():
-    models = [stack(*FAST["codelab"]()) for _ in range(2)]
-    optimizers = [keras.optimizers.Adam(0.01) for _ in models]
-    private_gradient = private.gradient(models[1], float("inf"), 0.0, 20)
-    for step in range(3):
-        images, labels = batch(20, seed=step)
-        with tf.GradientTape() as tape:
-            logits = models[0](images, training=True)
-            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
-        plain = tape.gradient(loss, models[0].trainable_variables)
-        ours, _, _ = private_gradient(images, labels, tf.constant([1, 2], tf.int64))
-        assert np.linalg.norm(flat(ours) - flat(plain)) <= 1e-5 * np.linalg.norm(flat(plain))
-        for model, optimizer, gradients in zip(models, optimizers, (plain, ours), strict=True):
-            optimizer.apply(gradients, model.trainable_variables)
-    np.testing.assert_allclose(*(flat(model.trainable_variables) for model in models), rtol=1e-3, atol=1e-5)
-
-
-def test_a_step_divides_by_the_expected_batch_size_and_noises_by_the_clip():
-    model = stack(L.ReLU())
-    seed = tf.constant([3, 4], tf.int64)
-    ours, _, _ = private.gradient(model, 0.5, 3.0, 8)(*batch(2), seed)
-    sums, *_ = private.clipped_sum(model, *batch(2), 0.5)
-    noises = private.noise(model.trainable_variables, 1.5, seed)
-    np.testing.assert_allclose(flat(ours), (flat(sums) + flat(noises)) / 8, rtol=1e-6)
-
-
 def test_dropout_draws_for_each_example_and_step():
     model = stack(L.Dropout(0.5))
     images, labels = tf.ones((4, 9, 8, 3)), tf.zeros(4, tf.int32)
     run = graph_sum(model, 1.0)
     losses = np.concatenate([run(images, labels)[1] for _ in range(2)])
     assert len(set(losses)) == 8
-
-
-def test_the_standard_deviation_of_the_noise_is_as_stated():
-    seeds = sampling.step_seeds(5, epoch=1, steps=10_000)
-    variables = [tf.zeros(1), tf.zeros((2, 3))]
-    scalars, matrices = tf.function(
-        lambda: tf.map_fn(
-            lambda seed: private.noise(variables, 0.7, seed), seeds, fn_output_signature=[tf.float32] * 2
-        )
-    )()
-    values = np.concatenate([scalars, np.reshape(matrices, (10_000, 6))], axis=1)
-    np.testing.assert_allclose(values.std(axis=0), 0.7, rtol=0.03)  # 4 standard errors each of the seven
-    np.testing.assert_allclose(values.std(), 0.7, rtol=0.02)
-    assert abs(values.mean()) < 4 * 0.7 / np.sqrt(values.size)
-    correlations = np.corrcoef(values.T)[~np.eye(7, dtype=bool)]
-    assert np.abs(correlations).max() < 5 / np.sqrt(10_000)
-
-
-def test_steps_epochs_runs_and_variables_never_share_noise():
-    variables = [tf.zeros(50), tf.zeros(50), tf.zeros((5, 10))]
-    drawn = []
-    for entropy, epoch in [(1, 0), (1, 1), (2, 1)]:
-        for seed in sampling.step_seeds(entropy, epoch, 3):
-            drawn += [np.ravel(noise) for noise in private.noise(variables, 1.0, tf.constant(seed))]
-    assert len(np.unique(np.concatenate(drawn))) == 3 * 3 * 3 * 50
-    again = private.noise(variables, 1.0, tf.constant(sampling.step_seeds(1, 0, 9)[0]))
-    np.testing.assert_array_equal(drawn[0], again[0])  # a longer epoch or a resume changes nothing
 
 
 def test_models_that_are_no_plain_stack_fall_back_and_say_so():
