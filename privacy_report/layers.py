@@ -39,7 +39,7 @@ def opened(conf: Path | str) -> Iterator[None]:
     try:
         with initialize_config_dir(str(Path(conf).resolve()), version_base=None):
             yield
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise UserError(f"{conf}: {one_line(error)}") from None
 
 
@@ -79,7 +79,7 @@ def _check_package(file: Path, package: str | None) -> None:
 
 def _check_known(key: str, names: Iterable[str], known: Collection[str], allowed: str) -> None:
     for name in names:
-        if name not in known:
+        if not isinstance(name, str) or name not in known:
             raise refuse(key, name, allowed)
 
 
@@ -169,6 +169,8 @@ def _values(conf: Path, item: ResultDefault) -> tuple[dict[str, Any], Path]:
     """What a file says, at the place where Hydra puts it."""
     file = conf / f"{item.config_path}.yaml"
     values: Any = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+    if not isinstance(values, dict):
+        raise refuse(str(file), values, "a mapping")
     values.pop("defaults", None)
     for name in reversed(item.package.split(".") if item.package else []):
         values = {name: values}

@@ -207,5 +207,5 @@ def test_readme_says_what_averages_hide():
     canaries = "{:.0f}% ({:.0f}-{:.0f}%)".format(*ends)
     members = f"{100 * last_of('cnn2_canary')[0]['tpr_at_1pct_fpr']:.1f}%"
     text = " ".join(README.read_text().split())
-    who = "the mislabelled [canaries](docs/canaries.md) of `cnn2`"
+    who = "the mislabelled [canaries](docs/canaries.md) of `cnn2_canary`"
     assert f"an attacker finds {canaries} of {who}, but {members} of its members" in text

@@ -10,6 +10,7 @@ from sandbox import ROOT
 from privacy_report.composition import check_params, composed
 
 NAMES = sorted(path.stem for path in (ROOT / "conf/experiment").glob("*.yaml"))
+COMPARED = ["remedies", "seeds"]
 COMMANDS = (ROOT / "docs/experiments.md").read_text()
 
 
@@ -18,6 +19,12 @@ def chosen(name: str) -> list[str]:
     assert f"-S experiment={name}" in COMMANDS
     found = re.search(rf"variant=\[(\S+)\]' -S experiment={name}\b", COMMANDS)
     return found[1].split(",") if found else []
+
+
+def references_of(params):
+    """How many reference models the variants have, each number once."""
+    reference = params["reference"]
+    return {reference["per_variant"].get(variant, reference["models"]) for variant in params["variants"]}
 
 
 def params_of(conf, name):
@@ -44,15 +51,15 @@ def test_the_quickstart_has_every_experiment_too(name, conf):
     params = params_of(conf, name)
     assert params["dataset"]["name"] == "digits"
     assert all(variant["batch_size"] < 400 for variant in params["variants"].values())  # of 898 members
+    if name in COMPARED:
+        assert len(references_of(params)) == 1
 
 
-@pytest.mark.parametrize("name", ["remedies", "seeds"])
+@pytest.mark.parametrize("name", COMPARED)
 def test_variants_that_are_compared_meet_as_many_references(name, conf):
     """And the experiment's comment has the variants of its command."""
     params = params_of(conf, name)
-    reference = params["reference"]
-    models = {reference["per_variant"].get(variant, reference["models"]) for variant in params["variants"]}
-    assert models == {4}
+    assert references_of(params) == {4}
     comment = (ROOT / f"conf/experiment/{name}.yaml").read_text().replace("\n#", "")
     said = re.search(r"variant: (\[.*?\])", comment)
     assert said

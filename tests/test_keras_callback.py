@@ -258,6 +258,17 @@ def test_what_cannot_be_scored_is_one_line(fitted, tmp_path):
         assert "\n" not in str(error.value)
 
 
+def test_what_is_read_is_not_written_over(fitted, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = [save(tmp_path / "mine.npz", MEMBERS), save(tmp_path / "other.npz", NONMEMBERS)]
+    before = (tmp_path / "mine.npz").read_bytes()
+    fitted.save(tmp_path / "mine.keras")
+    for out in ([], ["--out", "./mine.npz"], ["--out", "mine.keras"]):
+        with pytest.raises(UserError, match=r"^--out: got mine\.\w+, which is read, allowed: another file$"):
+            main(["--model", "mine.keras", "--data", *data, *out])
+    assert (tmp_path / "mine.npz").read_bytes() == before
+
+
 @pytest.mark.parametrize("version", ["3.11.2", "3.9.0", "2.15.0"])
 def test_a_keras_that_runs_code_of_a_file_is_refused(version, tmp_path, monkeypatch):
     (tmp_path / "m.h5").write_text("never opened")

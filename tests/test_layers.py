@@ -155,6 +155,24 @@ def test_variants_that_do_not_exist_are_named_with_the_file_that_names_them(conf
     assert refused() == f"conf/overrides.yaml: variants: got 'cnn3_decay', {lists}"
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        (
+            "variant/cnn3.yaml",
+            b"# @package variants.cnn3\nremedy_of: [cnn3]\n",
+            "remedy_of: got ['cnn3'], allowed",
+        ),
+        ("variant/cnn3.yaml", "# @package variants.cnn3\n# für\n".encode("latin-1"), "can't decode"),
+        ("overrides.yaml", b"[1, 2]\n", "overrides"),
+        ("overrides.yaml", b"5\n", "conf: Invalid loaded object type: int"),
+    ],
+)
+def test_a_file_of_another_form_is_one_line(name, content, said, conf):
+    (conf / name).write_bytes(content)
+    assert said in refused()
+
+
 @pytest.mark.parametrize("name", ["epochs", "variant"])
 def test_a_section_that_does_not_exist_is_named_with_the_file_that_names_it(name, conf):
     override(conf, f"{name}: 5\n")

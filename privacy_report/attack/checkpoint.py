@@ -139,7 +139,13 @@ def planned(
         for name, attack_plan in plans.items()
     }
     same = None if persons is None else arrays_digest({"": persons})
-    inputs[""] = memo.base(JOB, examples, hands=HANDS, examples=examples, seed=params.seed, persons=same)
+    given: dict[str, Any] = {
+        "examples": examples,
+        "seed": params.seed,
+        "excluded": list(excluded),
+        "persons": same,
+    }
+    inputs[""] = memo.base(JOB, examples, hands=HANDS, **given)
     return Planned(plans, inputs, examples, params.seed, excluded, persons)
 
 

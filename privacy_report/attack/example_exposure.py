@@ -24,8 +24,7 @@ def of_members(outputs: Path, trains: Path, phi: Path, excluded: tuple[int, ...]
     """
     examples, references = signals.pool(read_outputs(outputs)), ReferenceFiles(trains, {0: phi}).at(0)
     if excluded:
-        nonmember = np.flatnonzero(~examples.is_member)
-        kept = np.setdiff1d(np.arange(len(examples.labels)), nonmember[list(excluded)])
+        kept = np.flatnonzero(signals.taking_part(examples.is_member, excluded))
         examples, references = examples.take(kept), references.take(kept)
     return of_examples(examples, references)
 

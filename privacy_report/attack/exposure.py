@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from privacy_report.attack.signals import Examples
+from privacy_report.attack.signals import Examples, taking_part
 
 BINS = 20
 PER_BIN = 20
 
 
-def risks(examples: Examples, seed: int) -> dict[str, np.ndarray]:
-    """The examples' own numbers: member_loss (n_member,), nonmember_loss (n_nonmember,), probability (n,)."""
+def risks(examples: Examples, seed: int, excluded: Sequence[int] = ()) -> dict[str, np.ndarray]:
+    """The examples' own numbers: member_loss (n_member,), nonmember_loss (n_nonmember,), probability (n,).
+
+    excluded: rows of non-members that take no part: they have these numbers, too, but no vote on others.
+    """
     loss = np.asarray(examples.loss, np.float64)
     return {
         "member_loss": loss[examples.is_member],
         "nonmember_loss": loss[~examples.is_member],
-        "probability": membership_probability(examples, seed),
+        "probability": membership_probability(examples, seed, excluded),
     }
 
 
-def membership_probability(examples: Examples, seed: int) -> np.ndarray:
+def membership_probability(examples: Examples, seed: int, excluded: Sequence[int] = ()) -> np.ndarray:
     """Privacy risk score: P(member | modified entropy, label) at a base rate of one half, float (n,).
 
     Song & Mittal, "Systematic evaluation of privacy risks" (arXiv 2003.10595, section 5): histograms of
     the modified entropy for each class. Bins have equal counts; an example's histogram is made of the
     other half of the examples, or of the persons, so that nobody votes for himself, and half a count is added
-    to each bin. 0.5 where a class has nobody to compare with.
+    to each bin. 0.5 where a class has nobody to compare with. excluded: rows of non-members without a vote.
     """
     signal = examples.risk_signal
     half = (np.random.default_rng([seed, 1]).random(len(signal)) < 0.5)[examples.heads]
-    result = np.full(len(signal), 0.5)
+    votes, result = taking_part(examples.is_member, excluded), np.full(len(signal), 0.5)
     for label in np.unique(examples.labels):
         rows = np.flatnonzero(examples.labels == label)
         for theirs in (True, False):
-            seen, new = rows[half[rows] == theirs], rows[half[rows] != theirs]
+            seen, new = rows[(half[rows] == theirs) & votes[rows]], rows[half[rows] != theirs]
             result[new] = _posterior(signal[seen], examples.is_member[seen], signal[new])
     return result
 

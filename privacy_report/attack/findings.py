@@ -78,10 +78,7 @@ def attack_examples(examples: Examples, plan: Plan, stream: int = 0) -> tuple[li
 
     Where rows have persons, these are scored and counted, and a row more is on all rows: `_of_rows`.
     """
-    accuracies = {
-        "accuracy": float(examples.correct[examples.is_member].mean()),
-        "val_accuracy": float(examples.correct[~examples.is_member].mean()),
-    }
+    accuracies = _accuracies(examples, examples.heads)
     # Who selects epsilon's threshold is drawn once, without a look at any score.
     selects = np.random.default_rng([plan.seed, stream]).random(len(examples.labels)) < SELECTS
     rows: list[Row] = []
@@ -110,8 +107,16 @@ def attack_examples(examples: Examples, plan: Plan, stream: int = 0) -> tuple[li
             metrics |= names.measure(whole, n_member, cuts)
         rows.append(head | accuracies | dict.fromkeys(METRICS) | metrics)
         if name == ENTIRE and examples.persons is not None:
-            rows.append(accuracies | _of_rows(examples, at, of_rows, plan))
+            rows.append(
+                _accuracies(examples, np.arange(len(examples.labels))) | _of_rows(examples, at, of_rows, plan)
+            )
     return rows, curve
+
+
+def _accuracies(examples: Examples, heads: np.ndarray) -> Row:
+    """The mean over persons of each one's accuracy, on each side; heads: whose row each is, int (n,)."""
+    sides = {"accuracy": examples.is_member, "val_accuracy": ~examples.is_member}
+    return {name: persons.mean(examples.correct[side], heads[side]) for name, side in sides.items()}
 
 
 def _of_rows(examples: Examples, at: np.ndarray, scores: np.ndarray, plan: Plan) -> Row:

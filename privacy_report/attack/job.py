@@ -16,7 +16,7 @@ from privacy_report.attack.findings import Findings, attack_checkpoint
 from privacy_report.attack.needs import EARLY, REFERENCES
 from privacy_report.attack.plan import Plan
 from privacy_report.attack.references import References
-from privacy_report.attack.signals import Examples
+from privacy_report.attack.signals import Examples, taking_part
 from privacy_report.pipeline.digests import Arrays, file_digest
 from privacy_report.pipeline.dotted import function
 from privacy_report.pipeline.outputs import Outputs, read_outputs
@@ -59,17 +59,20 @@ def of_examples(examples: Examples, plan: Plan, with_halves: bool = True) -> Fin
     if plan.persons is not None:
         examples = replace(examples, persons=plan.persons)
     if plan.excluded:
-        n_member = int(np.count_nonzero(examples.is_member))
-        kept = np.ones(len(examples.labels), bool)
-        kept[n_member + np.array(plan.excluded)] = False
-        examples = examples.take(np.flatnonzero(kept))
+        examples = examples.take(np.flatnonzero(taking_part(examples.is_member, plan.excluded)))
     return attack_checkpoint(examples, plan, with_halves)
 
 
-def risks(examples: str, outputs: Path, seed: int, persons: np.ndarray | None = None) -> Arrays:
+def risks(
+    examples: str,
+    outputs: Path,
+    seed: int,
+    excluded: tuple[int, ...] = (),
+    persons: np.ndarray | None = None,
+) -> Arrays:
     """The examples' own numbers (`exposure.risks`); examples: the dotted name of what reads them."""
     loaded = replace(_examples(examples, outputs, file_digest(outputs)), persons=persons)
-    return exposure.risks(loaded, seed)
+    return exposure.risks(loaded, seed, excluded)
 
 
 # What several attacks on one checkpoint read is read once; the digests say when it has changed.

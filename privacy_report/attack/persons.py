@@ -46,6 +46,12 @@ def combined(scores: np.ndarray, person: np.ndarray, person_score: str) -> np.nd
     return sums / np.bincount(person) if person_score == MEAN else sums
 
 
+def mean(values: np.ndarray, persons: np.ndarray) -> float:
+    """The mean over persons int (n,) of the mean of each one's values (n,)."""
+    _, person = np.unique(persons, return_inverse=True)
+    return float((np.bincount(person, weights=values) / np.bincount(person)).mean())
+
+
 def of_rows(scores: np.ndarray, is_member: np.ndarray, persons: np.ndarray) -> Row:
     """The AUC of rows, with an interval that is clustered by person: auc, auc_low, auc_high and note.
 

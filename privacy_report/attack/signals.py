@@ -5,6 +5,7 @@ Signals are functions of `Examples` that give a score each, float64 (n,), higher
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, Self
@@ -140,6 +141,13 @@ class Examples:
             persons=None if self.persons is None else self.persons[at],
             at=at if self.at is None else self.at[at],
         )
+
+
+def taking_part(is_member: np.ndarray, excluded: Sequence[int]) -> np.ndarray:
+    """Which examples take part, bool (n,): all except for the `excluded` ones of the non-members, by row."""
+    kept = np.ones(len(is_member), bool)
+    kept[np.flatnonzero(~is_member)[np.array(excluded, int)]] = False
+    return kept
 
 
 def pool(outputs: Outputs) -> Examples:

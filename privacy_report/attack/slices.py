@@ -89,7 +89,7 @@ def load_excluded(path: Path | str) -> np.ndarray:
         raise UserError(f"{path}: cannot be read ({one_line(error)})") from None
     rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
     cells = [row.get("index") or "" for row in rows]
-    if not cells or not all(cell.isdecimal() for cell in cells):
+    if not cells or not all(cell.isdecimal() and len(cell) < 19 for cell in cells):
         raise UserError(f"{path}: must be a CSV whose column `index` has positions in images.npy")
     positions = np.array(cells, np.int64)
     if len(np.unique(positions)) < len(positions):

@@ -122,7 +122,8 @@ def _attacks_on(inputs: Inputs, epoch: int, kept: Memo) -> dict[str, Job]:
     jobs: dict[str, Any] = {
         name: partial(job.find, plan, files.used(plan.needs)) for name, plan in attacks.plans.items()
     }
-    jobs[""] = partial(job.risks, attacks.examples, files.outputs, attacks.seed, attacks.persons)
+    asked = attacks.examples, files.outputs, attacks.seed, attacks.excluded, attacks.persons
+    jobs[""] = partial(job.risks, *asked)
     return {
         name: (inputs.key(attacks.inputs[name], *files.used(attacks.needs(name))), compute)
         for name, compute in jobs.items()

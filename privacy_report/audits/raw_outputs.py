@@ -20,7 +20,9 @@ from privacy_report.pipeline.mapped import map_arrays
 SIDES = ("member", "nonmember")
 NEEDED = "member_logits (or member_probs), member_labels, and the same for nonmember_"
 CSV_COLUMNS = (
-    "side (member or nonmember), label, logit_CLASS or prob_CLASS each (or one logit or prob); also person"
+    "side (member or nonmember), label, and logit_CLASS or prob_CLASS each (or one logit, prob or "
+    "prediction); "
+    "or side and score alone; also person"
 )
 BOOLS = {"canary_is_member", "member_is_canary", "nonmember_is_canary", "reference_is_member"}
 CLASSES = "classes"
@@ -60,13 +62,16 @@ def _from_csv(path: Path) -> dict[str, np.ndarray]:
         if None in row or None in row.values():
             raise UserError(f"{path}: row {number} has more or fewer cells than the header, allowed: as many")
     names = list(rows[0]) if rows else []
-    if single := [name for name in ("prediction", "score") if name in names]:
-        return _of_one_column(rows, single[0], path)
     kinds = {kind: [n for n in names if n == kind or n.startswith(f"{kind}_")] for kind in ("logit", "prob")}
+    kinds |= {kind: [n for n in names if n == kind] for kind in ("prediction", "score")}
     present = [kind for kind, columns in kinds.items() if columns]
-    if len(present) != 1 or not {"side", "label"} <= set(names):
+    if len(present) != 1 or "side" not in names or ("label" in names) == (present == ["score"]):
         raise UserError(f"{path}: got the columns {names}, allowed: {CSV_COLUMNS}")
+    if wrong := {row["side"] for row in rows} - set(SIDES):
+        raise UserError(f"{path}: got the sides {sorted(map(str, wrong))}, allowed: member, nonmember")
     (kind,) = present
+    if kind in ("prediction", "score"):
+        return _of_one_column(rows, kind)
     columns = kinds[kind]
     arrays = _persons(rows)
     try:
@@ -78,8 +83,6 @@ def _from_csv(path: Path) -> dict[str, np.ndarray]:
             arrays[f"{side}_labels"] = _numbers(labels, float if len(columns) == 1 else np.int64)
     except (ValueError, TypeError) as error:
         raise UserError(f"{path}: {error}; {columns} must be numbers") from None
-    if wrong := {row["side"] for row in rows} - set(SIDES):
-        raise UserError(f"{path}: got the sides {sorted(map(str, wrong))}, allowed: member, nonmember")
     if len(columns) > 1:
         arrays[CLASSES] = np.array([name.removeprefix(f"{kind}_") for name in columns])
     return arrays
@@ -95,14 +98,11 @@ def _persons(rows: list[dict[str, str]]) -> dict[str, np.ndarray]:
     }
 
 
-def _of_one_column(rows: list[dict[str, str]], name: str, path: Path) -> dict[str, np.ndarray]:
+def _of_one_column(rows: list[dict[str, str]], name: str) -> dict[str, np.ndarray]:
     """Predicted classes and labels, or scores, of both sides."""
-    needed = ("side", name, "label") if name == "prediction" else ("side", name)
-    if not set(needed) <= set(rows[0]):
-        raise UserError(f"{path}: got the columns {list(rows[0])}, allowed: {', '.join(needed)}")
     arrays = _persons(rows)
     for side in SIDES:
-        for column in needed[1:]:
+        for column in (name, "label") if name == "prediction" else (name,):
             values = np.array([row[column] for row in rows if row["side"] == side], dtype=str)
             arrays[f"{side}_{column}s"] = _numbers(values, float if name == "score" else np.int64)
     return arrays

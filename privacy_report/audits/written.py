@@ -15,6 +15,7 @@ from privacy_report.pipeline.contract import PRIVACY_COLUMNS
 from privacy_report.pipeline.files import write_json
 from privacy_report.pipeline.tables import Row, write_table
 
+FILES = ("privacy.csv", "summary.json", "examples.csv", "one_run.json")
 EXAMPLE_COLUMNS = ("side", "index", "label", "loss", "probability")
 
 
@@ -40,9 +41,12 @@ def try_file(path: Path, option: str) -> None:
 def write(folder: Path, attacked: Attacked) -> None:
     """Write privacy.csv, summary.json and examples.csv to `folder`, with canaries one_run.json, too.
 
-    examples.csv and one_run.json are of the last checkpoint. UserError when they cannot be written.
+    examples.csv and one_run.json are of the last checkpoint. What an earlier audit has left there goes.
+    UserError when they cannot be written.
     """
     try:
+        for name in FILES:
+            (folder / name).unlink(missing_ok=True)
         if attacked.last is not None:
             write_table(folder / "privacy.csv", attacked.rows, PRIVACY_COLUMNS)
             write_json(folder / "summary.json", summary(attacked))

@@ -169,7 +169,10 @@ def _add_attacks(parser: argparse.ArgumentParser) -> None:
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
     """What is written and printed, and which policy has to be kept."""
     parser.add_argument(
-        "--out", type=Path, default=Path("audit"), help="folder to write to (default: %(default)s)"
+        "--out",
+        type=Path,
+        default=Path("audit"),
+        help="folder to write to, where the files of an earlier audit are replaced (default: %(default)s)",
     )
     parser.add_argument(
         "--full", action="store_true", help="print every row: all attacks, slices, epochs and notes"

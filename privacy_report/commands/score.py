@@ -28,6 +28,8 @@ def main(argv: Sequence[str]) -> None:
     models = _models(args.model)
     args.out = args.out or Path("scores" if args.model.is_dir() else f"{args.model.stem}.npz")
     data = [(_arrays(path), str(path)) for path in args.data]
+    if args.out.resolve() in {path.resolve() for path in (*args.data, *models.values())}:
+        raise UserError(f"--out: got {args.out}, which is read, allowed: another file")
     if len({path.resolve() for path in args.data}) == 1:
         raise UserError(f"--data: {args.data[0]} twice, allowed: members and others")
     keras = _keras(args.modules)

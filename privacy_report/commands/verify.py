@@ -23,14 +23,23 @@ def main(argv: Sequence[str]) -> None:
         epilog="Exit code: 0 if all is as recorded, 1 if something was removed, 2 if this is no DVC folder.",
     ).parse_args(argv)
     require_no_run()
-    wrong = {Path(path): f"is not what {stage} has written" for path, stage in changed()}
-    wrong |= dict.fromkeys(damaged(_cache()), "an object of DVC's cache, is not what its name says")
+    wrong = _wrong()
+    if wrong:  # a run may have begun, and even ended, while all this was read
+        require_no_run()
+        still = _wrong()
+        wrong = {path: why for path, why in wrong.items() if path in still}
     for path, why in wrong.items():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
         print(f"{path}: {why}; removed")
     if wrong:
         sys.exit(1)
     print("all outputs that are here are what dvc.lock says, and so is DVC's cache")
+
+
+def _wrong() -> dict[Path, str]:
+    """What differs, and in what way."""
+    wrong = {Path(path): f"is not what {stage} has written" for path, stage in changed()}
+    return wrong | dict.fromkeys(damaged(_cache()), "an object of DVC's cache, is not what its name says")
 
 
 def _cache() -> Path:

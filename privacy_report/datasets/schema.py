@@ -99,7 +99,7 @@ class DatasetParams:
                 raise refuse(key, value, f"null for {self.name}")
             if key in allowed and key in NEEDED and not value:
                 raise refuse(key, value, f"a value, which {self.name} needs")
-        if self.path and (Path(self.path).parts[0] != OWN_DATA or ".." in Path(self.path).parts):
+        if self.path and (Path(self.path).parts[:1] != (OWN_DATA,) or ".." in Path(self.path).parts):
             raise refuse("path", self.path, f"a file or folder in {OWN_DATA}, which dvc.yaml declares")
         if self.size is not None and (len(self.size) != 2 or min(self.size) < 1):
             raise refuse("size", self.size, "[height, width] in pixels, or null")

@@ -93,9 +93,12 @@ def metrics_at(revision: str) -> Metrics:
     files = _git("ls-tree", "-r", "--name-only", revision, "--", f"{FOLDER}/", "params.yaml").splitlines()
     if "params.yaml" not in files:
         return {}
-    variants = yaml.safe_load(_git("show", f"{revision}:params.yaml"))["variants"]
-    names = [name for name in sorted(variants) if f"{FOLDER}/{name}.json" in files]
-    return {name: json.loads(_git("show", f"{revision}:{FOLDER}/{name}.json")) for name in names}
+    try:
+        variants = yaml.safe_load(_git("show", f"{revision}:params.yaml"))["variants"]
+        names = [name for name in sorted(variants) if f"{FOLDER}/{name}.json" in files]
+        return {name: dict(json.loads(_git("show", f"{revision}:{FOLDER}/{name}.json"))) for name in names}
+    except (yaml.YAMLError, ValueError, KeyError, TypeError):
+        raise UserError(f"{revision}: its params.yaml or a file in {FOLDER} is damaged") from None
 
 
 def _git(*arguments: str) -> str:

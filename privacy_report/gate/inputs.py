@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from privacy_report.errors import UserError
+from privacy_report.errors import UserError, one_of
 from privacy_report.gate import twins
 from privacy_report.gate.policy import Evidence
 from privacy_report.pipeline import claim
@@ -21,7 +21,7 @@ def read_variants(path: Path | str = "params.yaml") -> dict[str, dict[str, Any]]
     try:
         sections = yaml.safe_load(Path(path).read_bytes())["variants"]
         return {str(name): dict(values or {}) for name, values in sections.items()}
-    except (FileNotFoundError, KeyError, TypeError, AttributeError, ValueError):
+    except (FileNotFoundError, KeyError, TypeError, AttributeError, ValueError, yaml.YAMLError):
         raise UserError(f"{path}: needs a section `variants`; `python -m stages.compose` writes it") from None
 
 
@@ -39,9 +39,11 @@ def public_seed(variant: str, path: Path | str = "params.yaml") -> bool:
 def read_evidence(variant: str, root: Path = Path()) -> Evidence:
     """All that the gate knows of a variant, its audit twins' canaries included.
 
-    root: where params.yaml and data/ are. UserError for a table that is missing or damaged.
+    root: where params.yaml and data/ are. UserError for an unknown variant, and for a table that is missing
+    or damaged.
     """
     variants = read_variants(root / "params.yaml")
+    one_of("variant", variant, variants)
     twin = twins.twin_of(variant, variants)
     return Evidence(
         read_rows(root / f"data/attack/{variant}/halves.csv"),

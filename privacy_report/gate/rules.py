@@ -118,10 +118,11 @@ def _val_accuracy_low(checkpoint: Checkpoint) -> list[Reading]:
 
 
 def _accuracy_low(checkpoint: Checkpoint, tail: float) -> list[Reading]:
+    """As of a rate: what is right in part of a person's rows varies no more than what is in all or none."""
     readings = []
     for row in checkpoint.of(ENTIRE)[:1]:
         value, n = row["val_accuracy"], row["n_nonmember"]
-        low = math.nan if math.isnan(value + n) else rate_low(round(value * n), n, tail)
+        low = math.nan if math.isnan(value + n) else rate_low(value * n, n, tail)
         readings.append(_reading(row, low, ""))
     return readings
 

@@ -38,10 +38,10 @@ def scope_of(
     those); `power`: the smallest advantage there that would have been detected, null where nothing was
     measured; `leaks`: the attacks and slices in which a leak was detected.
     """
-    attacks = [row for row in rows if kind_of(row["attack"]) != PLACEBO and not math.isnan(row["auc"])]
+    attacks = attacks_made(rows)
     here, others = (
         [row for row in where(table, epoch=float(epoch)) if counts(row["attack"], released)]
-        for table in (attacks, [row for row in canaries if not math.isnan(row["auc"])])
+        for table in (attacks, attacks_made(canaries))
     )
     counting = here if any(where(here, slice=CANARIES)) else [*here, *others]  # a twin has its own
     tried: dict[str, list[str]] = {}
@@ -53,6 +53,11 @@ def scope_of(
         leaks.append({"attack": ONE_RUN_AUDIT, "slice": CANARIES})
     powers = [power(row, attacks) for row in where(here, slice=ENTIRE)]
     return {"epoch": epoch, "tried": tried, "power": max(powers, default=None), "leaks": leaks}
+
+
+def attacks_made(rows: Sequence[Row]) -> list[Row]:
+    """The rows of attacks that measured something; the placebo is none."""
+    return [row for row in rows if kind_of(row["attack"]) != PLACEBO and not math.isnan(row["auc"])]
 
 
 def power(row: Row, rows: Sequence[Row]) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from privacy_report.errors import UserError
 from privacy_report.pipeline.contract import CANARIES
 from privacy_report.pipeline.files import read_json
 from privacy_report.pipeline.tables import Row, read_rows
@@ -90,4 +91,7 @@ def audited_epsilon(one_run: Mapping[str, Any] | None, epoch: int | None = None)
 def read_one_run(twin: str | None, root: Path = Path()) -> dict[str, Any] | None:
     """The one-run audit of a twin (data/attack/<twin>/one_run.json), None without one."""
     path = root / f"data/attack/{twin}/one_run.json"
-    return read_json(path) if twin is not None and path.exists() else None
+    try:
+        return read_json(path) if twin is not None and path.exists() else None
+    except ValueError:
+        raise UserError(f"{path}: damaged; `dvc repro attack@{twin}` writes it") from None

@@ -64,8 +64,11 @@ def outputs() -> dict[str, tuple[str, str]]:
 
 
 def damaged(cache: Path) -> Iterator[Path]:
-    """The objects of DVC's cache, a folder, whose bytes are not those that they are named after."""
-    for path in sorted((cache / "files/md5").glob("??/*")):
+    """The objects of DVC's cache, a folder, whose bytes are not those that they are named after.
+
+    Names that begin with a dot are of files that DVC has not finished.
+    """
+    for path in sorted((cache / "files/md5").glob("??/[!.]*")):
         if path.is_file() and md5(path) != (path.parent.name + path.name).removesuffix(FOLDER_SUFFIX):
             yield path
 

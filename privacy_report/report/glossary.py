@@ -51,7 +51,8 @@ GLOSSARY = {
     ),
     "placebo": (
         "Placebo",
-        "The same attack on a model that was not trained on the members. It should find nothing.",
+        "The attack rmia on a reference model, which trained on members and non-members alike. "
+        "It should find nothing.",
     ),
     "reference": (
         "Reference models",

@@ -9,9 +9,10 @@ from typing import Any
 
 from privacy_report.gate.named import most_named
 from privacy_report.gate.policy import numbers
+from privacy_report.gate.scope import attacks_made
 from privacy_report.gate.twins import AUDIT, audited_by, audited_epsilon, canary_rows, twin_of
 from privacy_report.gate.words import BREAKS, KEEPS, colour
-from privacy_report.pipeline.contract import ENTIRE, with_ends
+from privacy_report.pipeline.contract import ENTIRE, counts, with_ends
 from privacy_report.pipeline.measured import NAMES
 from privacy_report.report.study import Study
 from privacy_report.report.summary import number
@@ -170,10 +171,10 @@ def named(study: Study, variant: str, epoch: int) -> str:
 
 
 def canaries(study: Study, variant: str, epoch: int) -> str:
-    """The highest AUC on the canaries of the variant or its twin, at the epoch or the twin's last."""
+    """The highest AUC on canaries of an attack that counts, at the epoch, or at the twin's last one."""
     twin = twin_of(variant, study.variants)
-    rows = [] if twin is None else canary_rows(twin, study.root)
-    rows = [row for row in rows if not math.isnan(row["auc"])]
+    rows = [] if twin is None else attacks_made(canary_rows(twin, study.root))
+    rows = [row for row in rows if counts(row["attack"], study.verdict(variant).get("released"))]
     if not rows:
         return ""
     at = epoch if any(row["epoch"] == epoch for row in rows) else max(row["epoch"] for row in rows)

@@ -13,6 +13,7 @@ from sandbox import ROOT
 
 from privacy_report.attack.checkpoint import plan
 from privacy_report.attack.example_exposure import of_members
+from privacy_report.attack.exposure import risks
 from privacy_report.attack.job import of_examples
 from privacy_report.attack.reference_scores import rmia
 from privacy_report.attack.references import References
@@ -68,6 +69,17 @@ def test_where_each_member_is_found_is_told_without_the_excluded(tmp_path):
     assert (everybody != some).any()
 
 
+def test_the_excluded_have_no_vote_on_how_likely_a_member_others_are(outputs):
+    some, out = outputs(200, 200, shift=1.0, n_classes=2), np.arange(0, 200, 3)
+    logits = some.nonmember_logits.copy()
+    logits[out] += 20.0 * np.eye(logits.shape[1])[some.nonmember_labels[out]]  # now like members
+    changed = replace(some, nonmember_logits=logits)
+    kept = np.delete(np.arange(400), 200 + out)
+    for excluded, same in ((tuple(out), True), ((), False)):
+        before, after = (risks(pool(each), 0, excluded)["probability"][kept] for each in (some, changed))
+        assert (before == after).all() == same
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch, outputs):
     """A repository with a checkpoint of cnn2: images 200 to 399 are non-members, in another order."""
@@ -79,9 +91,14 @@ def folder(tmp_path, monkeypatch, outputs):
     np.save("data/prepare/nonmember.npy", np.arange(200, 400, dtype=np.int32)[::-1])
     write_arrays("data/canaries/cnn2.npz", {"index": np.empty(0, np.int32)})
     np.save("data/reference/cnn2/trains.npy", np.zeros((0, 400), bool))
-    write_arrays("data/score/cnn2/epoch_0002.npz", output_arrays(outputs(200, 200, shift=1.0)))
+    write_arrays("data/score/cnn2/epoch_0002.npz", output_arrays(outputs(200, 200, shift=1.0, n_classes=2)))
     Path("conf/groups/mine.csv").write_text("# a comment\nindex,note\n399,a\n3,a member\n201,b\n")
     return tmp_path
+
+
+def exposed():
+    with open("data/attack/cnn2/exposed.csv", newline="") as file:
+        return {int(row["index"]): float(row["probability"]) for row in csv.DictReader(file)}
 
 
 def run(**changes):
@@ -93,9 +110,10 @@ def run(**changes):
 
 
 def test_the_stage_leaves_out_the_non_members_that_a_file_names(folder, outputs):
-    everybody, fewer = run(), run(exclude="conf/groups/mine.csv")
+    everybody, all_vote = run(), exposed()
+    fewer, fewer_vote = run(exclude="conf/groups/mine.csv"), exposed()
     assert (everybody["n_nonmember"], fewer["n_nonmember"]) == ("200", "198")
-    some = outputs(200, 200, shift=1.0)
+    some = outputs(200, 200, shift=1.0, n_classes=2)
     kept = np.delete(np.arange(200), [0, 198])  # images 399 and 201
     less = Outputs(
         some.member_logits, some.member_labels, some.nonmember_logits[kept], some.nonmember_labels[kept]
@@ -104,6 +122,9 @@ def test_the_stage_leaves_out_the_non_members_that_a_file_names(folder, outputs)
         pool(less), plan("threshold", audit_params(["threshold"], ["entire"]), None), False
     )
     assert float(fewer["auc"]) == expected.rows[0]["auc"]
+    for excluded, found in (((), all_vote), ((0, 198), fewer_vote)):
+        expected = risks(pool(some), 0, excluded)["probability"]
+        assert found == pytest.approx({index: expected[index] for index in found}, rel=1e-5)
     assert everybody == run()
     assert json.loads(Path("data/attack/cnn2/references.json").read_text()) == {"models": 0}
 
@@ -114,6 +135,7 @@ def test_the_stage_leaves_out_the_non_members_that_a_file_names(folder, outputs)
         ("index\n3\n3\n", "has a position twice"),
         ("index\n-3\n", "must be a CSV"),
         ("number\n3\n", "must be a CSV"),
+        ("index\n99999999999999999999\n", "must be a CSV"),
         ("", "must be a CSV"),
         ("index\n400\n", "position 400, allowed: 0 to 399"),
         ("index\n" + "\n".join(map(str, range(200, 400))), "has all non-members"),

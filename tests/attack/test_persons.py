@@ -15,11 +15,13 @@ from privacy_report.attack.checkpoint import attack_outputs, plan, planned
 from privacy_report.attack.exposure import membership_probability
 from privacy_report.attack.intervals import auc_interval
 from privacy_report.attack.job import of_examples
-from privacy_report.attack.persons import by_person
+from privacy_report.attack.persons import by_person, mean
 from privacy_report.attack.roc import auc, roc_curve
 from privacy_report.attack.signals import negative_loss, pool
 from privacy_report.audits.attacks import audit_params
 from privacy_report.errors import UserError
+from privacy_report.gate.counting import Checkpoint
+from privacy_report.gate.rules import worst
 from privacy_report.pipeline.digests import digest
 from privacy_report.pipeline.files import write_arrays
 from privacy_report.pipeline.measured import ENTIRE, PERSON_SCORES, ROWS
@@ -85,6 +87,42 @@ def test_a_row_on_rows_has_the_auc_with_its_clustered_interval_and_no_leak(outpu
     assert (row["n_member"], row["n_nonmember"]) == (120, 60)
     assert row["advantage_p"] is None
     assert row["auc_low"] < row["auc"] < row["auc_high"]
+
+
+def test_accuracies_are_means_over_persons_and_in_the_row_on_rows_over_rows(outputs):
+    some = outputs(n_member=300, n_nonmember=240, shift=1.0)
+    rng = np.random.default_rng(6)
+    persons = rng.integers(0, 90, 540) + np.repeat([0, 100], [300, 240])
+    params = audit_params(["threshold", "logistic"], ["entire"])
+    of_persons, of_rows, *others = attack_outputs(some, params, persons=persons, with_halves=False).rows
+    for same, other in zip((of_persons, of_rows), others, strict=True):  # logistic scores two thirds
+        assert [other[name] for name in ("accuracy", "val_accuracy")] == [
+            same["accuracy"],
+            same["val_accuracy"],
+        ]
+    sides = [(some.member_logits, some.member_labels), (some.nonmember_logits, some.nonmember_labels)]
+    for name, (logits, labels), whose in zip(
+        ("accuracy", "val_accuracy"), sides, np.split(persons, [300]), strict=True
+    ):
+        right = logits.argmax(axis=1) == labels
+        each = [right[whose == person].mean() for person in set(whose.tolist())]
+        assert of_persons[name] == pytest.approx(np.mean(each))
+        assert of_rows[name] == pytest.approx(right.mean())
+        assert of_rows[name] != pytest.approx(of_persons[name])
+
+
+def test_the_bound_of_accuracy_holds_where_persons_have_unequal_numbers_of_rows():
+    """Persons are right as often as they are, half of all variance being between them; the mean is 0.7."""
+    rng, sizes = np.random.default_rng(0), np.maximum(1, 100 // np.arange(1, 201))
+    person, above = np.repeat(np.arange(200), sizes), 0
+    for _ in range(2000):
+        right = rng.random(len(person)) < rng.beta(0.7, 0.3, 200)[person]
+        row = {"attack": "threshold", "slice": ENTIRE, "epoch": 2, "n_nonmember": 200.0}
+        above += (
+            worst("min_val_accuracy", Checkpoint(2, [row | {"val_accuracy": mean(right, person)}])).value
+            > 0.7
+        )
+    assert above / 2000 < 0.025 + 3 * np.sqrt(0.025 * 0.975 / 2000)
 
 
 def test_without_persons_nothing_is_said_of_rows(outputs):

@@ -126,6 +126,21 @@ def test_arrays_in_rows_out(audit):
     assert len(findings.member_loss) == 600
 
 
+def test_nothing_of_an_earlier_audit_is_left_next_to_a_new_one(audit, tmp_path):
+    coins = np.random.default_rng(0).random(300) < 0.5
+    scores = {"canary_scores": coins + 0.0, "canary_is_member": coins}
+    quick = ("--attacks", "threshold", "--slices", "entire")
+    audit(arrays() | scores, *quick)
+    left = {"privacy.csv", "summary.json", "examples.csv"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == left | {"one_run.json"}
+    (tmp_path / "out/mine.txt").touch()
+    audit(arrays(), *quick)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == left | {"mine.txt"}
+    np.savez(tmp_path / "model.npz", **scores)
+    main([str(tmp_path / "model.npz"), "--out", str(tmp_path / "out")])
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"one_run.json", "mine.txt"}
+
+
 def test_examples_are_told_apart_by_side_and_position(audit, tmp_path):
     values = arrays(n_member=30, n_nonmember=20)
     audit(values, "--attacks", "threshold", "--slices", "entire")

@@ -216,6 +216,22 @@ def test_labels_in_other_forms(here, form):
         (lambda: Path("x.csv").write_text("side,label\nmember,0\n"), r"x\.csv: got the columns \['side', "),
         (lambda: Path("x.csv").write_text("side,label,prob\nmember,0,high\n"), r"x\.csv: .* must be numbers"),
         (lambda: Path("x.csv").write_text("side,label,prob\nin,0,0.5\n"), r"got the sides \['in'\], allowed"),
+        (
+            lambda: Path("x.csv").write_text("side,score\nmember,1\nnonmember,0\nnon-member,2\n"),
+            r"got the sides \['non-member'\], allowed",
+        ),
+        (
+            lambda: Path("x.csv").write_text("side,label,prediction\nmember,0,0\nnonmember ,0,0\n"),
+            r"got the sides \['nonmember '\], allowed",
+        ),
+        (
+            lambda: Path("x.csv").write_text("side,label,prediction,prob_a,prob_b\nmember,a,a,0.9,0.1\n"),
+            r"x\.csv: got the columns .* allowed: side .* label, and logit_CLASS",
+        ),
+        (
+            lambda: Path("x.csv").write_text("side,label,score\nmember,0,1\n"),
+            r"x\.csv: got the columns .* or side and score alone",
+        ),
         (lambda: Path("x.csv").write_bytes(b"\xff\xfe"), r"x\.csv: cannot be read as CSV"),
         (
             lambda: Path("x.csv").write_text("side,label,prob,person\nmember,0,0.5,a\nmember,1,0.5\n"),

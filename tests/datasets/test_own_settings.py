@@ -21,6 +21,7 @@ TABLE = {"name": "table", "path": "own_data/t.csv", "label": "ill"}
             "path: got '/tmp/a.npz', allowed: a file or folder in own_data",
         ),
         ({"name": "arrays", "path": "own_data/../a.npz"}, "path: got"),
+        ({"name": "arrays", "path": "."}, "path: got '.', allowed"),
         ({"name": "arrays", "path": "own_data/a.npz", "fit_split": "x"}, "fit_split: got 'x', allowed: null"),
         (TABLE | {"fit_split": "all"}, "fit_split: got 'all', allowed: a split that is neither"),
         (TABLE | {"scales": {"age": [40]}}, r"scales.age: got \[40\], allowed: \[mean, deviation\]"),

@@ -82,6 +82,23 @@ def test_a_removed_variant_that_left_its_metrics_is_gone(tmp_path, monkeypatch):
     assert metrics_at("HEAD") == {}
 
 
+@pytest.mark.parametrize(
+    ("params", "metrics"),
+    [("variants: [", json.dumps(KEEPS)), ("{}", json.dumps(KEEPS)), ("variants: {one: {}}", '{"verdict"')],
+)
+def test_a_damaged_revision_is_one_line(params, metrics, tmp_path, monkeypatch):
+    made = Sandbox(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    made.run("git", "init", "--quiet", "--initial-branch=main")
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics/one.json").write_text(metrics)
+    (tmp_path / "params.yaml").write_text(params)
+    made.run("git", "add", "--all")
+    made.run("git", "commit", "--quiet", "--message=damaged")
+    with pytest.raises(UserError, match=r"^HEAD: its params\.yaml or a file in metrics is damaged$"):
+        metrics_at("HEAD")
+
+
 def test_an_unknown_revision_is_one_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"^git ls-tree: [^\n]*$"):

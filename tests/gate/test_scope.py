@@ -82,6 +82,14 @@ def test_scope_names_who_tried_and_what_was_found(rows):
     assert scope_of(table, 3)["power"] is None
 
 
+def test_a_twins_placebo_on_canaries_is_no_attack_either(rows):
+    (row,) = rows(attack="rmia", auc=0.6, half="select", leaks="no")
+    coins = [row | {"slice": "canaries", "attack": name, "leaks": leaks}
+             for name, leaks in (("rmia", "no"), ("placebo", "yes"))]  # fmt: skip
+    scope = scope_of([row], 2, coins)
+    assert (scope["tried"]["canaries"], scope["leaks"]) == (["rmia"], [])
+
+
 def verdict(said=KEEPS, references=("rmia",), leaks=(), confirmed="yes"):
     tried = {"outputs": ["threshold"], "early": [], "references": list(references), "canaries": []}
     scope = {"tried": tried, "leaks": list(leaks), "power": 0.04, "epoch": 2}

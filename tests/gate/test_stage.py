@@ -12,7 +12,7 @@ from claims import claimed
 from privacy_report.commands import gate as gate_command
 from privacy_report.errors import UserError
 from privacy_report.gate.check import path_of, verdict_lines
-from privacy_report.gate.inputs import public_seed, read_references
+from privacy_report.gate.inputs import public_seed, read_references, variant_names
 from privacy_report.pipeline import claim
 from privacy_report.pipeline.contract import HALVES_COLUMNS, PRIVACY_COLUMNS
 from privacy_report.pipeline.files import write_json
@@ -70,6 +70,19 @@ def test_check_is_silent_about_success(project, capsys):
     gate()
     main(["--check"])
     assert "fails" not in capsys.readouterr().out
+
+
+def test_params_with_a_conflict_are_one_line(project):
+    project(0.3)
+    Path("params.yaml").write_text("<<<<<<< HEAD\nvariants: {cnn2: {}}\n=======\n>>>>>>> other\n")
+    with pytest.raises(UserError, match=r"^params\.yaml: needs a section `variants`; "):
+        variant_names()
+
+
+def test_an_unknown_variant_is_refused(project):
+    project(0.3)
+    with pytest.raises(UserError, match=r"^variant: got 'cnn4', allowed: cnn2, cnn3$"):
+        main(["cnn4"])
 
 
 def test_check_needs_a_verdict_on_every_variant(project):

@@ -220,6 +220,15 @@ def test_the_audit_of_a_twins_run_is_in_the_metrics_of_both_at_that_checkpoint(p
     assert audited("plain") is None
 
 
+def test_a_damaged_audit_is_one_line(project):
+    project({})
+    Path("data/attack/twin/one_run.json").write_text('{"epoch": 4, "eps')
+    with pytest.raises(
+        UserError, match=r"^data/attack/twin/one_run\.json: damaged; `dvc repro attack@twin` writes it$"
+    ):
+        main(["plain"])
+
+
 def test_next_to_a_claim_the_audit_of_the_last_epoch_counts_at_any_checkpoint(project):
     project({RULE: 0.1})  # recommends epoch 2, where the audit is of epoch 4
     claim.write(claim.path_of("plain"), claimed(8.0))

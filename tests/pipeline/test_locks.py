@@ -1,5 +1,6 @@
 """One run of a stage at a time: real processes wait, find the work done, or refuse to go on."""
 
+import contextlib
 import json
 import os
 import queue
@@ -250,3 +251,29 @@ def test_verify_leaves_the_outputs_of_a_running_stage_alone(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     with exclusive("train@v", dict), pytest.raises(UserError, match="running here"):
         verify.main([])
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_verify_removes_nothing_of_a_run_that_began_while_it_read(tmp_path, monkeypatch, ends):
+    """Between the two looks at what is wrong: a run that goes on, or one that has made it right and ended."""
+    monkeypatch.chdir(tmp_path)
+    output, looks = tmp_path / "data/a", []
+    write_arrays(output, {})
+    with contextlib.ExitStack() as run:
+
+        def changed(*_):
+            if looks and ends:
+                return []
+            if not (looks or ends):
+                run.enter_context(exclusive("train@v", dict))
+            looks.append(1)
+            return [(str(output), "train@v")]
+
+        monkeypatch.setattr(verify, "changed", changed)
+        monkeypatch.setattr(verify, "_cache", lambda: tmp_path / "none")
+        if ends:
+            verify.main([])
+        else:
+            with pytest.raises(UserError, match="running here"):
+                verify.main([])
+    assert output.exists()

@@ -68,6 +68,14 @@ def test_what_has_other_bytes_is_changed_and_what_is_not_there_is_not(lock):
     assert list(changed()) == []
 
 
+def test_what_dvc_has_not_finished_is_no_damaged_object():
+    folder = Path(".dvc/cache/files/md5/ab")
+    folder.mkdir(parents=True)
+    for name in (".Xy9.tmp", "c" * 30):
+        (folder / name).write_bytes(b"half")
+    assert list(damaged(Path(".dvc/cache"))) == [folder / ("c" * 30)]
+
+
 def test_what_a_killed_run_left_half_written_is_no_change(lock):
     killed(Path("data/a/sub/2.npz"))
     killed(Path("data/b.json"))

@@ -123,7 +123,7 @@ def test_page_says_who_sees_more_and_what_the_placebo_gives(study):
     text = read_page()
     assert "with reference models or early checkpoints: trajectory, rmia." in text
     assert "Anyone who has seen an early release" in text
-    assert "A placebo attacks a model" in text
+    assert "A placebo attacks a reference model" in text
     assert "2 Layers, epoch 4: AUC 0.500 [0.494, 0.506]; 3 Layers" in text
     assert "4 attacks: threshold, logistic, trajectory, rmia." in text
 

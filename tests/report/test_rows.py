@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from privacy_report.gate.words import KEEPS
+from privacy_report.pipeline.contract import CANARIES, ENTIRE, PRIVACY_COLUMNS
 from privacy_report.pipeline.measured import NAMES
 from privacy_report.pipeline.tables import read_rows, write_table
 from privacy_report.report import explore, rows
@@ -65,6 +66,29 @@ def test_a_number_of_the_page_is_shown_as_the_one_of_the_table():
         short = explore.shortened(value)
         assert short == pytest.approx(value, rel=1e-4)
         assert (f"{short:.3f}", f"{short:.4f}") == (f"{value:.3f}", f"{value:.4f}")
+
+
+def test_the_auc_on_canaries_is_of_an_attack_that_counts(study):
+    root = study(epochs=4)
+    params = yaml.safe_load(Path(root / "params.yaml").read_text())
+    params["variants"]["cnn2_twin"] = params["variants"]["cnn2"] | {
+        "label": "twin",
+        "canaries": {"kind": "blank"},
+    }
+    Path(root / "params.yaml").write_text(yaml.safe_dump(params))
+    whole = [row for row in read_rows(root / "data/attack/cnn2/privacy.csv") if row["slice"] == ENTIRE]
+    found = {"placebo": 0.9, "trajectory": 0.8, "threshold": 0.7, "gap": 0.6}
+    rows_on_canaries = [
+        whole[-1] | {"variant": "cnn2_twin", "attack": attack, "slice": CANARIES, "auc": auc}
+        for attack, auc in found.items()
+    ]
+    write_table(root / "data/attack/cnn2_twin/privacy.csv", rows_on_canaries, PRIVACY_COLUMNS)
+    path = root / "data/gate/cnn2.json"
+    verdict = json.loads(path.read_text())
+    path.with_stem("cnn2_twin").write_text(json.dumps(verdict))
+    for released, auc in ((None, "0.800"), ("label", "0.600")):
+        path.write_text(json.dumps(verdict | {"released": released}))
+        assert rows.canaries(Study(root), "cnn2", 4) == auc
 
 
 def test_epsilon_that_canaries_show_stands_next_to_the_claim_at_its_epoch(study):
