@@ -119,15 +119,22 @@ def test_the_notebook_runs(home):
 def test_the_action_fails_by_the_verdict_and_says_it(policy, code, said, home):
     import numpy as np
 
-    np.savez("mine.npz", **arrays(shift=3.0))
+    for name in ("mine", "other"):
+        np.savez(f"{name}.npz", **arrays(shift=3.0))
     Path("loose.yaml").write_text("max_advantage: 0.99\n")
-    done = shell(f"bash {ROOT}/.ci/audit", FILES="mine.npz", POLICY=policy, GITHUB_STEP_SUMMARY="summary.md")
+    done = shell(
+        f"bash {ROOT}/.ci/audit",
+        FILES="mine.npz\nother.npz\n",
+        POLICY=policy,
+        GITHUB_STEP_SUMMARY="summary.md",
+    )
     assert done.returncode == code
     summary = Path("summary.md").read_text()
     assert summary.startswith("### Privacy: ")
     assert said in summary
     assert summary.count("```") == 2
     assert ("no.yaml: cannot be read" in summary) == (code == 2)
+    assert ("mine: " in summary) == ("other: " in summary) == (code < 2)
     assert Path("privacy-report/page.html").exists() == (code < 2)
 
 

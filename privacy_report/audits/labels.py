@@ -72,7 +72,11 @@ def _looked_up(labels: np.ndarray, names: np.ndarray | None, what: str) -> np.nd
     """Text as positions in `names`."""
     if names is None:
         raise UserError(f"{what} are text: add the array `classes`, names in the order of columns")
+    if labels.ndim != 1:
+        raise UserError(f"{what}: got text {labels.shape}, several labels per row: {PURPOSE}")
     place = {str(name): i for i, name in enumerate(names)}
+    if len(place) < len(names):
+        raise UserError(f"classes: got {[str(name) for name in names]}, allowed: each name once")
     if unknown := sorted({str(label) for label in labels.ravel()} - set(place)):
         raise UserError(f"{what} got {unknown[0]!r}, allowed: {', '.join(place)}")
     return np.array([place[str(label)] for label in labels], np.int64)

@@ -111,7 +111,7 @@ def _keras(modules: Sequence[str]):
         with _quiet():
             import keras
     except ImportError as error:
-        raise UserError(f"score needs Keras: pip install 'privacy-report[pipeline]' ({error})") from None
+        raise UserError(f"score needs Keras: pip install '.[pipeline]' in a clone ({error})") from None
     if tuple(map(int, re.findall(r"\d+", keras.__version__)[:3])) < OLDEST:
         raise UserError(
             f"score: got Keras {keras.__version__}, allowed: {'.'.join(map(str, OLDEST))} or newer, since "

@@ -36,7 +36,10 @@ def load(path: Path) -> LabelledImages:
                 f"{path}: unknown array {name!r}, allowed: features, labels, SPLIT_features, SPLIT_labels, "
                 f"person, SPLIT_person, {CLASS_NAMES}"
             )
-        splits.setdefault(match["split"] or "all", {})[match["part"]] = array
+        parts = splits.setdefault(match["split"] or "all", {})
+        if match["part"] in parts:
+            raise RefusedError(f"{path}: has {match['part']} and all_{match['part']}, allowed: one of them")
+        parts[match["part"]] = array
     for split, parts in splits.items():
         if missing := {"features", "labels"} - set(parts):
             raise RefusedError(f"{path}: split {split} has no {missing.pop()}, it has {sorted(arrays)}")

@@ -127,6 +127,10 @@ def _read(file: Path, size: Sequence[int] | None, colour: str | None) -> np.ndar
     try:
         with Image.open(file, formats=FORMATS) as opened:
             image: Image.Image = opened
+            if image.mode[0] in "IF":
+                raise RefusedError(
+                    f"{file}: an image of mode {image.mode}, allowed: 8 bits per channel; convert it first"
+                )
             if colour:
                 image = image.convert(MODES[colour])
             elif image.mode not in MODES.values():
@@ -158,4 +162,4 @@ def _same(pixels: np.ndarray, shape: tuple[int, ...], file: Path, first: Path) -
 def _natural(name: str) -> list[tuple[int, int, str]]:
     """A sort key by which "2.png" comes before "10.png"."""
     parts = re.findall(r"[0-9]+|[^0-9]+", name)
-    return [(0, int(chunk), chunk) if chunk[0].isdigit() else (1, 0, chunk) for chunk in parts]
+    return [(0, int(chunk), chunk) if chunk[0] in "0123456789" else (1, 0, chunk) for chunk in parts]

@@ -34,7 +34,7 @@ def examples(
     if len(shapes) > 1:
         raise RefusedError(f"{source}: splits of several types and shapes of features, {sorted(shapes)}")
     features = scratch.joined([features for features, _ in parts.values()])
-    labels = np.concatenate([labels for _, labels in parts.values()])
+    labels = np.concatenate([labels.astype(np.int64) for _, labels in parts.values()])
     names = _classes(labels, class_names, source)
     splits, start = {}, 0
     for name, (_, own) in parts.items():
@@ -66,6 +66,10 @@ def _check(name: str, features: np.ndarray, labels: np.ndarray, source: Path | s
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         got = f"{labels.dtype} {labels.shape}"
         raise RefusedError(f"{source}: labels of split {name} must be integers (n,), got {got}")
+    if len(labels) and labels.max() > np.iinfo(np.int32).max:
+        raise RefusedError(
+            f"{source}: labels of split {name} go up to {labels.max()}, allowed: 0 to n_classes - 1"
+        )
     if len(features) != len(labels):
         raise RefusedError(
             f"{source}: split {name} has {len(features)} rows of features and {len(labels)} labels"

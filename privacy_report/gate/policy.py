@@ -148,14 +148,17 @@ def policy_in_rows(policy: Policy) -> list[dict[str, Any]]:
     return rows
 
 
+def rule_in_words(rule: str, slice_: str = "") -> str:
+    """What a rule says, less its limit; slice_: the one that the limit is for, where it is one's own."""
+    words = RULES[rule].words
+    return f"{words.replace(' on the entire dataset', '')} (on {slice_})" if slice_ else words
+
+
 def in_words(policy: Sequence[Mapping[str, Any]]) -> list[str]:
     """The rules of a verdict's `policy`, one phrase each."""
     said = []
     for rule in policy:
-        limit = rule["limit"]
-        words = RULES[rule["rule"]].words
-        if "slice" in rule:
-            words = f"{words.replace(' on the entire dataset', '')} (on {rule['slice']})"
+        limit, words = rule["limit"], rule_in_words(rule["rule"], rule.get("slice", ""))
         said.append(
             f"{words} {limit:g}"
             if isinstance(limit, float | int)

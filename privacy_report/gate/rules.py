@@ -107,7 +107,7 @@ def _exposed(checkpoint: Checkpoint) -> list[Reading]:
 def _claimed_epsilon(checkpoint: Checkpoint) -> list[Reading]:
     """The claimed epsilon. Without a claim nothing is guaranteed; a void claim leaves the rule open."""
     if math.isnan(checkpoint.epsilon):
-        why = "no epsilon is claimed: not trained with differential privacy"
+        why = "no epsilon is claimed"
         return [Reading(math.nan, why_missing=why, judged=True)]
     return [Reading(math.nan if checkpoint.void else checkpoint.epsilon, why_missing=checkpoint.void)]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from privacy_report.gate.rules import RULES
+from privacy_report.gate.named import missing
+from privacy_report.gate.policy import rule_in_words
 from privacy_report.gate.scope import not_tried
 from privacy_report.gate.twins import AUDIT
 from privacy_report.gate.words import KEEPS, UNJUDGED, headline, leaks_in_words, tried_in_words
@@ -111,14 +112,19 @@ def why(verdict: Mapping[str, Any]) -> str:
     if passing == 1:
         return f"The only one of {n} checkpoints that passes every rule."
     if passing:
-        return f"Best validation accuracy among the {passing} of {n} checkpoints that pass every rule."
-    counts: dict[str, list[bool]] = {}
-    for finding in verdict["failing"]:
-        counts.setdefault(RULES[finding["rule"]].words, []).append(finding["judged"] == "no")
+        unknown = missing(verdict["on_report_half"].get("val_accuracy"))
+        which = "The earliest, since no accuracy is known," if unknown else "Best validation accuracy"
+        return f"{which} among the {passing} of {n} checkpoints that pass every rule."
+    own = {(rule["rule"], rule["slice"]) for rule in verdict["policy"] if "slice" in rule}
+    counts: dict[str, dict[int, bool]] = {}
+    for one in verdict["failing"]:
+        words = rule_in_words(one["rule"], one["slice"] if (one["rule"], one["slice"]) in own else "")
+        unjudged = counts.setdefault(words, {})
+        unjudged[one["epoch"]] = unjudged.get(one["epoch"], True) and one["judged"] == "no"
     said = [
-        f"“{rule} …” fails at {len(unjudged)}"
-        + (f" (cannot be judged at {sum(unjudged)} of them)" if any(unjudged) else "")
-        for rule, unjudged in counts.items()
+        f"“{words} …” fails at {len(unjudged)}"
+        + (f" (cannot be judged at {sum(unjudged.values())} of them)" if any(unjudged.values()) else "")
+        for words, unjudged in counts.items()
     ]
     hint = (
         " Not every rule could be judged; see what is missing below."

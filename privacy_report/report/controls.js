@@ -31,8 +31,8 @@ function showState() {
   at("epoch").setAttribute("aria-valuetext", `epoch ${state.epoch}`);
   at("epoch-now").textContent = state.epoch;
   at("fpr").value = all.rates.indexOf(state.fpr);
-  at("fpr").setAttribute("aria-valuetext", number(state.fpr, true));
-  at("fpr-now").textContent = number(state.fpr, true);
+  at("fpr").setAttribute("aria-valuetext", level(state.fpr));
+  at("fpr-now").textContent = level(state.fpr);
   for (const name of ["attack", "slice", "measure"]) at(name).value = state[name];
   for (const button of at("legend").querySelectorAll("button"))
     button.setAttribute("aria-pressed", all.variants.find(one => one.name === button.value).on);

@@ -32,10 +32,10 @@ const shown = () => all.variants.filter(one => one.on);
 // The checkpoint of a variant that stands for the chosen epoch: the last one not after it.
 const checkpoint = variant => variant.epochs.findLast(epoch => epoch <= state.epoch) ?? variant.epochs[0];
 
-/** The names of the attacks that the chosen attacker may make. */
-function candidates() {
+/** The names of the attacks that the chosen attacker may make; where none sees all outputs, all count. */
+function candidates(variant) {
   if (!(state.attack in STRONGEST)) return [state.attack];
-  const wanted = one => one.full && (one.kind === "outputs" || (state.attack === "strongest" && one.kind !== "placebo"));
+  const wanted = one => (one.full || variant.less) && (one.kind === "outputs" || (state.attack === "strongest" && one.kind !== "placebo"));
   return all.attacks.filter(wanted).map(one => one.name);
 }
 
@@ -45,7 +45,7 @@ const shownIn = (...place) => column[state.measure][rowIn(...place)] ?? null;
 /** Of a variant with several seeds, the chosen attacks that measured all runs, as in the static picture. */
 function shared(variant, epoch, slice) {
   if (variant.runs.length < 2) return [];
-  return candidates().filter(attack => variant.runs.every(run => shownIn(run, epoch, attack, slice) !== null));
+  return candidates(variant).filter(attack => variant.runs.every(run => shownIn(run, epoch, attack, slice) !== null));
 }
 
 /** The row of privacy.csv that the chosen attacker has at a checkpoint, -1 without one. The strongest has the
@@ -54,7 +54,7 @@ function rowOf(variant, epoch, slice = state.slice) {
   if (!(state.attack in STRONGEST)) return rowIn(variant.name, epoch, state.attack, slice);
   const ofAll = shared(variant, epoch, slice), by = column[ofAll.length ? state.measure : "auc"];
   let best = -1;
-  for (const name of ofAll.length ? ofAll : candidates()) {
+  for (const name of ofAll.length ? ofAll : candidates(variant)) {
     const here = rowIn(variant.name, epoch, name, slice);
     if (here >= 0 && by[here] !== null && (best < 0 || by[here] > by[best])) best = here;
   }
@@ -62,6 +62,7 @@ function rowOf(variant, epoch, slice = state.slice) {
 }
 
 const number = (value, rate) => value === null ? "-" : rate ? (100 * value).toFixed(2) + "%" : value.toFixed(3);
+const level = rate => rate > 0 && rate < 0.001 ? (100 * rate).toPrecision(2) + "%" : number(rate, true);
 const count = value => Math.round(value).toLocaleString("en");
 
 function withInterval(row, name) {
@@ -140,7 +141,7 @@ function scores() {
       const rates = curve.rates[1 - which], share = rates[end] - (last < 0 ? 0 : rates[last]);
       const low = last < 0 ? lowest : all.rates[last], high = all.rates[end];
       const n = column[which ? "n_nonmember" : "n_member"][curve.row];
-      const range = `${number(last < 0 ? 0 : low, true)} to ${number(high, true)}`;
+      const range = `${level(last < 0 ? 0 : low)} to ${level(high)}`;
       bins.push({variant: variant.label, side, share, low, high, count: count(share * n), range});
     });
   return bins;

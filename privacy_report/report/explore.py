@@ -124,8 +124,10 @@ def _variant(study: Study, look: Look, name: str) -> dict[str, Any]:
             elif rule["rule"] == "min_val_accuracy":
                 limits["val_accuracy"] = rule["limit"]
     twin = twin_of(name, study.variants)
+    attacks = {row["attack"] for row in study.every_row if row["variant"] == name}
     return {
         "name": name,
+        "less": not any(map(sees_all, attacks)),
         "label": names_in(study)[name],
         "color": look.color(name),
         "twin": is_twin(name, study.variants),

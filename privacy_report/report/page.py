@@ -142,7 +142,8 @@ def no_classes(study: Study) -> str:
     if any(not math.isnan(row["auc"]) for row in rows):
         return ""
     if not rows:
-        return "Leak by class: no attack was made by class. Add class to attack.slices."
+        more = " Add class to attack.slices." if study.trained_here else ""
+        return f"Leak by class: no attack was made by class.{more}"
     most = max(row["n_nonmember"] for row in rows)
     return (
         f"Leak by class: no class has enough non-members; the largest has {most:.0f}. "

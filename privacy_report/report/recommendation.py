@@ -43,9 +43,8 @@ def recommendation(study: Study) -> Recommendation:
     if not math.isnan(accuracy := _accuracy(study, chosen)):
         say += f", with an accuracy of {accuracy:.3f}"
     if n > 1:
-        say += (
-            ": the only variant" if len(keeping) == 1 else f": the most accurate of {len(keeping)} variants"
-        )
+        which = "first" if math.isnan(accuracy) else "most accurate"
+        say += ": the only variant" if len(keeping) == 1 else f": the {which} of {len(keeping)} variants"
         say += f" that pass{'es' if len(keeping) == 1 else ''} the policy"
     price = " ".join(filter(None, (_of_policy(study, chosen), _of_noise(study, keeping))))
     return Recommendation(chosen, f"{say}.", f"{_leak(verdict)} {_still_found(study, chosen)}".strip(), price)
@@ -78,7 +77,9 @@ def _accuracy(study: Study, variant: str) -> float:
 
 
 def _most_accurate(study: Study, variants: list[str]) -> str:
-    return max(variants, key=lambda name: _accuracy(study, name))
+    """The first of equals; one whose accuracy is not known is below all others."""
+    known = {name: _accuracy(study, name) for name in variants}
+    return max(variants, key=lambda name: -1.0 if math.isnan(known[name]) else known[name])
 
 
 def _of_policy(study: Study, chosen: str) -> str:

@@ -95,6 +95,11 @@ class Study:
         return self.params.get("attack", {}).get("mode") == "parity"
 
     @cached_property
+    def trained_here(self) -> bool:
+        """Whether the pipeline made it all, and its files are there; of an audit's page they are not."""
+        return "attack" in self.params
+
+    @cached_property
     def public(self) -> bool:
         """Whether the dataset's section says that anybody may see the images."""
         return self.params.get("dataset", {}).get("public") is True

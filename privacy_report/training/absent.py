@@ -35,8 +35,12 @@ class WithoutAbsent:
         rows = np.take_along_axis(rows, np.argsort(~here, axis=1, kind="stable"), axis=1)
         sizes = here.sum(axis=1, dtype=np.int32)
         rows[np.arange(rows.shape[1]) >= sizes[:, None]] = 0
+        self.regime.handed(sizes)
         steps = slice(None) if self.keeps_empty else sizes > 0
         return Batches(rows[steps], sizes[steps], seeds[steps])
+
+    def handed(self, sizes: np.ndarray) -> None:
+        self.regime.handed(sizes)
 
     def gradient(self, model: keras.Model, loss: Loss) -> Gradient:
         return self.regime.gradient(model, loss)

@@ -21,6 +21,7 @@ RESULTS = (
     "what is computed from the members without noise: their accuracy, the attacks' rates, who is exposed"
 )
 TRIALS = "settings chosen by trials on the members"
+OTHERS = "other models of the same members, such as audit twins and repeats, whose epsilons add up"
 FITTED = "what was learnt from the members before this training: scales, categories, first weights"
 SELF_CHECK = (
     "the p-values of the trainer's self-check, which are computed from the noise: privacy_check.json and the "
@@ -57,7 +58,7 @@ def claim_of(config: Variant, n_member: int, history: Sequence[Mapping[str, Any]
 
 
 def _not_covered(privacy: Privacy) -> tuple[str, ...]:
-    phrases = [CHOICE, RESULTS, TRIALS, FITTED, SELF_CHECK]
+    phrases = [CHOICE, RESULTS, TRIALS, OTHERS, FITTED, SELF_CHECK]
     if privacy.keep_running:
         phrases.append(RUNNING)
     if privacy.seed == "committed":

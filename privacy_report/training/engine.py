@@ -152,11 +152,12 @@ class _Training:
         done = _result(future, chain.name)
         future.release()  # or it would be computed again if its worker dies
         if done.results is None:
-            self.lost[chain.name] += 1
-            if self.lost[chain.name] > RETRIES:
-                raise UserError(f"{chain.name}: lost {self.lost[chain.name]} times")
             if done.worker:
                 self._send(chain, done.worker)
+            else:
+                self.lost[chain.name] += 1
+            if self.lost[chain.name] > RETRIES:
+                raise UserError(f"{chain.name}: lost {self.lost[chain.name]} times")
             self.waiting.insert(0, chain)
             return
         del self.lost[chain.name]
@@ -171,12 +172,15 @@ class _Training:
             self.waiting.insert(0, chain)
 
     def _send(self, chain: Chain, to: str) -> None:
-        """Send a model's examples to a worker that does not find them."""
+        """Send a model's examples to a worker that lacks them. UserError where it cannot hold them."""
         source = chain.model.job.source
         with _answering(self.client):
-            self.client.run(
+            answers = self.client.run(
                 worker.receive, source.digest, _in_memory(source.read()), workers=[to], on_error="return"
             )
+        for answer in answers.values():
+            if isinstance(answer, Exception) and not isinstance(answer, OSError):  # that worker is gone
+                raise UserError(f"worker {to} cannot hold the examples ({type_and_text(answer)})")
 
 
 @contextmanager

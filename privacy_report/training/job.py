@@ -42,12 +42,14 @@ class Source:
 
 
 _held: dict[str, World] = {}
-"""Digest -> examples that this process has read, or was sent; those of one variant at a time."""
+"""Digest -> examples that this process has read, or was sent; those of an audit twin have its canaries."""
+HELD = 2
 
 
 def hold(digest: str, world: World) -> None:
     """Keep examples for this process's jobs."""
-    _held.clear()
+    while len(_held) >= HELD:
+        del _held[next(iter(_held))]  # the oldest
     _held[digest] = world
 
 

@@ -22,6 +22,10 @@ def build(config: Variant) -> keras.optimizers.Optimizer:
         raise UserError(
             f"optimizer.settings: {useless[0]} works in Keras's fit alone, and not here; leave it out"
         )
+    if "learning_rate" in config.optimizer.settings:
+        raise UserError(
+            "optimizer.settings: learning_rate is the variant's own, not the optimizer's; set it there"
+        )
     rate = config.learning_rate
     if config.schedule:
         rate = make("schedule", config.schedule, initial_learning_rate=rate)

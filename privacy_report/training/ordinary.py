@@ -27,6 +27,9 @@ class Ordinary:
         )
         return Batches(rows, sizes, np.zeros((len(sizes), 2), np.int64))
 
+    def handed(self, sizes: np.ndarray) -> None:
+        pass
+
     def gradient(self, model: keras.Model, loss: Loss) -> Gradient:
         return mean_gradient(model, loss)
 

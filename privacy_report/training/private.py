@@ -57,12 +57,16 @@ class Private:
 
     def batches(self, epoch: int) -> Batches:
         rows, sizes = sampling.poisson_batches(self._entropy, epoch, self.n, self.batch_size, self.capacity)
-        self._drawn = Drawn(rows, sizes, self.n, self.batch_size / self.n)
+        self._drawn = Drawn(rows, sizes, self.n, self.batch_size / self.n, sizes)
         if self._watch:
             self._watch.begin(epoch)
         if self._canaries:
             self._canaries.begin(self._entropy, epoch)
         return Batches(rows, sizes, sampling.step_seeds(self._entropy, epoch, self.steps))
+
+    def handed(self, sizes: np.ndarray) -> None:
+        assert self._drawn is not None
+        self._drawn = self._drawn._replace(handed=sizes)
 
     def gradient(self, model: keras.Model, loss: Loss) -> Gradient:
         if remark := private_gradient.accept(model, loss):

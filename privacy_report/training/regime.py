@@ -30,6 +30,9 @@ class Regime(Protocol):
     def batches(self, epoch: int) -> Batches:
         """The batches of an epoch (1-based)."""
 
+    def handed(self, sizes: np.ndarray) -> None:
+        """How many examples of each drawn batch are trained on, int (steps,), where some are left out."""
+
     def gradient(self, model: keras.Model, loss: Loss) -> Gradient:
         """What a step does with a batch, whose examples have `loss`."""
 

@@ -45,13 +45,15 @@ TIES = 0x73697A65
 class Drawn(NamedTuple):
     """An epoch's batches as they were drawn, with probability q of n examples each.
 
-    rows: int32 (steps, capacity), of which sizes (steps,) count.
+    rows: int32 (steps, capacity), of which sizes (steps,) count. handed: the sizes (steps,) of what is
+    trained on, which are smaller where examples are left out (`absent`).
     """
 
     rows: np.ndarray
     sizes: np.ndarray
     n: int
     q: float
+    handed: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -152,8 +154,8 @@ def _sampling(epoch: int, drawn: Drawn, seen: Seen) -> Iterator[Check]:
     p = min(
         1.0, 2 * min(_both(stats.norm, z.sum() / np.sqrt(steps)), _both(stats.chi2, np.sum(z * z), steps))
     )
-    if len(seen.sizes) != steps or np.any(seen.sizes > drawn.sizes):
-        p = 0.0  # examples that are kept out make batches smaller, and nothing makes them larger
+    if not np.array_equal(seen.sizes, drawn.handed):
+        p = 0.0
     sizes = f"{len(seen.sizes)} batches of {seen.sizes.min()} to {seen.sizes.max()} examples"
     yield Check("sampling sizes", p, f"{sizes}, which are no Poisson samples of {n} examples at q = {q:.4g}")
 

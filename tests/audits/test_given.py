@@ -170,4 +170,7 @@ def test_a_policy_judges_them_and_the_page_shows_them(world, given, capsys):
         else:
             audit.main(arguments)
         assert ("checkpoint passes" if not code else "mine: fails") in capsys.readouterr().out
-    assert ("gap" if given == "predictions" else "own_score") in Path("page.html").read_text()
+    page = Path("page.html").read_text()
+    assert ("gap" if given == "predictions" else "own_score") in page
+    for of_the_pipeline in ("section privacy", "data/gate", "plots/", "attack.slices", "1 attacks"):
+        assert of_the_pipeline not in page

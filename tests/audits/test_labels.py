@@ -48,10 +48,19 @@ REFUSED = {
         np.array(["cat", 1], dtype=object),
         rf"{OBJECTS} \(int, str\), allowed: all text, or all",
     ),
+    "several texts": (
+        np.array([["cat", "dog"], ["cat", "cat"]]),
+        r"got text \(2, 2\), several labels per row: ",
+    ),
     "missing text": (np.array(["cat", None], dtype=object), rf"{OBJECTS} \(NoneType, str\)"),
     "bools and integers": (np.array([True, 1], dtype=object), rf"{OBJECTS} \(bool, int\)"),
     "NaN": (np.array([0.0, np.nan]), "not whole"),
 }
+
+
+def test_a_class_has_one_name():
+    with pytest.raises(UserError, match=r"^classes: got \['a', 'b', 'a'\], allowed: each name once$"):
+        labels_of(np.array(["a"]), 3, np.array(["a", "b", "a"]), "labels")
 
 
 @pytest.mark.parametrize("case", REFUSED)

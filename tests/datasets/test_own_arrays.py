@@ -42,6 +42,15 @@ def test_arrays_with_splits_by_name(tmp_path):
     np.testing.assert_array_equal(dataset.images[sides.nonmember], PIXELS[:6])
 
 
+def test_splits_may_have_labels_of_several_integer_types(tmp_path):
+    np.savez(
+        tmp_path / "a.npz",
+        train_features=PIXELS[:6], train_labels=LABELS[:6].astype(np.int64),
+        new_features=PIXELS[6:], new_labels=LABELS[6:].astype(np.uint64),
+    )  # fmt: skip
+    np.testing.assert_array_equal(arrays.load(tmp_path / "a.npz").labels, LABELS)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -58,6 +67,11 @@ def test_arrays_with_splits_by_name(tmp_path):
         ({"labels": LABELS * 0}, "all examples are of one class"),
         ({"class_names": np.array(["a", "b"])}, "label 2 has no name among 2 class names"),
         ({"features": PIXELS[:0], "labels": LABELS[:0]}, "split all is empty"),
+        ({"all_labels": LABELS}, "has labels and all_labels, allowed: one of them"),
+        (
+            {"labels": np.full(12, 2**63, np.uint64)},
+            "labels of split all go up to 9223372036854775808, allowed",
+        ),
         ({"x": PIXELS}, "unknown array 'x', allowed: features, labels"),
         ({"test_labels": LABELS}, "split test has no features"),
     ],

@@ -53,6 +53,24 @@ def test_sizes_and_colours_are_made_equal_by_settings_and_never_silently(tmp_pat
     refused(r"other\.png: an image of mode P; set dataset\.colour", lambda: images.load(tmp_path, None, None))
 
 
+@pytest.mark.parametrize("colour", [None, "grey", "rgb"])
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
+def test_more_than_8_bits_per_channel_are_refused_and_not_cut(colour, kind, tmp_path):
+    write(tmp_path, PIXELS)
+    Image.fromarray(PIXELS[0].astype(kind)).save(tmp_path / "class 1/other.tiff")
+    refused(
+        r"other\.tiff: an image of mode \S+, allowed: 8 bits per channel; convert it first",
+        lambda: images.load(tmp_path, None, colour),
+    )
+
+
+def test_digits_of_other_scripts_are_letters(tmp_path):
+    write(tmp_path, PIXELS)
+    for name in ("\u0663", "\u00b2", "3\u0663"):
+        Image.fromarray(PIXELS[0]).save(tmp_path / f"class 1/{name}.png")
+    assert images.load(tmp_path, None, None).images.shape == (len(PIXELS) + 3, *PIXELS.shape[1:], 1)
+
+
 def test_what_is_no_image_is_named(tmp_path):
     write(tmp_path, PIXELS)
     path = tmp_path / "class 2/11.png"

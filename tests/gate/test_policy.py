@@ -97,7 +97,7 @@ def test_epsilon_rule_wants_a_claim(rows, no_epsilon):
     assert verdict_on("cnn2", table, limits(max_epsilon=8), 3.0)["verdict"] == KEEPS
     assert verdict_on("cnn2", table, limits(max_epsilon=8), 9.0)["failing"][0]["excess"] == 1.0
     without = verdict_on("cnn2", table, limits(max_epsilon=8), no_epsilon)
-    assert "not trained with differential privacy" in without["failing"][0]["reason"]
+    assert "no epsilon is claimed" in without["failing"][0]["reason"]
     assert without["verdict"] == BREAKS
 
 

@@ -177,7 +177,7 @@ class Study:
             return 0.0
         grown = 1.1 * (1 - math.exp(-epoch / (22 + 4 * position))) ** 1.2
         strengths = {"logistic": 1.1, "trajectory": 1.3, "rmia": 1.5}
-        return grown * strengths.get(attack, 1 - 0.05 * self.attacks.index(attack))
+        return grown * strengths.get(attack, 1 - 0.05 * [*self.attacks, attack].index(attack))
 
     def slices(self) -> list[tuple[str, float, float]]:
         """Name, share of the examples, and factor of the scores' distance of each slice."""

@@ -144,6 +144,23 @@ def test_points_are_the_rows_of_the_table(browser, root):
     ]
 
 
+def test_attacks_on_labels_alone_are_shown_and_so_are_small_rates(chromium, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    MadeUp(tmp_path, epochs=4, variants=1, attacks=("gap",), nonmembers=100_000).write()
+    gate(["cnn2"])
+    main([])
+    chromium.console.clear()
+    chromium.look()
+    chromium.open(tmp_path / "plots/report.html")
+    rows = where(read_rows(tmp_path / "plots/privacy.csv"), slice="entire dataset")
+    points = chromium.run(points_of("2 Layers") + ".map(p => p.value)")
+    assert points == [pytest.approx(row["advantage"], rel=1e-4) for row in rows]
+    set_to(chromium, "fpr", 0, "input")
+    assert text_of(chromium, "#fpr-now") == "0.0010%"
+    assert chromium.console == []
+
+
 def test_the_strongest_is_the_one_with_the_highest_auc_and_no_placebo(browser, root):
     rows = [
         row

@@ -1,12 +1,14 @@
 """What page and terminal say of the verdict: scope, colours, seeds, one recommendation over all variants."""
 
 import json
+import math
 import re
 from pathlib import Path
 
 import pytest
 from report.conftest import read_page
 
+from privacy_report.gate.words import BREAKS, KEEPS
 from privacy_report.report import cards
 from privacy_report.report.recommendation import recommendation
 from privacy_report.report.study import Study
@@ -52,6 +54,50 @@ def test_the_most_accurate_that_keeps_the_policy_is_recommended_with_its_price(s
         f"Differential privacy costs {lost:.3f} of accuracy: 3 Layers, DP, epoch {epoch}, claims"
         in said.price
     )
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "chosen", "words"),
+    [
+        ({"cnn2": math.nan, "cnn3": 0.6}, "cnn3", "an accuracy of 0.600: the most accurate of 2 variants"),
+        ({"cnn2": math.nan, "cnn3": math.nan}, "cnn2", "Ship 2 Layers, epoch 4: the first of 2 variants"),
+    ],
+)
+def test_an_accuracy_that_is_not_known_is_not_the_best(study, monkeypatch, accuracies, chosen, words):
+    """As of audits of scores."""
+    merged_study = merged(study(epochs=4, variants=2))
+    assert [*merged_study.labels] == [*accuracies]
+    monkeypatch.setattr("privacy_report.report.recommendation._accuracy", lambda _, name: accuracies[name])
+    said = recommendation(merged_study)
+    assert said.variant == chosen
+    assert words in said.say
+
+
+def test_checkpoints_that_fail_are_counted_once_a_rule_and_slice():
+    rules = [{"rule": "max_advantage", "limit": 0.1}] + [
+        {"rule": "max_advantage", "limit": 0.2, "slice": name} for name in ("class=1", "class=2")
+    ]
+    failing = [
+        {"rule": "max_advantage", "slice": name, "epoch": epoch, "judged": judged}
+        for name, epoch, judged in (
+            ("class=1", 2, "yes"),
+            ("class=1", 4, "no"),
+            ("class=2", 2, "yes"),
+            ("entire dataset", 4, "yes"),
+            ("entire dataset", 4, "no"),
+        )
+    ]
+    verdict = {"verdict": BREAKS, "checkpoints": 2, "passing": 0, "policy": rules, "failing": failing}
+    words = "advantage"
+    assert cards.why(verdict) == (
+        f"Of 2 checkpoints: “{words} at most (on class=1) …” fails at 2 (cannot be judged at 1 of them); "
+        f"“{words} at most (on class=2) …” fails at 1; “{words} on the entire dataset at most …” fails at 1."
+    )
+
+
+def test_the_earliest_is_chosen_where_no_accuracy_is_known():
+    verdict = {"verdict": KEEPS, "checkpoints": 4, "passing": 3, "on_report_half": {"val_accuracy": None}}
+    assert cards.why(verdict).startswith("The earliest, since no accuracy is known, among the 3 of 4")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from types import SimpleNamespace
 
 import dask
 import pytest
@@ -13,11 +14,12 @@ from reference_runs import NOWHERE, edit, reference
 from privacy_report.errors import UserError
 from privacy_report.pipeline.component import Component
 from privacy_report.training import cluster as cluster_module
-from privacy_report.training import engine, worker
+from privacy_report.training import engine, job, worker
 from privacy_report.training.job import NOWHERE as NO_EXAMPLES
 from privacy_report.training.plan import job_of, recipe_of
 from privacy_report.training.references import HANDS, REFERENCE
 from privacy_report.training.schema import Variant
+from privacy_report.training.worker import Done
 
 pytestmark = pytest.mark.pipeline
 
@@ -139,3 +141,50 @@ def test_no_scheduler_at_the_address(base, here, monkeypatch, tmp_path):
             pytest.raises(UserError, match=r"scheduler\.json: no scheduler file \("),
         ):
             here(base, None)
+
+
+class Future:
+    def release(self):
+        pass
+
+
+def lose(monkeypatch, done, answer, times):
+    """How often examples were sent where a worker has given `done` so often, and then `answer`."""
+    sent, chain = [], SimpleNamespace(name="m", left=True)
+    chain.model = SimpleNamespace(job=SimpleNamespace(source=SimpleNamespace(digest="d", read=dict)))
+    client = SimpleNamespace(
+        status="running", run=lambda *_, workers, **__: sent.append(1) or {workers[0]: answer}
+    )
+    monkeypatch.setattr(engine, "_result", lambda *_: done)
+    monkeypatch.setattr(engine, "_in_memory", dict)
+    training = engine._Training(client, [chain], 1.0, SimpleNamespace(pace=None))
+    for _ in range(times):
+        training.waiting.clear()
+        future = Future()
+        training.running[future] = chain
+        training._take(future)
+        assert training.waiting == [chain]
+    return len(sent)
+
+
+def test_a_worker_that_lacks_the_examples_has_lost_nothing(monkeypatch):
+    """Of models with several sets of examples, as of audit twins, a worker may lack one again and again."""
+    lacks = Done(worker="tcp://1")
+    assert lose(monkeypatch, lacks, None, 9) == 9
+    assert lose(monkeypatch, lacks, OSError("gone"), 1) == 1
+    with pytest.raises(UserError, match=r"^worker tcp://1 cannot hold the examples \(MemoryError: full\)$"):
+        lose(monkeypatch, lacks, MemoryError("full"), 1)
+
+
+def test_what_went_with_a_process_is_tried_again_so_often_and_no_oftener(monkeypatch):
+    assert lose(monkeypatch, Done(), None, engine.RETRIES) == 0
+    with pytest.raises(UserError, match=rf"^m: lost {engine.RETRIES + 1} times$"):
+        lose(monkeypatch, Done(), None, engine.RETRIES + 1)
+
+
+def test_a_process_holds_the_examples_of_a_variant_and_of_its_twin(monkeypatch):
+    held = {}
+    monkeypatch.setattr(job, "_held", held)
+    for digest in "abc":
+        job.hold(digest, digest)
+    assert held == {"b": "b", "c": "c"}

@@ -141,6 +141,10 @@ def test_what_is_no_model_of_logits_is_refused_in_one_line(path, settings, words
             "optimizer.path: .* raises ValueError",
         ),
         ({"optimizer": Component("keras.optimizers.Adam", {"use_ema": True})}, "optimizer.settings: use_ema"),
+        (
+            {"optimizer": Component("keras.optimizers.Adam", {"learning_rate": 0.5})},
+            "optimizer.settings: learning_rate is the variant's own",
+        ),
         ({"schedule": Component(COSINE.path)}, "schedule.settings: decay_steps is missing"),
         (
             {"schedule": Component("keras.optimizers.Adam")},

@@ -33,9 +33,12 @@ STEPS, N, BATCH, DIMENSIONS, KEY = 12, 1200, 100, np.array([300, 20, 2000, 1]), 
 
 
 def drawn(seed=0, batches=poisson_batches):
-    if batches is poisson_batches:
-        return Drawn(*poisson_batches(seed, 1, N, BATCH, 300), N, BATCH / N)
-    return Drawn(*shuffled_batches(seed, "v", 1, N, BATCH), N, BATCH / N)
+    rows, sizes = (
+        poisson_batches(seed, 1, N, BATCH, 300)
+        if batches is poisson_batches
+        else shuffled_batches(seed, "v", 1, N, BATCH)
+    )
+    return Drawn(rows, sizes, N, BATCH / N, sizes)
 
 
 def seen(noise, sizes, **changes):
@@ -136,7 +139,10 @@ def test_batches_that_are_trained_are_those_that_were_drawn():
     larger = given.sizes + (np.arange(STEPS) == 3)
     assert p_values(normal(0), given, sizes=larger)["sampling sizes"] == 0
     assert p_values(normal(0)[1:], given, sizes=given.sizes[1:])["sampling sizes"] == 0
-    assert p_values(normal(0), given, sizes=given.sizes - 5)["sampling sizes"] > 0.001
+    for smaller in (given.sizes - 5, np.minimum(given.sizes, 95), np.zeros(STEPS, int)):
+        assert p_values(normal(0), given, sizes=smaller)["sampling sizes"] == 0
+        left_out = given._replace(handed=smaller)
+        assert p_values(normal(0), left_out, sizes=smaller)["sampling sizes"] > 0.001
 
 
 def test_the_correction_spends_the_level_once_over_all_epochs():
@@ -165,6 +171,17 @@ def trained(epochs, config=CONFIG):
     for epoch in range(1, epochs + 1):
         trainer.run(epoch)
     return trainer
+
+
+def test_capped_batches_are_no_poisson_samples(monkeypatch):
+    """A fault of other trainers: then another example decides whether one is in."""
+    trainer = make_trainer("v", CONFIG, data())
+    batches = trainer.regime.batches
+    monkeypatch.setattr(
+        trainer.regime, "batches", lambda epoch: (b := batches(epoch))._replace(sizes=np.minimum(b.sizes, 20))
+    )
+    with pytest.raises(UserError, match=r"are no Poisson samples .* \(self-check: sampling sizes\)$"):
+        trainer.run(1)
 
 
 def test_a_sound_trainer_passes_and_leaves_a_row_an_epoch():
