@@ -67,7 +67,7 @@ def test_an_accuracy_that_is_not_known_is_not_the_best(study, monkeypatch, accur
     """As of audits of scores."""
     merged_study = merged(study(epochs=4, variants=2))
     assert [*merged_study.labels] == [*accuracies]
-    monkeypatch.setattr("privacy_report.report.recommendation._accuracy", lambda _, name: accuracies[name])
+    monkeypatch.setitem(recommendation.__globals__, "_accuracy", lambda _, name: accuracies[name])
     said = recommendation(merged_study)
     assert said.variant == chosen
     assert words in said.say
