@@ -28,7 +28,9 @@ def test_the_table_of_what_references_find_is_that_of_the_record():
     check_block(DOCS / "remedies.md", "references", remedies.table_of_attacked())
     with open(remedies.ATTACKED, newline="") as file:
         by_name = {row["variant"]: row for row in csv.DictReader(file)}
-    for name in {*by_name} - {"cnn3_smooth", "cnn3_relax"}:  # which are of another study
+    others = {f"cnn3_{name}" for name in ("smooth", "relax", "decay", "dropout", "together")}
+    assert others < {*by_name}
+    for name in {*by_name} - others:  # which are of other studies
         metrics = json.loads((ROOT / f"metrics/{name}.json").read_text())
         for column in ("verdict", "epoch", "val_acc", "advantage"):
             assert str(metrics[column]) == by_name[name][column]
@@ -82,7 +84,10 @@ def test_the_numbers_in_prose_are_those_of_the_tables():
     with open(remedies.STUDY, newline="") as file:
         three = {row["variant"]: row for row in csv.DictReader(file)}
     with open(remedies.ATTACKED, newline="") as file:
-        attacked = {row["variant"]: f"{float(row['val_acc']):.3f}" for row in csv.DictReader(file)}
+        rows = list(csv.DictReader(file))
+    attacked, advantage = (
+        {row["variant"]: f"{float(row[name]):.3f}" for row in rows} for name in ("val_acc", "advantage")
+    )
     of = {name: f"{float(row['val_accuracy']):.3f}" for name, row in three.items()}
     assert f"With the same network it costs accuracy: {of['cnn3_dp']} at epsilon 8." in text
     scattering = [of[name] for name in ("scatter_dp", "scatter_dp3", "scatter_dp1")]
@@ -92,8 +97,15 @@ def test_the_numbers_in_prose_are_those_of_the_tables():
     assert f"augmentation reached {low:.3f} to {high:.3f}" in text
     every = [row for row in three.values() if row["runs_that_keep"] == row["runs"]]
     assert max(float(row["val_accuracy_low"]) for row in every) < 0.76  # "nothing passed with 0.76 or more"
-    smooth, plain = attacked["cnn3_smooth"], attacked["cnn3"]
-    assert f"an accuracy of {smooth}, where the plain model has {plain}" in text
+    of_plain = ("decay", "together", "dropout", "smooth")
+    decay, together, dropout, smooth = (attacked[f"cnn3_{name}"] for name in of_plain)
+    assert (
+        f"weight decay passes at epoch 46 with an accuracy of {decay}, the three together with {together} and an "
+        f"advantage of {advantage['cnn3_together']}, dropout with {dropout}, and label smoothing with {smooth}. "
+        f"The plain model has {attacked['cnn3']} and {advantage['cnn3']}, but sixteen"
+    ) in text
+    assert {row["variant"]: row["references"] for row in rows}["cnn3"] == "16"
+    assert {row["variant"]: row["epoch"] for row in rows}["cnn3_decay"] == "46"
 
 
 def test_two_layers_leak_more_than_three_with_every_seed():

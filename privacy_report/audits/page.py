@@ -81,6 +81,7 @@ def _dataset(audited: Sequence[Attacked], name: str) -> dict[str, Any]:
     }
     return counts | {
         "name": name,
+        "audited": True,
         "n_classes": n_classes,
         "class_names": [f"class {i}" for i in range(n_classes)],
         "digest": total.hexdigest(),

@@ -97,7 +97,7 @@ class Study:
     @cached_property
     def trained_here(self) -> bool:
         """Whether the pipeline made it all, and its files are there; of an audit's page they are not."""
-        return "attack" in self.params
+        return not self.dataset.get("audited", False)
 
     @cached_property
     def public(self) -> bool:
