@@ -100,9 +100,9 @@ def test_the_numbers_in_prose_are_those_of_the_tables():
     of_plain = ("decay", "together", "dropout", "smooth")
     decay, together, dropout, smooth = (attacked[f"cnn3_{name}"] for name in of_plain)
     assert (
-        f"weight decay passes at epoch 46 with an accuracy of {decay}, the three together with {together} and "
-        f"an advantage of {advantage['cnn3_together']}, dropout with {dropout}, and label smoothing with "
-        f"{smooth}. The plain model has {attacked['cnn3']} and {advantage['cnn3']}, but sixteen"
+        f"weight decay passes at epoch 46 with an accuracy of {decay}, the three together with {together} "
+        f"and an advantage of {advantage['cnn3_together']}, dropout with {dropout}, and label smoothing "
+        f"with {smooth}. The plain model has {attacked['cnn3']} and {advantage['cnn3']}, but sixteen"
     ) in text
     assert {row["variant"]: row["references"] for row in rows}["cnn3"] == "16"
     assert {row["variant"]: row["epoch"] for row in rows}["cnn3_decay"] == "46"
