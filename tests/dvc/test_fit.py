@@ -58,6 +58,7 @@ def test_all_on_one_engine_is_what_each_stage_makes_alone(finished: Sandbox):
     assert locked(finished) == lock
 
 
+@pytest.mark.slow
 def test_one_changed_rate_trains_its_variant_alone_in_a_clone_without_a_store(
     finished: Sandbox, tmp_path: Path
 ):

@@ -13,6 +13,7 @@ from reference_runs import ALL, AT, DIE, NOWHERE, edit, first_two, phi, referenc
 pytestmark = pytest.mark.pipeline
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_workers(base, expected, workers, tmp_path):
     """One and three processes over TCP; the address, and a scheduler file. Others of this file take two."""
     for count in (1, 3):
@@ -75,6 +76,7 @@ def test_what_else_a_worker_draws_at_random_changes_no_model(fresh, expected, wo
     assert same(phi(fresh), first_two(expected))
 
 
+@pytest.mark.slow
 def test_only_what_is_missing_is_trained(fresh, expected, workers, journal):
     """More references, more epochs; a comment or a label takes no cluster at all."""
     cluster = workers(2)
