@@ -19,6 +19,7 @@ def test_nothing_changed_runs_nothing(finished: Sandbox):
     assert finished.run("git", "status", "--porcelain").stdout == ""
 
 
+@pytest.mark.slow
 def test_attack_parameter_reruns_attacks(finished: Sandbox):
     finished.append("conf/config.yaml", "attack: {attacks: [threshold, logistic]}")
     assert set(finished.repro()) == {"compose", *ATTACKS, *GATES, "report"}
